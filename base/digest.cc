@@ -1,0 +1,75 @@
+#include "base/digest.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "base/check.h"
+
+namespace halcyon {
+
+struct Sha256::Context {
+  EVP_MD_CTX* md = EVP_MD_CTX_new();
+  ~Context() { EVP_MD_CTX_free(md); }
+};
+
+Sha256::Sha256() : context_(std::make_unique<Context>()) {
+  HALCYON_CHECK(EVP_DigestInit_ex(context_->md, EVP_sha256(), nullptr) == 1);
+}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::Update(std::string_view bytes) {
+  HALCYON_CHECK(EVP_DigestUpdate(context_->md, bytes.data(), bytes.size()) == 1);
+}
+
+std::string Sha256::HexDigest() {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> raw;
+  unsigned int size = 0;
+  HALCYON_CHECK(EVP_DigestFinal_ex(context_->md, raw.data(), &size) == 1);
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * size);
+  for (unsigned int i = 0; i < size; ++i) {
+    hex += kDigits[raw[i] >> 4];
+    hex += kDigits[raw[i] & 15];
+  }
+  return hex;
+}
+
+std::string Sha256::Of(std::string_view bytes) {
+  Sha256 hash;
+  hash.Update(bytes);
+  return hash.HexDigest();
+}
+
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, "cannot open " + path);
+  Sha256 hash;
+  std::vector<char> buffer(1 << 20);
+  ssize_t got = 0;
+  while ((got = read(fd, buffer.data(), buffer.size())) > 0) {
+    hash.Update({buffer.data(), static_cast<size_t>(got)});
+  }
+  const int error = errno;
+  close(fd);
+  if (got < 0) return ErrnoStatus(error, "cannot read " + path);
+  return hash.HexDigest();
+}
+
+uint64_t Xxh3(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+std::string Hex64(uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+}  // namespace halcyon

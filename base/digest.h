@@ -1,0 +1,43 @@
+// Digests: SHA-256 names things, XXH3 guards bytes against accidents.
+#ifndef HALCYON_BASE_DIGEST_H_
+#define HALCYON_BASE_DIGEST_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace halcyon {
+
+// Incremental SHA-256 (OpenSSL). Not thread-safe.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+
+  void Update(std::string_view bytes);
+  // 64 lowercase hexadecimal digits. REQUIRES: called once, last.
+  std::string HexDigest();
+
+  static std::string Of(std::string_view bytes);
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+// SHA-256 of a file's bytes, in hexadecimal. kNotFound or kInternal when it cannot be read.
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
+
+// XXH3, 64 bits, seed 0.
+uint64_t Xxh3(std::string_view bytes);
+// 16 lowercase hexadecimal digits.
+std::string Hex64(uint64_t value);
+
+}  // namespace halcyon
+
+#endif  // HALCYON_BASE_DIGEST_H_

@@ -1,0 +1,42 @@
+// Identities that cannot be mixed up: each is a type of its own.
+#ifndef HALCYON_BASE_IDS_H_
+#define HALCYON_BASE_IDS_H_
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+namespace halcyon {
+
+// A value of type T that is comparable only with values of the same Tag.
+template <typename Tag, typename T>
+class StrongId {
+ public:
+  StrongId() = default;
+  explicit StrongId(T value) : value_(std::move(value)) {}
+  const T& value() const { return value_; }
+  auto operator<=>(const StrongId&) const = default;
+
+ private:
+  T value_{};
+};
+
+// "quickstart-3f2a91c0": the job's name and the start of its spec's digest.
+using JobId = StrongId<struct JobIdTag, std::string>;
+// One life of a coordinator over a state folder: grows by one at every start.
+using Incarnation = StrongId<struct IncarnationTag, uint64_t>;
+// Grows with every lease granted; a result with an older token than the task's last is refused.
+using Fence = StrongId<struct FenceTag, uint64_t>;
+// A part of a data set: 0, 1, ... in the order of the source bytes.
+using ShardId = StrongId<struct ShardIdTag, uint32_t>;
+
+// A worker process: its name is reused after a restart, its incarnation never is.
+struct WorkerId {
+  std::string name;        // "agent-0", "model-rank-1"
+  uint64_t incarnation = 0;
+  auto operator<=>(const WorkerId&) const = default;
+};
+
+}  // namespace halcyon
+
+#endif  // HALCYON_BASE_IDS_H_

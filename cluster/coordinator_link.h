@@ -1,0 +1,48 @@
+// A worker's line to its coordinator: one thread that owns the transport, sends heartbeats and ends
+// the process when the coordinator has been silent for too long.
+#ifndef HALCYON_CLUSTER_COORDINATOR_LINK_H_
+#define HALCYON_CLUSTER_COORDINATOR_LINK_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cluster/messages.h"
+#include "cluster/transport.h"
+
+namespace halcyon::cluster {
+
+inline constexpr int64_t kHeartbeatIntervalMs = 1000;
+// Silence after which the other side is taken for dead.
+inline constexpr int64_t kHeartbeatTimeoutMs = 6000;
+
+// All methods are thread-safe.
+class CoordinatorLink {
+ public:
+  struct Identity {
+    JobId job;
+    WorkerId worker;
+    Incarnation incarnation;
+  };
+  // Starts the thread. `on_lost` is called on it when the coordinator is silent for
+  // kHeartbeatTimeoutMs; in programs it ends the process at once with kPreempted.
+  static absl::StatusOr<std::unique_ptr<CoordinatorLink>> Start(
+      const std::string& endpoint, Identity identity, std::function<void()> on_lost);
+  virtual ~CoordinatorLink() = default;  // sends what is queued (up to 1 s), then joins
+
+  virtual void Send(Body body) = 0;
+  // The next Welcome or Lease (heartbeats and Stop are handled inside); nullopt when `timeout_ms`
+  // passed or Stop has come.
+  virtual std::optional<Message> Receive(int64_t timeout_ms) = 0;
+  virtual bool stop_requested() const = 0;
+  // What the heartbeat says this worker is doing.
+  virtual void SetPhase(std::string phase) = 0;
+};
+
+}  // namespace halcyon::cluster
+
+#endif  // HALCYON_CLUSTER_COORDINATOR_LINK_H_

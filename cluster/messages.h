@@ -1,0 +1,123 @@
+// What coordinator and workers say to each other. A message is an envelope and one of the bodies
+// below, written as CBOR. A peer that meets an envelope of another version, an unknown type or a
+// body that lacks a member drops the message with a logged kInvalidArgument; it never guesses.
+#ifndef HALCYON_CLUSTER_MESSAGES_H_
+#define HALCYON_CLUSTER_MESSAGES_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include <nlohmann/json.hpp>
+
+#include "base/ids.h"
+#include "base/status.h"
+
+namespace halcyon::cluster {
+
+inline constexpr uint32_t kProtocolVersion = 1;
+
+// What a worker must know of a stage beyond the resolved job file: identities and places.
+struct StageAssignment {
+  std::string stage;        // "tokens"
+  std::string fingerprint;  // 64 hexadecimal digits
+  std::string spec_path;    // resolved job.toml
+  std::string work_dir;     // this stage's scratch folder; exists
+  std::map<std::string, std::string> input_paths;    // stage -> artifact folder
+  std::map<std::string, std::string> input_digests;  // stage -> content digest
+  uint64_t incarnation = 0;  // of the coordinator
+  bool operator==(const StageAssignment&) const = default;
+};
+
+// --- worker to coordinator ---
+struct Hello {  // first message of a worker
+  std::string role;   // "agent" or "rank"
+  std::string stage;  // of a rank
+  uint32_t rank = 0;
+  int64_t pid = 0;
+  std::string host;
+  bool operator==(const Hello&) const = default;
+};
+struct Ready {  // an agent has nothing to do
+  bool operator==(const Ready&) const = default;
+};
+struct Alive {  // every heartbeat interval
+  std::string phase;  // "step 120: reduce-scatter block-2"
+  bool operator==(const Alive&) const = default;
+};
+struct TaskProgress {
+  std::string task;
+  uint64_t fence = 0;
+  double fraction = 0;  // of the task, 0 ... 1
+  bool operator==(const TaskProgress&) const = default;
+};
+struct TaskDone {
+  std::string task;
+  uint64_t fence = 0;
+  nlohmann::json result;  // of the kind of task
+  bool operator==(const TaskDone&) const = default;
+};
+struct TaskFailed {
+  std::string task;
+  uint64_t fence = 0;
+  int code = 0;  // absl::StatusCode
+  std::string message;
+  bool operator==(const TaskFailed&) const = default;
+};
+struct TrainProgress {  // rank 0, about once a second and at every evaluation or checkpoint
+  std::string stage;
+  uint64_t step = 0;
+  uint64_t steps = 0;
+  nlohmann::json figures;  // {"loss": 1.2, "tokens_per_s": ..., "eval": {...}, "checkpoint": 100}
+  bool operator==(const TrainProgress&) const = default;
+};
+struct RankEnded {  // the last message of a rank that can still speak
+  std::string stage;
+  uint32_t rank = 0;
+  int code = 0;  // absl::StatusCode; 0: the stage is done
+  std::string message;
+  nlohmann::json result;  // rank 0 of a finished stage: {"path", "content_digest", ...}
+  bool operator==(const RankEnded&) const = default;
+};
+
+// --- coordinator to worker ---
+struct Welcome {  // answers Hello
+  StageAssignment assignment;  // for ranks; empty for agents
+  bool operator==(const Welcome&) const = default;
+};
+struct Lease {  // answers Ready when there is work
+  std::string task;  // "tokens/3"
+  uint64_t fence = 0;
+  StageAssignment assignment;
+  nlohmann::json parameters;  // of the task, e.g. the source shard
+  bool operator==(const Lease&) const = default;
+};
+struct CoordinatorAlive {  // every heartbeat interval
+  bool operator==(const CoordinatorAlive&) const = default;
+};
+struct Stop {  // agents end; ranks agree on a step, save and end
+  std::string reason;
+  bool operator==(const Stop&) const = default;
+};
+
+using Body = std::variant<Hello, Ready, Alive, TaskProgress, TaskDone, TaskFailed, TrainProgress,
+                          RankEnded, Welcome, Lease, CoordinatorAlive, Stop>;
+
+struct Message {
+  JobId job;
+  WorkerId worker;            // the worker's end of the conversation, in both directions
+  Incarnation incarnation;    // of the coordinator that the worker was started by
+  Body body;
+};
+
+std::string Encode(const Message& message);
+// kInvalidArgument: not CBOR, wrong version, unknown type, missing or mistyped member.
+absl::StatusOr<Message> Decode(std::string_view bytes);
+// "hello", "task_done", ...: for logs.
+std::string_view TypeName(const Body& body);
+
+}  // namespace halcyon::cluster
+
+#endif  // HALCYON_CLUSTER_MESSAGES_H_

@@ -1,0 +1,67 @@
+// Child processes: posix_spawn, never a bare fork.
+#ifndef HALCYON_CLUSTER_PROCESS_H_
+#define HALCYON_CLUSTER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace halcyon::cluster {
+
+struct ProcessOptions {
+  std::vector<std::string> argv;            // argv[0] is looked up in PATH when it has no slash
+  std::map<std::string, std::string> env;   // added to, or replacing, this process's
+  std::string output_path;                  // stdout and stderr are appended here; "" inherits
+};
+
+struct ExitStatus {
+  int code = 0;    // when it exited
+  int signal = 0;  // when a signal ended it
+  bool ok() const { return code == 0 && signal == 0; }
+  std::string ToString() const;  // "exit code 3", "killed by signal 9 (Killed)"
+};
+
+// A child in a process group of its own. The destructor kills the group and reaps.
+// Not thread-safe.
+class ChildProcess {
+ public:
+  static absl::StatusOr<std::unique_ptr<ChildProcess>> Spawn(const ProcessOptions& options);
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  pid_t pid() const { return pid_; }
+  // nullopt while it runs.
+  std::optional<ExitStatus> Poll();
+  // To the process, or to its whole group.
+  void Signal(int signal);
+  void SignalGroup(int signal);
+
+ private:
+  explicit ChildProcess(pid_t pid) : pid_(pid) {}
+  pid_t pid_;
+  std::optional<ExitStatus> status_;
+};
+
+// A process as a person would point at it: a pid alone may have been reused.
+struct ProcessIdentity {
+  pid_t pid = 0;
+  uint64_t start_time = 0;  // clock ticks since boot, /proc/PID/stat
+};
+std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid);
+bool IsAlive(const ProcessIdentity& process);
+// Kill -9 unless the pid has been reused.
+void KillProcess(const ProcessIdentity& process);
+
+// Asks the kernel to kill this process when its parent dies. A second line of defence only.
+void DieWithParent();
+
+}  // namespace halcyon::cluster
+
+#endif  // HALCYON_CLUSTER_PROCESS_H_

@@ -1,0 +1,40 @@
+// Messages between one coordinator and its workers. Injected, so that tests replace the network.
+#ifndef HALCYON_CLUSTER_TRANSPORT_H_
+#define HALCYON_CLUSTER_TRANSPORT_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/status.h"
+#include "cluster/messages.h"
+
+namespace halcyon::cluster {
+
+// The coordinator's end. Used by one thread. A worker is addressed by its WorkerId once it has
+// sent a message; what is sent to a worker that is gone is lost without an error.
+class ServerTransport {
+ public:
+  virtual ~ServerTransport() = default;
+  virtual absl::Status Send(const Message& message) = 0;  // to message.worker
+  // The next well-formed message, or nullopt after `timeout_ms`.
+  virtual absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) = 0;
+  virtual const std::string& endpoint() const = 0;
+};
+
+// A worker's end. Used by one thread.
+class ClientTransport {
+ public:
+  virtual ~ClientTransport() = default;
+  virtual absl::Status Send(const Message& message) = 0;
+  virtual absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) = 0;
+};
+
+// ZeroMQ: ROUTER and DEALER sockets. `endpoint`: "ipc:///path"; the socket file gets mode 0600.
+absl::StatusOr<std::unique_ptr<ServerTransport>> BindZmq(const std::string& endpoint);
+absl::StatusOr<std::unique_ptr<ClientTransport>> ConnectZmq(const std::string& endpoint,
+                                                            const WorkerId& self);
+
+}  // namespace halcyon::cluster
+
+#endif  // HALCYON_CLUSTER_TRANSPORT_H_

@@ -1,0 +1,45 @@
+# How every target of this project is made. The link list of a target is the rule for what its
+# folder may include; tests/tidy_test.cc checks the includes against the same rule.
+
+find_program(HALCYON_CCACHE ccache)
+if(HALCYON_CCACHE)
+  # Precompiled headers carry time stamps that ccache would otherwise take for changes.
+  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      ${HALCYON_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
+endif()
+
+add_library(halcyon_options INTERFACE)
+target_compile_options(halcyon_options INTERFACE -Wall -Wextra -Werror)
+target_include_directories(halcyon_options INTERFACE ${CMAKE_SOURCE_DIR})
+if(HALCYON_SANITIZE)
+  target_compile_options(halcyon_options INTERFACE -fsanitize=${HALCYON_SANITIZE}
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  target_link_options(halcyon_options INTERFACE -fsanitize=${HALCYON_SANITIZE})
+endif()
+
+# halcyon_library(NAME SOURCES a.cc ... [PUBLIC lib ...] [PRIVATE lib ...])
+function(halcyon_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC ${arg_PUBLIC} PRIVATE halcyon_options ${arg_PRIVATE})
+endfunction()
+
+# halcyon_program(NAME SOURCES a.cc ... LINKS lib ...)
+function(halcyon_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE halcyon_options ${arg_LINKS})
+endfunction()
+
+# halcyon_test(NAME SOURCES a_test.cc ... LINKS lib ... [LABELS label ...] [TIMEOUT seconds])
+# One program, one ctest entry.
+function(halcyon_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  halcyon_program(${name} SOURCES ${arg_SOURCES} LINKS ${arg_LINKS} GTest::gmock_main)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+endfunction()

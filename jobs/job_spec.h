@@ -1,0 +1,152 @@
+// The job: everything a user writes in the TOML file, with every default filled in. One parser, one
+// struct, no second route for settings: workers read the resolved file that ToToml() wrote.
+// docs/job_spec.md documents each key.
+#ifndef HALCYON_JOBS_JOB_SPEC_H_
+#define HALCYON_JOBS_JOB_SPEC_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace halcyon::jobs {
+
+enum class DataFormat { kText, kJsonl };
+// How a text file falls into documents.
+enum class DocumentRule {
+  kFile,        // the whole file is one
+  kLines,       // each line that is not blank
+  kParagraphs,  // runs of lines between blank lines
+  kEntries,     // one starts at an unindented line after a blank line (or at the file's start)
+};
+enum class InvalidUtf8 { kReplace, kRefuse };
+enum class InitRule {
+  kNormal,  // N(0, init_std), biases zero: the paper's, right at its widths
+  kFanIn,   // N(0, 1/sqrt(fan_in)), embeddings N(0, init_std): learns at widths below ~512
+};
+enum class EnergyTarget { kExact, kSamples };
+enum class LearningRateDecay { kConstant, kCosine, kLinear };
+
+struct DataSpec {  // [data]
+  std::vector<std::string> sources;  // absolute paths after parsing; in the file relative to it
+  DataFormat format = DataFormat::kText;
+  DocumentRule documents = DocumentRule::kFile;  // format = "text"
+  std::string field = "text";                    // format = "jsonl": the member that is the text
+  double heldout = 0.02;  // fraction of documents, chosen by a hash of their bytes, never trained on
+  InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
+  int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
+};
+
+struct TokenizerSpec {  // [tokenizer]
+  std::string path;              // import this tokenizer.json; "" trains one
+  int64_t vocab_size = 8192;     // all tokens: 256 bytes, merges, and the two special ones
+  std::string pattern = "gpt2";  // gpt2 | llama3 | cl100k | o200k
+  int64_t train_bytes_max = 64 << 20;  // of text looked at when training
+};
+
+// Optimizer and schedule of one training stage.
+struct TrainSpec {  // [train], [autoencoder.train]
+  int64_t steps = 1000;
+  int64_t batch = 8;        // samples a step, over all ranks: windows; chunks for the autoencoder
+  int64_t micro_batch = 0;  // samples a forward pass on one rank; 0: batch / ranks in one go
+  double learning_rate = 3e-4;
+  int64_t warmup_steps = 100;
+  LearningRateDecay decay = LearningRateDecay::kConstant;
+  double final_learning_rate_ratio = 0.1;  // at the last step, of learning_rate; with a decay
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double weight_decay = 0.1;
+  double clip_norm = 1.0;  // of the whole gradient; 0: none
+};
+
+struct AutoencoderSpec {  // [autoencoder]
+  int64_t chunk_size = 4;  // K: tokens a chunk
+  int64_t latent_size = 128;
+  int64_t hidden_size = 512;
+  int64_t intermediate_size = 1280;
+  int64_t encoder_layers = 2;
+  int64_t decoder_layers = 2;
+  double token_dropout = 0.15;
+  double latent_dropout = 0.15;
+  double kl_weight = 0.001;
+  double kl_clamp = 0.5;  // per latent element, from below
+  InitRule init = InitRule::kNormal;
+  double init_std = 0.02;
+  TrainSpec train;  // [autoencoder.train]
+};
+
+struct ModelSpec {  // [model]
+  int64_t hidden_size = 768;
+  int64_t intermediate_size = 2048;
+  int64_t layers = 12;
+  int64_t attention_heads = 16;
+  int64_t head_layers = 3;  // blocks of the energy head
+  int64_t noise_size = 64;
+  int64_t window_chunks = 2048;  // T: chunks a training sequence
+  double rope_theta = 10000.0;
+  double alpha = 1.0;       // exponent of the energy score, in (0, 2)
+  int64_t samples = 8;      // N: model samples a position
+  EnergyTarget target = EnergyTarget::kExact;
+  int64_t target_samples = 100;  // M, with target = "samples"
+  InitRule init = InitRule::kNormal;
+  double init_std = 0.02;
+};
+
+struct CheckpointSpec {  // [checkpoint]
+  int64_t every = 100;  // steps
+  int64_t keep = 2;     // committed ones a stage
+};
+
+struct EvalSpec {  // [eval]
+  int64_t every = 0;           // steps between evaluations while training; 0: only at the end
+  int64_t windows = 16;        // held-out windows of an evaluation while training
+  int64_t final_windows = 128; // ... of the eval stage
+  int64_t samples = 8;         // N: draws a position for BrierLM, at least 2
+  int64_t bootstrap = 1000;    // resamples of the 95 % interval
+  int64_t continuations = 3;   // sample texts to print
+  int64_t prompt_chunks = 8;   // held-out chunks a continuation starts from
+  int64_t continuation_chunks = 24;
+  double temperature = 0.5;    // 1/n for a whole n (batch approximation), or 1
+  int64_t temperature_samples = 100;  // N of the batch approximation
+};
+
+struct LaunchSpec {  // [launch]: never enters a fingerprint
+  int64_t ranks = 1;
+  int64_t threads = 1;  // a rank
+  int64_t agents = 0;   // data-task processes; 0: one a processor
+  int64_t restarts_max = 3;  // of a failed gang or task before the job fails
+};
+
+struct JobSpec {
+  std::string name;  // top level; letters, digits, '-', '_' and '.'
+  uint64_t seed = 1;
+  DataSpec data;
+  TokenizerSpec tokenizer;
+  AutoencoderSpec autoencoder;
+  ModelSpec model;
+  TrainSpec train;
+  CheckpointSpec checkpoint;
+  EvalSpec eval;
+  LaunchSpec launch;
+};
+
+// Reads and checks a job file. Every failure is kInvalidArgument (kNotFound: no such file) and
+// reads "FILE:LINE: KEY: what is wrong; what to do": a TOML error, an unknown key (with the nearest
+// valid one), a wrong type, a value out of range, a value at odds with another, a source file
+// that is missing or empty. All errors found are reported, one a line.
+absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path);
+
+// The same for text; `file_name` is for messages, `base_dir` for relative paths.
+// Missing source files are an error only when `check_files`.
+absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& file_name,
+                                     const std::string& base_dir, bool check_files);
+
+// The resolved spec as TOML that ParseJobSpec reads back to an equal spec.
+std::string ToToml(const JobSpec& spec);
+
+}  // namespace halcyon::jobs
+
+#endif  // HALCYON_JOBS_JOB_SPEC_H_

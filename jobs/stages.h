@@ -1,0 +1,67 @@
+// The way from text to weights as a graph of stages, and what makes two results the same.
+//
+// A stage is a function of the identities of its inputs. Its fingerprint is a SHA-256 over named
+// fields: the settings that change its result, the stage's own version, the source bytes where it
+// reads them, and for each input stage the *content digest* of the artifact it is given. Ranks,
+// threads, launcher, logging, evaluation and checkpoint cadence are no fields.
+#ifndef HALCYON_JOBS_STAGES_H_
+#define HALCYON_JOBS_STAGES_H_
+
+#include <array>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "jobs/job_spec.h"
+
+namespace halcyon::jobs {
+
+enum class StageKind { kTokenizer, kTokens, kAutoencoder, kLatents, kModel, kEval };
+
+// In an order in which each comes after its inputs.
+inline constexpr std::array<StageKind, 6> kAllStages = {
+    StageKind::kTokenizer, StageKind::kTokens, StageKind::kAutoencoder,
+    StageKind::kLatents,   StageKind::kModel,  StageKind::kEval};
+
+// "tokenizer", "tokens", "autoencoder", "latents", "model", "eval".
+std::string_view StageName(StageKind kind);
+absl::StatusOr<StageKind> StageFromName(std::string_view name);
+
+// tokens <- tokenizer; autoencoder <- tokens; latents <- tokens, autoencoder;
+// model <- tokens, latents; eval <- tokens, autoencoder, latents, model.
+std::vector<StageKind> InputsOf(StageKind kind);
+
+// How a stage is run: one leased task, a leased task for each shard, or a gang of ranks.
+enum class StageShape { kSingleTask, kShardTasks, kGang };
+StageShape ShapeOf(StageKind kind);
+
+struct FingerprintField {
+  std::string name;   // "autoencoder.chunk_size", "source[0].sha256", "input.tokens", "version"
+  std::string value;
+  bool operator==(const FingerprintField&) const = default;
+};
+
+struct StageIdentity {
+  StageKind kind{};
+  std::vector<FingerprintField> fields;  // in a fixed order
+  // SHA-256, 64 hexadecimal digits.
+  std::string Fingerprint() const;
+};
+
+// `source_digests`: SHA-256 of each of spec.data.sources, in order.
+// `input_digests`: the content digest of each input stage's artifact. REQUIRES: all are there.
+StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
+                         const std::vector<std::string>& source_digests,
+                         const std::map<StageKind, std::string>& input_digests);
+
+struct FieldDifference {
+  std::string name, before, after;  // "" where the field is missing
+};
+std::vector<FieldDifference> Differences(const std::vector<FingerprintField>& before,
+                                         const std::vector<FingerprintField>& after);
+
+}  // namespace halcyon::jobs
+
+#endif  // HALCYON_JOBS_STAGES_H_

@@ -1,0 +1,70 @@
+// Stage one of CALM: K tokens <-> one latent (paper section 2; sizes in section 4.1).
+#ifndef HALCYON_MODEL_AUTOENCODER_H_
+#define HALCYON_MODEL_AUTOENCODER_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "jobs/job_spec.h"
+#include "model/unit.h"
+
+namespace halcyon::model {
+
+// [chunks, latent] each. log_std is the logarithm of the standard deviation, clamped to [-10, 4]
+// so that a half float holds it and exp stays finite.
+struct Posterior {
+  at::Tensor mean;
+  at::Tensor log_std;
+};
+
+class Autoencoder {
+ public:
+  // Registers parameters; gives them no storage.
+  Autoencoder(const jobs::AutoencoderSpec& spec, int64_t vocab_size);
+  ~Autoencoder();
+
+  // One unit: the table is used at both ends.
+  std::vector<Unit*> units();
+  const jobs::AutoencoderSpec& spec() const { return spec_; }
+  int64_t vocab_size() const { return vocab_size_; }
+
+  // tokens: int64 [chunks, K]. Evaluation mode: no dropout.
+  Posterior Encode(const at::Tensor& tokens);
+  // latents: [chunks, latent] -> logits [chunks, K, vocab].
+  at::Tensor Decode(const at::Tensor& latents);
+  // argmax of Decode: int64 [chunks, K]. Works in blocks so that no more than about 64 MB of logits
+  // exist at a time.
+  at::Tensor DecodeTokens(const at::Tensor& latents);
+
+  // Random numbers of one training pass, all [chunks, ...] (model/noise.h).
+  struct Noise {
+    at::Tensor token_dropout;   // uniform [chunks, K]: below p, the token becomes the mask embedding
+    at::Tensor posterior;       // normal [chunks, latent]
+    at::Tensor latent_dropout;  // uniform [chunks, latent]: below p, zero; others scaled 1/(1-p)
+  };
+  struct Loss {
+    at::Tensor total;          // K * mean cross-entropy + kl_weight * KL, weighted mean over chunks
+    at::Tensor cross_entropy;  // mean over tokens, detached
+    at::Tensor kl;             // summed over the latent, mean over chunks, detached, clamped
+    at::Tensor correct;        // fraction of tokens whose argmax is right (of the noisy latent)
+  };
+  // `weights`: float32 [chunks]; each loss is sum(weights * value) / divisor, so that ranks and
+  // micro-batches add up to the mean of the global batch.
+  Loss TrainingLoss(const at::Tensor& tokens, const Noise& noise, const at::Tensor& weights,
+                    double divisor);
+
+ private:
+  struct Network;
+  at::Tensor EncodeEmbeddings(const at::Tensor& embeddings, at::Tensor* log_std);
+
+  jobs::AutoencoderSpec spec_;
+  int64_t vocab_size_;
+  std::unique_ptr<Network> network_;
+};
+
+}  // namespace halcyon::model
+
+#endif  // HALCYON_MODEL_AUTOENCODER_H_

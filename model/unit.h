@@ -1,0 +1,73 @@
+// Parameters, grouped into the units that FSDP gathers at once.
+//
+// A network registers its parameters in units and, in its forward pass, calls Enter before the first
+// use of a unit's parameters and Exit after the last one. Without hooks both do nothing; the sharder
+// (worker/fsdp.h) installs hooks that gather and free.
+#ifndef HALCYON_MODEL_UNIT_H_
+#define HALCYON_MODEL_UNIT_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace halcyon::model {
+
+// How a parameter starts (model/initialise.h draws it).
+enum class InitKind {
+  kWeight,     // a matrix [out, in]: the rule decides
+  kEmbedding,  // a table [rows, width]: N(0, init_std)
+  kZero,       // biases, and last layers that start silent
+  kOne,        // scales of norms
+};
+
+struct Parameter {
+  std::string name;            // unique in the network, e.g. "blocks.0.attention.query.weight"
+  std::vector<int64_t> shape;
+  InitKind init = InitKind::kWeight;
+  bool decays = false;         // weight decay applies: matrices and tables, not biases and norms
+  at::Tensor value;            // float32, requires grad; storage belongs to whoever materialised it
+  int64_t numel() const;
+};
+
+class Unit;
+
+class UnitHooks {
+ public:
+  virtual ~UnitHooks() = default;
+  virtual void BeforeForward(Unit& unit) = 0;
+  // Returns `output`, possibly with a gate in its autograd history.
+  virtual at::Tensor AfterForward(Unit& unit, const at::Tensor& output) = 0;
+};
+
+class Unit {
+ public:
+  explicit Unit(std::string name) : name_(std::move(name)) {}
+  Unit(const Unit&) = delete;
+  Unit& operator=(const Unit&) = delete;
+
+  // The parameter's address is stable. Its value is undefined until Materialise or the sharder.
+  Parameter& Add(std::string name, std::vector<int64_t> shape, InitKind init);
+
+  const std::string& name() const { return name_; }
+  std::deque<Parameter>& parameters() { return parameters_; }
+  int64_t numel() const;
+
+  // Gives every parameter storage of its own (zeros, requires grad): for inference and tests.
+  void Materialise();
+
+  void set_hooks(UnitHooks* hooks) { hooks_ = hooks; }
+  void Enter();
+  at::Tensor Exit(const at::Tensor& output);
+
+ private:
+  std::string name_;
+  std::deque<Parameter> parameters_;
+  UnitHooks* hooks_ = nullptr;
+};
+
+}  // namespace halcyon::model
+
+#endif  // HALCYON_MODEL_UNIT_H_

@@ -1,0 +1,27 @@
+// Which item comes when: a seeded random permutation of all items for each pass over the data, with
+// random access. A cursor is one number, so resuming needs no replay and the order knows no ranks.
+#ifndef HALCYON_PIPELINE_SAMPLE_ORDER_H_
+#define HALCYON_PIPELINE_SAMPLE_ORDER_H_
+
+#include <cstdint>
+
+namespace halcyon::pipeline {
+
+// A value. Item of sample i: pass i / items, position i % items, permuted by a Feistel network with
+// Philox rounds and cycle walking.
+class SampleOrder {
+ public:
+  // REQUIRES: items >= 1.
+  SampleOrder(uint64_t seed, uint64_t items);
+  uint64_t ItemAt(uint64_t sample) const;
+  uint64_t items() const { return items_; }
+
+ private:
+  uint64_t seed_;
+  uint64_t items_;
+  uint32_t half_bits_;
+};
+
+}  // namespace halcyon::pipeline
+
+#endif  // HALCYON_PIPELINE_SAMPLE_ORDER_H_

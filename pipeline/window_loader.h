@@ -1,0 +1,36 @@
+// Training samples: windows of T consecutive chunks with their posteriors.
+#ifndef HALCYON_PIPELINE_WINDOW_LOADER_H_
+#define HALCYON_PIPELINE_WINDOW_LOADER_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "base/status.h"
+#include "pipeline/packing.h"
+#include "storage/latent_cache.h"
+
+namespace halcyon::pipeline {
+
+// Window i of a split: chunks i*T ... i*T + T - 1 of the stream; the last chunks that fill no whole
+// window are left out. Thread-safe. Owns neither.
+class WindowLoader {
+ public:
+  WindowLoader(const Packing* packing, storage::LatentReader* latents, uint32_t window_chunks);
+  uint64_t Windows(Split split) const;
+  uint32_t window_chunks() const { return window_chunks_; }
+
+  // Appends window `window` of the split: T*K ids and float32 [T, 2*latent_size].
+  absl::Status Load(Split split, uint64_t window, std::vector<uint32_t>* tokens,
+                    std::vector<float>* posteriors) const;
+  // The split's document index of each of the window's T chunks.
+  std::vector<uint64_t> Documents(Split split, uint64_t window) const;
+
+ private:
+  const Packing* packing_;
+  storage::LatentReader* latents_;
+  uint32_t window_chunks_;
+};
+
+}  // namespace halcyon::pipeline
+
+#endif  // HALCYON_PIPELINE_WINDOW_LOADER_H_

@@ -1,0 +1,109 @@
+// Checkpoints of a training stage: one commit binds weights, optimizer, position, spec and artifact
+// ids. docs/checkpoint_format.md has the bytes. Handles bytes only, no tensors.
+//
+//   ROOT/fence                        incarnation that may commit here
+//   ROOT/latest                       name of the last committed checkpoint, moved after COMMIT
+//   ROOT/step-00000100/rank-0-of-2.safetensors ...   one a rank, written by that rank
+//   ROOT/step-00000100/manifest.json  written by rank 0 when all shards are on the disk
+//   ROOT/step-00000100/COMMIT         SHA-256 of the manifest; fsynced last
+//
+// A checkpoint without a valid COMMIT does not exist. Flat units: each FSDP unit's parameters are
+// one flat float32 array of `numel` elements, padded to a multiple of the world size and cut into
+// equal shards in rank order; "param.UNIT", "exp_avg.UNIT", "exp_avg_sq.UNIT" in every rank's file.
+#ifndef HALCYON_STORAGE_CHECKPOINT_H_
+#define HALCYON_STORAGE_CHECKPOINT_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "storage/safetensors.h"
+
+namespace halcyon::storage {
+
+struct UnitLayout {
+  struct Parameter {
+    std::string name;
+    std::vector<int64_t> shape;
+    uint64_t offset = 0;  // elements, within the unit's flat array
+  };
+  std::string name;
+  uint64_t numel = 0;  // without padding
+  std::vector<Parameter> parameters;
+};
+
+struct ShardFile {
+  std::string name;  // within the checkpoint's folder
+  uint64_t bytes = 0;
+  uint64_t xxh3 = 0;
+};
+
+struct CheckpointManifest {
+  uint64_t step = 0;          // steps done
+  uint64_t incarnation = 0;   // of the coordinator that launched the ranks
+  uint32_t world_size = 1;
+  std::string stage;          // "autoencoder", "model"
+  std::string fingerprint;    // of the stage
+  uint64_t seed = 0;
+  uint64_t samples_seen = 0;  // the data cursor: samples of the global order already used
+  std::string spec_toml;      // the resolved job spec
+  std::map<std::string, std::string> inputs;   // stage name -> content digest
+  std::map<std::string, std::string> runtime;  // threads, CPU path, versions: a difference is named on resume
+  std::vector<UnitLayout> units;
+  std::vector<ShardFile> shards;  // in rank order
+};
+
+std::string ShardFileName(uint32_t rank, uint32_t world_size);
+std::string CheckpointName(uint64_t step);  // "step-00000100"
+
+// One stage's checkpoints. Thread-compatible; the ranks of one gang each have one.
+class CheckpointStore {
+ public:
+  CheckpointStore(Env& env, std::string root) : env_(env), root_(std::move(root)) {}
+  const std::string& root() const { return root_; }
+
+  // Raises the fence: afterwards a writer of an older incarnation cannot commit. kAborted when the
+  // fence stands higher already.
+  absl::Status Fence(uint64_t incarnation);
+
+  // Rank `rank` writes its shard of the checkpoint of `step`; makes the folder. What an
+  // uncommitted attempt left there is replaced.
+  absl::StatusOr<ShardFile> WriteShard(uint64_t step, uint32_t rank, uint32_t world_size,
+                                       const std::vector<TensorView>& tensors);
+
+  // Rank 0, after every rank's WriteShard returned OK: manifest, fence check (kAborted when fenced
+  // off), COMMIT, `latest`, then removal of all but the last `keep` committed checkpoints.
+  absl::Status Commit(const CheckpointManifest& manifest, uint64_t keep);
+
+  // Steps of all committed checkpoints, ascending (COMMIT present; contents not verified).
+  absl::StatusOr<std::vector<uint64_t>> ListCommitted();
+
+  // Reads and verifies the manifest of one; with `verify_shards` every shard's size and XXH3 too.
+  absl::StatusOr<CheckpointManifest> Load(uint64_t step, bool verify_shards);
+
+  struct Found {
+    CheckpointManifest manifest;
+    std::vector<std::string> rejected;  // "step-00000200: rank-1-of-2.safetensors: ..." and so on
+  };
+  // The newest committed checkpoint that verifies, and why newer ones did not. kNotFound when there
+  // is none (the message lists the rejected).
+  absl::StatusOr<Found> FindLastGood();
+
+  // Elements first ... first + out.size() - 1 of a flat array ("param.UNIT" and so on), read across
+  // the shards of whatever world size wrote them. Elements past numel are zero.
+  absl::Status ReadFlat(const CheckpointManifest& manifest, const std::string& array,
+                        const std::string& unit, uint64_t first, std::span<float> out);
+
+ private:
+  Env& env_;
+  std::string root_;
+};
+
+}  // namespace halcyon::storage
+
+#endif  // HALCYON_STORAGE_CHECKPOINT_H_

@@ -1,0 +1,120 @@
+// Token and latent caches: write-once data sets of pages in RocksDB, built shard by shard.
+//
+// A data set belongs to one fingerprint. Its life:
+//   1. worker processes write one SST file a shard (ShardWriter): pages, then the shard's record;
+//   2. the owner (the coordinator) ingests each file into the building database (CacheBuilder).
+//      The ingest is the commit: the shard's record inside the SST says that the shard is done,
+//      and after a crash the set of done shards is read from the database itself;
+//   3. when all shards are in, the owner publishes an immutable generation: a hard-linked copy with
+//      a manifest of file checksums and the content digest;
+//   4. readers (CacheReader) open published generations only, read-only, any number at a time.
+//
+// Keys and values are in docs/latent_cache_format.md; constants in storage/cache_format.h.
+#ifndef HALCYON_STORAGE_PAGE_CACHE_H_
+#define HALCYON_STORAGE_PAGE_CACHE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace halcyon::storage {
+
+enum class Split : uint8_t { kTrain = 0, kHeldout = 1 };
+inline constexpr int kSplits = 2;
+
+// What a page holds. One data set uses kTokens and kDocumentLengths, or kLatents.
+enum class PageKind : uint8_t { kTokens = 1, kDocumentLengths = 2, kLatents = 3 };
+
+struct PageKey {
+  uint32_t shard = 0;
+  Split split = Split::kTrain;
+  PageKind kind = PageKind::kTokens;
+  uint32_t page = 0;
+  auto operator<=>(const PageKey&) const = default;
+};
+
+// The last record of a shard's SST: proof of what was written, by whom.
+struct ShardRecord {
+  std::string dataset;  // fingerprint, 64 hexadecimal digits
+  uint32_t shard = 0;
+  uint64_t fence = 0;   // of the lease it was made under
+  uint64_t pages = 0;
+  // Named counts, e.g. "train.documents", "train.tokens", "invalid_utf8"; sums make the data set's.
+  std::map<std::string, uint64_t> counts;
+  // Over the keys and values of all pages in order, without the fence: equal contents, equal digest.
+  std::string content_digest;
+};
+
+// A finished SST and what its producer knows about it.
+struct SstFile {
+  std::string path;
+  std::string file_checksum;  // CRC32c of the bytes as written, as RocksDB computes it
+  uint64_t bytes = 0;
+};
+
+// Writes one shard. Not thread-safe. The file appears under its final name only when whole.
+class ShardWriter {
+ public:
+  // `path`: the SST to make (path + ".tmp" meanwhile).
+  static absl::StatusOr<std::unique_ptr<ShardWriter>> Create(const std::string& path,
+                                                             const std::string& dataset,
+                                                             uint32_t shard, uint64_t fence);
+  virtual ~ShardWriter() = default;
+  // REQUIRES: keys ascend and belong to the shard. A full disk is kResourceExhausted.
+  virtual absl::Status Add(const PageKey& key, std::string_view value) = 0;
+  virtual absl::StatusOr<SstFile> Finish(std::map<std::string, uint64_t> counts) = 0;
+};
+
+// The owner's side. Not thread-safe.
+class CacheBuilder {
+ public:
+  // Opens or makes the building database of `dataset` in `dir`. A database that is damaged beyond
+  // opening is kDataLoss: the caller removes the folder and starts the stage again.
+  static absl::StatusOr<std::unique_ptr<CacheBuilder>> Open(const std::string& dir,
+                                                            const std::string& dataset);
+  virtual ~CacheBuilder() = default;
+
+  // Shards that are in, with their records.
+  virtual absl::StatusOr<std::map<uint32_t, ShardRecord>> Committed() = 0;
+
+  // Verifies (file checksum, block checksums, record: dataset, shard, fence >= `fence_min`) and
+  // ingests, moving the file. kAlreadyExists when the shard is in; kAborted when the record carries
+  // an older fence; kDataLoss when bytes differ. Nothing is ingested unless it returns OK.
+  virtual absl::StatusOr<ShardRecord> Ingest(const SstFile& file, uint32_t shard,
+                                             uint64_t fence_min) = 0;
+
+  struct Published {
+    std::string content_digest;  // SHA-256 over the shards' digests in order
+    uint64_t bytes = 0;
+    std::map<std::string, uint64_t> counts;  // summed over the shards
+  };
+  // Makes the generation in `dir` (must not exist; appears whole or not at all).
+  // REQUIRES: shards 0 ... shards-1 are all in.
+  virtual absl::StatusOr<Published> Publish(const std::string& dir, uint32_t shards) = 0;
+};
+
+// A published generation. Thread-safe.
+class CacheReader {
+ public:
+  // Checks the manifest; `dataset` may be "" to take whatever is there.
+  static absl::StatusOr<std::unique_ptr<CacheReader>> Open(const std::string& dir,
+                                                           const std::string& dataset);
+  virtual ~CacheReader() = default;
+  virtual const std::string& dataset() const = 0;
+  virtual const std::string& content_digest() const = 0;
+  // One a shard, in order.
+  virtual const std::vector<ShardRecord>& shards() const = 0;
+  // kNotFound; kDataLoss when a checksum differs.
+  virtual absl::StatusOr<std::string> Get(const PageKey& key) = 0;
+  // Reads every byte: file checksums, block checksums, shard digests. kDataLoss names the file.
+  virtual absl::Status Verify() = 0;
+};
+
+}  // namespace halcyon::storage
+
+#endif  // HALCYON_STORAGE_PAGE_CACHE_H_
