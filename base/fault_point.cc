@@ -1,0 +1,44 @@
+#include "base/fault_point.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+namespace halcyon {
+namespace {
+
+constexpr std::string_view kParentSuffix = "@parent";
+
+bool FirstTime(int number) {
+  const char* marker = std::getenv("HALCYON_FAULT_MARKER");
+  if (marker == nullptr) return true;
+  const std::string path = std::string(marker) + "-" + std::to_string(number);
+  const int fd = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
+}  // namespace
+
+void FaultPoint(std::string_view name) {
+  static const char* const chosen = std::getenv("HALCYON_FAULT_POINT");
+  if (chosen == nullptr) return;
+  std::string_view rest = chosen;
+  for (int number = 0; !rest.empty(); ++number) {
+    const size_t end = std::min(rest.find(';'), rest.size());
+    std::string_view point = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    pid_t victim = getpid();
+    if (point.ends_with(kParentSuffix)) {
+      point.remove_suffix(kParentSuffix.size());
+      victim = getppid();
+    }
+    if (point == name && FirstTime(number)) kill(victim, SIGKILL);
+  }
+}
+
+}  // namespace halcyon

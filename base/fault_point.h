@@ -1,0 +1,18 @@
+// Places where a test may kill the process, so that "killed at any moment" is tested at chosen
+// moments. Without HALCYON_FAULT_POINT in the environment a call is one comparison.
+#ifndef HALCYON_BASE_FAULT_POINT_H_
+#define HALCYON_BASE_FAULT_POINT_H_
+
+#include <string_view>
+
+namespace halcyon {
+
+// HALCYON_FAULT_POINT is a list of points, divided by ';'. When `name` is one of them, this process
+// gets SIGKILL; when `name` + "@parent" is, its parent does. HALCYON_FAULT_MARKER is the start of a
+// path: the fault number i of the list first makes the file PATH-i, which must not exist, so each
+// fault happens once, however often the processes are started again.
+void FaultPoint(std::string_view name);
+
+}  // namespace halcyon
+
+#endif  // HALCYON_BASE_FAULT_POINT_H_

@@ -1,0 +1,79 @@
+// Kill -9 at chosen moments: the same command goes on from what was committed, and the weights are
+// bit for bit those of an uninterrupted run.
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "storage/home.h"
+#include "tests/end_to_end/small_job.h"
+
+namespace halcyon {
+namespace {
+
+// In the order of a run, so that one state folder suffers them all, one after the other.
+constexpr const char* kPoints[] = {
+    "agent tokenizer",
+    "agent tokens/1",
+    "coordinator ingest tokens/2",
+    "coordinator install tokens",
+    "rank 1 autoencoder step 7",
+    "coordinator install autoencoder",
+    "agent latents/1",
+    "coordinator ingest latents/2",
+    "rank 0 model step 6@parent",  // mpirun
+    "rank 0 model commit 8",
+    "coordinator progress model",
+    "agent eval",
+};
+// A run survives the death of agents and ranks, which it starts again, but not its own.
+constexpr int kCoordinatorDeaths = 5;
+
+std::map<std::string, std::string> FaultsUnder(const std::string& root) {
+  std::string points;
+  for (const char* point : kPoints) points += std::string(points.empty() ? "" : ";") + point;
+  return {{"HALCYON_FAULT_POINT", points}, {"HALCYON_FAULT_MARKER", root + "/fault"}};
+}
+
+TEST(KillTest, WeightsAreThoseOfAnUninterruptedRun) {
+  SmallJob whole("kill-whole");
+  const RunResult uninterrupted = whole.Run();
+  ASSERT_TRUE(uninterrupted.status.ok()) << uninterrupted.output;
+
+  SmallJob job("kill-parts");
+  RunResult result;
+  int deaths = -1;
+  do {
+    ++deaths;
+    ASSERT_LE(deaths, kCoordinatorDeaths) << result.output;
+    result = job.Run(FaultsUnder(job.root()));
+    if (!result.status.ok()) {
+      EXPECT_EQ(result.status.signal, 9) << result.output;
+    }
+  } while (!result.status.ok());
+  EXPECT_EQ(deaths, kCoordinatorDeaths);
+  for (size_t i = 0; i < std::size(kPoints); ++i) {
+    EXPECT_TRUE(Env::Posix()->Exists(job.root() + "/fault-" + std::to_string(i)))
+        << kPoints[i] << " was not reached";
+  }
+  EXPECT_EQ(job.WeightsOf("autoencoder"), whole.WeightsOf("autoencoder"));
+  EXPECT_EQ(job.WeightsOf("model"), whole.WeightsOf("model"));
+}
+
+// The promise is 10 s; the lock is free when the last agent and rank have ended.
+TEST(KillTest, WorkersEndByThemselvesWhenTheCoordinatorDies) {
+  SmallJob job("kill-orphans");
+  const RunResult result =
+      job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model"}});
+  ASSERT_EQ(result.status.signal, 9) << result.output;
+  const auto jobs = Env::Posix()->ListDir(job.home() + "/jobs");
+  ASSERT_TRUE(jobs.ok() && jobs->size() == 1u);
+  const std::string alive = job.home() + "/jobs/" + jobs->front() + "/alive";
+  const auto free = [&] {
+    const auto lock = storage::FileLock::TryAcquire(alive, storage::FileLock::Mode::kExclusive);
+    return lock.ok() && *lock != nullptr;
+  };
+  EXPECT_TRUE(Clock::Real()->WaitFor(free, 10000));
+}
+
+}  // namespace
+}  // namespace halcyon

@@ -1,0 +1,94 @@
+#include "worker/agent.h"
+
+#include <ATen/Parallel.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "jobs/job_spec.h"
+#include "worker/runtime.h"
+#include "worker/tasks/tasks.h"
+
+namespace halcyon::worker {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kReceiveTimeoutMs = 500;
+// Progress messages of a task: at least this much further than the last.
+constexpr double kProgressStep = 0.02;
+
+class Agent {
+ public:
+  Agent(cluster::CoordinatorLink* link, uint32_t threads) : link_(link), threads_(threads) {}
+
+  void Serve(const cluster::Lease& lease) {
+    spdlog::info("task {} fence {}", lease.task, lease.fence);
+    link_->SetPhase(lease.task);
+    const absl::StatusOr<json> result = RunTask(lease);
+    if (result.ok()) {
+      link_->Send(cluster::TaskDone{lease.task, lease.fence, *result});
+    } else {
+      const absl::Status& status = result.status();
+      spdlog::error("task {}: {}", lease.task, MessageOf(status));
+      link_->Send(cluster::TaskFailed{lease.task, lease.fence, static_cast<int>(status.code()),
+                                      MessageOf(status)});
+    }
+    link_->SetPhase("idle");
+  }
+
+ private:
+  absl::StatusOr<json> RunTask(const cluster::Lease& lease) {
+    const std::string& spec_path = lease.assignment.spec_path;
+    ASSIGN_OR_RETURN(const std::string toml, Env::Posix()->ReadFile(spec_path));
+    ASSIGN_OR_RETURN(const jobs::JobSpec spec,
+                     jobs::ParseJobSpec(toml, spec_path, DirName(spec_path), /*check_files=*/false));
+    double reported = 0;
+    const TaskContext context{
+        &lease, &spec, Env::Posix(), [&](double fraction) {
+          if (fraction < reported + kProgressStep) return;
+          reported = fraction;
+          link_->Send(cluster::TaskProgress{lease.task, lease.fence, fraction});
+        }};
+    const std::string& stage = lease.assignment.stage;
+    at::set_num_threads(stage == "eval" ? static_cast<int>(threads_) : 1);
+    // LibTorch reports its faults by exceptions; none leaves this function.
+    try {
+      if (stage == "tokenizer") return RunTokenizerTask(context);
+      if (stage == "tokens") return RunTokensTask(context);
+      if (stage == "latents") return latents_.Run(context);
+      if (stage == "eval") return RunEvalTask(context);
+    } catch (const std::exception& error) {
+      return Internal(lease.task + ": " + error.what());
+    }
+    return InvalidArgument("no data task of stage \"" + stage + "\" exists");
+  }
+
+  cluster::CoordinatorLink* link_;
+  uint32_t threads_;
+  LatentsTask latents_;
+};
+
+}  // namespace
+
+absl::Status RunAgent(const WorkerOptions& options, uint32_t threads) {
+  ConfigureRuntime(1);
+  ASSIGN_OR_RETURN(const auto membership, Membership::Join(options));
+  cluster::CoordinatorLink& link = membership->link();
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  link.Send(cluster::Hello{"agent", "", 0, getpid(), host});
+  Agent agent(&link, threads);
+  link.Send(cluster::Ready{});
+  while (!link.stop_requested()) {
+    const auto message = link.Receive(kReceiveTimeoutMs);
+    if (!message) continue;
+    if (const auto* lease = std::get_if<cluster::Lease>(&message->body)) {
+      agent.Serve(*lease);
+      link.Send(cluster::Ready{});
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::worker

@@ -1,0 +1,62 @@
+// The artifacts of earlier stages, opened as what they are.
+#ifndef HALCYON_WORKER_ARTIFACTS_H_
+#define HALCYON_WORKER_ARTIFACTS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "model/autoencoder.h"
+#include "model/calm_model.h"
+#include "pipeline/packing.h"
+#include "pipeline/tokenizer.h"
+#include "pipeline/window_loader.h"
+#include "storage/latent_cache.h"
+#include "storage/token_cache.h"
+
+namespace halcyon::worker {
+
+// Where artifacts lie: stage name -> folder.
+using ArtifactPaths = std::map<std::string, std::string>;
+
+// The folder of a stage's artifact; kInternal when the caller was not given it.
+absl::StatusOr<std::string> PathOf(const ArtifactPaths& paths, const std::string& stage);
+
+absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
+    const ArtifactPaths& paths);
+
+// The token cache with its packing into chunks of K.
+struct PackedTokens {
+  std::unique_ptr<storage::TokenReader> reader;
+  std::unique_ptr<pipeline::Packing> packing;
+};
+absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactPaths& paths,
+                                              const pipeline::Tokenizer& tokenizer,
+                                              int64_t chunk_size);
+
+absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactPaths& paths,
+                                                                   int64_t latent_size);
+
+// Training windows, and held-out windows that shrink to what there is when that is less than one.
+struct Windows {
+  std::unique_ptr<pipeline::WindowLoader> train, heldout;
+};
+// kInvalidArgument: the training text fills no window.
+absl::StatusOr<Windows> OpenWindows(const pipeline::Packing& packing,
+                                    storage::LatentReader* latents, int64_t window_chunks);
+
+// Networks with their weights, by what their files say.
+absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
+                                                                    const std::string& dir);
+struct OpenedModel {
+  std::unique_ptr<model::CalmModel> model;
+  int64_t chunk_size = 0, latent_size = 0, vocab_size = 0;
+};
+absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir);
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_ARTIFACTS_H_

@@ -1,0 +1,60 @@
+// Quality on held-out text. Functions that take Collectives are collective: each rank measures its
+// share and all return the same figures. Nothing here touches the state of training.
+#ifndef HALCYON_WORKER_EVALUATION_H_
+#define HALCYON_WORKER_EVALUATION_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "base/status.h"
+#include "cluster/collectives.h"
+#include "model/autoencoder.h"
+#include "model/brier.h"
+#include "model/calm_model.h"
+#include "pipeline/packing.h"
+#include "pipeline/window_loader.h"
+
+namespace halcyon::worker {
+
+struct Reconstruction {
+  double accuracy = 0;  // of tokens, from the posterior mean, pads left out
+  uint64_t tokens = 0;
+};
+// The first `chunks_max` held-out chunks (0: all). No held-out chunks give 0 tokens.
+absl::StatusOr<Reconstruction> MeasureReconstruction(model::Autoencoder& autoencoder,
+                                                     const pipeline::Packing& packing,
+                                                     uint64_t chunks_max,
+                                                     cluster::Collectives& collectives);
+
+struct LanguageModelOptions {
+  int64_t windows = 0;  // evenly spaced over the held-out ones; all when there are fewer
+  int64_t samples = 8;  // draws a position
+  int64_t bootstrap = 1000;
+  uint64_t seed = 0;
+};
+struct LanguageModelScore {
+  double energy = 0, target = 0, spread = 0;  // mean energy loss and its two terms
+  model::BrierAccumulator::Score brier;
+  uint64_t windows = 0;
+  uint64_t token_context = 0;  // tokens a window: scores of other contexts do not compare
+};
+// kInvalidArgument when the held-out split has no window at all.
+absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
+                                                      model::Autoencoder& autoencoder,
+                                                      const pipeline::WindowLoader& windows,
+                                                      const LanguageModelOptions& options,
+                                                      cluster::Collectives& collectives);
+
+// Loads one window of a split as tensors: int64 [1, T, K] and float32 [T, latent] twice.
+struct WindowTensors {
+  at::Tensor tokens;
+  model::Posterior posterior;
+};
+absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
+                                          pipeline::Split split,
+                                          const std::vector<uint64_t>& windows, int64_t chunk_size,
+                                          int64_t latent_size);
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_EVALUATION_H_

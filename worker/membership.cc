@@ -1,0 +1,37 @@
+#include "worker/membership.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/exit_code.h"
+#include "cluster/process.h"
+
+namespace halcyon::worker {
+
+absl::StatusOr<std::unique_ptr<Membership>> Membership::Join(const WorkerOptions& options) {
+  cluster::DieWithParent();
+  std::unique_ptr<Membership> membership(new Membership);
+  ASSIGN_OR_RETURN(membership->alive_, storage::FileLock::TryAcquire(
+                                           options.alive_file, storage::FileLock::Mode::kShared));
+  if (membership->alive_ == nullptr) {
+    return Aborted("a newer coordinator is taking over " + options.alive_file);
+  }
+  ASSIGN_OR_RETURN(const std::string current, Env::Posix()->ReadFile(options.alive_file));
+  if (current != std::to_string(options.incarnation)) {
+    return Aborted("this worker belongs to coordinator incarnation " +
+                   std::to_string(options.incarnation) + ", the job is at " + current);
+  }
+  const cluster::CoordinatorLink::Identity identity{
+      JobId(options.job), WorkerId{options.name, options.worker_incarnation},
+      Incarnation(options.incarnation)};
+  ASSIGN_OR_RETURN(membership->link_,
+                   cluster::CoordinatorLink::Start(options.endpoint, identity, [] {
+                     spdlog::error("the coordinator is silent; ending");
+                     // At once: other threads may be deep in a collective that never ends.
+                     _exit(static_cast<int>(ExitCode::kPreempted));
+                   }));
+  return membership;
+}
+
+}  // namespace halcyon::worker

@@ -1,0 +1,122 @@
+#include "worker/network_file.h"
+
+#include <ATen/ATen.h>
+
+#include <charconv>
+#include <cstring>
+#include <deque>
+
+#include "base/digest.h"
+#include "storage/safetensors.h"
+
+namespace halcyon::worker {
+namespace {
+
+constexpr char kWeightsFile[] = "model.safetensors";
+constexpr char kSpecFile[] = "job.toml";
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (const int64_t extent : shape) {
+    if (text.size() > 1) text += ", ";
+    text += std::to_string(extent);
+  }
+  return text + "]";
+}
+
+absl::Status WriteFolder(Env& env, const std::string& dir,
+                         const std::vector<storage::TensorView>& tensors,
+                         const std::map<std::string, std::string>& metadata,
+                         const std::string& spec_toml) {
+  RETURN_IF_ERROR(env.RemoveTree(dir));
+  RETURN_IF_ERROR(env.CreateDirs(dir));
+  const std::string weights = JoinPath(dir, kWeightsFile);
+  RETURN_IF_ERROR(storage::WriteSafetensors(env, weights, tensors, metadata).status());
+  return WriteFileAtomically(env, JoinPath(dir, kSpecFile), spec_toml);
+}
+
+}  // namespace
+
+absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& collectives, Env& env,
+                                            const std::string& dir,
+                                            const std::map<std::string, std::string>& metadata,
+                                            const std::string& spec_toml) {
+  const bool writes = collectives.rank() == 0;
+  std::deque<std::string> bytes;  // addresses must stay
+  std::vector<storage::TensorView> tensors;
+  RETURN_IF_ERROR(fsdp.VisitWhole([&](model::Unit& unit) {
+    if (!writes) return absl::OkStatus();
+    for (const model::Parameter& parameter : unit.parameters()) {
+      bytes.emplace_back(reinterpret_cast<const char*>(parameter.value.data_ptr<float>()),
+                         parameter.numel() * sizeof(float));
+      tensors.push_back({parameter.name, storage::DType::kF32, parameter.shape, bytes.back()});
+    }
+    return absl::OkStatus();
+  }));
+  if (!writes) return WrittenNetwork{};
+  RETURN_IF_ERROR(WriteFolder(env, dir, tensors, metadata, spec_toml));
+  WrittenNetwork written;
+  const std::string weights = JoinPath(dir, kWeightsFile);
+  ASSIGN_OR_RETURN(written.content_digest, Sha256OfFile(weights));
+  ASSIGN_OR_RETURN(written.bytes, env.FileSize(weights));
+  return written;
+}
+
+absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& dir) {
+  NetworkDescription description;
+  const std::string weights = JoinPath(dir, kWeightsFile);
+  if (!env.Exists(weights)) {
+    return InvalidArgument(dir + ": no " + kWeightsFile +
+                           " there; give the folder of an autoencoder or model artifact");
+  }
+  ASSIGN_OR_RETURN(const auto file, storage::SafetensorsFile::Open(env, weights));
+  description.metadata = file->header().metadata;
+  const std::string spec_path = JoinPath(dir, kSpecFile);
+  ASSIGN_OR_RETURN(const std::string toml, env.ReadFile(spec_path));
+  ASSIGN_OR_RETURN(description.spec,
+                   jobs::ParseJobSpec(toml, spec_path, dir, /*check_files=*/false));
+  return description;
+}
+
+absl::StatusOr<int64_t> MetadataNumber(const NetworkDescription& description,
+                                       const std::string& name) {
+  const auto found = description.metadata.find(name);
+  int64_t value = 0;
+  if (found != description.metadata.end()) {
+    const std::string& text = found->second;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec == std::errc() && parsed.ptr == text.data() + text.size()) return value;
+  }
+  return DataLoss(std::string(kWeightsFile) + ": metadata lacks a number \"" + name + "\"");
+}
+
+absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<model::Unit*>& units) {
+  ASSIGN_OR_RETURN(const auto file,
+                   storage::SafetensorsFile::Open(env, JoinPath(dir, kWeightsFile)));
+  size_t used = 0;
+  for (model::Unit* unit : units) {
+    unit->Materialise();
+    for (model::Parameter& parameter : unit->parameters()) {
+      ASSIGN_OR_RETURN(const storage::TensorEntry entry, file->Find(parameter.name));
+      if (entry.dtype != storage::DType::kF32 || entry.shape != parameter.shape) {
+        return DataLoss(file->path() + ": tensor " + parameter.name + " is " +
+                        std::string(storage::NameOf(entry.dtype)) + " " + ShapeText(entry.shape) +
+                        ", expected F32 " + ShapeText(parameter.shape));
+      }
+      ASSIGN_OR_RETURN(const std::string bytes, file->Read(parameter.name));
+      std::memcpy(parameter.value.data_ptr<float>(), bytes.data(), bytes.size());
+      ++used;
+    }
+  }
+  for (const auto& [name, entry] : file->header().tensors) {
+    if (used == file->header().tensors.size()) break;
+    bool known = false;
+    for (model::Unit* unit : units) {
+      for (const auto& parameter : unit->parameters()) known = known || parameter.name == name;
+    }
+    if (!known) return DataLoss(file->path() + ": unexpected tensor " + name);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::worker

@@ -1,0 +1,49 @@
+// A finished network as an artifact: model.safetensors with every parameter under its name, and
+// job.toml, the resolved spec it was made by.
+#ifndef HALCYON_WORKER_NETWORK_FILE_H_
+#define HALCYON_WORKER_NETWORK_FILE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "cluster/collectives.h"
+#include "jobs/job_spec.h"
+#include "model/unit.h"
+#include "worker/fsdp.h"
+
+namespace halcyon::worker {
+
+struct WrittenNetwork {
+  std::string content_digest;  // SHA-256 of model.safetensors
+  uint64_t bytes = 0;
+};
+
+// Collective. Gathers unit by unit; rank 0 writes the folder `dir`, replacing what was there, synced.
+// Other ranks return an empty result.
+absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& collectives, Env& env,
+                                            const std::string& dir,
+                                            const std::map<std::string, std::string>& metadata,
+                                            const std::string& spec_toml);
+
+// What a network's folder says about it.
+struct NetworkDescription {
+  std::map<std::string, std::string> metadata;
+  jobs::JobSpec spec;
+};
+absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& dir);
+
+// A number of the metadata; kDataLoss when it is missing or no number.
+absl::StatusOr<int64_t> MetadataNumber(const NetworkDescription& description,
+                                       const std::string& name);
+
+// Materialises the units and fills them. kDataLoss names a tensor that is missing, extra or of
+// another shape.
+absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<model::Unit*>& units);
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_NETWORK_FILE_H_

@@ -1,0 +1,39 @@
+#include "worker/runtime.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/native/DispatchStub.h>
+#include <malloc.h>
+#include <torch/csrc/api/include/torch/version.h>
+
+#include <cstdlib>
+
+namespace halcyon::worker {
+namespace {
+
+// Blocks above this size go back to the system when freed, so that freed units show as free memory;
+// glibc would otherwise raise its threshold as it goes.
+constexpr int kMmapThresholdBytes = 1 << 20;
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+void ConfigureRuntime(uint32_t threads) {
+  mallopt(M_MMAP_THRESHOLD, kMmapThresholdBytes);
+  at::set_num_threads(static_cast<int>(threads));
+  at::set_num_interop_threads(1);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
+std::map<std::string, std::string> RuntimeDescription() {
+  return {{"threads", std::to_string(at::get_num_threads())},
+          {"cpu", at::get_cpu_capability()},
+          {"mkl_cbwr", Environment("MKL_CBWR")},
+          {"libtorch", TORCH_VERSION}};
+}
+
+}  // namespace halcyon::worker

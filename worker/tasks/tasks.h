@@ -1,0 +1,52 @@
+// The data tasks that an agent leases: each a function from a lease to its result. They write only
+// under the stage's work folder, so a task that dies or is repeated harms nothing.
+#ifndef HALCYON_WORKER_TASKS_TASKS_H_
+#define HALCYON_WORKER_TASKS_TASKS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "cluster/messages.h"
+#include "jobs/job_spec.h"
+#include "storage/page_cache.h"
+
+namespace halcyon::worker {
+
+struct TaskContext {
+  const cluster::Lease* lease = nullptr;
+  const jobs::JobSpec* spec = nullptr;
+  Env* env = nullptr;
+  std::function<void(double fraction)> on_progress;
+};
+
+// Trains or imports the vocabulary. -> {"path", "content_digest", "bytes", "facts"}
+absl::StatusOr<nlohmann::json> RunTokenizerTask(const TaskContext& context);
+// Turns one shard of the sources into tokens. -> {"sst", "facts"}
+absl::StatusOr<nlohmann::json> RunTokensTask(const TaskContext& context);
+// Measures the finished model and writes the report. -> {"path", "content_digest", "bytes", "facts"}
+absl::StatusOr<nlohmann::json> RunEvalTask(const TaskContext& context);
+
+// Encodes the chunks of one shard. Keeps the autoencoder and the packing from task to task.
+class LatentsTask {
+ public:
+  LatentsTask();
+  ~LatentsTask();
+  absl::StatusOr<nlohmann::json> Run(const TaskContext& context);  // -> {"sst", "facts"}
+
+ private:
+  struct Inputs;
+  std::unique_ptr<Inputs> inputs_;
+};
+
+// The SST that a lease's shard is written to, under the work folder.
+std::string ShardPath(const cluster::Lease& lease, uint32_t shard);
+nlohmann::json SstResult(const storage::SstFile& sst, const nlohmann::json& facts);
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_TASKS_TASKS_H_

@@ -1,0 +1,92 @@
+// halcyon-worker: the program behind `halcyon`: agents, training ranks, and commands that need the
+// networks. Started by the coordinator or by `halcyon`, not by hand.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <thread>
+
+#include "base/exit_code.h"
+#include "base/logging.h"
+#include "worker/agent.h"
+#include "worker/model_commands.h"
+#include "worker/runtime.h"
+#include "worker/training_rank.h"
+
+namespace halcyon::worker {
+namespace {
+
+void AddWorkerOptions(CLI::App* app, WorkerOptions* options, const char* name_flag,
+                      const char* log_flag) {
+  app->add_option("--endpoint", options->endpoint, "where the coordinator listens")->required();
+  app->add_option("--job", options->job, "job id")->required();
+  app->add_option(name_flag, options->name, "name among the job's workers")->required();
+  app->add_option("--worker-incarnation", options->worker_incarnation, "life of this worker");
+  app->add_option("--incarnation", options->incarnation, "life of the coordinator")->required();
+  app->add_option("--alive-file", options->alive_file, "the job's alive file")->required();
+  app->add_option(log_flag, options->log_path, "log file")->required();
+}
+
+void AddArtifact(CLI::App* app, ArtifactPaths* paths, const std::string& stage) {
+  app->add_option_function<std::string>(
+         "--" + stage, [paths, stage](const std::string& dir) { (*paths)[stage] = dir; },
+         "folder of the " + stage + " artifact")
+      ->required();
+}
+
+absl::Status Main(int argc, char** argv) {
+  CLI::App app("halcyon-worker: started by halcyon");
+  app.require_subcommand(1);
+  uint32_t threads = 1;
+  WorkerOptions agent, rank;
+  GenerateCommand generate;
+  EvalCommand eval;
+  auto* agent_app = app.add_subcommand("agent", "lease data tasks");
+  AddWorkerOptions(agent_app, &agent, "--name", "--log");
+  auto* rank_app = app.add_subcommand("rank", "train as one rank of a gang");
+  AddWorkerOptions(rank_app, &rank, "--name-prefix", "--log-prefix");
+  for (auto* sub : {agent_app, rank_app}) {
+    sub->add_option("--threads", threads, "threads of the arithmetic");
+  }
+  auto* generate_app = app.add_subcommand("generate", "continue a prompt");
+  for (const char* stage : {"tokenizer", "autoencoder", "model"}) {
+    AddArtifact(generate_app, &generate.paths, stage);
+  }
+  generate_app->add_option("--prompt", generate.prompt);
+  generate_app->add_option("--temperature", generate.temperature);
+  generate_app->add_option("--chunks", generate.chunks);
+  generate_app->add_option("--draws", generate.draws);
+  generate_app->add_option("--texts", generate.texts);
+  generate_app->add_option("--seed", generate.seed);
+  generate_app->add_flag("--json", generate.json);
+  auto* eval_app = app.add_subcommand("eval", "score a model on held-out text");
+  for (const char* stage : {"tokenizer", "tokens", "autoencoder", "latents", "model"}) {
+    AddArtifact(eval_app, &eval.paths, stage);
+  }
+  eval_app->add_option("--windows", eval.windows);
+  eval_app->add_option("--samples", eval.samples);
+  eval_app->add_option("--seed", eval.seed);
+  eval_app->add_flag("--json", eval.json);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    _exit(app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::kBadInput));
+  }
+  if (*agent_app) {
+    RETURN_IF_ERROR(LogToFile(agent.name, agent.log_path));
+    return RunAgent(agent, threads);
+  }
+  if (*rank_app) return RunTrainingRank(rank, threads);
+  LogToStderr("halcyon-worker");
+  ConfigureRuntime(std::max(1u, std::thread::hardware_concurrency()));
+  return *generate_app ? RunGenerate(generate) : RunEval(eval);
+}
+
+}  // namespace
+}  // namespace halcyon::worker
+
+int main(int argc, char** argv) {
+  const absl::Status status = halcyon::worker::Main(argc, argv);
+  if (!status.ok()) std::fprintf(stderr, "error: %s\n", halcyon::MessageOf(status).c_str());
+  return static_cast<int>(halcyon::ExitCodeOf(status));
+}
