@@ -37,6 +37,7 @@ struct DataSpec {  // [data]
   double heldout = 0.02;  // fraction of documents, chosen by a hash of their bytes, never trained on
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
   int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
+  bool operator==(const DataSpec&) const = default;
 };
 
 struct TokenizerSpec {  // [tokenizer]
@@ -44,6 +45,7 @@ struct TokenizerSpec {  // [tokenizer]
   int64_t vocab_size = 8192;     // all tokens: 256 bytes, merges, and the two special ones
   std::string pattern = "gpt2";  // gpt2 | llama3 | cl100k | o200k
   int64_t train_bytes_max = 64 << 20;  // of text looked at when training
+  bool operator==(const TokenizerSpec&) const = default;
 };
 
 // Optimizer and schedule of one training stage.
@@ -60,6 +62,7 @@ struct TrainSpec {  // [train], [autoencoder.train]
   double epsilon = 1e-8;
   double weight_decay = 0.1;
   double clip_norm = 1.0;  // of the whole gradient; 0: none
+  bool operator==(const TrainSpec&) const = default;
 };
 
 struct AutoencoderSpec {  // [autoencoder]
@@ -75,7 +78,8 @@ struct AutoencoderSpec {  // [autoencoder]
   double kl_clamp = 0.5;  // per latent element, from below
   InitRule init = InitRule::kNormal;
   double init_std = 0.02;
-  TrainSpec train;  // [autoencoder.train]
+  TrainSpec train = {.batch = 512};  // [autoencoder.train]
+  bool operator==(const AutoencoderSpec&) const = default;
 };
 
 struct ModelSpec {  // [model]
@@ -93,11 +97,13 @@ struct ModelSpec {  // [model]
   int64_t target_samples = 100;  // M, with target = "samples"
   InitRule init = InitRule::kNormal;
   double init_std = 0.02;
+  bool operator==(const ModelSpec&) const = default;
 };
 
 struct CheckpointSpec {  // [checkpoint]
   int64_t every = 100;  // steps
   int64_t keep = 2;     // committed ones a stage
+  bool operator==(const CheckpointSpec&) const = default;
 };
 
 struct EvalSpec {  // [eval]
@@ -111,6 +117,7 @@ struct EvalSpec {  // [eval]
   int64_t continuation_chunks = 24;
   double temperature = 0.5;    // 1/n for a whole n (batch approximation), or 1
   int64_t temperature_samples = 100;  // N of the batch approximation
+  bool operator==(const EvalSpec&) const = default;
 };
 
 struct LaunchSpec {  // [launch]: never enters a fingerprint
@@ -118,6 +125,7 @@ struct LaunchSpec {  // [launch]: never enters a fingerprint
   int64_t threads = 1;  // a rank
   int64_t agents = 0;   // data-task processes; 0: one a processor
   int64_t restarts_max = 3;  // of a failed gang or task before the job fails
+  bool operator==(const LaunchSpec&) const = default;
 };
 
 struct JobSpec {
@@ -131,6 +139,7 @@ struct JobSpec {
   CheckpointSpec checkpoint;
   EvalSpec eval;
   LaunchSpec launch;
+  bool operator==(const JobSpec&) const = default;
 };
 
 // Reads and checks a job file. Every failure is kInvalidArgument (kNotFound: no such file) and

@@ -52,9 +52,12 @@ struct StageIdentity {
 
 // `source_digests`: SHA-256 of each of spec.data.sources, in order.
 // `input_digests`: the content digest of each input stage's artifact. REQUIRES: all are there.
+// `tokenizer_file_digest`: SHA-256 of the file spec.tokenizer.path; an imported tokenizer is its
+// file's bytes and nothing else. REQUIRES: there for kTokenizer when that path is not empty.
 StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
                          const std::vector<std::string>& source_digests,
-                         const std::map<StageKind, std::string>& input_digests);
+                         const std::map<StageKind, std::string>& input_digests,
+                         const std::string& tokenizer_file_digest = "");
 
 struct FieldDifference {
   std::string name, before, after;  // "" where the field is missing

@@ -1,0 +1,114 @@
+#include "jobs/spec_errors.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+namespace halcyon::jobs {
+namespace {
+
+// "[train]", or what the top of the file is called.
+std::string Place(std::string_view section) {
+  return section.empty() ? "the top of the file, before the first table"
+                         : fmt::format("[{}]", section);
+}
+
+// How far `candidate` is from what was written; nothing when it is too far to be meant. A name in
+// which one holds the other ("num_layers", "warmup") counts as near, after all misspellings.
+std::optional<size_t> Remoteness(std::string_view written, std::string_view candidate) {
+  constexpr size_t kContainedLengthMin = 4;
+  constexpr size_t kAfterMisspellings = 100;
+  const size_t distance = EditDistance(written, candidate);
+  const size_t shorter = std::min(written.size(), candidate.size());
+  if (distance <= std::max<size_t>(1, shorter / 3)) return distance;
+  const bool contained = written.find(candidate) != std::string_view::npos ||
+                         candidate.find(written) != std::string_view::npos;
+  if (contained && shorter >= kContainedLengthMin) return kAfterMisspellings + distance;
+  return std::nullopt;
+}
+
+// The first of the nearest.
+const SpecKey* NearestKey(const std::vector<SpecKey>& keys, std::string_view name) {
+  const SpecKey* nearest = nullptr;
+  size_t least = 0;
+  for (const SpecKey& key : keys) {
+    const std::optional<size_t> remoteness = Remoteness(name, key.name);
+    if (remoteness && (nearest == nullptr || *remoteness < least)) {
+      nearest = &key;
+      least = *remoteness;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace
+
+void SpecErrors::Add(int line, const std::string& path, std::string_view message) {
+  errors_.emplace_back(line, fmt::format("{}:{}: {}: {}", file_name_, line, path, message));
+  paths_.insert(path);
+}
+
+absl::Status SpecErrors::ToStatus() const {
+  if (errors_.empty()) return absl::OkStatus();
+  auto by_line = errors_;
+  std::stable_sort(by_line.begin(), by_line.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::string text;
+  for (const auto& [line, error] : by_line) {
+    text += text.empty() ? "" : "\n";
+    text += error;
+  }
+  return InvalidArgument(text);
+}
+
+std::string AdviceForKey(const std::vector<SpecKey>& keys, std::string_view section,
+                         std::string_view name) {
+  std::vector<std::string> homes;
+  std::vector<SpecKey> neighbours;
+  for (const SpecKey& key : keys) {
+    if (key.name == name) homes.push_back(Place(key.section));
+    if (key.section == section) neighbours.push_back(key);
+  }
+  if (!homes.empty()) {
+    return fmt::format("it belongs in {}; move it there", fmt::join(homes, " or "));
+  }
+  if (const SpecKey* nearest = NearestKey(neighbours, name)) {
+    return fmt::format("did you mean \"{}\"?", nearest->name);
+  }
+  if (const SpecKey* nearest = NearestKey(keys, name)) {
+    return fmt::format("did you mean \"{}\" in {}?", nearest->name, Place(nearest->section));
+  }
+  std::vector<std::string> names;
+  for (const SpecKey& key : neighbours) names.push_back(key.name);
+  return fmt::format("remove it, or use one of {}", fmt::join(names, ", "));
+}
+
+std::string AdviceForSection(const std::vector<SpecKey>& keys, std::string_view section) {
+  const std::vector<std::string> sections = SectionsOf(keys);
+  const auto nearest = std::min_element(
+      sections.begin(), sections.end(), [section](const std::string& a, const std::string& b) {
+        return EditDistance(section, a) < EditDistance(section, b);
+      });
+  if (Remoteness(section, *nearest)) return fmt::format("did you mean [{}]?", *nearest);
+  return fmt::format("remove it, or use one of [{}]", fmt::join(sections, "], ["));
+}
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);  // distances of a's first i characters to b's prefixes
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace halcyon::jobs

@@ -1,0 +1,37 @@
+// TOML into the key table: types, ranges and unknown names are checked here, each against the table
+// of jobs/spec_keys.h. Internal to jobs/.
+#ifndef HALCYON_JOBS_SPEC_READER_H_
+#define HALCYON_JOBS_SPEC_READER_H_
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "jobs/spec_errors.h"
+#include "jobs/spec_keys.h"
+
+namespace halcyon::jobs {
+
+// Where things stand in the file, by path: "train.steps", "data" (a table), "data.sources[1]".
+class SpecLines {
+ public:
+  void Set(const std::string& path, int line) { lines_.emplace(path, line); }
+  bool Has(const std::string& path) const { return lines_.contains(path); }
+  // Of the path, else of the table around it, else 1.
+  int Of(const std::string& path) const;
+
+ private:
+  std::map<std::string, int> lines_;
+};
+
+// Stands in for a key where the text is not TOML. No key has this path: a space would be quoted.
+inline constexpr char kSyntaxPath[] = "TOML syntax";
+
+// Sets the values of the keys that the text gives; the others keep theirs. Whatever is wrong goes
+// to `errors`, and the key in question keeps its value.
+SpecLines ReadSpecToml(std::string_view toml, const std::vector<SpecKey>& keys, SpecErrors& errors);
+
+}  // namespace halcyon::jobs
+
+#endif  // HALCYON_JOBS_SPEC_READER_H_

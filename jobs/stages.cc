@@ -1,0 +1,188 @@
+#include "jobs/stages.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/digest.h"
+#include "jobs/spec_keys.h"
+
+namespace halcyon::jobs {
+namespace {
+
+struct Stage {
+  StageKind kind;
+  std::string_view name;
+  StageShape shape;
+  // Raised by one whenever the code of the stage gives another result for the same fields.
+  std::string_view version;
+  bool reads_sources;
+  std::vector<StageKind> inputs;
+  // Keys of the job file that change the result: a path, or a section with a dot at its end.
+  std::vector<std::string_view> settings;
+};
+
+const std::vector<Stage>& Stages() {
+  static const auto* stages = new std::vector<Stage>{
+      {.kind = StageKind::kTokenizer,
+       .name = "tokenizer",
+       .shape = StageShape::kSingleTask,
+       .version = "1",
+       .reads_sources = true,
+       .inputs = {},
+       .settings = {"data.format", "data.documents", "data.field", "data.heldout",
+                    "data.invalid_utf8", "tokenizer."}},
+      {.kind = StageKind::kTokens,
+       .name = "tokens",
+       .shape = StageShape::kShardTasks,
+       .version = "1",
+       .reads_sources = true,
+       .inputs = {StageKind::kTokenizer},
+       .settings = {"data."}},
+      {.kind = StageKind::kAutoencoder,
+       .name = "autoencoder",
+       .shape = StageShape::kGang,
+       .version = "1",
+       .reads_sources = false,
+       .inputs = {StageKind::kTokens},
+       .settings = {"seed", "autoencoder."}},
+      {.kind = StageKind::kLatents,
+       .name = "latents",
+       .shape = StageShape::kShardTasks,
+       .version = "1",
+       .reads_sources = false,
+       .inputs = {StageKind::kTokens, StageKind::kAutoencoder},
+       // Implied by the autoencoder's digest; named so that a printed difference can be read.
+       .settings = {"autoencoder.chunk_size"}},
+      {.kind = StageKind::kModel,
+       .name = "model",
+       .shape = StageShape::kGang,
+       .version = "1",
+       .reads_sources = false,
+       .inputs = {StageKind::kTokens, StageKind::kLatents},
+       .settings = {"seed", "autoencoder.chunk_size", "model.", "train."}},
+      {.kind = StageKind::kEval,
+       .name = "eval",
+       .shape = StageShape::kSingleTask,
+       .version = "1",
+       .reads_sources = false,
+       .inputs = {StageKind::kTokens, StageKind::kAutoencoder, StageKind::kLatents,
+                  StageKind::kModel},
+       .settings = {"seed", "eval."}},
+  };
+  return *stages;
+}
+
+// Keys of the sections above that are no fields all the same.
+bool IsNeverAField(std::string_view path) {
+  constexpr std::string_view kPaths[] = {
+      "data.sources",                   // the bytes count, not where they lie
+      "tokenizer.path",                 // likewise
+      "autoencoder.train.micro_batch",  // cuts the work, as ranks do, and not its result
+      "train.micro_batch",
+      "eval.every",  // about evaluation while training
+      "eval.windows",
+  };
+  return std::find(std::begin(kPaths), std::end(kPaths), path) != std::end(kPaths);
+}
+
+const Stage& StageOf(StageKind kind) {
+  for (const Stage& stage : Stages()) {
+    if (stage.kind == kind) return stage;
+  }
+  HALCYON_CHECK(false && "every StageKind is in the table");
+}
+
+bool Enters(const Stage& stage, const std::string& path) {
+  if (IsNeverAField(path)) return false;
+  return std::any_of(stage.settings.begin(), stage.settings.end(), [&](std::string_view setting) {
+    return setting.back() == '.' ? path.compare(0, setting.size(), setting) == 0 : path == setting;
+  });
+}
+
+// Lengths first, so that no two lists of fields read alike.
+void AppendCounted(std::string* text, std::string_view part) {
+  *text += std::to_string(part.size());
+  *text += ':';
+  *text += part;
+}
+
+const FingerprintField* FindField(const std::vector<FingerprintField>& fields,
+                                  const std::string& name) {
+  for (const FingerprintField& field : fields) {
+    if (field.name == name) return &field;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view StageName(StageKind kind) { return StageOf(kind).name; }
+
+absl::StatusOr<StageKind> StageFromName(std::string_view name) {
+  std::string names;
+  for (const Stage& stage : Stages()) {
+    if (stage.name == name) return stage.kind;
+    names += names.empty() ? "" : ", ";
+    names += stage.name;
+  }
+  return InvalidArgument("unknown stage \"" + std::string(name) + "\"; it is one of " + names);
+}
+
+std::vector<StageKind> InputsOf(StageKind kind) { return StageOf(kind).inputs; }
+StageShape ShapeOf(StageKind kind) { return StageOf(kind).shape; }
+
+std::string StageIdentity::Fingerprint() const {
+  std::string text;
+  AppendCounted(&text, StageName(kind));
+  for (const FingerprintField& field : fields) {
+    AppendCounted(&text, field.name);
+    AppendCounted(&text, field.value);
+  }
+  return Sha256::Of(text);
+}
+
+StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
+                         const std::vector<std::string>& source_digests,
+                         const std::map<StageKind, std::string>& input_digests,
+                         const std::string& tokenizer_file_digest) {
+  const Stage& stage = StageOf(kind);
+  StageIdentity identity{kind, {{"version", std::string(stage.version)}}};
+  if (kind == StageKind::kTokenizer && !spec.tokenizer.path.empty()) {
+    HALCYON_CHECK(!tokenizer_file_digest.empty());
+    identity.fields.push_back({"tokenizer.file.sha256", tokenizer_file_digest});
+    return identity;
+  }
+  JobSpec copy = spec;  // the key table points into what it describes
+  for (const SpecKey& key : KeysOf(copy)) {
+    if (Enters(stage, key.Path())) identity.fields.push_back({key.Path(), PlainTextOf(key)});
+  }
+  if (kind == StageKind::kLatents) identity.fields.push_back({"dtype", "f16"});
+  if (stage.reads_sources) {
+    HALCYON_CHECK(source_digests.size() == spec.data.sources.size());
+    for (size_t i = 0; i < source_digests.size(); ++i) {
+      identity.fields.push_back({"source[" + std::to_string(i) + "].sha256", source_digests[i]});
+    }
+  }
+  for (const StageKind input : stage.inputs) {
+    const auto digest = input_digests.find(input);
+    HALCYON_CHECK(digest != input_digests.end());
+    identity.fields.push_back({"input." + std::string(StageName(input)), digest->second});
+  }
+  return identity;
+}
+
+std::vector<FieldDifference> Differences(const std::vector<FingerprintField>& before,
+                                         const std::vector<FingerprintField>& after) {
+  std::vector<FieldDifference> differences;
+  for (const FingerprintField& old : before) {
+    const FingerprintField* now = FindField(after, old.name);
+    const std::string value = now == nullptr ? "" : now->value;
+    if (now == nullptr || value != old.value) differences.push_back({old.name, old.value, value});
+  }
+  for (const FingerprintField& now : after) {
+    if (FindField(before, now.name) == nullptr) differences.push_back({now.name, "", now.value});
+  }
+  return differences;
+}
+
+}  // namespace halcyon::jobs
