@@ -32,6 +32,18 @@ class Collectives {
   virtual absl::Status Barrier() = 0;
 };
 
+// A gang of one: copies.
+class SingleRank final : public Collectives {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  absl::Status AllGather(std::span<const float> in, std::span<float> out) override;
+  absl::Status ReduceScatterSum(std::span<const float> in, std::span<float> out) override;
+  absl::Status AllReduceSum(std::span<double> values) override;
+  absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override;
+  absl::Status Barrier() override;
+};
+
 // Runs `rank_main` on `ranks` threads of this process with collectives among them; for tests.
 void RunInProcessGang(int ranks, const std::function<void(Collectives&)>& rank_main);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/env.h"
+#include "base/fault_point.h"
 #include "jobs/job_spec.h"
 #include "worker/runtime.h"
 #include "worker/tasks/tasks.h"
@@ -26,6 +27,7 @@ class Agent {
     spdlog::info("task {} fence {}", lease.task, lease.fence);
     link_->SetPhase(lease.task);
     const absl::StatusOr<json> result = RunTask(lease);
+    FaultPoint("agent " + lease.task);
     if (result.ok()) {
       link_->Send(cluster::TaskDone{lease.task, lease.fence, *result});
     } else {

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/fault_point.h"
+
 namespace halcyon::worker {
 namespace {
 
@@ -99,6 +101,7 @@ absl::Status SaveCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
       const json shard = json::parse(text);
       manifest.shards.push_back({shard["name"], shard["bytes"], shard["xxh3"]});
     }
+    FaultPoint("rank 0 " + manifest.stage + " commit " + std::to_string(manifest.step));
     committed = store.Commit(manifest, keep);
   }
   return Agree(collectives, committed);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/fault_point.h"
 #include "model/optimizer.h"
 #include "worker/checkpointing.h"
 #include "worker/network_file.h"
@@ -38,6 +39,8 @@ absl::StatusOr<json> Trainer::Run() {
   RETURN_IF_ERROR(Start());
   while (steps_done_ < steps) {
     listener_->OnPhase("step " + std::to_string(steps_done_));
+    FaultPoint("rank " + std::to_string(collectives_->rank()) + " " + options_.assignment.stage +
+               " step " + std::to_string(steps_done_));
     ASSIGN_OR_RETURN(last_figures_, Step(steps_done_), "step " + std::to_string(steps_done_));
     ++steps_done_;
     const auto due = [&](int64_t every) { return every > 0 && steps_done_ % every == 0; };
