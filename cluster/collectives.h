@@ -1,6 +1,6 @@
 // What the ranks of a gang do together. Handles bytes and floats, no tensors. Every rank calls the
 // same methods in the same order, from one thread. Sums are made in rank order on every rank, so the
-// same number of ranks gives the same bits.
+// same number of ranks gives the same bits. After an error the gang can do nothing more together.
 #ifndef HALCYON_CLUSTER_COLLECTIVES_H_
 #define HALCYON_CLUSTER_COLLECTIVES_H_
 
@@ -44,7 +44,9 @@ class SingleRank final : public Collectives {
   absl::Status Barrier() override;
 };
 
-// Runs `rank_main` on `ranks` threads of this process with collectives among them; for tests.
+// Runs `rank_main` on `ranks` threads of this process with collectives among them; for tests. When
+// a rank returns or throws, the collectives that others wait in for it give kUnavailable. Ends when
+// all ranks have; an exception of theirs is thrown again here.
 void RunInProcessGang(int ranks, const std::function<void(Collectives&)>& rank_main);
 
 }  // namespace halcyon::cluster

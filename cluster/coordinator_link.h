@@ -4,6 +4,7 @@
 #define HALCYON_CLUSTER_COORDINATOR_LINK_H_
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,10 +29,16 @@ class CoordinatorLink {
     WorkerId worker;
     Incarnation incarnation;
   };
-  // Starts the thread. `on_lost` is called on it when the coordinator is silent for
-  // kHeartbeatTimeoutMs; in programs it ends the process at once with kPreempted.
+  // Starts the thread. `on_lost` is called on it, once, when the coordinator is silent for
+  // kHeartbeatTimeoutMs (from the start on, if it never speaks); in programs it ends the process at
+  // once with kPreempted. Afterwards the link is dead. Messages of a coordinator of another
+  // incarnation are logged and count as silence.
   static absl::StatusOr<std::unique_ptr<CoordinatorLink>> Start(
       const std::string& endpoint, Identity identity, std::function<void()> on_lost);
+  // The same over a given transport; `clock` must outlive the link and be thread-safe.
+  static std::unique_ptr<CoordinatorLink> StartWith(std::unique_ptr<ClientTransport> transport,
+                                                    Identity identity,
+                                                    std::function<void()> on_lost, Clock* clock);
   virtual ~CoordinatorLink() = default;  // sends what is queued (up to 1 s), then joins
 
   virtual void Send(Body body) = 0;

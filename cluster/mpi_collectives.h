@@ -2,6 +2,7 @@
 #ifndef HALCYON_CLUSTER_MPI_COLLECTIVES_H_
 #define HALCYON_CLUSTER_MPI_COLLECTIVES_H_
 
+#include <cstddef>
 #include <memory>
 
 #include "base/status.h"
@@ -9,8 +10,15 @@
 
 namespace halcyon::cluster {
 
-// MPI_Init on construction, MPI_Finalize on destruction: once a process.
-absl::StatusOr<std::unique_ptr<Collectives>> MakeMpiCollectives();
+// What one MPI call carries for each rank, at most. It bounds the memory for what other ranks sent
+// (this times the ranks) and keeps MPI's int counts from overflowing.
+inline constexpr size_t kMpiCallBytesMax = size_t{4} << 20;
+
+// MPI_Init on construction, MPI_Finalize on destruction: once a process. Finalizing waits for the
+// other ranks, so a rank that has failed ends its process (std::_Exit with a non-zero code) instead
+// of destroying this; mpirun then ends the others. REQUIRES: call_bytes_max >= 8.
+absl::StatusOr<std::unique_ptr<Collectives>> MakeMpiCollectives(
+    size_t call_bytes_max = kMpiCallBytesMax);
 
 }  // namespace halcyon::cluster
 

@@ -27,10 +27,12 @@ struct ExitStatus {
   std::string ToString() const;  // "exit code 3", "killed by signal 9 (Killed)"
 };
 
-// A child in a process group of its own. The destructor kills the group and reaps.
-// Not thread-safe.
+// A child in a process group of its own, with no input and no open files but its output. What is
+// left of the group is killed when the child is seen to have ended; the destructor kills the group
+// and reaps. Not thread-safe.
 class ChildProcess {
  public:
+  // kNotFound: no such program, or no folder for the output file.
   static absl::StatusOr<std::unique_ptr<ChildProcess>> Spawn(const ProcessOptions& options);
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
@@ -54,12 +56,14 @@ struct ProcessIdentity {
   pid_t pid = 0;
   uint64_t start_time = 0;  // clock ticks since boot, /proc/PID/stat
 };
+// nullopt: there is no such process, or it has ended and only waits to be reaped.
 std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid);
 bool IsAlive(const ProcessIdentity& process);
 // Kill -9 unless the pid has been reused.
 void KillProcess(const ProcessIdentity& process);
 
-// Asks the kernel to kill this process when its parent dies. A second line of defence only.
+// Asks the kernel to kill this process when its parent dies (the kernel means the parent's thread
+// that started it). A second line of defence only.
 void DieWithParent();
 
 }  // namespace halcyon::cluster

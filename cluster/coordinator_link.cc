@@ -1,0 +1,181 @@
+#include "cluster/coordinator_link.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+namespace halcyon::cluster {
+namespace {
+
+// How long a message that was just queued may wait for the thread, at most.
+constexpr int64_t kPollMs = 10;
+// Reached only when the coordinator takes nothing; it is given up long before.
+constexpr size_t kQueuedMax = 10'000;
+
+class Link : public CoordinatorLink {
+ public:
+  Link(std::unique_ptr<ClientTransport> transport, Identity identity, std::function<void()> on_lost,
+       Clock* clock)
+      : transport_(std::move(transport)),
+        identity_(std::move(identity)),
+        on_lost_(std::move(on_lost)),
+        clock_(clock),
+        heard_ms_(clock->MonotonicMs()),
+        thread_([this] { Run(); }) {}
+
+  ~Link() override {
+    {
+      const std::lock_guard lock(mutex_);
+      closing_ = true;
+    }
+    thread_.join();
+  }
+
+  void Send(Body body) override {
+    const std::lock_guard lock(mutex_);
+    if (outgoing_.size() >= kQueuedMax) {
+      spdlog::error("dropped: {}, since {} messages wait for the coordinator", TypeName(body),
+                    kQueuedMax);
+      return;
+    }
+    outgoing_.push_back(std::move(body));
+  }
+
+  std::optional<Message> Receive(int64_t timeout_ms) override {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                      [this] { return !incoming_.empty() || stop_requested_; });
+    if (incoming_.empty() || stop_requested_) return std::nullopt;
+    Message message = std::move(incoming_.front());
+    incoming_.pop_front();
+    return message;
+  }
+
+  bool stop_requested() const override { return stop_requested_; }
+
+  void SetPhase(std::string phase) override {
+    const std::lock_guard lock(mutex_);
+    phase_ = std::move(phase);
+  }
+
+ private:
+  void Run() {
+    while (true) {
+      // Read first: what was queued before the destructor began is then sent below.
+      const bool last_round = closing();
+      SendQueued();
+      if (last_round) return;
+      SendHeartbeat();
+      absl::StatusOr<std::optional<Message>> received = transport_->Receive(kPollMs);
+      if (!received.ok()) {
+        spdlog::error("the line to the coordinator broke: {}", MessageOf(received.status()));
+        return Lose();
+      }
+      if (received->has_value()) Take(**std::move(received));
+      if (clock_->MonotonicMs() - heard_ms_ >= kHeartbeatTimeoutMs) {
+        spdlog::error("the coordinator has been silent for {} ms", kHeartbeatTimeoutMs);
+        return Lose();
+      }
+    }
+  }
+
+  bool closing() {
+    const std::lock_guard lock(mutex_);
+    return closing_;
+  }
+
+  // A loss is final: nothing more is sent or received.
+  void Lose() {
+    if (!closing()) on_lost_();
+  }
+
+  void SendQueued() {
+    std::unique_lock lock(mutex_);
+    while (!outgoing_.empty()) {
+      const Message message = Addressed(outgoing_.front());
+      lock.unlock();
+      const absl::Status status = transport_->Send(message);
+      lock.lock();
+      if (absl::IsUnavailable(status)) return;  // the next round tries again
+      if (!status.ok()) {
+        spdlog::error("dropped: {}: {}", TypeName(message.body), MessageOf(status));
+      }
+      outgoing_.pop_front();
+    }
+  }
+
+  void SendHeartbeat() {
+    const int64_t now_ms = clock_->MonotonicMs();
+    if (heartbeat_ms_.has_value() && now_ms - *heartbeat_ms_ < kHeartbeatIntervalMs) return;
+    heartbeat_ms_ = now_ms;
+    std::unique_lock lock(mutex_);
+    const Message message = Addressed(Alive{phase_});
+    lock.unlock();
+    // A lost heartbeat needs no care: the next one follows, or the silence is noticed.
+    transport_->Send(message).IgnoreError();
+  }
+
+  void Take(Message message) {
+    if (message.incarnation != identity_.incarnation) {
+      spdlog::warn("ignored: {} of coordinator incarnation {}; this worker belongs to {}",
+                   TypeName(message.body), message.incarnation.value(),
+                   identity_.incarnation.value());
+      return;
+    }
+    heard_ms_ = clock_->MonotonicMs();
+    if (std::holds_alternative<CoordinatorAlive>(message.body)) return;
+    const std::lock_guard lock(mutex_);
+    if (std::holds_alternative<Stop>(message.body)) {
+      stop_requested_ = true;
+    } else if ((std::holds_alternative<Welcome>(message.body) ||
+                std::holds_alternative<Lease>(message.body)) &&
+               incoming_.size() < kQueuedMax) {
+      incoming_.push_back(std::move(message));
+    } else {
+      spdlog::warn("dropped: {} from the coordinator", TypeName(message.body));
+    }
+    changed_.notify_all();
+  }
+
+  Message Addressed(Body body) const {
+    return {identity_.job, identity_.worker, identity_.incarnation, std::move(body)};
+  }
+
+  const std::unique_ptr<ClientTransport> transport_;  // used by the thread alone
+  const Identity identity_;
+  const std::function<void()> on_lost_;
+  Clock* const clock_;
+  int64_t heard_ms_;                     // of the thread
+  std::optional<int64_t> heartbeat_ms_;  // of the thread
+  std::atomic<bool> stop_requested_ = false;
+
+  std::mutex mutex_;  // guards the members below, and changes of stop_requested_
+  std::condition_variable changed_;
+  std::deque<Body> outgoing_;
+  std::deque<Message> incoming_;
+  std::string phase_;
+  bool closing_ = false;
+
+  std::thread thread_;  // last: it uses all the others
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CoordinatorLink>> CoordinatorLink::Start(
+    const std::string& endpoint, Identity identity, std::function<void()> on_lost) {
+  ASSIGN_OR_RETURN(auto transport, ConnectZmq(endpoint, identity.worker));
+  return StartWith(std::move(transport), std::move(identity), std::move(on_lost), Clock::Real());
+}
+
+std::unique_ptr<CoordinatorLink> CoordinatorLink::StartWith(
+    std::unique_ptr<ClientTransport> transport, Identity identity, std::function<void()> on_lost,
+    Clock* clock) {
+  return std::make_unique<Link>(std::move(transport), std::move(identity), std::move(on_lost),
+                                clock);
+}
+
+}  // namespace halcyon::cluster

@@ -1,0 +1,13 @@
+#include "cluster/failure_detector.h"
+
+namespace halcyon::cluster {
+
+std::vector<WorkerId> FailureDetector::Suspects(int64_t now_ms) const {
+  std::vector<WorkerId> suspects;
+  for (const auto& [worker, heard_ms] : last_heard_ms_) {
+    if (now_ms - heard_ms >= timeout_ms_) suspects.push_back(worker);
+  }
+  return suspects;
+}
+
+}  // namespace halcyon::cluster

@@ -1,0 +1,127 @@
+#include "cluster/in_memory_transport.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace halcyon::cluster {
+
+// The bytes under way. An inbox is a worker's, or the server's under nullopt.
+class InMemoryNetwork::Hub {
+ public:
+  using Address = std::optional<WorkerId>;
+
+  void Open(const Address& address) {
+    const std::lock_guard lock(mutex_);
+    inboxes_[address];
+  }
+  void Close(const Address& address) {
+    const std::lock_guard lock(mutex_);
+    inboxes_.erase(address);
+  }
+
+  void SetHook(std::function<Fate(const Message&)> hook) {
+    const std::lock_guard lock(mutex_);
+    hook_ = std::move(hook);
+  }
+
+  void Send(const Address& to, const Message& message) {
+    const std::lock_guard lock(mutex_);
+    const Fate fate = hook_ ? hook_(message) : Fate::kDeliver;
+    if (fate == Fate::kHold) held_.emplace_back(to, Encode(message));
+    if (fate == Fate::kDeliver) Deliver(to, Encode(message));
+  }
+
+  void ReleaseHeld() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [to, bytes] : std::exchange(held_, {})) Deliver(to, std::move(bytes));
+  }
+
+  std::optional<Message> Receive(const Address& at, int64_t timeout_ms) {
+    std::unique_lock lock(mutex_);
+    std::deque<std::string>& inbox = inboxes_[at];
+    arrived_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return !inbox.empty(); });
+    if (inbox.empty()) return std::nullopt;
+    absl::StatusOr<Message> message = Decode(inbox.front());
+    inbox.pop_front();
+    if (message.ok()) return *std::move(message);
+    spdlog::warn("dropped: {}", MessageOf(message.status()));
+    return std::nullopt;
+  }
+
+ private:
+  void Deliver(const Address& to, std::string bytes) {
+    // The server's inbox is there before the server is; a worker's ends with the worker.
+    if (to.has_value() && !inboxes_.contains(to)) return;
+    inboxes_[to].push_back(std::move(bytes));
+    arrived_.notify_all();
+  }
+
+  std::mutex mutex_;  // guards all below
+  std::condition_variable arrived_;
+  std::map<Address, std::deque<std::string>> inboxes_;
+  std::vector<std::pair<Address, std::string>> held_;
+  std::function<Fate(const Message&)> hook_;
+};
+
+class InMemoryNetwork::Server : public ServerTransport {
+ public:
+  explicit Server(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) { hub_->Open(std::nullopt); }
+  ~Server() override { hub_->Close(std::nullopt); }
+
+  absl::Status Send(const Message& message) override {
+    hub_->Send(message.worker, message);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) override {
+    return hub_->Receive(std::nullopt, timeout_ms);
+  }
+  const std::string& endpoint() const override { return endpoint_; }
+
+ private:
+  std::shared_ptr<Hub> hub_;
+  std::string endpoint_ = "memory";
+};
+
+class InMemoryNetwork::Client : public ClientTransport {
+ public:
+  Client(std::shared_ptr<Hub> hub, WorkerId self) : hub_(std::move(hub)), self_(std::move(self)) {
+    hub_->Open(self_);
+  }
+  ~Client() override { hub_->Close(self_); }
+
+  absl::Status Send(const Message& message) override {
+    hub_->Send(std::nullopt, message);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) override {
+    return hub_->Receive(self_, timeout_ms);
+  }
+
+ private:
+  std::shared_ptr<Hub> hub_;
+  WorkerId self_;
+};
+
+InMemoryNetwork::InMemoryNetwork() : hub_(std::make_shared<Hub>()) {}
+InMemoryNetwork::~InMemoryNetwork() = default;
+
+std::unique_ptr<ServerTransport> InMemoryNetwork::Bind() { return std::make_unique<Server>(hub_); }
+
+std::unique_ptr<ClientTransport> InMemoryNetwork::Connect(const WorkerId& self) {
+  return std::make_unique<Client>(hub_, self);
+}
+
+void InMemoryNetwork::SetHook(std::function<Fate(const Message&)> hook) {
+  hub_->SetHook(std::move(hook));
+}
+
+void InMemoryNetwork::ReleaseHeld() { hub_->ReleaseHeld(); }
+
+}  // namespace halcyon::cluster

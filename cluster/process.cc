@@ -1,0 +1,187 @@
+#include "cluster/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "base/check.h"
+
+extern char** environ;
+
+namespace halcyon::cluster {
+namespace {
+
+class FileDescriptor {
+ public:
+  FileDescriptor(const std::string& path, int flags) : fd_(open(path.c_str(), flags, 0600)) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// What posix_spawn is told beside the program: a group of its own, no blocked or ignored signals,
+// and no open file but these three.
+class SpawnSettings {
+ public:
+  SpawnSettings(int input_fd, int output_fd) {
+    posix_spawnattr_init(&attributes_);
+    posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attributes_, 0);
+    sigset_t signals;
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes_, &signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) sigaddset(&signals, signal);
+    posix_spawnattr_setsigdefault(&attributes_, &signals);
+
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_adddup2(&actions_, input_fd, STDIN_FILENO);
+    if (output_fd >= 0) {
+      posix_spawn_file_actions_adddup2(&actions_, output_fd, STDOUT_FILENO);
+      posix_spawn_file_actions_adddup2(&actions_, output_fd, STDERR_FILENO);
+    }
+    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+  }
+  ~SpawnSettings() {
+    posix_spawnattr_destroy(&attributes_);
+    posix_spawn_file_actions_destroy(&actions_);
+  }
+  SpawnSettings(const SpawnSettings&) = delete;
+  SpawnSettings& operator=(const SpawnSettings&) = delete;
+
+  const posix_spawnattr_t* attributes() const { return &attributes_; }
+  const posix_spawn_file_actions_t* actions() const { return &actions_; }
+
+ private:
+  posix_spawnattr_t attributes_;
+  posix_spawn_file_actions_t actions_;
+};
+
+// This process's environment with `changes` made, as "NAME=value".
+std::vector<std::string> MergedEnvironment(std::map<std::string, std::string> changes) {
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != std::string::npos) {
+      changes.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  std::vector<std::string> merged;
+  for (const auto& [name, value] : changes) merged.push_back(name + "=" + value);
+  return merged;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (std::string& text : strings) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+ExitStatus FromWaitStatus(int status) {
+  if (WIFSIGNALED(status)) return ExitStatus{.signal = WTERMSIG(status)};
+  return ExitStatus{.code = WEXITSTATUS(status)};
+}
+
+}  // namespace
+
+std::string ExitStatus::ToString() const {
+  if (signal == 0) return "exit code " + std::to_string(code);
+  const char* name = sigdescr_np(signal);
+  return "killed by signal " + std::to_string(signal) + " (" +
+         (name != nullptr ? name : "unknown") + ")";
+}
+
+absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Spawn(const ProcessOptions& options) {
+  HALCYON_CHECK(!options.argv.empty());
+  const FileDescriptor input("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (input.get() < 0) return ErrnoStatus(errno, "cannot open /dev/null");
+  // "" opens nothing, and the child then inherits.
+  const FileDescriptor output(options.output_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC);
+  if (!options.output_path.empty() && output.get() < 0) {
+    return ErrnoStatus(errno, "cannot open the output file " + options.output_path);
+  }
+  const SpawnSettings settings(input.get(), output.get());
+  std::vector<std::string> argv = options.argv;
+  std::vector<std::string> environment = MergedEnvironment(options.env);
+  pid_t pid = 0;
+  const int error = posix_spawnp(&pid, argv[0].c_str(), settings.actions(), settings.attributes(),
+                                 Pointers(argv).data(), Pointers(environment).data());
+  if (error != 0) return ErrnoStatus(error, "cannot start " + argv[0]);
+  return std::unique_ptr<ChildProcess>(new ChildProcess(pid));
+}
+
+ChildProcess::~ChildProcess() {
+  if (status_.has_value()) return;
+  SignalGroup(SIGKILL);
+  int status = 0;
+  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+}
+
+std::optional<ExitStatus> ChildProcess::Poll() {
+  if (status_.has_value()) return status_;
+  siginfo_t info{};
+  const int seen = waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
+  if (seen != 0 || info.si_pid != pid_) return std::nullopt;
+  // Before the pid is given back: afterwards the number could name another group.
+  SignalGroup(SIGKILL);
+  int status = 0;
+  HALCYON_CHECK(waitpid(pid_, &status, 0) == pid_);
+  status_ = FromWaitStatus(status);
+  return status_;
+}
+
+void ChildProcess::Signal(int signal) {
+  if (!status_.has_value()) kill(pid_, signal);
+}
+
+void ChildProcess::SignalGroup(int signal) {
+  if (!status_.has_value()) kill(-pid_, signal);
+}
+
+std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text, '\0');
+  // "PID (NAME) STATE ...": NAME may hold spaces and parentheses of its own.
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields(text.substr(name_end + 1));
+  std::string state, skipped;
+  fields >> state;
+  if (state == "Z" || state == "X") return std::nullopt;  // ended, but not yet reaped
+  constexpr int kStateField = 3, kStartTimeField = 22;    // proc(5)
+  for (int field = kStateField + 1; field < kStartTimeField; ++field) fields >> skipped;
+  ProcessIdentity identity{.pid = pid};
+  fields >> identity.start_time;
+  if (!fields) return std::nullopt;
+  return identity;
+}
+
+bool IsAlive(const ProcessIdentity& process) {
+  const auto now = IdentityOfProcess(process.pid);
+  return now.has_value() && now->start_time == process.start_time;
+}
+
+void KillProcess(const ProcessIdentity& process) {
+  if (IsAlive(process)) kill(process.pid, SIGKILL);
+}
+
+void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+}  // namespace halcyon::cluster

@@ -1,0 +1,206 @@
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <chrono>
+#include <string_view>
+#include <vector>
+#include <zmq.hpp>
+
+#include "cluster/transport.h"
+
+namespace halcyon::cluster {
+namespace {
+
+constexpr int kQueuedMessagesMax = 10'000;  // for one peer, each way
+constexpr int64_t kMessageBytesMax = 16 << 20;
+constexpr int kLingerMs = 1000;  // for what is still queued when a transport is closed
+
+constexpr std::string_view kIpcScheme = "ipc://";
+
+absl::Status ZmqStatus(const zmq::error_t& error, const std::string& what) {
+  return Internal(what + ": " + error.what());
+}
+
+absl::Status CheckEndpoint(const std::string& endpoint) {
+  if (!endpoint.starts_with(kIpcScheme)) {
+    return InvalidArgument("endpoint " + endpoint + " is not of the form ipc:///path");
+  }
+  const size_t path_bytes = endpoint.size() - kIpcScheme.size();
+  constexpr size_t kPathBytesMax = sizeof(sockaddr_un::sun_path) - 1;
+  if (path_bytes > kPathBytesMax) {
+    return InvalidArgument("socket path of " + endpoint + " has " + std::to_string(path_bytes) +
+                           " bytes, the system allows " + std::to_string(kPathBytesMax) +
+                           ": choose a state folder with a shorter path (--home)");
+  }
+  return absl::OkStatus();
+}
+
+std::string RoutingId(const WorkerId& worker) {
+  return worker.name + ":" + std::to_string(worker.incarnation);
+}
+
+// ZeroMQ gives up at any signal; inside a message of several parts that must not happen.
+template <typename Call>
+auto RetryInterrupted(Call call) {
+  while (true) {
+    try {
+      return call();
+    } catch (const zmq::error_t& error) {
+      if (error.num() != EINTR) throw;
+    }
+  }
+}
+
+// A socket with a context, and thus an I/O thread, of its own.
+class ZmqSocket {
+ public:
+  explicit ZmqSocket(zmq::socket_type type) : socket_(context_, type) {
+    socket_.set(zmq::sockopt::linger, kLingerMs);
+    socket_.set(zmq::sockopt::sndhwm, kQueuedMessagesMax);
+    socket_.set(zmq::sockopt::rcvhwm, kQueuedMessagesMax);
+    socket_.set(zmq::sockopt::maxmsgsize, kMessageBytesMax);
+  }
+  zmq::socket_t& socket() { return socket_; }
+
+  // Never waits. kUnavailable: the queue is full.
+  absl::Status Send(const std::vector<std::string>& parts) {
+    if (static_cast<int64_t>(parts.back().size()) > kMessageBytesMax) {
+      return InvalidArgument("message of " + std::to_string(parts.back().size()) +
+                             " bytes; at most " + std::to_string(kMessageBytesMax) +
+                             " can be sent");
+    }
+    try {
+      for (const std::string& part : parts) {
+        const bool last = &part == &parts.back();
+        const auto flags =
+            last ? zmq::send_flags::dontwait : zmq::send_flags::dontwait | zmq::send_flags::sndmore;
+        if (!RetryInterrupted([&] { return socket_.send(zmq::buffer(part), flags); })) {
+          return Unavailable("the other side takes no messages: " +
+                             std::to_string(kQueuedMessagesMax) + " are queued for it");
+        }
+      }
+    } catch (const zmq::error_t& error) {
+      return ZmqStatus(error, "cannot send a message");
+    }
+    return absl::OkStatus();
+  }
+
+  // The parts of the next message; empty when none came in time or a signal did.
+  absl::StatusOr<std::vector<std::string>> Receive(int64_t timeout_ms) {
+    std::vector<std::string> parts;
+    try {
+      zmq::pollitem_t item{socket_.handle(), 0, ZMQ_POLLIN, 0};
+      if (zmq::poll(&item, 1, std::chrono::milliseconds(timeout_ms)) == 0) return parts;
+      zmq::message_t part;
+      const auto receive = [&] { return socket_.recv(part, zmq::recv_flags::dontwait); };
+      while ((parts.empty() || part.more()) && RetryInterrupted(receive)) {
+        parts.push_back(part.to_string());
+      }
+    } catch (const zmq::error_t& error) {
+      if (error.num() != EINTR) return ZmqStatus(error, "cannot receive a message");
+    }
+    return parts;
+  }
+
+ private:
+  zmq::context_t context_;
+  zmq::socket_t socket_;
+};
+
+// nullopt, after a line in the log, when the bytes are no message.
+std::optional<Message> DecodeOrDrop(const std::string& bytes) {
+  absl::StatusOr<Message> message = Decode(bytes);
+  if (message.ok()) return *std::move(message);
+  spdlog::warn("dropped: {}", MessageOf(message.status()));
+  return std::nullopt;
+}
+
+class ZmqServer : public ServerTransport {
+ public:
+  explicit ZmqServer(std::string endpoint)
+      : endpoint_(std::move(endpoint)), connection_(zmq::socket_type::router) {
+    // Off is ZeroMQ's default and what we rely on: a second process with the identity of a worker
+    // that is still connected must not take its place.
+    connection_.socket().set(zmq::sockopt::router_handover, false);
+  }
+
+  absl::Status Bind() {
+    connection_.socket().bind(endpoint_);  // replaces a socket file left behind
+    const std::string path = endpoint_.substr(kIpcScheme.size());
+    if (chmod(path.c_str(), 0600) != 0) return ErrnoStatus(errno, "cannot protect " + path);
+    return absl::OkStatus();
+  }
+
+  absl::Status Send(const Message& message) override {
+    return connection_.Send({RoutingId(message.worker), Encode(message)});
+  }
+
+  absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) override {
+    ASSIGN_OR_RETURN(const auto parts, connection_.Receive(timeout_ms));
+    if (parts.empty()) return std::nullopt;
+    if (parts.size() != 2) {
+      spdlog::warn("dropped: a message of {} parts", parts.size());
+      return std::nullopt;
+    }
+    std::optional<Message> message = DecodeOrDrop(parts[1]);
+    if (message.has_value() && RoutingId(message->worker) != parts[0]) {
+      spdlog::warn("dropped: {} speaks for {}", parts[0], RoutingId(message->worker));
+      return std::nullopt;
+    }
+    return message;
+  }
+
+  const std::string& endpoint() const override { return endpoint_; }
+
+ private:
+  std::string endpoint_;
+  ZmqSocket connection_;
+};
+
+class ZmqClient : public ClientTransport {
+ public:
+  explicit ZmqClient(const WorkerId& self) : connection_(zmq::socket_type::dealer) {
+    connection_.socket().set(zmq::sockopt::routing_id, RoutingId(self));
+  }
+  void Connect(const std::string& endpoint) { connection_.socket().connect(endpoint); }
+
+  absl::Status Send(const Message& message) override { return connection_.Send({Encode(message)}); }
+
+  absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) override {
+    ASSIGN_OR_RETURN(const auto parts, connection_.Receive(timeout_ms));
+    if (parts.empty()) return std::nullopt;
+    return DecodeOrDrop(parts.back());
+  }
+
+ private:
+  ZmqSocket connection_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServerTransport>> BindZmq(const std::string& endpoint) {
+  RETURN_IF_ERROR(CheckEndpoint(endpoint));
+  try {
+    auto server = std::make_unique<ZmqServer>(endpoint);
+    RETURN_IF_ERROR(server->Bind());
+    return server;
+  } catch (const zmq::error_t& error) {
+    return ZmqStatus(error, "cannot listen at " + endpoint);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<ClientTransport>> ConnectZmq(const std::string& endpoint,
+                                                            const WorkerId& self) {
+  RETURN_IF_ERROR(CheckEndpoint(endpoint));
+  try {
+    auto client = std::make_unique<ZmqClient>(self);
+    client->Connect(endpoint);
+    return client;
+  } catch (const zmq::error_t& error) {
+    return ZmqStatus(error, "cannot connect to " + endpoint);
+  }
+}
+
+}  // namespace halcyon::cluster
