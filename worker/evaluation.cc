@@ -1,6 +1,7 @@
 #include "worker/evaluation.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <numeric>
@@ -111,7 +112,7 @@ absl::StatusOr<Reconstruction> MeasureReconstruction(model::Autoencoder& autoenc
                                                      const pipeline::Packing& packing,
                                                      uint64_t chunks_max,
                                                      cluster::Collectives& collectives) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const uint64_t held_out = packing.Chunks(Split::kHeldout);
   const uint64_t chunks = chunks_max == 0 ? held_out : std::min(chunks_max, held_out);
   const uint64_t blocks = (chunks + kBlockChunks - 1) / kBlockChunks;
@@ -144,7 +145,7 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
                                                       const pipeline::WindowLoader& loader,
                                                       const LanguageModelOptions& options,
                                                       cluster::Collectives& collectives) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const uint64_t total = loader.Windows(Split::kHeldout);
   if (total == 0) {
     return InvalidArgument("the held-out text fills no window of " +

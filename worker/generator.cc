@@ -1,6 +1,7 @@
 #include "worker/generator.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 
@@ -56,7 +57,7 @@ std::vector<int64_t> Generator::DrawChunk(const std::vector<int64_t>& context, i
 absl::StatusOr<std::vector<uint32_t>> Generator::Continue(
     std::span<const uint32_t> prompt, const GenerationOptions& options,
     const std::function<void(std::span<const uint32_t>)>& on_chunk) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   ASSIGN_OR_RETURN(const int64_t inverse, model::InverseTemperature(options.temperature));
   const int64_t chunk_size = rule_.chunk_size;
   // What stands before a document in training: the end of the one before.

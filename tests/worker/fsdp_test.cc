@@ -1,6 +1,7 @@
 #include "worker/fsdp.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <mutex>
@@ -90,7 +91,7 @@ TEST_P(FsdpOfRanks, WholeParametersExistOnlyWhileUsed) {
     ASSERT_TRUE(fsdp.FinishBackward().ok());
     EXPECT_EQ(bytes_of(0), 0u);
     EXPECT_EQ(bytes_of(1), 0u);
-    at::NoGradGuard no_grad;
+    c10::NoGradGuard no_grad;
     toy.Forward(at::ones({2, ToyTrainee::kWidth}));
     EXPECT_EQ(bytes_of(1), 0u) << "nothing stays after a pass without gradients";
   });

@@ -3,6 +3,7 @@
 #define HALCYON_TESTS_WORKER_TOY_TRAINEE_H_
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include "base/philox.h"
 #include "model/noise.h"
@@ -53,7 +54,7 @@ class ToyTrainee : public Trainee {
 
   absl::StatusOr<nlohmann::json> Evaluate(cluster::Collectives&, bool) override {
     ++evaluations_;
-    at::NoGradGuard no_grad;
+    c10::NoGradGuard no_grad;
     return nlohmann::json{{"output", Forward(InputOf({0})).sum().item<double>()}};
   }
   std::map<std::string, std::string> Metadata() const override { return {{"kind", "toy"}}; }

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 
@@ -47,7 +48,7 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
                    storage::LatentShardWriter::Create(
                        ShardPath(lease, shard), lease.assignment.fingerprint, shard, lease.fence,
                        static_cast<uint32_t>(inputs_->autoencoder->spec().latent_size)));
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const double all = static_cast<double>(packing.ChunksOfShard(shard, Split::kTrain) +
                                          packing.ChunksOfShard(shard, Split::kHeldout));
   uint64_t done = 0;
