@@ -66,6 +66,24 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
 
 uint64_t Xxh3(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
+struct Xxh3Hasher::State {
+  XXH3_state_t* xxh3 = XXH3_createState();
+  ~State() { XXH3_freeState(xxh3); }
+};
+
+Xxh3Hasher::Xxh3Hasher() : state_(std::make_unique<State>()) {
+  HALCYON_CHECK(XXH3_64bits_reset(state_->xxh3) == XXH_OK);
+}
+Xxh3Hasher::~Xxh3Hasher() = default;
+Xxh3Hasher::Xxh3Hasher(Xxh3Hasher&&) noexcept = default;
+Xxh3Hasher& Xxh3Hasher::operator=(Xxh3Hasher&&) noexcept = default;
+
+void Xxh3Hasher::Update(std::string_view bytes) {
+  HALCYON_CHECK(XXH3_64bits_update(state_->xxh3, bytes.data(), bytes.size()) == XXH_OK);
+}
+
+uint64_t Xxh3Hasher::Digest() const { return XXH3_64bits_digest(state_->xxh3); }
+
 std::string Hex64(uint64_t value) {
   char text[17];
   std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(value));

@@ -35,6 +35,24 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
 
 // XXH3, 64 bits, seed 0.
 uint64_t Xxh3(std::string_view bytes);
+
+// The same number for bytes that come in pieces. Not thread-safe.
+class Xxh3Hasher {
+ public:
+  Xxh3Hasher();
+  ~Xxh3Hasher();
+  Xxh3Hasher(Xxh3Hasher&&) noexcept;
+  Xxh3Hasher& operator=(Xxh3Hasher&&) noexcept;
+
+  void Update(std::string_view bytes);
+  // Of all bytes so far; more may follow.
+  uint64_t Digest() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // 16 lowercase hexadecimal digits.
 std::string Hex64(uint64_t value);
 

@@ -15,7 +15,7 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,16 +44,17 @@ struct ShardFile {
 };
 
 struct CheckpointManifest {
-  uint64_t step = 0;          // steps done
-  uint64_t incarnation = 0;   // of the coordinator that launched the ranks
+  uint64_t step = 0;         // steps done
+  uint64_t incarnation = 0;  // of the coordinator that launched the ranks
   uint32_t world_size = 1;
-  std::string stage;          // "autoencoder", "model"
-  std::string fingerprint;    // of the stage
+  std::string stage;        // "autoencoder", "model"
+  std::string fingerprint;  // of the stage
   uint64_t seed = 0;
   uint64_t samples_seen = 0;  // the data cursor: samples of the global order already used
   std::string spec_toml;      // the resolved job spec
-  std::map<std::string, std::string> inputs;   // stage name -> content digest
-  std::map<std::string, std::string> runtime;  // threads, CPU path, versions: a difference is named on resume
+  std::map<std::string, std::string> inputs;  // stage name -> content digest
+  std::map<std::string, std::string>
+      runtime;  // threads, CPU path, versions: a difference is named on resume
   std::vector<UnitLayout> units;
   std::vector<ShardFile> shards;  // in rank order
 };
@@ -67,41 +68,62 @@ class CheckpointStore {
   CheckpointStore(Env& env, std::string root) : env_(env), root_(std::move(root)) {}
   const std::string& root() const { return root_; }
 
-  // Raises the fence: afterwards a writer of an older incarnation cannot commit. kAborted when the
-  // fence stands higher already.
+  // Makes the folder and raises the fence: afterwards a writer of an older incarnation cannot
+  // commit. kAborted when the fence stands higher already. It also says in whose name this store
+  // writes: once the fence stands higher than `incarnation`, WriteShard is kAborted too.
+  // REQUIRES: not called by two writers at once, unless the fence stands at `incarnation` already
+  // (one raises it before it starts the others).
   absl::Status Fence(uint64_t incarnation);
 
   // Rank `rank` writes its shard of the checkpoint of `step`; makes the folder. What an
-  // uncommitted attempt left there is replaced.
+  // uncommitted attempt left there is replaced; a committed checkpoint of that step first loses its
+  // COMMIT. The shard is on the disk when this returns OK; on an error no half of it is left.
   absl::StatusOr<ShardFile> WriteShard(uint64_t step, uint32_t rank, uint32_t world_size,
                                        const std::vector<TensorView>& tensors);
 
   // Rank 0, after every rank's WriteShard returned OK: manifest, fence check (kAborted when fenced
-  // off), COMMIT, `latest`, then removal of all but the last `keep` committed checkpoints.
+  // off), COMMIT, `latest`, then removal of all but the last `keep` committed checkpoints and of
+  // uncommitted attempts at earlier steps. This checkpoint always stays; later ones, which a run
+  // that had to fall back leaves behind, are neither counted nor touched. kDataLoss when a shard is
+  // not as the manifest says; kInvalidArgument when the manifest contradicts itself.
   absl::Status Commit(const CheckpointManifest& manifest, uint64_t keep);
 
   // Steps of all committed checkpoints, ascending (COMMIT present; contents not verified).
   absl::StatusOr<std::vector<uint64_t>> ListCommitted();
 
   // Reads and verifies the manifest of one; with `verify_shards` every shard's size and XXH3 too.
+  // kNotFound when it is not committed, kDataLoss saying which file differs from what.
   absl::StatusOr<CheckpointManifest> Load(uint64_t step, bool verify_shards);
 
   struct Found {
     CheckpointManifest manifest;
     std::vector<std::string> rejected;  // "step-00000200: rank-1-of-2.safetensors: ..." and so on
   };
-  // The newest committed checkpoint that verifies, and why newer ones did not. kNotFound when there
-  // is none (the message lists the rejected).
+  // The newest committed checkpoint that verifies, and why newer ones did not; an attempt that was
+  // cut short before its COMMIT is among the reasons. kNotFound when there is none (the message
+  // lists the rejected).
   absl::StatusOr<Found> FindLastGood();
 
-  // Elements first ... first + out.size() - 1 of a flat array ("param.UNIT" and so on), read across
-  // the shards of whatever world size wrote them. Elements past numel are zero.
+  // Elements first ... first + out.size() - 1 of the flat array "ARRAY.UNIT" (array: "param",
+  // "exp_avg", "exp_avg_sq"), read across the shards of whatever world size wrote them. Elements
+  // past numel are zero. Any part may be asked for. kNotFound for an unknown unit or array.
   absl::Status ReadFlat(const CheckpointManifest& manifest, const std::string& array,
                         const std::string& unit, uint64_t first, std::span<float> out);
 
  private:
+  std::string DirOf(uint64_t step) const;
+  // Steps that have a folder, committed or not, ascending.
+  absl::StatusOr<std::vector<uint64_t>> ListSteps();
+  bool IsCommitted(uint64_t step);
+  absl::StatusOr<uint64_t> ReadFence();  // 0 when there is none
+  absl::Status CheckFence(uint64_t incarnation);
+  absl::Status Uncommit(uint64_t step);
+  absl::Status CheckShard(const std::string& dir, const ShardFile& shard, bool verify_bytes);
+  absl::Status Prune(uint64_t step, uint64_t keep);
+
   Env& env_;
   std::string root_;
+  std::optional<uint64_t> incarnation_;  // given to Fence
 };
 
 }  // namespace halcyon::storage

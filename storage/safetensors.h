@@ -1,5 +1,5 @@
-// The safetensors file format: u64 little-endian header length, JSON header, raw little-endian data.
-// Files written here are readable by any other implementation, and the reader takes theirs.
+// The safetensors file format: u64 little-endian header length, JSON header, raw little-endian
+// data. Files written here are readable by any other implementation, and the reader takes theirs.
 #ifndef HALCYON_STORAGE_SAFETENSORS_H_
 #define HALCYON_STORAGE_SAFETENSORS_H_
 

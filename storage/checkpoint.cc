@@ -1,0 +1,167 @@
+#include "storage/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+#include "storage/checkpoint_manifest.h"
+
+namespace halcyon::storage {
+namespace {
+
+constexpr char kFence[] = "fence";
+constexpr char kLatest[] = "latest";
+constexpr std::string_view kStepPrefix = "step-";
+
+std::optional<uint64_t> ParseDecimal(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// nullopt for whatever CheckpointName does not make.
+std::optional<uint64_t> StepOfName(const std::string& name) {
+  if (!name.starts_with(kStepPrefix)) return std::nullopt;
+  const auto step = ParseDecimal(std::string_view(name).substr(kStepPrefix.size()));
+  if (!step.has_value() || CheckpointName(*step) != name) return std::nullopt;
+  return step;
+}
+
+}  // namespace
+
+std::string ShardFileName(uint32_t rank, uint32_t world_size) {
+  return "rank-" + std::to_string(rank) + "-of-" + std::to_string(world_size) + ".safetensors";
+}
+
+std::string CheckpointName(uint64_t step) {
+  std::array<char, 32> digits;
+  std::snprintf(digits.data(), digits.size(), "%08llu", static_cast<unsigned long long>(step));
+  return std::string(kStepPrefix) + digits.data();
+}
+
+std::string CheckpointStore::DirOf(uint64_t step) const {
+  return JoinPath(root_, CheckpointName(step));
+}
+
+bool CheckpointStore::IsCommitted(uint64_t step) {
+  return env_.Exists(JoinPath(DirOf(step), kCommitFile));
+}
+
+absl::StatusOr<uint64_t> CheckpointStore::ReadFence() {
+  const std::string path = JoinPath(root_, kFence);
+  const absl::StatusOr<std::string> text = env_.ReadFile(path);
+  if (absl::IsNotFound(text.status())) return 0;
+  RETURN_IF_ERROR(text.status());
+  const auto fence = text->ends_with('\n')
+                         ? ParseDecimal(std::string_view(*text).substr(0, text->size() - 1))
+                         : std::nullopt;
+  if (!fence.has_value()) {
+    return DataLoss(path + ": expected a number and a line end; remove the file when no run uses " +
+                    root_);
+  }
+  return *fence;
+}
+
+absl::Status CheckpointStore::CheckFence(uint64_t incarnation) {
+  ASSIGN_OR_RETURN(const uint64_t fence, ReadFence());
+  if (fence <= incarnation) return absl::OkStatus();
+  return Aborted(root_ + " belongs to incarnation " + std::to_string(fence) + " now; incarnation " +
+                 std::to_string(incarnation) + " may not write there");
+}
+
+absl::Status CheckpointStore::Fence(uint64_t incarnation) {
+  RETURN_IF_ERROR(env_.CreateDirs(root_));
+  RETURN_IF_ERROR(env_.SyncDir(DirName(root_)));
+  RETURN_IF_ERROR(CheckFence(incarnation));
+  incarnation_ = incarnation;
+  ASSIGN_OR_RETURN(const uint64_t fence, ReadFence());
+  // Ranks that repeat their coordinator's call must not write: their temporary files would collide.
+  if (fence == incarnation) return absl::OkStatus();
+  return WriteFileAtomically(env_, JoinPath(root_, kFence), std::to_string(incarnation) + "\n");
+}
+
+// Afterwards no COMMIT of that step is on the disk, so its files may be written. The folder is
+// synced even when COMMIT is gone already: another rank may have removed it without having synced.
+absl::Status CheckpointStore::Uncommit(uint64_t step) {
+  const absl::Status removed = env_.RemoveFile(JoinPath(DirOf(step), kCommitFile));
+  if (!absl::IsNotFound(removed)) RETURN_IF_ERROR(removed);
+  return env_.SyncDir(DirOf(step));
+}
+
+absl::StatusOr<ShardFile> CheckpointStore::WriteShard(uint64_t step, uint32_t rank,
+                                                      uint32_t world_size,
+                                                      const std::vector<TensorView>& tensors) {
+  if (incarnation_.has_value()) RETURN_IF_ERROR(CheckFence(*incarnation_));
+  RETURN_IF_ERROR(env_.CreateDirs(DirOf(step)));
+  RETURN_IF_ERROR(Uncommit(step));
+  ShardFile shard;
+  shard.name = ShardFileName(rank, world_size);
+  ASSIGN_OR_RETURN(const WrittenFile written,
+                   WriteSafetensors(env_, JoinPath(DirOf(step), shard.name), tensors,
+                                    {{"step", std::to_string(step)},
+                                     {"rank", std::to_string(rank)},
+                                     {"world_size", std::to_string(world_size)}}));
+  RETURN_IF_ERROR(env_.SyncDir(DirOf(step)));
+  shard.bytes = written.bytes;
+  shard.xxh3 = written.xxh3;
+  return shard;
+}
+
+absl::Status CheckpointStore::Commit(const CheckpointManifest& manifest, uint64_t keep) {
+  const std::string dir = DirOf(manifest.step);
+  ASSIGN_OR_RETURN(const std::string json, ManifestToJson(manifest));
+  RETURN_IF_ERROR(CheckFence(manifest.incarnation));
+  for (const ShardFile& shard : manifest.shards) {
+    RETURN_IF_ERROR(CheckShard(dir, shard, /*verify_bytes=*/false), dir);
+  }
+  RETURN_IF_ERROR(Uncommit(manifest.step));
+  RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(dir, kManifestFile), json));
+  // Writing took time: ask again as late as possible.
+  RETURN_IF_ERROR(CheckFence(manifest.incarnation));
+  RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(dir, kCommitFile), CommitLine(json)));
+  RETURN_IF_ERROR(env_.SyncDir(root_));
+  // A run that was fenced off meanwhile must not remove what its successor may be reading.
+  RETURN_IF_ERROR(CheckFence(manifest.incarnation));
+  RETURN_IF_ERROR(
+      WriteFileAtomically(env_, JoinPath(root_, kLatest), CheckpointName(manifest.step) + "\n"));
+  return Prune(manifest.step, keep);
+}
+
+absl::Status CheckpointStore::Prune(uint64_t step, uint64_t keep) {
+  ASSIGN_OR_RETURN(std::vector<uint64_t> steps, ListSteps());
+  std::reverse(steps.begin(), steps.end());
+  uint64_t kept = 1;  // `step` itself
+  for (const uint64_t old : steps) {
+    if (old >= step) continue;
+    if (kept < keep && IsCommitted(old)) {
+      ++kept;
+      continue;
+    }
+    // COMMIT goes first: a folder whose removal was cut short must not pass for a checkpoint.
+    RETURN_IF_ERROR(Uncommit(old));
+    RETURN_IF_ERROR(env_.RemoveTree(DirOf(old)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<uint64_t>> CheckpointStore::ListSteps() {
+  const auto names = env_.ListDir(root_);
+  if (absl::IsNotFound(names.status())) return std::vector<uint64_t>();
+  RETURN_IF_ERROR(names.status());
+  std::vector<uint64_t> steps;
+  for (const std::string& name : *names) {
+    if (const auto step = StepOfName(name)) steps.push_back(*step);
+  }
+  std::sort(steps.begin(), steps.end());  // names of more than eight digits sort otherwise
+  return steps;
+}
+
+absl::StatusOr<std::vector<uint64_t>> CheckpointStore::ListCommitted() {
+  ASSIGN_OR_RETURN(std::vector<uint64_t> steps, ListSteps());
+  std::erase_if(steps, [this](uint64_t step) { return !IsCommitted(step); });
+  return steps;
+}
+
+}  // namespace halcyon::storage

@@ -1,0 +1,126 @@
+// Checkpoints when the power goes, or the disk fills, at every single write.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "base/philox.h"
+#include "tests/storage/checkpoint_fixture.h"
+
+namespace halcyon::storage {
+namespace {
+
+constexpr char kRoot[] = "/home/checkpoints";
+// Fates of what was not synced: 0 loses all, 1 keeps all, the others toss a coin for each piece.
+constexpr uint64_t kFates = 8;
+
+std::function<bool()> FateOf(uint64_t fate) {
+  if (fate < 2) return [fate] { return fate == 1; };
+  return [stream = PhiloxStream(fate, NoiseStream::kEvaluation, 0, 0),
+          index = uint64_t{0}]() mutable { return stream.Bits(index++) % 2 == 1; };
+}
+
+// Runs `before`, then `last`, cutting the power after each possible number of operations of `last`,
+// with each fate. Afterwards one of `allowed` must be found whole, and the run can go on.
+void CutEverywhere(const std::vector<TestWrite>& before, const TestWrite& last,
+                   const std::vector<TestWrite>& allowed) {
+  bool completed = false;
+  uint64_t cut = 0;
+  for (; !completed; ++cut) {
+    for (uint64_t fate = 0; fate < kFates; ++fate) {
+      SCOPED_TRACE("power cut after " + std::to_string(cut) + ", fate " + std::to_string(fate));
+      testing::PowerCutEnv env;
+      for (const TestWrite& write : before) ASSERT_TRUE(WriteCheckpoint(env, kRoot, write).ok());
+      env.CutPowerAfter(cut);
+      completed = WriteCheckpoint(env, kRoot, last).ok();
+      env.Restart(FateOf(fate));
+
+      CheckpointStore store(env, kRoot);
+      const auto found = store.FindLastGood();
+      ASSERT_TRUE(found.ok()) << found.status();
+      const TestWrite* match = completed ? &last : nullptr;
+      for (const TestWrite& write : allowed) {
+        if (match == nullptr && found->manifest.step == write.step &&
+            found->manifest.runtime.at("attempt") == std::to_string(write.attempt)) {
+          match = &write;
+        }
+      }
+      ASSERT_NE(match, nullptr) << "step " << found->manifest.step << " must not be found";
+      ExpectHolds(store, found->manifest, *match);
+
+      const absl::Status again = WriteCheckpoint(env, kRoot, last);
+      ASSERT_TRUE(again.ok()) << again;
+      ExpectHolds(store, store.FindLastGood()->manifest, last);
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  }
+  EXPECT_GT(cut, 20u);  // the protocol has more writes than that: all were tried
+}
+
+TEST(CheckpointPower, ANewStepIsThereWholeOrNotAtAll) {
+  const TestWrite old{.step = 100}, last{.step = 200};
+  CutEverywhere({old}, last, {old, last});
+}
+
+TEST(CheckpointPower, PruningLosesNothingItShouldKeep) {
+  const TestWrite oldest{.step = 100}, old{.step = 200}, last{.step = 300, .keep = 1};
+  CutEverywhere({oldest, old}, last, {old, last});
+}
+
+TEST(CheckpointPower, RewritingACommittedStepNeverMixesOldAndNew) {
+  const TestWrite older{.step = 100}, old{.step = 200}, last{.step = 200, .attempt = 1};
+  CutEverywhere({older, old}, last, {older, old, last});
+}
+
+TEST(CheckpointPower, RewritingWithAnotherWorldSize) {
+  const TestWrite older{.step = 100}, old{.step = 200};
+  const TestWrite last{.step = 200, .world_size = 2, .attempt = 1};
+  CutEverywhere({older, old}, last, {older, old, last});
+}
+
+TEST(CheckpointPower, RaisingTheFenceNeverLowersIt) {
+  for (uint64_t cut = 0; cut < 8; ++cut) {
+    for (uint64_t fate = 0; fate < kFates; ++fate) {
+      testing::PowerCutEnv env;
+      ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .incarnation = 9}).ok());
+      env.CutPowerAfter(cut);
+      const bool raised = CheckpointStore(env, kRoot).Fence(10).ok();
+      env.Restart(FateOf(fate));
+      EXPECT_EQ(CheckpointStore(env, kRoot).Fence(8).code(), absl::StatusCode::kAborted);
+      if (raised) {
+        EXPECT_EQ(CheckpointStore(env, kRoot).Fence(9).code(), absl::StatusCode::kAborted);
+      }
+    }
+  }
+}
+
+// Every number of bytes at which the disk can be full.
+TEST(CheckpointPower, AFullDiskIsReportedAndLeavesTheOlderCheckpoint) {
+  const TestWrite old{.step = 100, .world_size = 2}, last{.step = 200, .world_size = 2};
+  bool completed = false;
+  uint64_t room = 0;
+  for (; !completed; room += 13) {
+    SCOPED_TRACE("room for " + std::to_string(room) + " bytes");
+    testing::PowerCutEnv env;
+    ASSERT_TRUE(WriteCheckpoint(env, kRoot, old).ok());
+    env.LimitBytes(room);
+    const absl::Status status = WriteCheckpoint(env, kRoot, last);
+    completed = status.ok();
+    if (!completed) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+      EXPECT_THAT(MessageOf(status), ::testing::HasSubstr(kRoot));
+    }
+    env.LimitBytes(testing::PowerCutEnv::kNever);
+    CheckpointStore store(env, kRoot);
+    auto found = store.FindLastGood();
+    ASSERT_TRUE(found.ok()) << found.status();
+    ExpectHolds(store, found->manifest, found->manifest.step == 200 ? last : old);
+    EXPECT_TRUE(!completed || found->manifest.step == 200);
+    ASSERT_TRUE(WriteCheckpoint(env, kRoot, last).ok());
+    found = store.FindLastGood();
+    ExpectHolds(store, found->manifest, last);
+  }
+  EXPECT_GT(room, 2000u);
+}
+
+}  // namespace
+}  // namespace halcyon::storage
