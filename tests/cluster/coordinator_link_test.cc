@@ -1,0 +1,236 @@
+#include "cluster/coordinator_link.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "base/env.h"
+#include "cluster/in_memory_transport.h"
+
+namespace halcyon::cluster {
+namespace {
+
+constexpr int64_t kPatienceMs = 20'000;
+
+Lease LeaseOf(const std::string& task) { return {task, 4, {}, {}}; }
+RankEnded EndOf(const std::string& stage) { return {stage, 0, 0, "", {}}; }
+const Hello kHello{"agent", "", 0, 12, "host"};
+
+// Moved by the test while the link's thread reads it.
+class SharedClock : public Clock {
+ public:
+  int64_t MonotonicMs() const override { return now_ms_; }
+  int64_t WallMs() const override { return now_ms_; }
+  void SleepMs(int64_t duration_ms) override { now_ms_ += duration_ms; }
+
+ private:
+  std::atomic<int64_t> now_ms_ = 1000;
+};
+
+// The coordinator's side is played by the test.
+class CoordinatorLinkTest : public ::testing::Test {
+ protected:
+  CoordinatorLinkTest() : server_(network_.Bind()) {}
+
+  void Start() {
+    link_ = CoordinatorLink::StartWith(
+        network_.Connect(identity_.worker), identity_, [this] { ++losses_; }, &clock_);
+  }
+
+  // The next message of the worker; heartbeats are passed over unless asked for.
+  Body NextFromWorker(bool heartbeats = false) {
+    while (true) {
+      auto received = server_->Receive(kPatienceMs);
+      if (!received.ok() || !received->has_value()) {
+        ADD_FAILURE() << "nothing came from the worker";
+        return Body{};
+      }
+      const Message& message = **received;
+      EXPECT_EQ(message.job, identity_.job);
+      EXPECT_EQ(message.worker, identity_.worker);
+      EXPECT_EQ(message.incarnation, identity_.incarnation);
+      if (heartbeats == std::holds_alternative<Alive>(message.body)) return message.body;
+    }
+  }
+
+  void Say(Body body, uint64_t incarnation = 5) {
+    ASSERT_TRUE(
+        server_->Send({identity_.job, identity_.worker, Incarnation(incarnation), std::move(body)})
+            .ok());
+  }
+
+  // Returns when the link has handled all that was said before.
+  void Settle() {
+    Say(LeaseOf("settle"));
+    ASSERT_TRUE(link_->Receive(kPatienceMs).has_value());
+  }
+
+  bool BecomesLost() {
+    return Clock::Real()->WaitFor([&] { return losses_ > 0; }, kPatienceMs);
+  }
+
+  const CoordinatorLink::Identity identity_{JobId("job"), WorkerId{"agent-0", 3}, Incarnation(5)};
+  SharedClock clock_;
+  InMemoryNetwork network_;
+  std::unique_ptr<ServerTransport> server_;
+  std::atomic<int> losses_ = 0;
+  std::unique_ptr<CoordinatorLink> link_;
+};
+
+TEST_F(CoordinatorLinkTest, SendsInOrder) {
+  Start();
+  link_->Send(kHello);
+  link_->Send(Ready{});
+  EXPECT_EQ(NextFromWorker(), Body(kHello));
+  EXPECT_EQ(NextFromWorker(), Body(Ready{}));
+}
+
+TEST_F(CoordinatorLinkTest, BeatsAtEachIntervalWithItsPhase) {
+  Start();
+  EXPECT_EQ(NextFromWorker(true), Body(Alive{""}));
+  link_->SetPhase("step 1");
+  Settle();
+  clock_.SleepMs(kHeartbeatIntervalMs - 1);
+  Settle();
+  clock_.SleepMs(1);
+  // Had there been one a millisecond before, there would be two in the queue.
+  EXPECT_EQ(NextFromWorker(true), Body(Alive{"step 1"}));
+  Settle();
+  EXPECT_FALSE(server_->Receive(0)->has_value());
+}
+
+TEST_F(CoordinatorLinkTest, GivesLeasesAndWelcomesAndKeepsHeartbeatsInside) {
+  Start();
+  Say(Welcome{});
+  Say(CoordinatorAlive{});
+  Say(LeaseOf("tokens/1"));
+  EXPECT_EQ(link_->Receive(kPatienceMs)->body, Body(Welcome{}));
+  EXPECT_EQ(link_->Receive(kPatienceMs)->body, Body(LeaseOf("tokens/1")));
+  EXPECT_FALSE(link_->Receive(0).has_value());
+}
+
+TEST_F(CoordinatorLinkTest, StopWakesTheOneWhoWaits) {
+  Start();
+  EXPECT_FALSE(link_->stop_requested());
+  std::thread waiting([&] { EXPECT_FALSE(link_->Receive(1'000'000).has_value()); });
+  Say(Stop{"enough"});
+  waiting.join();
+  EXPECT_TRUE(link_->stop_requested());
+}
+
+TEST_F(CoordinatorLinkTest, LosesACoordinatorThatNeverSpeaks) {
+  Start();
+  NextFromWorker(true);
+  EXPECT_EQ(losses_, 0);
+  clock_.SleepMs(kHeartbeatTimeoutMs);
+  EXPECT_TRUE(BecomesLost());
+}
+
+TEST_F(CoordinatorLinkTest, AnyMessageIsASignOfLife) {
+  Start();
+  for (int i = 0; i < 3; ++i) {
+    clock_.SleepMs(kHeartbeatTimeoutMs - 1);
+    Settle();
+  }
+  EXPECT_EQ(losses_, 0);
+  clock_.SleepMs(kHeartbeatTimeoutMs - 1);
+  Say(CoordinatorAlive{});
+  Settle();
+  EXPECT_EQ(losses_, 0);
+  clock_.SleepMs(kHeartbeatTimeoutMs);
+  EXPECT_TRUE(BecomesLost());
+  link_.reset();
+  EXPECT_EQ(losses_, 1);  // once
+}
+
+TEST_F(CoordinatorLinkTest, AnotherIncarnationIsSilence) {
+  Start();
+  Settle();
+  Say(LeaseOf("of another"), /*incarnation=*/6);
+  Say(Stop{}, /*incarnation=*/4);
+  Settle();  // gets its own lease, not the other
+  EXPECT_FALSE(link_->stop_requested());
+  EXPECT_FALSE(link_->Receive(0).has_value());
+
+  // Nor does it keep the link alive.
+  clock_.SleepMs(kHeartbeatTimeoutMs - 1);
+  Say(CoordinatorAlive{}, /*incarnation=*/6);
+  NextFromWorker(true);
+  clock_.SleepMs(1);
+  EXPECT_TRUE(BecomesLost());
+}
+
+TEST_F(CoordinatorLinkTest, WhatAWorkerWouldSayIsNotForAWorker) {
+  Start();
+  Say(Ready{});
+  Settle();
+  EXPECT_FALSE(link_->Receive(0).has_value());
+}
+
+TEST_F(CoordinatorLinkTest, DestructorSendsWhatIsQueued) {
+  Start();
+  for (uint64_t i = 0; i < 100; ++i) link_->Send(TaskDone{"t", i, {}});
+  link_.reset();
+  for (uint64_t i = 0; i < 100; ++i) {
+    EXPECT_EQ(NextFromWorker(), Body(TaskDone{"t", i, {}}));
+  }
+  EXPECT_EQ(losses_, 0);
+}
+
+// Takes nothing at first, then breaks.
+class FailingTransport : public ClientTransport {
+ public:
+  FailingTransport(std::atomic<int>* sent, std::atomic<bool>* broken)
+      : sent_(sent), broken_(broken) {}
+  absl::Status Send(const Message& message) override {
+    if (!std::holds_alternative<Ready>(message.body)) return absl::OkStatus();
+    return ++*sent_ < 3 ? Unavailable("full") : absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<Message>> Receive(int64_t) override {
+    if (*broken_) return Internal("broken");
+    return std::nullopt;
+  }
+
+ private:
+  std::atomic<int>* sent_;
+  std::atomic<bool>* broken_;
+};
+
+TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTakesABreakForALoss) {
+  std::atomic<int> sent = 0;
+  std::atomic<bool> broken = false;
+  link_ = CoordinatorLink::StartWith(
+      std::make_unique<FailingTransport>(&sent, &broken), identity_, [this] { ++losses_; },
+      &clock_);
+  link_->Send(Ready{});
+  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return sent == 3; }, kPatienceMs));
+  EXPECT_EQ(losses_, 0);
+  broken = true;
+  EXPECT_TRUE(BecomesLost());
+  link_.reset();
+  EXPECT_EQ(losses_, 1);
+}
+
+TEST_F(CoordinatorLinkTest, SpeaksZeroMqInPrograms) {
+  const std::string folder = ::testing::TempDir() + "link_" + std::to_string(getpid());
+  ASSERT_TRUE(Env::Posix()->CreateDirs(folder).ok());
+  auto server = BindZmq("ipc://" + folder + "/socket");
+  ASSERT_TRUE(server.ok()) << server.status();
+  server_ = *std::move(server);
+  auto link = CoordinatorLink::Start(server_->endpoint(), identity_, [this] { ++losses_; });
+  ASSERT_TRUE(link.ok()) << link.status();
+  (*link)->Send(Ready{});
+  EXPECT_EQ(NextFromWorker(), Body(Ready{}));
+  Say(Stop{});
+  EXPECT_FALSE((*link)->Receive(kPatienceMs).has_value());
+  EXPECT_TRUE((*link)->stop_requested());
+  (*link)->Send(EndOf("model"));
+  link->reset();
+  EXPECT_EQ(NextFromWorker(), Body(EndOf("model")));
+  ASSERT_TRUE(Env::Posix()->RemoveTree(folder).ok());
+}
+
+}  // namespace
+}  // namespace halcyon::cluster

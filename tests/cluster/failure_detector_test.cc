@@ -1,0 +1,61 @@
+#include "cluster/failure_detector.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace halcyon::cluster {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const WorkerId kAgent0{"agent-0", 1};
+const WorkerId kAgent1{"agent-1", 1};
+
+TEST(FailureDetector, SuspectsNobodyItNeverHeard) {
+  EXPECT_THAT(FailureDetector().Suspects(1'000'000), IsEmpty());
+}
+
+TEST(FailureDetector, SuspectsAtTheTimeoutAndNotBefore) {
+  FailureDetector detector;
+  detector.Heard(kAgent0, 500);
+  EXPECT_THAT(detector.Suspects(500), IsEmpty());
+  EXPECT_THAT(detector.Suspects(6499), IsEmpty());
+  EXPECT_THAT(detector.Suspects(6500), ElementsAre(kAgent0));
+}
+
+TEST(FailureDetector, KeepsSuspectingUntilHeardAgain) {
+  FailureDetector detector(/*timeout_ms=*/100);
+  detector.Heard(kAgent0, 0);
+  EXPECT_THAT(detector.Suspects(100), ElementsAre(kAgent0));
+  EXPECT_THAT(detector.Suspects(150), ElementsAre(kAgent0));
+  detector.Heard(kAgent0, 150);
+  EXPECT_THAT(detector.Suspects(249), IsEmpty());
+  EXPECT_THAT(detector.Suspects(250), ElementsAre(kAgent0));
+}
+
+TEST(FailureDetector, WatchesEachWorkerForItself) {
+  FailureDetector detector(/*timeout_ms=*/100);
+  detector.Heard(kAgent1, 0);
+  detector.Heard(kAgent0, 10);
+  EXPECT_THAT(detector.Suspects(105), ElementsAre(kAgent1));
+  EXPECT_THAT(detector.Suspects(110), ElementsAre(kAgent0, kAgent1));
+}
+
+TEST(FailureDetector, ForgetsWhoIsRemoved) {
+  FailureDetector detector(/*timeout_ms=*/100);
+  detector.Heard(kAgent0, 0);
+  detector.Remove(kAgent0);
+  detector.Remove(kAgent1);
+  EXPECT_THAT(detector.Suspects(1000), IsEmpty());
+}
+
+TEST(FailureDetector, TakesARestartedWorkerForAnother) {
+  FailureDetector detector(/*timeout_ms=*/100);
+  detector.Heard(kAgent0, 0);
+  detector.Heard({"agent-0", 2}, 60);
+  EXPECT_THAT(detector.Suspects(100), ElementsAre(kAgent0));
+}
+
+}  // namespace
+}  // namespace halcyon::cluster

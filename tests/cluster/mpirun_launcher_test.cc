@@ -1,0 +1,154 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "cluster/launcher.h"
+
+namespace halcyon::cluster {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int64_t kPatienceMs = 60'000;
+
+class MpirunLauncherTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = ::testing::TempDir() + "mpirun_launcher_test_" + std::to_string(getpid());
+    ASSERT_TRUE(Env::Posix()->RemoveTree(folder_).ok());
+    ASSERT_TRUE(Env::Posix()->CreateDirs(folder_).ok());
+    options_.log_path = folder_ + "/log";
+    options_.scratch_dir = folder_ + "/scratch";
+  }
+  void TearDown() override { EXPECT_TRUE(Env::Posix()->RemoveTree(folder_).ok()); }
+
+  std::unique_ptr<ChildProcess> Launch(uint32_t ranks, std::vector<std::string> argv) {
+    options_.ranks = ranks;
+    options_.argv = std::move(argv);
+    auto child = MakeMpirunLauncher()->Launch(options_);
+    EXPECT_TRUE(child.ok()) << child.status();
+    return *std::move(child);
+  }
+
+  static ExitStatus Wait(ChildProcess& child) {
+    EXPECT_TRUE(Clock::Real()->WaitFor([&] { return child.Poll().has_value(); }, kPatienceMs));
+    return child.Poll().value_or(ExitStatus{.code = -1});
+  }
+
+  std::string Log() { return Env::Posix()->ReadFile(options_.log_path).value_or(""); }
+
+  std::vector<std::string> Scratch() {
+    return Env::Posix()->ListDir(options_.scratch_dir).value_or(std::vector<std::string>{"?"});
+  }
+
+  // All "pid N" in the log, once there are `count` of them.
+  std::set<pid_t> PidsInLog(size_t count) {
+    std::set<pid_t> pids;
+    const std::regex pattern("pid ([0-9]+)\n");
+    EXPECT_TRUE(Clock::Real()->WaitFor(
+        [&] {
+          const std::string log = Log();
+          for (std::sregex_iterator it(log.begin(), log.end(), pattern), end; it != end; ++it) {
+            pids.insert(std::stoi((*it)[1]));
+          }
+          return pids.size() == count;
+        },
+        kPatienceMs))
+        << Log();
+    return pids;
+  }
+
+  static void ExpectAllEnd(const std::set<pid_t>& pids) {
+    for (const pid_t pid : pids) {
+      EXPECT_TRUE(
+          Clock::Real()->WaitFor([&] { return !IdentityOfProcess(pid).has_value(); }, kPatienceMs));
+    }
+  }
+
+  std::string folder_;
+  GangOptions options_;
+};
+
+const char kWaitingRank[] = "echo pid $$; exec sleep 1000";
+
+TEST_F(MpirunLauncherTest, RunsMoreRanksThanCoresOverMpi) {
+  auto gang = Launch(4, {MPI_PROGRAM});
+  EXPECT_TRUE(Wait(*gang).ok()) << Log();
+  for (int rank = 0; rank < 4; ++rank) {
+    EXPECT_THAT(Log(), HasSubstr("rank " + std::to_string(rank) + " of 4"));
+  }
+  EXPECT_THAT(Scratch(), ::testing::IsEmpty());
+}
+
+TEST_F(MpirunLauncherTest, GivesRanksTheirEnvironmentAndAppendsTheirOutput) {
+  options_.env = {{"HALCYON_TEST_VALUE", "a b=c"}};
+  std::ofstream(options_.log_path) << "before\n";
+  EXPECT_TRUE(Wait(*Launch(2, {"sh", "-c", "echo \"<$HALCYON_TEST_VALUE>\""})).ok());
+  EXPECT_THAT(Log(), ::testing::StartsWith("before\n"));
+  EXPECT_THAT(Log(), HasSubstr("[1,0]<stdout>:<a b=c>"));
+  EXPECT_THAT(Log(), HasSubstr("[1,1]<stdout>:<a b=c>"));
+}
+
+TEST_F(MpirunLauncherTest, OneRanksFailureEndsAll) {
+  auto gang = Launch(
+      3, {"sh", "-c", "test $OMPI_COMM_WORLD_RANK = 1 && exit 37; " + std::string(kWaitingRank)});
+  EXPECT_EQ(Wait(*gang).code, 37);
+  ExpectAllEnd(PidsInLog(2));
+}
+
+TEST_F(MpirunLauncherTest, KillingTheGroupEndsTheRanks) {
+  auto gang = Launch(2, {"sh", "-c", kWaitingRank});
+  const auto pids = PidsInLog(2);
+  gang->SignalGroup(SIGKILL);
+  EXPECT_EQ(Wait(*gang).signal, SIGKILL);
+  ExpectAllEnd(pids);
+}
+
+TEST_F(MpirunLauncherTest, LaunchesAgainAfterAKillAndCleansUp) {
+  auto gang = Launch(2, {MPI_PROGRAM, "--gtest_repeat=-1"});
+  ASSERT_TRUE(Clock::Real()->WaitFor([&] { return Log().find("rank 1 of 2") != std::string::npos; },
+                                     kPatienceMs));
+  gang.reset();
+  EXPECT_THAT(Scratch(), ::testing::Not(::testing::IsEmpty()));  // what mpirun could not remove
+  EXPECT_TRUE(Wait(*Launch(2, {MPI_PROGRAM})).ok()) << Log();
+  EXPECT_THAT(Scratch(), ::testing::IsEmpty());
+}
+
+TEST_F(MpirunLauncherTest, WorksInAFolderWithALongName) {
+  options_.scratch_dir = folder_ + "/" + std::string(200, 's');
+  EXPECT_TRUE(Wait(*Launch(2, {MPI_PROGRAM})).ok()) << Log();
+}
+
+TEST_F(MpirunLauncherTest, NamesAProgramThatIsMissing) {
+  EXPECT_FALSE(Wait(*Launch(2, {"/no/such/worker"})).ok());
+  EXPECT_THAT(Log(), HasSubstr("/no/such/worker"));
+}
+
+TEST_F(MpirunLauncherTest, NeedsNoNetwork) {
+  auto probe = ChildProcess::Spawn({{"unshare", "-n", "true"}, {}, ""});
+  if (!probe.ok() || !Wait(**probe).ok()) GTEST_SKIP() << "no right to make a network namespace";
+  // A "mpirun" found first in PATH enters a namespace that has the loopback device alone.
+  const std::string path = std::getenv("PATH");
+  const std::string wrapper = folder_ + "/mpirun";
+  std::ofstream(wrapper)
+      << "#!/bin/sh\nexport PATH=" << path
+      << "\nexec unshare -n sh -c 'ip link set lo up; exec mpirun \"$@\"' mpirun "
+         "\"$@\"\n";
+  ASSERT_EQ(chmod(wrapper.c_str(), 0700), 0);
+  setenv("PATH", (folder_ + ":" + path).c_str(), 1);
+  auto gang = Launch(2, {MPI_PROGRAM});
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_TRUE(Wait(*gang).ok()) << Log();
+  EXPECT_THAT(Log(), HasSubstr("rank 1 of 2"));
+}
+
+}  // namespace
+}  // namespace halcyon::cluster
