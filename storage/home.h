@@ -11,13 +11,17 @@
 #ifndef HALCYON_STORAGE_HOME_H_
 #define HALCYON_STORAGE_HOME_H_
 
-#include <functional>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 
 namespace halcyon::storage {
+
+// Job ids may have this many characters; every home leaves room for them in a socket's path.
+inline constexpr size_t kJobIdBytesMax = 40;
 
 // --home, else HALCYON_HOME, else $XDG_STATE_HOME/halcyon, else ~/.local/state/halcyon; absolute.
 absl::StatusOr<std::string> ChooseHome(const std::string& flag);
@@ -38,7 +42,8 @@ struct HomeLayout {
   std::string Work(const std::string& kind, const std::string& fingerprint) const;
 };
 
-// Makes the folder (0700) with artifacts/, jobs/, work/. kInvalidArgument when the path is too long
+// Makes the folder (0700) with artifacts/, jobs/, work/; a folder that exists keeps its mode, those
+// three are private all the same. kInvalidArgument when the path is too long
 // for a local socket (a limit of the operating system) or is not a folder one may write.
 absl::StatusOr<HomeLayout> OpenHome(const std::string& root);
 

@@ -4,10 +4,13 @@
 #ifndef HALCYON_STORAGE_LATENT_CACHE_H_
 #define HALCYON_STORAGE_LATENT_CACHE_H_
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "storage/page_cache.h"
 
@@ -44,13 +47,17 @@ class LatentReader {
   uint32_t shards() const;
   uint32_t latent_size() const { return latent_size_; }
   const CacheReader& cache() const { return *cache_; }
+  // REQUIRES: shard < shards().
   uint64_t Chunks(uint32_t shard, Split split) const;
   // Posteriors of chunks first ... first + n - 1; out: float32 [n, 2 * latent_size].
+  // kInvalidArgument past the shard's end; kFailedPrecondition when latents of another size are
+  // stored.
   absl::Status Read(uint32_t shard, Split split, uint64_t first, std::span<float> out);
 
  private:
   std::unique_ptr<CacheReader> cache_;
   uint32_t latent_size_;
+  std::vector<std::array<uint64_t, kSplits>> chunks_;  // by shard
 };
 
 }  // namespace halcyon::storage

@@ -53,19 +53,20 @@ struct ShardRecord {
 // A finished SST and what its producer knows about it.
 struct SstFile {
   std::string path;
-  std::string file_checksum;  // CRC32c of the bytes as written, as RocksDB computes it
+  std::string file_checksum;  // CRC32c of the bytes as written, 8 hexadecimal digits
   uint64_t bytes = 0;
 };
 
 // Writes one shard. Not thread-safe. The file appears under its final name only when whole.
 class ShardWriter {
  public:
-  // `path`: the SST to make (path + ".tmp" meanwhile).
+  // `path`: the SST to make (path + ".tmp" meanwhile; nobody else may write the same path).
   static absl::StatusOr<std::unique_ptr<ShardWriter>> Create(const std::string& path,
                                                              const std::string& dataset,
                                                              uint32_t shard, uint64_t fence);
   virtual ~ShardWriter() = default;
-  // REQUIRES: keys ascend and belong to the shard. A full disk is kResourceExhausted.
+  // REQUIRES: keys ascend and belong to the shard; `value` is made by EncodePage
+  // (storage/cache_format.h), which is checked. A full disk is kResourceExhausted.
   virtual absl::Status Add(const PageKey& key, std::string_view value) = 0;
   virtual absl::StatusOr<SstFile> Finish(std::map<std::string, uint64_t> counts) = 0;
 };
@@ -75,6 +76,7 @@ class CacheBuilder {
  public:
   // Opens or makes the building database of `dataset` in `dir`. A database that is damaged beyond
   // opening is kDataLoss: the caller removes the folder and starts the stage again.
+  // kFailedPrecondition when it holds another data set or a newer format.
   static absl::StatusOr<std::unique_ptr<CacheBuilder>> Open(const std::string& dir,
                                                             const std::string& dataset);
   virtual ~CacheBuilder() = default;
@@ -83,8 +85,9 @@ class CacheBuilder {
   virtual absl::StatusOr<std::map<uint32_t, ShardRecord>> Committed() = 0;
 
   // Verifies (file checksum, block checksums, record: dataset, shard, fence >= `fence_min`) and
-  // ingests, moving the file. kAlreadyExists when the shard is in; kAborted when the record carries
-  // an older fence; kDataLoss when bytes differ. Nothing is ingested unless it returns OK.
+  // ingests, moving the file: it must lie on the database's file system. kAlreadyExists when the
+  // shard is in; kAborted when the record carries an older fence; kDataLoss when bytes differ or are
+  // another shard's or data set's. Nothing is ingested unless it returns OK.
   virtual absl::StatusOr<ShardRecord> Ingest(const SstFile& file, uint32_t shard,
                                              uint64_t fence_min) = 0;
 
@@ -94,14 +97,16 @@ class CacheBuilder {
     std::map<std::string, uint64_t> counts;  // summed over the shards
   };
   // Makes the generation in `dir` (must not exist; appears whole or not at all).
-  // REQUIRES: shards 0 ... shards-1 are all in.
+  // kFailedPrecondition unless exactly shards 0 ... shards-1 are in.
   virtual absl::StatusOr<Published> Publish(const std::string& dir, uint32_t shards) = 0;
 };
 
 // A published generation. Thread-safe.
 class CacheReader {
  public:
-  // Checks the manifest; `dataset` may be "" to take whatever is there.
+  // Checks the manifest, the files' sizes and the shards' records; `dataset` may be "" to take
+  // whatever is there. kNotFound: no such folder; kDataLoss: not whole, or damaged;
+  // kFailedPrecondition: another data set, or a newer format. Writes nothing to the folder.
   static absl::StatusOr<std::unique_ptr<CacheReader>> Open(const std::string& dir,
                                                            const std::string& dataset);
   virtual ~CacheReader() = default;
@@ -109,7 +114,7 @@ class CacheReader {
   virtual const std::string& content_digest() const = 0;
   // One a shard, in order.
   virtual const std::vector<ShardRecord>& shards() const = 0;
-  // kNotFound; kDataLoss when a checksum differs.
+  // The page as EncodePage made it, verified. kNotFound; kDataLoss when a checksum differs.
   virtual absl::StatusOr<std::string> Get(const PageKey& key) = 0;
   // Reads every byte: file checksums, block checksums, shard digests. kDataLoss names the file.
   virtual absl::Status Verify() = 0;

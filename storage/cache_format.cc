@@ -1,0 +1,261 @@
+#include "storage/cache_format.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "storage/hex.h"
+
+namespace halcyon::storage {
+namespace {
+
+// A record's place: no split, kind or page reaches these values, so it sorts last in its shard.
+constexpr uint8_t kRecordMark = 0xff;
+constexpr uint32_t kRecordPage = 0xffffffff;
+constexpr size_t kChecksumOffset = 12;
+static_assert(kChecksumOffset + sizeof(uint64_t) == kPageHeaderBytes);
+constexpr size_t kFingerprintDigits = 64;
+
+void PutBig32(std::string* out, uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) *out += static_cast<char>(value >> shift);
+}
+
+uint32_t GetBig32(std::string_view bytes) {
+  uint32_t value = 0;
+  for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+void PutLittle(std::string* out, uint64_t value, int bytes) {
+  for (int i = 0; i < bytes; ++i) *out += static_cast<char>(value >> (8 * i));
+}
+
+uint64_t GetLittle(std::string_view bytes, int count) {
+  uint64_t value = 0;
+  for (int i = count - 1; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+std::string DatasetPrefix(std::string_view dataset) {
+  HALCYON_CHECK(CheckDataset(dataset).ok());
+  return *BytesFromHex(dataset.substr(0, 2 * kDatasetPrefixBytes));
+}
+
+std::string RelativeKey(uint32_t shard, uint8_t split, uint8_t kind, uint32_t page) {
+  std::string key;
+  PutBig32(&key, shard);
+  key += static_cast<char>(split);
+  key += static_cast<char>(kind);
+  PutBig32(&key, page);
+  return key;
+}
+
+std::string RelativeKey(const PageKey& key) {
+  return RelativeKey(key.shard, static_cast<uint8_t>(key.split), static_cast<uint8_t>(key.kind),
+                     key.page);
+}
+
+std::string RelativeRecordKey(uint32_t shard) {
+  return RelativeKey(shard, kRecordMark, kRecordMark, kRecordPage);
+}
+
+uint64_t ValueChecksum(std::string_view relative_key, std::string_view value) {
+  std::string guarded(relative_key);
+  guarded += value.substr(0, kChecksumOffset);
+  PutLittle(&guarded, Xxh3(value.substr(kPageHeaderBytes)), 8);
+  return Xxh3(guarded);
+}
+
+// Pages and records share one form; a record's kind is kRecordMark.
+std::string EncodeValue(std::string_view relative_key, uint8_t kind, const Page& page) {
+  HALCYON_CHECK(page.payload.size() ==
+                uint64_t{page.count} * page.width * BytesOf(page.element));
+  std::string value;
+  value.reserve(kPageHeaderBytes + page.payload.size());
+  value += static_cast<char>(kCacheFormatVersion);
+  value += static_cast<char>(kind);
+  value += static_cast<char>(page.element);
+  value += '\0';
+  PutLittle(&value, page.count, 4);
+  PutLittle(&value, page.width, 4);
+  PutLittle(&value, 0, 8);
+  value += page.payload;
+  std::string checksum;
+  PutLittle(&checksum, ValueChecksum(relative_key, value), 8);
+  value.replace(kChecksumOffset, checksum.size(), checksum);
+  return value;
+}
+
+absl::StatusOr<Page> ParseValue(uint8_t kind, std::string_view value, const std::string& what) {
+  if (value.size() < kPageHeaderBytes) {
+    return DataLoss(what + ": " + std::to_string(value.size()) + " bytes are no whole header");
+  }
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(value[i]); };
+  if (byte(0) > kCacheFormatVersion) {
+    return FailedPrecondition(what + ": written in cache format " + std::to_string(byte(0)) +
+                              ", this program reads up to " + std::to_string(kCacheFormatVersion) +
+                              "; use a newer Halcyon or build the cache again");
+  }
+  if (byte(0) == 0 || byte(1) != kind || byte(3) != 0 || byte(2) < 1 ||
+      byte(2) > static_cast<uint8_t>(Element::kJson)) {
+    return DataLoss(what + ": its header is damaged");
+  }
+  Page page;
+  page.element = static_cast<Element>(byte(2));
+  page.count = static_cast<uint32_t>(GetLittle(value.substr(4), 4));
+  page.width = static_cast<uint32_t>(GetLittle(value.substr(8), 4));
+  page.payload = value.substr(kPageHeaderBytes);
+  const uint32_t size = BytesOf(page.element);
+  if (page.payload.size() % size != 0 ||
+      page.payload.size() / size != uint64_t{page.count} * page.width) {
+    return DataLoss(what + ": its header promises " + std::to_string(page.count) + " rows of " +
+                    std::to_string(page.width) + " values, there are " +
+                    std::to_string(page.payload.size()) + " bytes");
+  }
+  return page;
+}
+
+absl::Status CheckChecksum(std::string_view relative_key, std::string_view value,
+                           const std::string& what) {
+  const uint64_t stored = GetLittle(value.substr(kChecksumOffset), 8);
+  if (stored == ValueChecksum(relative_key, value)) return absl::OkStatus();
+  return DataLoss(what + ": its checksum differs; the bytes were damaged after they were written");
+}
+
+std::string DescribeRecord(uint32_t shard) { return "shard " + std::to_string(shard) + ", record"; }
+
+}  // namespace
+
+uint32_t BytesOf(Element element) {
+  switch (element) {
+    case Element::kU16:
+    case Element::kF16:
+      return 2;
+    case Element::kU32:
+      return 4;
+    case Element::kJson:
+      return 1;
+  }
+  return 1;
+}
+
+absl::Status CheckDataset(std::string_view dataset) {
+  if (dataset.size() == kFingerprintDigits && BytesFromHex(dataset)) return absl::OkStatus();
+  return InvalidArgument("not a fingerprint of 64 lowercase hexadecimal digits: '" +
+                         std::string(dataset) + "'");
+}
+
+std::string EncodeKey(std::string_view dataset, const PageKey& key) {
+  return DatasetPrefix(dataset) + RelativeKey(key);
+}
+
+std::string EncodeRecordKey(std::string_view dataset, uint32_t shard) {
+  return DatasetPrefix(dataset) + RelativeRecordKey(shard);
+}
+
+absl::StatusOr<CacheKey> DecodeKey(std::string_view bytes) {
+  if (bytes.size() != kKeyBytes) {
+    return DataLoss("a cache key has " + std::to_string(bytes.size()) + " bytes, expected " +
+                    std::to_string(kKeyBytes));
+  }
+  CacheKey key;
+  key.dataset_prefix = HexFromBytes(bytes.substr(0, kDatasetPrefixBytes));
+  const std::string_view relative = bytes.substr(kDatasetPrefixBytes);
+  key.page.shard = GetBig32(relative);
+  if (relative == RelativeRecordKey(key.page.shard)) {
+    key.is_record = true;
+    return key;
+  }
+  const auto split = static_cast<uint8_t>(relative[4]);
+  const auto kind = static_cast<uint8_t>(relative[5]);
+  if (split >= kSplits || kind < static_cast<uint8_t>(PageKind::kTokens) ||
+      kind > static_cast<uint8_t>(PageKind::kLatents)) {
+    return DataLoss("a cache key names split " + std::to_string(split) + " and kind " +
+                    std::to_string(kind) + ", which do not exist");
+  }
+  key.page.split = static_cast<Split>(split);
+  key.page.kind = static_cast<PageKind>(kind);
+  key.page.page = GetBig32(relative.substr(6));
+  return key;
+}
+
+std::string EncodePage(const PageKey& key, const Page& page) {
+  return EncodeValue(RelativeKey(key), static_cast<uint8_t>(key.kind), page);
+}
+
+absl::StatusOr<Page> ParsePage(const PageKey& key, std::string_view value) {
+  return ParseValue(static_cast<uint8_t>(key.kind), value, Describe(key));
+}
+
+absl::Status VerifyPage(const PageKey& key, std::string_view value) {
+  RETURN_IF_ERROR(ParsePage(key, value).status());
+  return CheckChecksum(RelativeKey(key), value, Describe(key));
+}
+
+std::string Describe(const PageKey& key) {
+  const char* kind = key.kind == PageKind::kTokens    ? "tokens"
+                     : key.kind == PageKind::kLatents ? "latents"
+                                                      : "document lengths";
+  return "shard " + std::to_string(key.shard) + ", " + std::string(NameOf(key.split)) + " " + kind +
+         ", page " + std::to_string(key.page);
+}
+
+std::string_view NameOf(Split split) { return split == Split::kTrain ? "train" : "heldout"; }
+
+uint64_t CountOf(const ShardRecord& record, Split split, std::string_view what) {
+  const auto found = record.counts.find(std::string(NameOf(split)) + "." + std::string(what));
+  return found == record.counts.end() ? 0 : found->second;
+}
+
+absl::StatusOr<std::string> GetExpected(CacheReader& cache, const PageKey& key) {
+  auto value = cache.Get(key);
+  if (absl::IsNotFound(value.status())) {
+    return DataLoss(Describe(key) + ": missing, but the shard's record counts it");
+  }
+  return value;
+}
+
+std::string EncodeRecord(const ShardRecord& record) {
+  const std::string json = nlohmann::json{{"dataset", record.dataset},
+                                          {"shard", record.shard},
+                                          {"fence", record.fence},
+                                          {"pages", record.pages},
+                                          {"counts", record.counts},
+                                          {"content_digest", record.content_digest}}
+                               .dump();
+  return EncodeValue(RelativeRecordKey(record.shard), kRecordMark,
+                     {Element::kJson, static_cast<uint32_t>(json.size()), 1, json});
+}
+
+absl::StatusOr<ShardRecord> DecodeRecord(uint32_t shard, std::string_view value) {
+  const std::string what = DescribeRecord(shard);
+  ASSIGN_OR_RETURN(const Page page, ParseValue(kRecordMark, value, what));
+  RETURN_IF_ERROR(CheckChecksum(RelativeRecordKey(shard), value, what));
+  try {
+    const auto json = nlohmann::json::parse(page.payload);
+    ShardRecord record;
+    record.dataset = json.at("dataset").get<std::string>();
+    record.shard = json.at("shard").get<uint32_t>();
+    record.fence = json.at("fence").get<uint64_t>();
+    record.pages = json.at("pages").get<uint64_t>();
+    record.counts = json.at("counts").get<std::map<std::string, uint64_t>>();
+    record.content_digest = json.at("content_digest").get<std::string>();
+    if (record.shard != shard) return DataLoss(what + ": it is of another shard");
+    return record;
+  } catch (const nlohmann::json::exception& error) {
+    return DataLoss(what + ": " + error.what());
+  }
+}
+
+void ShardDigest::Add(const PageKey& key, std::string_view value) {
+  // No lengths between the parts: keys have one size and a value's header tells its own.
+  hash_.Update(RelativeKey(key));
+  hash_.Update(value);
+}
+
+std::string DatasetDigest(const std::vector<ShardRecord>& shards) {
+  Sha256 hash;
+  for (const ShardRecord& shard : shards) hash.Update(shard.content_digest + "\n");
+  return hash.HexDigest();
+}
+
+}  // namespace halcyon::storage

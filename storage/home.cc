@@ -1,0 +1,130 @@
+#include "storage/home.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/env.h"
+
+namespace halcyon::storage {
+namespace {
+
+constexpr size_t kShortFingerprint = 16;
+constexpr mode_t kPrivateFileMode = 0600;
+constexpr char kHowToChoose[] = "choose another with --home DIR or HALCYON_HOME";
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+absl::Status CheckSocketRoom(const HomeLayout& layout) {
+  constexpr size_t kSocketPathMax = sizeof(sockaddr_un::sun_path) - 1;
+  const size_t longest = layout.Socket(std::string(kJobIdBytesMax, 'x')).size();
+  if (longest <= kSocketPathMax) return absl::OkStatus();
+  return InvalidArgument(layout.root + ": this path is " +
+                         std::to_string(longest - kSocketPathMax) +
+                         " characters too long for the state folder, because local sockets inside "
+                         "it may have paths of " + std::to_string(kSocketPathMax) +
+                         " characters; " + kHowToChoose);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ChooseHome(const std::string& flag) {
+  std::string chosen = flag;
+  if (chosen.empty()) chosen = Variable("HALCYON_HOME");
+  // The XDG specification says that a relative path there is to be ignored.
+  if (const std::string state = Variable("XDG_STATE_HOME"); chosen.empty() && state[0] == '/') {
+    chosen = JoinPath(state, "halcyon");
+  }
+  if (const std::string home = Variable("HOME"); chosen.empty() && !home.empty()) {
+    chosen = JoinPath(home, ".local/state/halcyon");
+  }
+  if (chosen.empty()) {
+    return InvalidArgument(std::string("no state folder: HOME is not set; ") + kHowToChoose);
+  }
+  std::error_code error;
+  std::string path = std::filesystem::absolute(chosen, error).lexically_normal().string();
+  if (error) return ErrnoStatus(error.value(), "cannot find the current folder");
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+std::string HomeLayout::Lock() const { return JoinPath(root, "lock"); }
+std::string HomeLayout::Journal() const { return JoinPath(root, "journal"); }
+std::string HomeLayout::Job(const std::string& job_id) const {
+  return JoinPath(JoinPath(root, "jobs"), job_id);
+}
+std::string HomeLayout::JobSpec(const std::string& job_id) const {
+  return JoinPath(Job(job_id), "job.toml");
+}
+std::string HomeLayout::JobLogs(const std::string& job_id) const {
+  return JoinPath(Job(job_id), "logs");
+}
+std::string HomeLayout::Socket(const std::string& job_id) const {
+  return JoinPath(Job(job_id), "socket");
+}
+std::string HomeLayout::AliveFile(const std::string& job_id) const {
+  return JoinPath(Job(job_id), "alive");
+}
+std::string HomeLayout::ArtifactsOf(const std::string& kind) const {
+  return JoinPath(JoinPath(root, "artifacts"), kind);
+}
+std::string HomeLayout::Artifact(const std::string& kind, const std::string& fingerprint) const {
+  return JoinPath(ArtifactsOf(kind), fingerprint.substr(0, kShortFingerprint));
+}
+std::string HomeLayout::Work(const std::string& kind, const std::string& fingerprint) const {
+  return JoinPath(JoinPath(root, "work"), kind + "-" + fingerprint.substr(0, kShortFingerprint));
+}
+
+absl::StatusOr<HomeLayout> OpenHome(const std::string& root) {
+  HomeLayout layout{root};
+  RETURN_IF_ERROR(CheckSocketRoom(layout));
+  Env& env = *Env::Posix();
+  std::error_code error;
+  if (env.Exists(root) && !std::filesystem::is_directory(root, error)) {
+    return InvalidArgument(root + ": is not a folder; " + kHowToChoose);
+  }
+  for (const char* part : {"artifacts", "jobs", "work"}) {
+    const absl::Status made = env.CreateDirs(JoinPath(root, part));
+    if (absl::IsResourceExhausted(made)) return made;
+    if (!made.ok()) return InvalidArgument(MessageOf(made) + "; " + kHowToChoose);
+  }
+  if (access(root.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return InvalidArgument(root + ": cannot be written; " + kHowToChoose);
+  }
+  return layout;
+}
+
+FileLock::~FileLock() { close(fd_); }
+
+absl::StatusOr<std::unique_ptr<FileLock>> FileLock::TryAcquire(const std::string& path, Mode mode) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivateFileMode);
+  if (fd < 0) return ErrnoStatus(errno, "cannot open " + path);
+  std::unique_ptr<FileLock> lock(new FileLock(fd));
+  if (flock(fd, (mode == Mode::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return lock;
+  if (errno == EWOULDBLOCK) return std::unique_ptr<FileLock>();
+  return ErrnoStatus(errno, "cannot lock " + path);
+}
+
+absl::Status FileLock::Write(std::string_view contents) {
+  if (ftruncate(fd_, 0) != 0) return ErrnoStatus(errno, "cannot write the lock file");
+  size_t done = 0;
+  while (done < contents.size()) {
+    const ssize_t written = pwrite(fd_, contents.data() + done, contents.size() - done,
+                                   static_cast<off_t>(done));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus(errno, "cannot write the lock file");
+    done += static_cast<size_t>(written);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::storage

@@ -1,0 +1,131 @@
+#include "storage/latent_cache.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "storage/cache_format.h"
+#include "storage/half.h"
+
+namespace halcyon::storage {
+namespace {
+
+constexpr float kHalfMax = 65504.0f;
+
+std::string ChunksCount(Split split) { return std::string(NameOf(split)) + ".chunks"; }
+
+}  // namespace
+
+LatentShardWriter::LatentShardWriter(std::unique_ptr<ShardWriter> writer, uint32_t shard,
+                                     uint32_t latent_size)
+    : writer_(std::move(writer)),
+      shard_(shard),
+      latent_size_(latent_size),
+      counts_{{ChunksCount(Split::kTrain), 0}, {ChunksCount(Split::kHeldout), 0}} {}
+
+absl::StatusOr<std::unique_ptr<LatentShardWriter>> LatentShardWriter::Create(
+    const std::string& path, const std::string& dataset, uint32_t shard, uint64_t fence,
+    uint32_t latent_size) {
+  HALCYON_CHECK(latent_size > 0);
+  ASSIGN_OR_RETURN(auto writer, ShardWriter::Create(path, dataset, shard, fence));
+  return std::unique_ptr<LatentShardWriter>(
+      new LatentShardWriter(std::move(writer), shard, latent_size));
+}
+
+absl::Status LatentShardWriter::Append(Split split, std::span<const float> posteriors) {
+  const size_t width = 2 * size_t{latent_size_};
+  if (posteriors.size() % width != 0) {
+    return InvalidArgument(std::to_string(posteriors.size()) + " values are no whole rows of " +
+                           std::to_string(width));
+  }
+  if (split < split_) return InvalidArgument("training chunks must come before held-out ones");
+  if (split != split_) {
+    RETURN_IF_ERROR(FlushPage());
+    split_ = split;
+    page_ = 0;
+  }
+  uint64_t& chunks = counts_[ChunksCount(split)];
+  for (size_t i = 0; i < posteriors.size(); i += width) {
+    const auto row = posteriors.subspan(i, width);
+    for (const float value : row) {
+      // NaN fails the comparison as well.
+      if (!(std::fabs(value) <= kHalfMax)) {
+        return InvalidArgument("shard " + std::to_string(shard_) + ", chunk " +
+                               std::to_string(chunks) + ": the posterior holds " +
+                               std::to_string(value) + ", which no half float can; the "
+                               "autoencoder has diverged or its latents need another scale");
+      }
+    }
+    pending_.resize(pending_.size() + 2 * width);
+    EncodeHalves(row, pending_.data() + pending_.size() - 2 * width);
+    ++chunks;
+    if (pending_.size() == 2 * width * kChunksPerPage) RETURN_IF_ERROR(FlushPage());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LatentShardWriter::FlushPage() {
+  if (pending_.empty()) return absl::OkStatus();
+  const uint32_t width = 2 * latent_size_;
+  const PageKey key{shard_, split_, PageKind::kLatents, page_++};
+  const auto count = static_cast<uint32_t>(pending_.size() / (2 * width));
+  RETURN_IF_ERROR(writer_->Add(key, EncodePage(key, {Element::kF16, count, width, pending_})));
+  pending_.clear();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SstFile> LatentShardWriter::Finish() {
+  RETURN_IF_ERROR(FlushPage());
+  return writer_->Finish(counts_);
+}
+
+LatentReader::LatentReader(std::unique_ptr<CacheReader> cache, uint32_t latent_size)
+    : cache_(std::move(cache)), latent_size_(latent_size) {
+  for (const ShardRecord& shard : cache_->shards()) {
+    chunks_.push_back(
+        {CountOf(shard, Split::kTrain, "chunks"), CountOf(shard, Split::kHeldout, "chunks")});
+  }
+}
+
+uint32_t LatentReader::shards() const { return static_cast<uint32_t>(chunks_.size()); }
+
+uint64_t LatentReader::Chunks(uint32_t shard, Split split) const {
+  HALCYON_CHECK(shard < chunks_.size());
+  return chunks_[shard][static_cast<size_t>(split)];
+}
+
+absl::Status LatentReader::Read(uint32_t shard, Split split, uint64_t first,
+                                std::span<float> out) {
+  const size_t width = 2 * size_t{latent_size_};
+  const uint64_t total = shard < shards() ? Chunks(shard, split) : 0;
+  const uint64_t end = first + out.size() / width;
+  if (out.size() % width != 0 || first > total || end > total) {
+    return InvalidArgument("no chunks " + std::to_string(first) + " to " + std::to_string(end) +
+                           " of " + std::to_string(width) + " values: shard " +
+                           std::to_string(shard) + " has " + std::to_string(total));
+  }
+  for (uint64_t chunk = first; chunk < end;) {
+    const uint64_t page_first = chunk / kChunksPerPage * kChunksPerPage;
+    const uint64_t page_end = std::min<uint64_t>(page_first + kChunksPerPage, total);
+    const uint64_t stop = std::min(end, page_end);
+    const PageKey key{shard, split, PageKind::kLatents,
+                      static_cast<uint32_t>(page_first / kChunksPerPage)};
+    ASSIGN_OR_RETURN(const std::string value, GetExpected(*cache_, key));
+    ASSIGN_OR_RETURN(const Page page, ParsePage(key, value));
+    if (page.element != Element::kF16 || page.width != width) {
+      return FailedPrecondition(Describe(key) + ": holds latents of size " +
+                                std::to_string(page.width / 2) + ", expected " +
+                                std::to_string(latent_size_));
+    }
+    if (page.count != page_end - page_first) {
+      return DataLoss(Describe(key) + ": holds " + std::to_string(page.count) +
+                      " chunks, expected " + std::to_string(page_end - page_first));
+    }
+    DecodeHalves(page.payload.data() + 2 * width * (chunk - page_first),
+                 out.subspan((chunk - first) * width, (stop - chunk) * width));
+    chunk = stop;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::storage

@@ -1,0 +1,89 @@
+#include "storage/rocks.h"
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_checksum.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+
+#include "base/env.h"
+#include "storage/hex.h"
+
+namespace halcyon::storage {
+namespace {
+
+constexpr size_t kReadBytes = 1 << 20;
+
+// RocksDB's warnings are about its own tuning; its errors also reach us as a Status, but not those
+// of its background threads.
+class ErrorLogger : public rocksdb::Logger {
+ public:
+  ErrorLogger() : Logger(rocksdb::InfoLogLevel::ERROR_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char line[1024];
+    std::vsnprintf(line, sizeof(line), format, arguments);
+    spdlog::warn("RocksDB: {}", line);
+  }
+};
+
+std::string Message(const rocksdb::Status& status, std::string_view what) {
+  return std::string(what) + ": " + status.ToString();
+}
+
+}  // namespace
+
+absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
+  if (status.ok()) return absl::OkStatus();
+  if (status.IsNoSpace()) return ResourceExhausted(Message(status, what));
+  if (status.IsCorruption()) return DataLoss(Message(status, what));
+  if (status.IsNotFound() || status.IsPathNotFound()) return NotFound(Message(status, what));
+  return Internal(Message(status, what));
+}
+
+absl::Status FromRocksOpen(const rocksdb::Status& status, std::string_view what) {
+  if (status.IsPathNotFound()) return DataLoss(Message(status, what));
+  return FromRocks(status, what);
+}
+
+rocksdb::Options QuietOptions() {
+  rocksdb::Options options;
+  options.info_log = std::make_shared<ErrorLogger>();
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.max_background_jobs = 1;
+  options.compression = rocksdb::kNoCompression;
+  return options;
+}
+
+rocksdb::Options CacheOptions() {
+  rocksdb::Options options = QuietOptions();
+  options.max_open_files = -1;
+  options.disable_auto_compactions = true;
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  rocksdb::BlockBasedTableOptions table;
+  table.checksum = rocksdb::kXXH3;
+  // The operating system's page cache is shared by all ranks of a machine; a block cache is not.
+  table.no_block_cache = true;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+absl::StatusOr<std::string> FileCrc32c(const std::string& path) {
+  Env& env = *Env::Posix();
+  ASSIGN_OR_RETURN(const uint64_t size, env.FileSize(path));
+  auto generator = rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({});
+  for (uint64_t offset = 0; offset < size; offset += kReadBytes) {
+    ASSIGN_OR_RETURN(const std::string part,
+                     env.ReadRange(path, offset, std::min<uint64_t>(kReadBytes, size - offset)));
+    generator->Update(part.data(), part.size());
+  }
+  generator->Finalize();
+  return HexFromBytes(generator->GetChecksum());
+}
+
+}  // namespace halcyon::storage

@@ -1,0 +1,37 @@
+// What Halcyon keeps on disk.
+//
+//   home.h          the state folder: who owns it, and where everything lies
+//   journal.h       what the coordinator must remember when it dies: jobs, artifacts, counters
+//   page_cache.h    data sets made of pages: written by workers shard by shard, taken in by one
+//                   owner, published as immutable generations, read by any number of ranks
+//   token_cache.h   documents of token ids in such a data set
+//   latent_cache.h  the autoencoder's posteriors in such a data set
+//   checkpoint.h    training state: shards a rank, one commit for everything
+//   safetensors.h   the file format of a checkpoint's shards
+//
+// Life of a stage's data: a worker writes an SST under HOME/work; the coordinator ingests it, which
+// is the commit; when all shards are in it publishes the generation, moves it to HOME/artifacts and
+// journals the artifact. The journal and the caches are databases of their own: what is done is read
+// from the cache itself, so that no crash can make the two disagree.
+//
+// Threads: readers are thread-safe, writers and owners belong to one thread each. Only the holder of
+// the home's lock opens the journal or a building database for writing.
+//
+// Failures: kDataLoss means that bytes differ from those written (rebuild, or fall back to an older
+// checkpoint), kResourceExhausted that the disk is full (nothing half-written counts as done),
+// kAborted that the work belongs to somebody else by now, kFailedPrecondition that the file is of
+// another data set or a newer format. Published generations and committed checkpoints never change.
+//
+// RocksDB's headers appear in .cc files only; tensors appear nowhere, just bytes and shapes.
+#ifndef HALCYON_STORAGE_STORAGE_H_
+#define HALCYON_STORAGE_STORAGE_H_
+
+#include "storage/checkpoint.h"
+#include "storage/home.h"
+#include "storage/journal.h"
+#include "storage/latent_cache.h"
+#include "storage/page_cache.h"
+#include "storage/safetensors.h"
+#include "storage/token_cache.h"
+
+#endif  // HALCYON_STORAGE_STORAGE_H_
