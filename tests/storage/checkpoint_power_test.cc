@@ -19,6 +19,20 @@ std::function<bool()> FateOf(uint64_t fate) {
           index = uint64_t{0}]() mutable { return stream.Bits(index++) % 2 == 1; };
 }
 
+// Whatever has a COMMIT verifies, and `latest` names one of those unless that step was being
+// rewritten: a crash alone never looks like damage.
+void ExpectNothingLooksDamaged(CheckpointStore& store, Env& env, uint64_t rewritten) {
+  const auto committed = store.ListCommitted();
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  bool latest_is_there = false;
+  const auto latest = env.ReadFile(JoinPath(kRoot, "latest"));
+  for (const uint64_t step : *committed) {
+    EXPECT_TRUE(store.Load(step, true).ok()) << store.Load(step, true).status();
+    latest_is_there |= *latest == CheckpointName(step) + "\n";
+  }
+  EXPECT_TRUE(latest_is_there || *latest == CheckpointName(rewritten) + "\n") << *latest;
+}
+
 // Runs `before`, then `last`, cutting the power after each possible number of operations of `last`,
 // with each fate. Afterwards one of `allowed` must be found whole, and the run can go on.
 void CutEverywhere(const std::vector<TestWrite>& before, const TestWrite& last,
@@ -46,6 +60,8 @@ void CutEverywhere(const std::vector<TestWrite>& before, const TestWrite& last,
       }
       ASSERT_NE(match, nullptr) << "step " << found->manifest.step << " must not be found";
       ExpectHolds(store, found->manifest, *match);
+      const bool rewrites = before.back().step == last.step;
+      ExpectNothingLooksDamaged(store, env, rewrites ? last.step : 0);
 
       const absl::Status again = WriteCheckpoint(env, kRoot, last);
       ASSERT_TRUE(again.ok()) << again;
@@ -75,6 +91,17 @@ TEST(CheckpointPower, RewritingWithAnotherWorldSize) {
   const TestWrite older{.step = 100}, old{.step = 200};
   const TestWrite last{.step = 200, .world_size = 2, .attempt = 1};
   CutEverywhere({older, old}, last, {older, old, last});
+}
+
+TEST(CheckpointPower, AShardIsOnTheDiskWhenItsRankSaysSo) {
+  testing::PowerCutEnv env;
+  ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .world_size = 3}).ok());
+  CheckpointStore store(env, kRoot);
+  ASSERT_TRUE(WriteTestShard(store, {.step = 100, .world_size = 2}, 1).ok());
+  env.Restart(FateOf(0));
+  EXPECT_TRUE(
+      SafetensorsFile::Open(env, std::string(kRoot) + "/step-00000100/rank-1-of-2.safetensors")
+          .ok());
 }
 
 TEST(CheckpointPower, RaisingTheFenceNeverLowersIt) {

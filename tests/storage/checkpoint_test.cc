@@ -297,6 +297,38 @@ TEST_F(CheckpointTest, AnOlderIncarnationCanNeitherCommitNorWrite) {
   EXPECT_EQ(found->manifest.incarnation, 2u);
 }
 
+// Another coordinator raises the fence in the middle of a commit: when `file` gets its name.
+class FencingEnv : public testing::PowerCutEnv {
+ public:
+  explicit FencingEnv(std::string file) : file_(std::move(file)) {}
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    RETURN_IF_ERROR(PowerCutEnv::Rename(from, to));
+    if (to != file_) return absl::OkStatus();
+    return CheckpointStore(*this, kRoot).Fence(2);
+  }
+  static constexpr const char* kRoot = "/home/checkpoints";
+
+ private:
+  std::string file_;
+};
+
+TEST(CheckpointFencing, WhoIsFencedOffBeforeCommitDoesNotCommit) {
+  FencingEnv env("/home/checkpoints/step-00000200/manifest.json");
+  ASSERT_TRUE(WriteCheckpoint(env, FencingEnv::kRoot, {.step = 100}).ok());
+  const absl::Status status = WriteCheckpoint(env, FencingEnv::kRoot, {.step = 200});
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
+  EXPECT_THAT(*CheckpointStore(env, FencingEnv::kRoot).ListCommitted(), ElementsAre(100));
+}
+
+TEST(CheckpointFencing, WhoIsFencedOffAfterCommitRemovesNothing) {
+  FencingEnv env("/home/checkpoints/step-00000200/COMMIT");
+  ASSERT_TRUE(WriteCheckpoint(env, FencingEnv::kRoot, {.step = 100}).ok());
+  const absl::Status status = WriteCheckpoint(env, FencingEnv::kRoot, {.step = 200, .keep = 1});
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
+  EXPECT_THAT(*CheckpointStore(env, FencingEnv::kRoot).ListCommitted(), ElementsAre(100, 200));
+  EXPECT_EQ(*env.ReadFile("/home/checkpoints/latest"), "step-00000100\n");
+}
+
 TEST_F(CheckpointTest, TheFenceOnlyRises) {
   ASSERT_TRUE(store_.Fence(9).ok());
   EXPECT_TRUE(store_.Fence(9).ok());
