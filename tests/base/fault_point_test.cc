@@ -1,33 +1,55 @@
 #include "base/fault_point.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <string>
 
+#include "base/env.h"
+#include "tests/testing/temp_dir.h"
+
 namespace halcyon {
 namespace {
 
-TEST(FaultPointTest, KillsAtTheNamedPointOnce) {
-  testing::FLAGS_gtest_death_test_style = "threadsafe";
-  const std::string marker = testing::TempDir() + "fault-" + std::to_string(getpid());
-  const auto hit = [&] {
-    setenv("HALCYON_FAULT_POINT", "other;here;there@parent", 1);
-    setenv("HALCYON_FAULT_MARKER", marker.c_str(), 1);
-    FaultPoint("nowhere");
-    FaultPoint("here");
+// The environment is read once a process, so every case runs in a process of its own: a death test
+// that starts this test again. It inherits the marker's path through the environment.
+class FaultPointDeathTest : public ::testing::Test {
+ protected:
+  FaultPointDeathTest() {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    setenv("HALCYON_FAULT_MARKER", dir_.Path("fault").c_str(), /*overwrite=*/0);
+    marker_ = std::getenv("HALCYON_FAULT_MARKER");
+  }
+  ~FaultPointDeathTest() override { unsetenv("HALCYON_FAULT_MARKER"); }
+
+  [[noreturn]] static void Reach(const char* chosen, const char* point) {
+    setenv("HALCYON_FAULT_POINT", chosen, /*overwrite=*/1);
+    FaultPoint(point);
     _exit(0);
-  };
-  std::remove((marker + "-1").c_str());
-  EXPECT_EXIT(hit(), testing::KilledBySignal(SIGKILL), "");
-  EXPECT_EQ(access((marker + "-1").c_str(), F_OK), 0);
-  std::remove((marker + "-1").c_str());
+  }
+  bool Marked(int number) { return Env::Posix()->Exists(marker_ + "-" + std::to_string(number)); }
+
+  testing::TempDir dir_;
+  std::string marker_;
+};
+
+TEST_F(FaultPointDeathTest, KillsAtANamedPointOnce) {
+  const auto killed = ::testing::KilledBySignal(SIGKILL);
+  const auto lives = ::testing::ExitedWithCode(0);
+  EXPECT_EXIT(Reach("other;here", "here"), killed, "");
+  EXPECT_TRUE(Marked(1));
+  EXPECT_FALSE(Marked(0));
+  EXPECT_EXIT(Reach("other;here", "here"), lives, "");
+  EXPECT_EXIT(Reach("other;here", "other"), killed, "");
+  EXPECT_TRUE(Marked(0));
 }
 
-TEST(FaultPointTest, DoesNothingWhenItsMarkerIsThereOrNothingIsAsked) {
-  FaultPoint("here");
-  SUCCEED();
+TEST_F(FaultPointDeathTest, OtherPointsGoOn) {
+  EXPECT_EXIT(Reach("other;here", "nowhere"), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(Reach("", "here"), ::testing::ExitedWithCode(0), "");
+  EXPECT_FALSE(Marked(0));
 }
 
 }  // namespace

@@ -1,0 +1,52 @@
+#include "tests/testing/source_tree.h"
+
+#include <gtest/gtest.h>
+
+namespace halcyon::testing {
+namespace {
+
+TEST(BlankCommentsAndLiterals, KeepsCodeAndLines) {
+  EXPECT_EQ(BlankCommentsAndLiterals("a; // b\nc; /* d\ne */ f;"), "a;     \nc;     \n     f;");
+  EXPECT_EQ(BlankCommentsAndLiterals(R"(f("a // \" b"); g)"), "f(" + std::string(11, ' ') + "); g");
+  EXPECT_EQ(BlankCommentsAndLiterals("x = '\\''; y = 1'000'000;"), "x =     ; y = 1'000'000;");
+  EXPECT_EQ(BlankCommentsAndLiterals("R\"x(a\" // )\" )x\" + b"), std::string(16, ' ') + " + b");
+}
+
+TEST(FunctionLengths, CountsBodiesOnly) {
+  const auto lengths = FunctionLengths(
+      "#define M(x) {\n"                                  // 1
+      "namespace n {\n"                                   // 2
+      "class C : public B {\n"                            // 3
+      "  int inline_one() const { return x_; }\n"         // 4
+      "  int x_ = 0;\n"                                   // 5
+      "};\n"                                              // 6
+      "constexpr int kTable[] = {\n"                      // 7
+      "    f(1),\n"                                       // 8
+      "};\n"                                              // 9
+      "C::C(int a) : x_{a}, y_(std::vector<int>{1}) {\n"  // 10
+      "  for (;;) {\n"                                    // 11
+      "  }\n"                                             // 12
+      "}\n"                                               // 13
+      "int Last(\n"                                       // 14
+      "    int a) {\n"                                    // 15
+      "  const auto inner = [&] {\n"                      // 16
+      "    return 1;\n"                                   // 17
+      "  };\n"                                            // 18
+      "}\n"                                               // 19
+      "}\n");                                             // 20
+  ASSERT_EQ(lengths.size(), 3u);
+  EXPECT_EQ(lengths[0].line, 4);
+  EXPECT_EQ(lengths[0].lines, 1);
+  EXPECT_EQ(lengths[1].line, 10);
+  EXPECT_EQ(lengths[1].lines, 4);
+  EXPECT_EQ(lengths[2].line, 15);
+  EXPECT_EQ(lengths[2].lines, 5);
+}
+
+TEST(SourceFile, FolderIsTheFirstPartOfThePath) {
+  EXPECT_EQ((SourceFile{.path = "worker/cuda/a.cc"}).Folder(), "worker");
+  EXPECT_EQ((SourceFile{.path = "README.md"}).Folder(), "");
+}
+
+}  // namespace
+}  // namespace halcyon::testing
