@@ -26,7 +26,8 @@ class GangLauncher {
  public:
   virtual ~GangLauncher() = default;
   // The child is the launcher; it ends when all ranks have ended, with a non-zero code when one of
-  // them failed. Killing its group ends the gang.
+  // them failed. Killing its group ends the gang: ranks that have joined MPI, or have called
+  // DieWithParent, end within about a second of their launcher.
   virtual absl::StatusOr<std::unique_ptr<ChildProcess>> Launch(const GangOptions& options) = 0;
 };
 

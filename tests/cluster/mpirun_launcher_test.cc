@@ -49,6 +49,12 @@ class MpirunLauncherTest : public ::testing::Test {
     return Env::Posix()->ListDir(options_.scratch_dir).value_or(std::vector<std::string>{"?"});
   }
 
+  void WaitForInLog(const std::string& text) {
+    EXPECT_TRUE(
+        Clock::Real()->WaitFor([&] { return Log().find(text) != std::string::npos; }, kPatienceMs))
+        << Log();
+  }
+
   // All "pid N" in the log, once there are `count` of them.
   std::set<pid_t> PidsInLog(size_t count) {
     std::set<pid_t> pids;
@@ -105,8 +111,11 @@ TEST_F(MpirunLauncherTest, OneRanksFailureEndsAll) {
 }
 
 TEST_F(MpirunLauncherTest, KillingTheGroupEndsTheRanks) {
-  auto gang = Launch(2, {"sh", "-c", kWaitingRank});
+  // Ranks are in groups of their own; MPI tells them.
+  auto gang = Launch(2, {"sh", "-c", "echo pid $$; exec " MPI_PROGRAM " --gtest_repeat=-1"});
   const auto pids = PidsInLog(2);
+  WaitForInLog("rank 0 of 2");
+  WaitForInLog("rank 1 of 2");
   gang->SignalGroup(SIGKILL);
   EXPECT_EQ(Wait(*gang).signal, SIGKILL);
   ExpectAllEnd(pids);
@@ -114,8 +123,7 @@ TEST_F(MpirunLauncherTest, KillingTheGroupEndsTheRanks) {
 
 TEST_F(MpirunLauncherTest, LaunchesAgainAfterAKillAndCleansUp) {
   auto gang = Launch(2, {MPI_PROGRAM, "--gtest_repeat=-1"});
-  ASSERT_TRUE(Clock::Real()->WaitFor([&] { return Log().find("rank 1 of 2") != std::string::npos; },
-                                     kPatienceMs));
+  WaitForInLog("rank 1 of 2");
   gang.reset();
   EXPECT_THAT(Scratch(), ::testing::Not(::testing::IsEmpty()));  // what mpirun could not remove
   EXPECT_TRUE(Wait(*Launch(2, {MPI_PROGRAM})).ok()) << Log();
