@@ -1,0 +1,184 @@
+#include "model/autoencoder.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <deque>
+#include <string>
+
+#include "base/check.h"
+#include "model/layers.h"
+
+namespace halcyon::model {
+namespace {
+
+constexpr double kLogStdMin = -10;
+constexpr double kLogStdMax = 4;
+constexpr int64_t kLogitsBytesMax = 64 << 20;
+
+std::deque<GatedMlp> AddMlps(Unit& unit, const std::string& name, int64_t count, int64_t width,
+                             int64_t intermediate) {
+  std::deque<GatedMlp> mlps;
+  for (int64_t i = 0; i < count; ++i) {
+    mlps.emplace_back(unit, name + "." + std::to_string(i), width, intermediate);
+  }
+  return mlps;
+}
+
+at::Tensor Apply(const std::deque<GatedMlp>& mlps, size_t first, size_t last, at::Tensor rows) {
+  for (size_t i = first; i < last; ++i) rows = mlps[i](rows);
+  return rows;
+}
+
+}  // namespace
+
+// In both halves, the layers before the middle and those after it work at different widths of
+// time: tokens then chunks in the encoder, chunks then tokens in the decoder.
+struct Autoencoder::Network {
+  Network(const jobs::AutoencoderSpec& spec, int64_t vocab_size)
+      : unit("autoencoder"),
+        embedding(unit.Add("embedding", {vocab_size, spec.hidden_size}, InitKind::kEmbedding)),
+        mask_embedding(unit.Add("mask_embedding", {spec.hidden_size}, InitKind::kZero)),
+        encoder_layers(AddMlps(unit, "encoder.layers", spec.encoder_layers, spec.hidden_size,
+                               spec.intermediate_size)),
+        squeeze(unit, "encoder.squeeze", spec.chunk_size * spec.hidden_size, spec.hidden_size,
+                Linear::Bias::kYes),
+        encoder_norm(unit, "encoder.norm", spec.hidden_size),
+        posterior(unit, "encoder.posterior", spec.hidden_size, 2 * spec.latent_size,
+                  Linear::Bias::kYes),
+        from_latent(unit, "decoder.from_latent", spec.latent_size, spec.hidden_size,
+                    Linear::Bias::kYes),
+        decoder_layers(AddMlps(unit, "decoder.layers", spec.decoder_layers, spec.hidden_size,
+                               spec.intermediate_size)),
+        expand(unit, "decoder.expand", spec.hidden_size, spec.chunk_size * spec.hidden_size,
+               Linear::Bias::kYes),
+        decoder_norm(unit, "decoder.norm", spec.hidden_size) {}
+
+  // embeddings [chunks * K, hidden] -> [chunks, 2 * latent]: mean, then unclamped log_std.
+  at::Tensor Encode(const at::Tensor& embeddings, int64_t chunk_size) const {
+    const size_t middle = encoder_layers.size() / 2;
+    at::Tensor rows = Apply(encoder_layers, 0, middle, embeddings);
+    rows = squeeze(rows.view({-1, chunk_size * embeddings.size(1)}));
+    rows = Apply(encoder_layers, middle, encoder_layers.size(), rows);
+    return posterior(encoder_norm(rows));
+  }
+
+  // latents [chunks, latent] -> logits [chunks * K, vocab].
+  at::Tensor Decode(const at::Tensor& latents) const {
+    const size_t middle = decoder_layers.size() / 2;
+    at::Tensor rows = Apply(decoder_layers, 0, middle, from_latent(latents));
+    rows = expand(rows).view({-1, rows.size(1)});
+    rows = Apply(decoder_layers, middle, decoder_layers.size(), rows);
+    return at::mm(decoder_norm(rows), embedding.value.t());
+  }
+
+  Unit unit;
+  Parameter& embedding;
+  Parameter& mask_embedding;
+  std::deque<GatedMlp> encoder_layers;
+  Linear squeeze;
+  RmsNorm encoder_norm;
+  Linear posterior;
+  Linear from_latent;
+  std::deque<GatedMlp> decoder_layers;
+  Linear expand;
+  RmsNorm decoder_norm;
+};
+
+namespace {
+
+Posterior SplitPosterior(const at::Tensor& both, int64_t latent_size) {
+  return {both.narrow(1, 0, latent_size),
+          both.narrow(1, latent_size, latent_size).clamp(kLogStdMin, kLogStdMax)};
+}
+
+// [chunks]: KL(q || N(0, 1)) summed over the latent, each element at least `clamp` and without
+// gradient where it is less.
+at::Tensor ClampedKl(const Posterior& posterior, double clamp) {
+  const at::Tensor variance = at::exp(2 * posterior.log_std);
+  const at::Tensor kl =
+      0.5 * (posterior.mean.square() + variance - 1 - 2 * posterior.log_std);
+  return kl.clamp_min(clamp).sum(1);
+}
+
+}  // namespace
+
+Autoencoder::Autoencoder(const jobs::AutoencoderSpec& spec, int64_t vocab_size)
+    : spec_(spec), vocab_size_(vocab_size), network_(std::make_unique<Network>(spec, vocab_size)) {}
+
+Autoencoder::~Autoencoder() = default;
+
+std::vector<Unit*> Autoencoder::units() { return {&network_->unit}; }
+
+Posterior Autoencoder::Encode(const at::Tensor& tokens) {
+  HALCYON_CHECK(tokens.dim() == 2 && tokens.size(1) == spec_.chunk_size);
+  Unit& unit = network_->unit;
+  unit.Enter();
+  const at::Tensor embeddings = at::embedding(network_->embedding.value, tokens.reshape({-1}));
+  const at::Tensor both = unit.Exit(network_->Encode(embeddings, spec_.chunk_size));
+  return SplitPosterior(both, spec_.latent_size);
+}
+
+at::Tensor Autoencoder::Decode(const at::Tensor& latents) {
+  HALCYON_CHECK(latents.dim() == 2 && latents.size(1) == spec_.latent_size);
+  Unit& unit = network_->unit;
+  unit.Enter();
+  const at::Tensor logits = unit.Exit(network_->Decode(latents));
+  return logits.view({latents.size(0), spec_.chunk_size, vocab_size_});
+}
+
+at::Tensor Autoencoder::DecodeTokens(const at::Tensor& latents) {
+  HALCYON_CHECK(latents.dim() == 2 && latents.size(1) == spec_.latent_size);
+  const at::NoGradGuard no_grad;
+  const int64_t chunks = latents.size(0);
+  const int64_t chunk_bytes = spec_.chunk_size * vocab_size_ * static_cast<int64_t>(sizeof(float));
+  const int64_t block = std::max<int64_t>(1, kLogitsBytesMax / chunk_bytes);
+  at::Tensor tokens = at::empty({chunks, spec_.chunk_size}, at::kLong);
+  Unit& unit = network_->unit;
+  unit.Enter();
+  for (int64_t first = 0; first < chunks; first += block) {
+    const int64_t count = std::min(block, chunks - first);
+    const at::Tensor logits = network_->Decode(latents.narrow(0, first, count));
+    tokens.narrow(0, first, count).copy_(logits.argmax(1).view({count, spec_.chunk_size}));
+  }
+  return unit.Exit(tokens);
+}
+
+Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Noise& noise,
+                                            const at::Tensor& weights, double divisor) {
+  HALCYON_CHECK(tokens.dim() == 2 && tokens.size(1) == spec_.chunk_size);
+  HALCYON_CHECK(weights.dim() == 1 && weights.size(0) == tokens.size(0));
+  Network& network = *network_;
+  const int64_t chunks = tokens.size(0);
+  network.unit.Enter();
+  const at::Tensor labels = tokens.reshape({-1});
+  at::Tensor embeddings = at::embedding(network.embedding.value, labels);
+  if (spec_.token_dropout > 0) {
+    const at::Tensor dropped = noise.token_dropout.reshape({-1, 1}) < spec_.token_dropout;
+    embeddings = at::where(dropped, network.mask_embedding.value, embeddings);
+  }
+  const Posterior posterior =
+      SplitPosterior(network.Encode(embeddings, spec_.chunk_size), spec_.latent_size);
+  at::Tensor latents = posterior.mean + noise.posterior * at::exp(posterior.log_std);
+  if (spec_.latent_dropout > 0) {
+    const at::Tensor kept = noise.latent_dropout >= spec_.latent_dropout;
+    latents = latents * (kept / (1 - spec_.latent_dropout));
+  }
+  const at::Tensor logits = network.Decode(latents);
+  const at::Tensor cross_entropy =
+      at::cross_entropy_loss(logits, labels, {}, at::Reduction::None).view({chunks, -1}).mean(1);
+  const at::Tensor kl = ClampedKl(posterior, spec_.kl_clamp);
+  const at::Tensor total =
+      at::dot(weights, spec_.chunk_size * cross_entropy + spec_.kl_weight * kl) / divisor;
+
+  Loss loss;
+  loss.total = network.unit.Exit(total);
+  const at::NoGradGuard no_grad;
+  const at::Tensor right = (logits.argmax(1) == labels).to(at::kFloat).view({chunks, -1}).mean(1);
+  loss.cross_entropy = at::dot(weights, cross_entropy) / divisor;
+  loss.kl = at::dot(weights, kl) / divisor;
+  loss.correct = at::dot(weights, right) / divisor;
+  return loss;
+}
+
+}  // namespace halcyon::model

@@ -1,0 +1,44 @@
+#include "model/layers.h"
+
+#include <ATen/ATen.h>
+
+namespace halcyon::model {
+
+Linear::Linear(Unit& unit, const std::string& name, int64_t in, int64_t out, Bias bias,
+               InitKind init)
+    : weight_(unit.Add(name + ".weight", {out, in}, init)) {
+  if (bias == Bias::kYes) bias_ = &unit.Add(name + ".bias", {out}, InitKind::kZero);
+}
+
+at::Tensor Linear::operator()(const at::Tensor& rows) const {
+  if (bias_ == nullptr) return at::mm(rows, weight_.value.t());
+  return at::addmm(bias_->value, rows, weight_.value.t());
+}
+
+RmsNorm::RmsNorm(Unit& unit, const std::string& name, int64_t width)
+    : weight_(unit.Add(name + ".weight", {width}, InitKind::kOne)) {}
+
+at::Tensor RmsNorm::operator()(const at::Tensor& rows) const {
+  return at::rms_norm(rows, weight_.shape, weight_.value, kNormEpsilon);
+}
+
+LayerNorm::LayerNorm(Unit& unit, const std::string& name, int64_t width)
+    : weight_(unit.Add(name + ".weight", {width}, InitKind::kOne)),
+      bias_(unit.Add(name + ".bias", {width}, InitKind::kZero)) {}
+
+at::Tensor LayerNorm::operator()(const at::Tensor& rows) const {
+  return at::layer_norm(rows, weight_.shape, weight_.value, bias_.value, kNormEpsilon);
+}
+
+GatedMlp::GatedMlp(Unit& unit, const std::string& name, int64_t width, int64_t intermediate)
+    : norm_(unit, name + ".norm", width),
+      gate_(unit, name + ".gate", width, intermediate, Linear::Bias::kNone),
+      up_(unit, name + ".up", width, intermediate, Linear::Bias::kNone),
+      down_(unit, name + ".down", intermediate, width, Linear::Bias::kNone) {}
+
+at::Tensor GatedMlp::operator()(const at::Tensor& rows) const {
+  const at::Tensor normed = norm_(rows);
+  return rows + down_(at::silu(gate_(normed)) * up_(normed));
+}
+
+}  // namespace halcyon::model
