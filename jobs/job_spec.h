@@ -29,27 +29,30 @@ enum class InitRule {
 enum class EnergyTarget { kExact, kSamples };
 enum class LearningRateDecay { kConstant, kCosine, kLinear };
 
-struct DataSpec {  // [data]
+// [data]
+struct DataSpec {
   std::vector<std::string> sources;  // absolute paths after parsing; in the file relative to it
   DataFormat format = DataFormat::kText;
   DocumentRule documents = DocumentRule::kFile;  // format = "text"
   std::string field = "text";                    // format = "jsonl": the member that is the text
-  double heldout = 0.02;  // fraction of documents, chosen by a hash of their bytes, never trained on
+  double heldout = 0.02;  // fraction of documents never trained on, chosen by a hash of their bytes
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
   int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
   bool operator==(const DataSpec&) const = default;
 };
 
-struct TokenizerSpec {  // [tokenizer]
-  std::string path;              // import this tokenizer.json; "" trains one
-  int64_t vocab_size = 8192;     // all tokens: 256 bytes, merges, and the two special ones
-  std::string pattern = "gpt2";  // gpt2 | llama3 | cl100k | o200k
+// [tokenizer]
+struct TokenizerSpec {
+  std::string path;                    // import this tokenizer.json; "" trains one
+  int64_t vocab_size = 8192;           // all tokens: 256 bytes, merges, and the two special ones
+  std::string pattern = "gpt2";        // gpt2 | llama3 | cl100k | o200k
   int64_t train_bytes_max = 64 << 20;  // of text looked at when training
   bool operator==(const TokenizerSpec&) const = default;
 };
 
 // Optimizer and schedule of one training stage.
-struct TrainSpec {  // [train], [autoencoder.train]
+// [train], [autoencoder.train]
+struct TrainSpec {
   int64_t steps = 1000;
   int64_t batch = 8;        // samples a step, over all ranks: windows; chunks for the autoencoder
   int64_t micro_batch = 0;  // samples a forward pass on one rank; 0: batch / ranks in one go
@@ -65,7 +68,8 @@ struct TrainSpec {  // [train], [autoencoder.train]
   bool operator==(const TrainSpec&) const = default;
 };
 
-struct AutoencoderSpec {  // [autoencoder]
+// [autoencoder]
+struct AutoencoderSpec {
   int64_t chunk_size = 4;  // K: tokens a chunk
   int64_t latent_size = 128;
   int64_t hidden_size = 512;
@@ -82,7 +86,8 @@ struct AutoencoderSpec {  // [autoencoder]
   bool operator==(const AutoencoderSpec&) const = default;
 };
 
-struct ModelSpec {  // [model]
+// [model]
+struct ModelSpec {
   int64_t hidden_size = 768;
   int64_t intermediate_size = 2048;
   int64_t layers = 12;
@@ -91,8 +96,8 @@ struct ModelSpec {  // [model]
   int64_t noise_size = 64;
   int64_t window_chunks = 2048;  // T: chunks a training sequence
   double rope_theta = 10000.0;
-  double alpha = 1.0;       // exponent of the energy score, in (0, 2)
-  int64_t samples = 8;      // N: model samples a position
+  double alpha = 1.0;   // exponent of the energy score, in (0, 2)
+  int64_t samples = 8;  // N: model samples a position
   EnergyTarget target = EnergyTarget::kExact;
   int64_t target_samples = 100;  // M, with target = "samples"
   InitRule init = InitRule::kNormal;
@@ -100,37 +105,40 @@ struct ModelSpec {  // [model]
   bool operator==(const ModelSpec&) const = default;
 };
 
-struct CheckpointSpec {  // [checkpoint]
+// [checkpoint]
+struct CheckpointSpec {
   int64_t every = 100;  // steps
   int64_t keep = 2;     // committed ones a stage
   bool operator==(const CheckpointSpec&) const = default;
 };
 
-struct EvalSpec {  // [eval]
-  int64_t every = 0;           // steps between evaluations while training; 0: only at the end
-  int64_t windows = 16;        // held-out windows of an evaluation while training
-  int64_t final_windows = 128; // ... of the eval stage
-  int64_t samples = 8;         // N: draws a position for BrierLM, at least 2
-  int64_t bootstrap = 1000;    // resamples of the 95 % interval
-  int64_t continuations = 3;   // sample texts to print
-  int64_t prompt_chunks = 8;   // held-out chunks a continuation starts from
+// [eval]
+struct EvalSpec {
+  int64_t every = 0;            // steps between evaluations while training; 0: only at the end
+  int64_t windows = 16;         // held-out windows of an evaluation while training
+  int64_t final_windows = 128;  // ... of the eval stage
+  int64_t samples = 8;          // N: draws a position for BrierLM, at least 2
+  int64_t bootstrap = 1000;     // resamples of the 95 % interval
+  int64_t continuations = 3;    // sample texts to print
+  int64_t prompt_chunks = 8;    // held-out chunks a continuation starts from
   int64_t continuation_chunks = 24;
-  double temperature = 0.5;    // 1/n for a whole n (batch approximation), or 1
+  double temperature = 0.5;           // 1/n for a whole n (batch approximation), or 1
   int64_t temperature_samples = 100;  // N of the batch approximation
   bool operator==(const EvalSpec&) const = default;
 };
 
-struct LaunchSpec {  // [launch]: never enters a fingerprint
+// [launch]: never enters a fingerprint
+struct LaunchSpec {
   int64_t ranks = 1;
-  int64_t threads = 1;  // a rank
-  int64_t agents = 0;   // data-task processes; 0: one a processor
+  int64_t threads = 1;       // a rank
+  int64_t agents = 0;        // data-task processes; 0: one a processor
   int64_t restarts_max = 3;  // of a failed gang or task before the job fails
   bool operator==(const LaunchSpec&) const = default;
 };
 
 struct JobSpec {
-  std::string name;  // top level; letters, digits, '-', '_' and '.'
-  uint64_t seed = 1;
+  std::string name;   // top level; letters, digits, '-', '_' and '.'
+  uint64_t seed = 1;  // up to 2^63 - 1, the largest integer of TOML
   DataSpec data;
   TokenizerSpec tokenizer;
   AutoencoderSpec autoencoder;

@@ -1,7 +1,10 @@
 // The life of a job and of a stage. Pure: legal transitions only.
 //
-//   job:    queued -> running -> done | failed | preempted;  preempted, failed -> running (same command again)
-//   stage:  waiting -> running -> done | failed;  waiting -> reused;  failed -> running
+//   job:    queued -> running -> done | failed | preempted
+//           preempted | failed -> running (the same command again)
+//   stage:  waiting -> running -> done | failed
+//           waiting -> reused
+//           failed -> running
 #ifndef HALCYON_JOBS_JOB_STATE_H_
 #define HALCYON_JOBS_JOB_STATE_H_
 

@@ -4,16 +4,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 
 namespace halcyon::jobs {
 namespace {
 
-// "[train]", or what the top of the file is called.
-std::string Place(std::string_view section) {
-  return section.empty() ? "the top of the file, before the first table"
-                         : fmt::format("[{}]", section);
+// "in [train]", "at the top of the file, ...".
+std::string Where(std::string_view section) {
+  return section.empty() ? "at the top of the file, before the first table"
+                         : fmt::format("in [{}]", section);
 }
 
 // How far `candidate` is from what was written; nothing when it is too far to be meant. A name in
@@ -69,17 +68,17 @@ std::string AdviceForKey(const std::vector<SpecKey>& keys, std::string_view sect
   std::vector<std::string> homes;
   std::vector<SpecKey> neighbours;
   for (const SpecKey& key : keys) {
-    if (key.name == name) homes.push_back(Place(key.section));
+    if (key.name == name) homes.push_back(Where(key.section));
     if (key.section == section) neighbours.push_back(key);
   }
   if (!homes.empty()) {
-    return fmt::format("it belongs in {}; move it there", fmt::join(homes, " or "));
+    return fmt::format("it belongs {}; move it there", fmt::join(homes, " or "));
   }
   if (const SpecKey* nearest = NearestKey(neighbours, name)) {
     return fmt::format("did you mean \"{}\"?", nearest->name);
   }
   if (const SpecKey* nearest = NearestKey(keys, name)) {
-    return fmt::format("did you mean \"{}\" in {}?", nearest->name, Place(nearest->section));
+    return fmt::format("did you mean \"{}\" {}?", nearest->name, Where(nearest->section));
   }
   std::vector<std::string> names;
   for (const SpecKey& key : neighbours) names.push_back(key.name);
@@ -97,18 +96,22 @@ std::string AdviceForSection(const std::vector<SpecKey>& keys, std::string_view 
 }
 
 size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);  // distances of a's first i characters to b's prefixes
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+  // distance[i][j] is that of the first i characters of a and the first j of b.
+  std::vector<std::vector<size_t>> distance(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) {
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        distance[i][j] = i + j;
+        continue;
+      }
+      const size_t replaced = distance[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      distance[i][j] = std::min({replaced, distance[i - 1][j] + 1, distance[i][j - 1] + 1});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        distance[i][j] = std::min(distance[i][j], distance[i - 2][j - 2] + 1);
+      }
     }
   }
-  return row.back();
+  return distance[a.size()][b.size()];
 }
 
 }  // namespace halcyon::jobs

@@ -38,7 +38,8 @@ std::string AdviceForKey(const std::vector<SpecKey>& keys, std::string_view sect
 // The same for a table "modle" or "autoencoder.trian".
 std::string AdviceForSection(const std::vector<SpecKey>& keys, std::string_view section);
 
-// Insertions, deletions and replacements that turn `a` into `b`.
+// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`, no character
+// being touched twice.
 size_t EditDistance(std::string_view a, std::string_view b);
 
 }  // namespace halcyon::jobs

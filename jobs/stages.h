@@ -38,7 +38,7 @@ enum class StageShape { kSingleTask, kShardTasks, kGang };
 StageShape ShapeOf(StageKind kind);
 
 struct FingerprintField {
-  std::string name;   // "autoencoder.chunk_size", "source[0].sha256", "input.tokens", "version"
+  std::string name;  // "autoencoder.chunk_size", "source[0].sha256", "input.tokens", "version"
   std::string value;
   bool operator==(const FingerprintField&) const = default;
 };

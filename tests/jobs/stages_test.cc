@@ -1,0 +1,344 @@
+#include "jobs/stages.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "tests/jobs/documented_keys.h"
+
+namespace halcyon::jobs {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+using Kinds = std::set<StageKind>;
+
+JobSpec Base() {
+  JobSpec spec;
+  spec.name = "base";
+  spec.data.sources = {"/texts/a.txt", "/texts/b.txt"};
+  return spec;
+}
+
+std::map<StageKind, std::string> Inputs(const std::string& suffix = "") {
+  std::map<StageKind, std::string> digests;
+  for (const StageKind kind : kAllStages) {
+    digests[kind] = "digest of " + std::string(StageName(kind)) + suffix;
+  }
+  return digests;
+}
+
+StageIdentity Identity(StageKind kind, const JobSpec& spec) {
+  return IdentityOf(kind, spec, {"aa", "bb"}, Inputs(), "cc");
+}
+
+// The stages whose own fingerprints differ, with equal input artifacts.
+Kinds Changed(const JobSpec& a, const JobSpec& b) {
+  Kinds changed;
+  for (const StageKind kind : kAllStages) {
+    if (Identity(kind, a).Fingerprint() != Identity(kind, b).Fingerprint()) changed.insert(kind);
+  }
+  return changed;
+}
+
+constexpr auto kTokenizer = StageKind::kTokenizer;
+constexpr auto kTokens = StageKind::kTokens;
+constexpr auto kAutoencoder = StageKind::kAutoencoder;
+constexpr auto kLatents = StageKind::kLatents;
+constexpr auto kModel = StageKind::kModel;
+constexpr auto kEval = StageKind::kEval;
+
+struct KeyCase {
+  std::string path;
+  std::function<void(JobSpec&)> change;
+  Kinds changed;
+};
+
+std::vector<KeyCase> TrainCases(const std::string& section, TrainSpec JobSpec::*direct,
+                                StageKind stage) {
+  const auto in = [direct](auto change) {
+    return [direct, change](JobSpec& s) {
+      change(direct == nullptr ? s.autoencoder.train : s.*direct);
+    };
+  };
+  return {
+      {section + ".steps", in([](TrainSpec& t) { t.steps = 7; }), {stage}},
+      {section + ".batch", in([](TrainSpec& t) { t.batch = 7; }), {stage}},
+      {section + ".micro_batch", in([](TrainSpec& t) { t.micro_batch = 2; }), {}},
+      {section + ".learning_rate", in([](TrainSpec& t) { t.learning_rate = 0.5; }), {stage}},
+      {section + ".warmup_steps", in([](TrainSpec& t) { t.warmup_steps = 7; }), {stage}},
+      {section + ".decay", in([](TrainSpec& t) { t.decay = LearningRateDecay::kLinear; }), {stage}},
+      {section + ".final_learning_rate_ratio",
+       in([](TrainSpec& t) { t.final_learning_rate_ratio = 0.5; }),
+       {stage}},
+      {section + ".beta1", in([](TrainSpec& t) { t.beta1 = 0.5; }), {stage}},
+      {section + ".beta2", in([](TrainSpec& t) { t.beta2 = 0.5; }), {stage}},
+      {section + ".epsilon", in([](TrainSpec& t) { t.epsilon = 0.5; }), {stage}},
+      {section + ".weight_decay", in([](TrainSpec& t) { t.weight_decay = 0.5; }), {stage}},
+      {section + ".clip_norm", in([](TrainSpec& t) { t.clip_norm = 0.5; }), {stage}},
+  };
+}
+
+const Kinds kText = {kTokenizer, kTokens};
+
+std::vector<KeyCase> DataCases() {
+  return {
+      {"name", [](JobSpec& s) { s.name = "other"; }, {}},
+      {"seed", [](JobSpec& s) { s.seed = 2; }, {kAutoencoder, kModel, kEval}},
+      {"data.sources", [](JobSpec& s) { s.data.sources[0] = "/elsewhere/a.txt"; }, {}},
+      {"data.format", [](JobSpec& s) { s.data.format = DataFormat::kJsonl; }, kText},
+      {"data.documents", [](JobSpec& s) { s.data.documents = DocumentRule::kLines; }, kText},
+      {"data.field", [](JobSpec& s) { s.data.field = "body"; }, kText},
+      {"data.heldout", [](JobSpec& s) { s.data.heldout = 0.5; }, kText},
+      {"data.invalid_utf8", [](JobSpec& s) { s.data.invalid_utf8 = InvalidUtf8::kRefuse; }, kText},
+      {"data.shard_bytes", [](JobSpec& s) { s.data.shard_bytes = 9; }, {kTokens}},
+      // An imported tokenizer depends on its file and no longer on the sources.
+      {"tokenizer.path", [](JobSpec& s) { s.tokenizer.path = "/t.json"; }, {kTokenizer}},
+      {"tokenizer.vocab_size", [](JobSpec& s) { s.tokenizer.vocab_size = 512; }, {kTokenizer}},
+      {"tokenizer.pattern", [](JobSpec& s) { s.tokenizer.pattern = "o200k"; }, {kTokenizer}},
+      {"tokenizer.train_bytes_max",
+       [](JobSpec& s) { s.tokenizer.train_bytes_max = 9; },
+       {kTokenizer}},
+  };
+}
+
+std::vector<KeyCase> AutoencoderCases() {
+  const Kinds one = {kAutoencoder};
+  return {
+      {"autoencoder.chunk_size",
+       [](JobSpec& s) { s.autoencoder.chunk_size = 2; },
+       {kAutoencoder, kLatents, kModel}},
+      {"autoencoder.latent_size", [](JobSpec& s) { s.autoencoder.latent_size = 9; }, one},
+      {"autoencoder.hidden_size", [](JobSpec& s) { s.autoencoder.hidden_size = 9; }, one},
+      {"autoencoder.intermediate_size", [](JobSpec& s) { s.autoencoder.intermediate_size = 9; },
+       one},
+      {"autoencoder.encoder_layers", [](JobSpec& s) { s.autoencoder.encoder_layers = 9; }, one},
+      {"autoencoder.decoder_layers", [](JobSpec& s) { s.autoencoder.decoder_layers = 9; }, one},
+      {"autoencoder.token_dropout", [](JobSpec& s) { s.autoencoder.token_dropout = 0.5; }, one},
+      {"autoencoder.latent_dropout", [](JobSpec& s) { s.autoencoder.latent_dropout = 0.5; }, one},
+      {"autoencoder.kl_weight", [](JobSpec& s) { s.autoencoder.kl_weight = 0.5; }, one},
+      {"autoencoder.kl_clamp", [](JobSpec& s) { s.autoencoder.kl_clamp = 0.25; }, one},
+      {"autoencoder.init", [](JobSpec& s) { s.autoencoder.init = InitRule::kFanIn; }, one},
+      {"autoencoder.init_std", [](JobSpec& s) { s.autoencoder.init_std = 0.5; }, one},
+  };
+}
+
+std::vector<KeyCase> ModelCases() {
+  const Kinds one = {kModel};
+  return {
+      {"model.hidden_size", [](JobSpec& s) { s.model.hidden_size = 32; }, one},
+      {"model.intermediate_size", [](JobSpec& s) { s.model.intermediate_size = 9; }, one},
+      {"model.layers", [](JobSpec& s) { s.model.layers = 9; }, one},
+      {"model.attention_heads", [](JobSpec& s) { s.model.attention_heads = 8; }, one},
+      {"model.head_layers", [](JobSpec& s) { s.model.head_layers = 9; }, one},
+      {"model.noise_size", [](JobSpec& s) { s.model.noise_size = 9; }, one},
+      {"model.window_chunks", [](JobSpec& s) { s.model.window_chunks = 9; }, one},
+      {"model.rope_theta", [](JobSpec& s) { s.model.rope_theta = 9; }, one},
+      {"model.alpha", [](JobSpec& s) { s.model.alpha = 1.5; }, one},
+      {"model.samples", [](JobSpec& s) { s.model.samples = 9; }, one},
+      {"model.target", [](JobSpec& s) { s.model.target = EnergyTarget::kSamples; }, one},
+      {"model.target_samples", [](JobSpec& s) { s.model.target_samples = 9; }, one},
+      {"model.init", [](JobSpec& s) { s.model.init = InitRule::kFanIn; }, one},
+      {"model.init_std", [](JobSpec& s) { s.model.init_std = 0.5; }, one},
+  };
+}
+
+std::vector<KeyCase> RunCases() {
+  const Kinds none, one = {kEval};
+  return {
+      {"checkpoint.every", [](JobSpec& s) { s.checkpoint.every = 9; }, none},
+      {"checkpoint.keep", [](JobSpec& s) { s.checkpoint.keep = 9; }, none},
+      {"eval.every", [](JobSpec& s) { s.eval.every = 9; }, none},
+      {"eval.windows", [](JobSpec& s) { s.eval.windows = 9; }, none},
+      {"eval.final_windows", [](JobSpec& s) { s.eval.final_windows = 9; }, one},
+      {"eval.samples", [](JobSpec& s) { s.eval.samples = 9; }, one},
+      {"eval.bootstrap", [](JobSpec& s) { s.eval.bootstrap = 90; }, one},
+      {"eval.continuations", [](JobSpec& s) { s.eval.continuations = 9; }, one},
+      {"eval.prompt_chunks", [](JobSpec& s) { s.eval.prompt_chunks = 9; }, one},
+      {"eval.continuation_chunks", [](JobSpec& s) { s.eval.continuation_chunks = 9; }, one},
+      {"eval.temperature", [](JobSpec& s) { s.eval.temperature = 1; }, one},
+      {"eval.temperature_samples", [](JobSpec& s) { s.eval.temperature_samples = 9; }, one},
+      {"launch.ranks", [](JobSpec& s) { s.launch.ranks = 9; }, none},
+      {"launch.threads", [](JobSpec& s) { s.launch.threads = 9; }, none},
+      {"launch.agents", [](JobSpec& s) { s.launch.agents = 9; }, none},
+      {"launch.restarts_max", [](JobSpec& s) { s.launch.restarts_max = 9; }, none},
+  };
+}
+
+std::vector<KeyCase> AllCases() {
+  std::vector<KeyCase> all;
+  for (const auto& cases :
+       {DataCases(), AutoencoderCases(), TrainCases("autoencoder.train", nullptr, kAutoencoder),
+        ModelCases(), TrainCases("train", &JobSpec::train, kModel), RunCases()}) {
+    all.insert(all.end(), cases.begin(), cases.end());
+  }
+  return all;
+}
+
+// "section.key" -> text, from the TOML of a spec.
+std::map<std::string, std::string> Leaves(const JobSpec& spec) {
+  std::map<std::string, std::string> leaves;
+  std::istringstream toml(ToToml(spec));
+  std::string section;
+  for (std::string line; std::getline(toml, line);) {
+    if (line.empty()) continue;
+    if (line[0] == '[') {
+      section = line.substr(1, line.size() - 2) + ".";
+      continue;
+    }
+    const size_t equals = line.find(" = ");
+    leaves[section + line.substr(0, equals)] = line.substr(equals + 3);
+  }
+  return leaves;
+}
+
+TEST(Fingerprint, EveryKeyReMakesExactlyItsStages) {
+  for (const KeyCase& key_case : AllCases()) {
+    JobSpec changed = Base();
+    key_case.change(changed);
+    EXPECT_EQ(Changed(Base(), changed), key_case.changed) << key_case.path;
+  }
+}
+
+TEST(Fingerprint, TheCasesCoverEveryKeyAndChangeWhatTheySay) {
+  const auto before = Leaves(Base());
+  std::set<std::string> covered, all;
+  for (const auto& [path, value] : before) all.insert(path);
+  for (const KeyCase& key_case : AllCases()) {
+    covered.insert(key_case.path);
+    JobSpec changed = Base();
+    key_case.change(changed);
+    for (const auto& [path, value] : Leaves(changed)) {
+      EXPECT_EQ(value != before.at(path), path == key_case.path) << key_case.path << " " << path;
+    }
+  }
+  EXPECT_EQ(covered, all);
+}
+
+TEST(Fingerprint, TheDocumentationNamesTheSameStages) {
+  auto documented = DocumentedKeys();
+  for (const KeyCase& key_case : AllCases()) {
+    std::string names;
+    for (const StageKind kind : key_case.changed) {
+      names += names.empty() ? "" : ", ";
+      names += StageName(kind);
+    }
+    const std::string& cell = documented[key_case.path].remakes;
+    EXPECT_EQ(cell.substr(0, cell.find(';')), names.empty() ? "nothing" : names) << key_case.path;
+  }
+}
+
+TEST(Fingerprint, SourceBytesAndTheirOrderMatterWhereTheyAreRead) {
+  const JobSpec spec = Base();
+  for (const StageKind kind : kAllStages) {
+    const std::string before = IdentityOf(kind, spec, {"aa", "bb"}, Inputs()).Fingerprint();
+    const std::string swapped = IdentityOf(kind, spec, {"bb", "aa"}, Inputs()).Fingerprint();
+    const std::string other = IdentityOf(kind, spec, {"aa", "b0"}, Inputs()).Fingerprint();
+    const bool reads = kind == kTokenizer || kind == kTokens;
+    EXPECT_EQ(before != swapped, reads) << StageName(kind);
+    EXPECT_EQ(before != other, reads) << StageName(kind);
+  }
+}
+
+TEST(Fingerprint, EachInputsDigestMatters) {
+  const JobSpec spec = Base();
+  for (const StageKind kind : kAllStages) {
+    const std::string before = Identity(kind, spec).Fingerprint();
+    std::vector<StageKind> seen;
+    for (const StageKind input : kAllStages) {
+      auto inputs = Inputs();
+      inputs[input] += " changed";
+      const std::string after = IdentityOf(kind, spec, {"aa", "bb"}, inputs).Fingerprint();
+      if (after != before) seen.push_back(input);
+    }
+    EXPECT_EQ(seen, InputsOf(kind)) << StageName(kind);
+  }
+}
+
+TEST(Fingerprint, AnImportedTokenizerIsItsFile) {
+  JobSpec spec = Base();
+  spec.tokenizer.path = "/t.json";
+  const StageIdentity identity = IdentityOf(kTokenizer, spec, {"aa", "bb"}, {}, "cc");
+  EXPECT_THAT(identity.fields, ElementsAre(FingerprintField{"version", "1"},
+                                           FingerprintField{"tokenizer.file.sha256", "cc"}));
+  EXPECT_NE(identity.Fingerprint(),
+            IdentityOf(kTokenizer, spec, {"aa", "bb"}, {}, "dd").Fingerprint());
+  spec.tokenizer.path = "/moved/t.json";
+  EXPECT_EQ(identity.Fingerprint(), IdentityOf(kTokenizer, spec, {}, {}, "cc").Fingerprint());
+}
+
+TEST(Fingerprint, IsTheSha256OfCountedParts) {
+  const StageIdentity identity{kLatents, {{"version", "1"}, {"input.tokens", "ab"}}};
+  EXPECT_EQ(identity.Fingerprint(), Sha256::Of("7:latents7:version1:112:input.tokens2:ab"));
+}
+
+TEST(Fingerprint, CannotConfuseFieldsThatJoinToTheSameText) {
+  const StageIdentity a{kTokens, {{"ab", "c"}, {"d", "e"}}};
+  const StageIdentity b{kTokens, {{"a", "bc"}, {"d", "e"}}};
+  const StageIdentity c{kTokens, {{"ab", "c"}, {"de", ""}}};
+  const StageIdentity d{kModel, {{"ab", "c"}, {"d", "e"}}};
+  EXPECT_EQ(
+      (std::set<std::string>{a.Fingerprint(), b.Fingerprint(), c.Fingerprint(), d.Fingerprint()})
+          .size(),
+      4u);
+}
+
+TEST(Identity, OfLatentsReadsLikeThis) {
+  EXPECT_THAT(
+      Identity(kLatents, Base()).fields,
+      ElementsAre(FingerprintField{"version", "1"}, FingerprintField{"autoencoder.chunk_size", "4"},
+                  FingerprintField{"dtype", "f16"},
+                  FingerprintField{"input.tokens", "digest of tokens"},
+                  FingerprintField{"input.autoencoder", "digest of autoencoder"}));
+}
+
+TEST(Stages, ComeAfterTheirInputsAndHaveNamesThatReadBack) {
+  const std::vector<std::string> names = {"tokenizer", "tokens", "autoencoder",
+                                          "latents",   "model",  "eval"};
+  Kinds before;
+  for (size_t i = 0; i < kAllStages.size(); ++i) {
+    for (const StageKind input : InputsOf(kAllStages[i])) EXPECT_TRUE(before.contains(input));
+    before.insert(kAllStages[i]);
+    EXPECT_EQ(StageName(kAllStages[i]), names[i]);
+    EXPECT_EQ(*StageFromName(names[i]), kAllStages[i]);
+  }
+  EXPECT_EQ(MessageOf(StageFromName("token").status()),
+            "unknown stage \"token\"; it is one of tokenizer, tokens, autoencoder, latents, model, "
+            "eval");
+}
+
+TEST(Stages, HaveTheInputsAndShapesOfTheHeader) {
+  EXPECT_THAT(InputsOf(kTokenizer), IsEmpty());
+  EXPECT_THAT(InputsOf(kTokens), UnorderedElementsAre(kTokenizer));
+  EXPECT_THAT(InputsOf(kAutoencoder), UnorderedElementsAre(kTokens));
+  EXPECT_THAT(InputsOf(kLatents), UnorderedElementsAre(kTokens, kAutoencoder));
+  EXPECT_THAT(InputsOf(kModel), UnorderedElementsAre(kTokens, kLatents));
+  EXPECT_THAT(InputsOf(kEval), UnorderedElementsAre(kTokens, kAutoencoder, kLatents, kModel));
+  EXPECT_EQ(ShapeOf(kTokenizer), StageShape::kSingleTask);
+  EXPECT_EQ(ShapeOf(kTokens), StageShape::kShardTasks);
+  EXPECT_EQ(ShapeOf(kAutoencoder), StageShape::kGang);
+  EXPECT_EQ(ShapeOf(kLatents), StageShape::kShardTasks);
+  EXPECT_EQ(ShapeOf(kModel), StageShape::kGang);
+  EXPECT_EQ(ShapeOf(kEval), StageShape::kSingleTask);
+}
+
+TEST(Differences, NameWhatChangedCameAndWent) {
+  const std::vector<FingerprintField> before = {{"same", "1"}, {"changed", "2"}, {"gone", "3"}};
+  const std::vector<FingerprintField> after = {{"new", "4"}, {"changed", "5"}, {"same", "1"}};
+  std::vector<std::string> lines;
+  for (const FieldDifference& d : Differences(before, after)) {
+    lines.push_back(d.name + ": " + d.before + " -> " + d.after);
+  }
+  EXPECT_THAT(lines, ElementsAre("changed: 2 -> 5", "gone: 3 -> ", "new:  -> 4"));
+  EXPECT_THAT(Differences(before, before), IsEmpty());
+}
+
+}  // namespace
+}  // namespace halcyon::jobs
