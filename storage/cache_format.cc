@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "storage/hex.h"
+#include "storage/strict_json.h"
 
 namespace halcyon::storage {
 namespace {
@@ -123,6 +124,22 @@ absl::Status CheckChecksum(std::string_view relative_key, std::string_view value
 
 std::string DescribeRecord(uint32_t shard) { return "shard " + std::to_string(shard) + ", record"; }
 
+absl::StatusOr<ShardRecord> ReadRecordJson(std::string_view text) {
+  ASSIGN_OR_RETURN(const nlohmann::json json, ParseStrictJson(text));
+  ShardRecord record;
+  ASSIGN_OR_RETURN(record.dataset, StringMember(json, "dataset"));
+  ASSIGN_OR_RETURN(const uint64_t shard, UnsignedMember(json, "shard"));
+  record.shard = static_cast<uint32_t>(shard);
+  ASSIGN_OR_RETURN(record.fence, UnsignedMember(json, "fence"));
+  ASSIGN_OR_RETURN(record.pages, UnsignedMember(json, "pages"));
+  ASSIGN_OR_RETURN(record.content_digest, StringMember(json, "content_digest"));
+  ASSIGN_OR_RETURN(const nlohmann::json* counts, Member(json, "counts"));
+  for (const auto& [name, count] : counts->items()) {
+    ASSIGN_OR_RETURN(record.counts[name], UnsignedMember(*counts, name.c_str()));
+  }
+  return record;
+}
+
 }  // namespace
 
 uint32_t BytesOf(Element element) {
@@ -230,20 +247,10 @@ absl::StatusOr<ShardRecord> DecodeRecord(uint32_t shard, std::string_view value)
   const std::string what = DescribeRecord(shard);
   ASSIGN_OR_RETURN(const Page page, ParseValue(kRecordMark, value, what));
   RETURN_IF_ERROR(CheckChecksum(RelativeRecordKey(shard), value, what));
-  try {
-    const auto json = nlohmann::json::parse(page.payload);
-    ShardRecord record;
-    record.dataset = json.at("dataset").get<std::string>();
-    record.shard = json.at("shard").get<uint32_t>();
-    record.fence = json.at("fence").get<uint64_t>();
-    record.pages = json.at("pages").get<uint64_t>();
-    record.counts = json.at("counts").get<std::map<std::string, uint64_t>>();
-    record.content_digest = json.at("content_digest").get<std::string>();
-    if (record.shard != shard) return DataLoss(what + ": it is of another shard");
-    return record;
-  } catch (const nlohmann::json::exception& error) {
-    return DataLoss(what + ": " + error.what());
-  }
+  const auto record = ReadRecordJson(page.payload);
+  if (!record.ok()) return Annotate(record.status(), what);
+  if (record->shard != shard) return DataLoss(what + ": it is of another shard");
+  return record;
 }
 
 void ShardDigest::Add(const PageKey& key, std::string_view value) {

@@ -1,10 +1,12 @@
 #include "storage/cache_manifest.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
 #include "storage/cache_format.h"
 #include "storage/rocks.h"
+#include "storage/strict_json.h"
 
 namespace halcyon::storage {
 namespace {
@@ -29,34 +31,32 @@ std::string EncodeManifest(const CacheManifest& manifest) {
 }
 
 absl::StatusOr<CacheManifest> DecodeManifest(std::string_view text) {
-  try {
-    const auto json = nlohmann::json::parse(text);
-    if (json.at("format").get<std::string>() != kFormatName) {
-      return DataLoss("it is of another format: " + json.at("format").dump());
-    }
-    if (const auto version = json.at("version").get<uint64_t>(); version > kCacheFormatVersion) {
-      return FailedPrecondition("written in cache format " + std::to_string(version) +
-                                ", this program reads up to " +
-                                std::to_string(kCacheFormatVersion) +
-                                "; use a newer Halcyon or build the cache again");
-    }
-    CacheManifest manifest;
-    manifest.dataset = json.at("dataset").get<std::string>();
-    manifest.content_digest = json.at("content_digest").get<std::string>();
-    manifest.shards = json.at("shards").get<uint32_t>();
-    for (const auto& file : json.at("files")) {
-      manifest.files.push_back({file.at("name").get<std::string>(),
-                                file.at("bytes").get<uint64_t>(),
-                                file.at("crc32c").get<std::string>()});
-      const std::string& name = manifest.files.back().name;
-      if (name.empty() || name.find('/') != std::string::npos) {
-        return DataLoss("it lists a file outside its folder: '" + name + "'");
-      }
-    }
-    return manifest;
-  } catch (const nlohmann::json::exception& error) {
-    return DataLoss(error.what());
+  ASSIGN_OR_RETURN(const nlohmann::json json, ParseStrictJson(text));
+  ASSIGN_OR_RETURN(const std::string format, StringMember(json, "format"));
+  if (format != kFormatName) return DataLoss("it is of another format: '" + format + "'");
+  ASSIGN_OR_RETURN(const uint64_t version, UnsignedMember(json, "version"));
+  if (version > kCacheFormatVersion) {
+    return FailedPrecondition("written in cache format " + std::to_string(version) +
+                              ", this program reads up to " + std::to_string(kCacheFormatVersion) +
+                              "; use a newer Halcyon or build the cache again");
   }
+  CacheManifest manifest;
+  ASSIGN_OR_RETURN(manifest.dataset, StringMember(json, "dataset"));
+  ASSIGN_OR_RETURN(manifest.content_digest, StringMember(json, "content_digest"));
+  ASSIGN_OR_RETURN(const uint64_t shards, UnsignedMember(json, "shards"));
+  if (shards > std::numeric_limits<uint32_t>::max()) return DataLoss("too many shards");
+  manifest.shards = static_cast<uint32_t>(shards);
+  ASSIGN_OR_RETURN(const nlohmann::json* files, ArrayMember(json, "files"));
+  for (const nlohmann::json& entry : *files) {
+    CacheManifest::File& file = manifest.files.emplace_back();
+    ASSIGN_OR_RETURN(file.name, StringMember(entry, "name"));
+    ASSIGN_OR_RETURN(file.bytes, UnsignedMember(entry, "bytes"));
+    ASSIGN_OR_RETURN(file.crc32c, StringMember(entry, "crc32c"));
+    if (file.name.empty() || file.name.find('/') != std::string::npos) {
+      return DataLoss("it lists a file outside its folder: '" + file.name + "'");
+    }
+  }
+  return manifest;
 }
 
 absl::StatusOr<CacheManifest> LoadManifest(const std::string& dir) {

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "storage/strict_json.h"
+
 namespace halcyon::storage {
 namespace {
 
@@ -14,70 +16,30 @@ std::string Dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-// Runs `read` on the parsed text; whatever the library throws is damage.
-template <typename Record, typename Read>
-absl::StatusOr<Record> Parse(std::string_view text, Read read) {
-  try {
-    Record record;
-    RETURN_IF_ERROR(read(json::parse(text), &record));
-    return record;
-  } catch (const json::exception& error) {
-    return DataLoss(error.what());
-  }
+absl::StatusOr<int64_t> IntegerMember(const json& from, const char* name) {
+  ASSIGN_OR_RETURN(const json* value, Member(from, name));
+  if (value->is_number_integer()) return value->get<int64_t>();
+  return DataLoss(std::string("\"") + name + "\": expected an integer");
 }
 
-absl::Status ReadStage(const json& from, StageRecord* stage) {
-  const auto kind = jobs::StageFromName(from.at("kind").get<std::string>());
-  const auto state = jobs::StageStateFromName(from.at("state").get<std::string>());
-  if (!kind.ok()) return DataLoss(MessageOf(kind.status()));
-  if (!state.ok()) return DataLoss(MessageOf(state.status()));
-  stage->kind = *kind;
-  stage->state = *state;
-  from.at("fingerprint").get_to(stage->fingerprint);
-  from.at("note").get_to(stage->note);
+// A name that is none of the enumerators' is damage here, whatever it was to the look-up.
+template <typename Enum>
+absl::Status ReadName(const json& from, const char* name,
+                      absl::StatusOr<Enum> (*lookup)(std::string_view), Enum* out) {
+  ASSIGN_OR_RETURN(const std::string text, StringMember(from, name));
+  const auto found = lookup(text);
+  if (!found.ok()) return DataLoss(MessageOf(found.status()));
+  *out = *found;
   return absl::OkStatus();
 }
 
-absl::Status ReadJob(const json& from, JobRecord* job) {
-  const auto state = jobs::JobStateFromName(from.at("state").get<std::string>());
-  if (!state.ok()) return DataLoss(MessageOf(state.status()));
-  job->state = *state;
-  from.at("job_id").get_to(job->job_id);
-  from.at("name").get_to(job->name);
-  from.at("spec_path").get_to(job->spec_path);
-  from.at("created_ms").get_to(job->created_ms);
-  from.at("updated_ms").get_to(job->updated_ms);
-  from.at("error").get_to(job->error);
-  for (const json& stage : from.at("stages")) {
-    RETURN_IF_ERROR(ReadStage(stage, &job->stages.emplace_back()));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadArtifact(const json& from, ArtifactRecord* artifact) {
-  const auto kind = jobs::StageFromName(from.at("kind").get<std::string>());
-  if (!kind.ok()) return DataLoss(MessageOf(kind.status()));
-  artifact->kind = *kind;
-  from.at("fingerprint").get_to(artifact->fingerprint);
-  from.at("content_digest").get_to(artifact->content_digest);
-  from.at("path").get_to(artifact->path);
-  from.at("job_id").get_to(artifact->job_id);
-  from.at("created_ms").get_to(artifact->created_ms);
-  from.at("bytes").get_to(artifact->bytes);
-  for (const json& field : from.at("fields")) {
-    artifact->fields.push_back(
-        {field.at(0).get<std::string>(), field.at(1).get<std::string>()});
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadSource(const json& from, SourceRecord* source) {
-  from.at("path").get_to(source->path);
-  from.at("size").get_to(source->size);
-  from.at("mtime_ns").get_to(source->mtime_ns);
-  from.at("inode").get_to(source->inode);
-  from.at("sha256").get_to(source->sha256);
-  return absl::OkStatus();
+absl::StatusOr<StageRecord> ReadStage(const json& from) {
+  StageRecord stage;
+  RETURN_IF_ERROR(ReadName(from, "kind", jobs::StageFromName, &stage.kind));
+  RETURN_IF_ERROR(ReadName(from, "state", jobs::StageStateFromName, &stage.state));
+  ASSIGN_OR_RETURN(stage.fingerprint, StringMember(from, "fingerprint"));
+  ASSIGN_OR_RETURN(stage.note, StringMember(from, "note"));
+  return stage;
 }
 
 }  // namespace
@@ -103,7 +65,7 @@ std::string EncodeJob(const JobRecord& job) {
 std::string EncodeArtifact(const ArtifactRecord& artifact) {
   json fields = json::array();
   for (const jobs::FingerprintField& field : artifact.fields) {
-    fields.push_back(json::array({field.name, field.value}));
+    fields.push_back({{"name", field.name}, {"value", field.value}});
   }
   return Dump({{"kind", Text(jobs::StageName(artifact.kind))},
                {"fingerprint", artifact.fingerprint},
@@ -126,23 +88,56 @@ std::string EncodeSource(const SourceRecord& source) {
 std::string EncodeNumber(uint64_t value) { return Dump(value); }
 
 absl::StatusOr<JobRecord> DecodeJob(std::string_view text) {
-  return Parse<JobRecord>(text, ReadJob);
+  ASSIGN_OR_RETURN(const json from, ParseStrictJson(text));
+  JobRecord job;
+  RETURN_IF_ERROR(ReadName(from, "state", jobs::JobStateFromName, &job.state));
+  ASSIGN_OR_RETURN(job.job_id, StringMember(from, "job_id"));
+  ASSIGN_OR_RETURN(job.name, StringMember(from, "name"));
+  ASSIGN_OR_RETURN(job.spec_path, StringMember(from, "spec_path"));
+  ASSIGN_OR_RETURN(job.created_ms, IntegerMember(from, "created_ms"));
+  ASSIGN_OR_RETURN(job.updated_ms, IntegerMember(from, "updated_ms"));
+  ASSIGN_OR_RETURN(job.error, StringMember(from, "error"));
+  ASSIGN_OR_RETURN(const json* stages, ArrayMember(from, "stages"));
+  for (const json& stage : *stages) {
+    ASSIGN_OR_RETURN(job.stages.emplace_back(), ReadStage(stage));
+  }
+  return job;
 }
 
 absl::StatusOr<ArtifactRecord> DecodeArtifact(std::string_view text) {
-  return Parse<ArtifactRecord>(text, ReadArtifact);
+  ASSIGN_OR_RETURN(const json from, ParseStrictJson(text));
+  ArtifactRecord artifact;
+  RETURN_IF_ERROR(ReadName(from, "kind", jobs::StageFromName, &artifact.kind));
+  ASSIGN_OR_RETURN(artifact.fingerprint, StringMember(from, "fingerprint"));
+  ASSIGN_OR_RETURN(artifact.content_digest, StringMember(from, "content_digest"));
+  ASSIGN_OR_RETURN(artifact.path, StringMember(from, "path"));
+  ASSIGN_OR_RETURN(artifact.job_id, StringMember(from, "job_id"));
+  ASSIGN_OR_RETURN(artifact.created_ms, IntegerMember(from, "created_ms"));
+  ASSIGN_OR_RETURN(artifact.bytes, UnsignedMember(from, "bytes"));
+  ASSIGN_OR_RETURN(const json* fields, ArrayMember(from, "fields"));
+  for (const json& field : *fields) {
+    jobs::FingerprintField& added = artifact.fields.emplace_back();
+    ASSIGN_OR_RETURN(added.name, StringMember(field, "name"));
+    ASSIGN_OR_RETURN(added.value, StringMember(field, "value"));
+  }
+  return artifact;
 }
 
 absl::StatusOr<SourceRecord> DecodeSource(std::string_view text) {
-  return Parse<SourceRecord>(text, ReadSource);
+  ASSIGN_OR_RETURN(const json from, ParseStrictJson(text));
+  SourceRecord source;
+  ASSIGN_OR_RETURN(source.path, StringMember(from, "path"));
+  ASSIGN_OR_RETURN(source.size, UnsignedMember(from, "size"));
+  ASSIGN_OR_RETURN(source.mtime_ns, IntegerMember(from, "mtime_ns"));
+  ASSIGN_OR_RETURN(source.inode, UnsignedMember(from, "inode"));
+  ASSIGN_OR_RETURN(source.sha256, StringMember(from, "sha256"));
+  return source;
 }
 
 absl::StatusOr<uint64_t> DecodeNumber(std::string_view text) {
-  return Parse<uint64_t>(text, [](const json& from, uint64_t* value) {
-    if (!from.is_number_unsigned()) return DataLoss("not a number: " + Dump(from));
-    from.get_to(*value);
-    return absl::OkStatus();
-  });
+  ASSIGN_OR_RETURN(const json from, ParseStrictJson(text));
+  if (!from.is_number_unsigned()) return DataLoss("expected a number that is not negative");
+  return from.get<uint64_t>();
 }
 
 }  // namespace halcyon::storage
