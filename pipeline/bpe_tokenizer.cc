@@ -1,0 +1,101 @@
+#include "pipeline/bpe_tokenizer.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "pipeline/byte_alphabet.h"
+#include "pipeline/tokenizer_file.h"
+
+namespace halcyon::pipeline {
+namespace {
+
+uint64_t PairKey(uint32_t left, uint32_t right) { return uint64_t{left} << 32 | right; }
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const BpeTokenizer>> BpeTokenizer::Create(BpeVocabulary vocabulary) {
+  std::shared_ptr<BpeTokenizer> tokenizer(new BpeTokenizer);
+  tokenizer->vocabulary_ = std::move(vocabulary);
+  ASSIGN_OR_RETURN(tokenizer->pattern_, SplitPattern::Compile(tokenizer->vocabulary_.regex));
+  RETURN_IF_ERROR(tokenizer->IndexTokens());
+  RETURN_IF_ERROR(tokenizer->IndexMerges());
+  return tokenizer;
+}
+
+absl::Status BpeTokenizer::IndexTokens() {
+  const std::vector<std::string>& tokens = vocabulary_.tokens;
+  HALCYON_CHECK(tokens.size() == vocabulary_.special.size());
+  HALCYON_CHECK(end_of_text() < tokens.size() && padding() < tokens.size());
+  id_of_bytes_.reserve(tokens.size());
+  for (uint32_t id = 0; id < tokens.size(); ++id) {
+    if (vocabulary_.special[id]) continue;
+    const auto [other, is_new] = id_of_bytes_.try_emplace(tokens[id], id);
+    if (!is_new) {
+      return InvalidArgument("tokens " + std::to_string(other->second) + " and " +
+                             std::to_string(id) + " are both \"" + SpellBytes(tokens[id]) + "\"");
+    }
+  }
+  for (int byte = 0; byte < 256; ++byte) {
+    const auto found = id_of_bytes_.find(std::string(1, static_cast<char>(byte)));
+    if (found == id_of_bytes_.end()) {
+      return InvalidArgument("no token is the byte " + std::to_string(byte) +
+                             ": a byte-level vocabulary has all 256");
+    }
+    id_of_byte_[byte] = found->second;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BpeTokenizer::IndexMerges() {
+  const std::vector<std::string>& tokens = vocabulary_.tokens;
+  const auto is_ordinary = [&](uint32_t id) {
+    return id < vocab_size() && !vocabulary_.special[id];
+  };
+  merges_.reserve(vocabulary_.merges.size());
+  for (uint32_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {
+    const auto [left, right, result] = vocabulary_.merges[rank];
+    if (!is_ordinary(left) || !is_ordinary(right) || !is_ordinary(result) ||
+        tokens[left] + tokens[right] != tokens[result]) {
+      return InvalidArgument("merge " + std::to_string(rank) +
+                             " joins no two ordinary tokens to one");
+    }
+    if (!merges_.try_emplace(PairKey(left, right), Ranked{rank, result}).second) {
+      return InvalidArgument("merge " + std::to_string(rank) + " was given before");
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string_view BpeTokenizer::Bytes(uint32_t id) const {
+  HALCYON_CHECK(id < vocab_size());
+  return vocabulary_.tokens[id];
+}
+
+absl::StatusOr<std::string> BpeTokenizer::Decode(std::span<const uint32_t> ids,
+                                                 bool keep_special) const {
+  std::string text;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] >= vocab_size()) {
+      return InvalidArgument("id " + std::to_string(ids[i]) + " at position " + std::to_string(i) +
+                             " is not in the vocabulary of " + std::to_string(vocab_size()) +
+                             " tokens");
+    }
+    if (!vocabulary_.special[ids[i]] || keep_special) text += vocabulary_.tokens[ids[i]];
+  }
+  return text;
+}
+
+std::string BpeTokenizer::ToJson() const { return WriteTokenizerJson(vocabulary_); }
+
+BpeTokenizer::Ranked BpeTokenizer::FindMerge(uint32_t left, uint32_t right) const {
+  const auto found = merges_.find(PairKey(left, right));
+  return found == merges_.end() ? Ranked{} : found->second;
+}
+
+const uint32_t* BpeTokenizer::FindWhole(std::string_view piece) const {
+  if (!vocabulary_.ignore_merges) return nullptr;
+  const auto found = id_of_bytes_.find(ToAbsl(piece));
+  return found == id_of_bytes_.end() ? nullptr : &found->second;
+}
+
+}  // namespace halcyon::pipeline

@@ -1,0 +1,74 @@
+// The vocabulary and merges of a byte-level BPE. Internal to pipeline/: others use tokenizer.h.
+#ifndef HALCYON_PIPELINE_BPE_TOKENIZER_H_
+#define HALCYON_PIPELINE_BPE_TOKENIZER_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/status.h"
+#include "pipeline/pre_tokenizer.h"
+#include "pipeline/tokenizer.h"
+
+namespace halcyon::pipeline {
+
+struct BpeMerge {
+  uint32_t left, right, result;  // ids; the bytes of result are those of left, then right
+};
+
+struct BpeVocabulary {
+  std::vector<std::string> tokens;  // by id: bytes, or the name of a special token
+  std::vector<bool> special;        // by id
+  std::vector<BpeMerge> merges;     // by rank, the first is done first
+  std::string regex;                // of the pre-tokenizer
+  bool ignore_merges = false;       // a piece that is a token as a whole is not merged
+  uint32_t end_of_text = 0;
+  uint32_t padding = 0;
+};
+
+class BpeTokenizer : public Tokenizer {
+ public:
+  // kInvalidArgument: an id out of range, a byte without a token, two tokens of the same bytes, a
+  // merge that does not fit its result, a bad expression.
+  static absl::StatusOr<std::shared_ptr<const BpeTokenizer>> Create(BpeVocabulary vocabulary);
+
+  uint32_t vocab_size() const override { return static_cast<uint32_t>(vocabulary_.tokens.size()); }
+  uint32_t end_of_text() const override { return vocabulary_.end_of_text; }
+  uint32_t padding() const override { return vocabulary_.padding; }
+  std::string_view Bytes(uint32_t id) const override;
+  absl::StatusOr<std::string> Decode(std::span<const uint32_t> ids,
+                                     bool keep_special) const override;
+  std::string ToJson() const override;
+
+  static constexpr uint32_t kNoRank = 0xFFFFFFFF;
+  struct Ranked {
+    uint32_t rank = kNoRank;
+    uint32_t result = 0;
+  };
+  // rank == kNoRank: the pair does not merge.
+  Ranked FindMerge(uint32_t left, uint32_t right) const;
+  uint32_t IdOfByte(uint8_t byte) const { return id_of_byte_[byte]; }
+  // The token that a whole piece is, where the vocabulary ignores merges then.
+  const uint32_t* FindWhole(std::string_view piece) const;
+  const BpeVocabulary& vocabulary() const { return vocabulary_; }
+  const std::shared_ptr<const SplitPattern>& pattern() const { return pattern_; }
+
+ private:
+  BpeTokenizer() = default;
+  absl::Status IndexTokens();
+  absl::Status IndexMerges();
+
+  BpeVocabulary vocabulary_;
+  std::shared_ptr<const SplitPattern> pattern_;
+  std::array<uint32_t, 256> id_of_byte_{};
+  absl::flat_hash_map<std::string, uint32_t> id_of_bytes_;  // no special tokens
+  absl::flat_hash_map<uint64_t, Ranked> merges_;            // by left << 32 | right
+};
+
+}  // namespace halcyon::pipeline
+
+#endif  // HALCYON_PIPELINE_BPE_TOKENIZER_H_

@@ -1,0 +1,139 @@
+#include "pipeline/npy.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+#include "base/env.h"
+
+namespace halcyon::pipeline {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+constexpr std::string_view kMagic{"\x93NUMPY\x01\x00", 8};  // and version 1.0
+constexpr size_t kPreambleBytes = 10;                       // magic, version, u16 header length
+constexpr size_t kAlignment = 64;                           // of the data in the file
+constexpr std::string_view kDescription = "'<u4'";
+
+std::string Preamble(size_t count) {
+  std::string header = "{'descr': " + std::string(kDescription) +
+                       ", 'fortran_order': False, 'shape': (" + std::to_string(count) + ",), }";
+  while ((kPreambleBytes + header.size() + 1) % kAlignment != 0) header += ' ';
+  header += '\n';
+  std::string out(kMagic);
+  out += static_cast<char>(header.size() & 0xFF);
+  out += static_cast<char>(header.size() >> 8);
+  out += header;
+  return out;
+}
+
+// A header is a Python dictionary of three known keys; values are kept as they are spelled.
+struct Header {
+  std::string_view descr, fortran_order, shape;
+};
+
+class HeaderParser {
+ public:
+  explicit HeaderParser(std::string_view text) : rest_(text) {}
+
+  bool Parse(Header* header) {
+    if (!Take('{')) return false;
+    while (!Take('}')) {
+      if (!Entry(header) || (!Take(',') && Peek() != '}')) return false;
+    }
+    const bool order_known = header->fortran_order == "False" || header->fortran_order == "True";
+    return Peek() == '\0' && order_known && !header->descr.empty() && !header->shape.empty();
+  }
+
+ private:
+  char Peek() {
+    const size_t skip = rest_.find_first_not_of(" \n");
+    rest_.remove_prefix(std::min(skip, rest_.size()));
+    return rest_.empty() ? '\0' : rest_[0];
+  }
+  bool Take(char c) {
+    if (rest_.empty() || Peek() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  // Up to and with the first `closing` after the first character.
+  std::string_view TakeUntil(char closing) {
+    const size_t end = rest_.find(closing, 1);
+    const std::string_view taken = rest_.substr(0, end == rest_.npos ? 0 : end + 1);
+    rest_.remove_prefix(taken.size());
+    return taken;
+  }
+  std::string_view Value() {
+    const char first = Peek();
+    if (first == '\'') return TakeUntil('\'');
+    if (first == '(') return TakeUntil(')');
+    const std::string_view word = rest_.substr(0, rest_.find_first_of(",} "));
+    rest_.remove_prefix(word.size());
+    return word;
+  }
+  bool Entry(Header* header) {
+    const std::string_view key = Value();
+    if (!Take(':')) return false;
+    std::string_view* slot = key == "'descr'"           ? &header->descr
+                             : key == "'fortran_order'" ? &header->fortran_order
+                             : key == "'shape'"         ? &header->shape
+                                                        : nullptr;
+    if (slot == nullptr || !slot->empty()) return false;
+    *slot = Value();
+    return !slot->empty();
+  }
+
+  std::string_view rest_;
+};
+
+// "(12,)" -> 12.
+bool ParseShape(std::string_view shape, uint64_t* count) {
+  if (!shape.starts_with('(') || !shape.ends_with(",)")) return false;
+  const std::string_view digits = shape.substr(1, shape.size() - 3);
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), *count);
+  return error == std::errc() && end == digits.end();
+}
+
+}  // namespace
+
+absl::Status WriteNpy(const std::string& path, std::span<const uint32_t> values) {
+  std::string file = Preamble(values.size());
+  const size_t data = file.size();
+  file.resize(data + values.size_bytes());
+  if (!values.empty()) std::memcpy(file.data() + data, values.data(), values.size_bytes());
+  return WriteFileAtomically(*Env::Posix(), path, file);
+}
+
+absl::StatusOr<std::vector<uint32_t>> ReadNpy(const std::string& path) {
+  const absl::StatusOr<std::string> file = Env::Posix()->ReadFile(path);
+  if (!file.ok()) return file.status();
+  const std::string_view bytes = *file;
+  if (!bytes.starts_with(kMagic) || bytes.size() < kPreambleBytes) {
+    return InvalidArgument(path + ": not a NumPy file of version 1.0");
+  }
+  const size_t header_bytes = static_cast<uint8_t>(bytes[8]) | static_cast<uint8_t>(bytes[9]) << 8;
+  Header header;
+  if (bytes.size() - kPreambleBytes < header_bytes ||
+      !HeaderParser(bytes.substr(kPreambleBytes, header_bytes)).Parse(&header)) {
+    return InvalidArgument(path + ": the header of the NumPy file is damaged");
+  }
+  uint64_t count = 0;
+  if (header.descr != kDescription || !ParseShape(header.shape, &count)) {
+    return InvalidArgument(path + ": an array of type " + std::string(header.descr) +
+                           " and shape " + std::string(header.shape) +
+                           "; one dimension of little-endian uint32 ('<u4') is needed");
+  }
+  const std::string_view data = bytes.substr(kPreambleBytes + header_bytes);
+  if (data.size() % sizeof(uint32_t) != 0 || data.size() / sizeof(uint32_t) != count) {
+    return InvalidArgument(path + ": " + std::to_string(data.size()) + " bytes of data for " +
+                           std::to_string(count) + " values of 4 bytes");
+  }
+  std::vector<uint32_t> values(count);
+  if (count > 0) std::memcpy(values.data(), data.data(), data.size());
+  return values;
+}
+
+}  // namespace halcyon::pipeline

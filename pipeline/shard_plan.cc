@@ -1,0 +1,90 @@
+#include "pipeline/shard_plan.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/check.h"
+#include "base/digest.h"
+#include "base/env.h"
+#include "pipeline/document_cutter.h"
+
+namespace halcyon::pipeline {
+namespace {
+
+constexpr uint64_t kReadBytes = 1 << 20;
+
+// Cuts one source. Holds the bytes of a shard at a time.
+class SourcePlanner {
+ public:
+  SourcePlanner(const jobs::DataSpec& data, std::string path)
+      : rule_(RuleOf(data)), shard_bytes_(data.shard_bytes), path_(std::move(path)) {}
+
+  absl::Status Plan(std::vector<SourceShard>* shards) {
+    ASSIGN_OR_RETURN(size_, Env::Posix()->FileSize(path_));
+    while (begin_ < size_) {
+      ASSIGN_OR_RETURN(const uint64_t bytes, BytesOfNextShard());
+      Take(bytes, shards);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  uint64_t Unread() const { return size_ - begin_ - buffer_.size(); }
+
+  // Leaves in the buffer at least the bytes of the shard that begins at begin_.
+  absl::StatusOr<uint64_t> BytesOfNextShard() {
+    uint64_t wanted = shard_bytes_ + kReadBytes;
+    while (true) {
+      const uint64_t missing = wanted > buffer_.size() ? wanted - buffer_.size() : 0;
+      const uint64_t more = std::min(missing, Unread());
+      ASSIGN_OR_RETURN(const std::string read,
+                       Env::Posix()->ReadRange(path_, begin_ + buffer_.size(), more));
+      buffer_ += read;
+      if (buffer_.size() > shard_bytes_) {
+        const size_t start = FindDocumentStart(rule_, buffer_, shard_bytes_);
+        if (start != std::string::npos) return start;
+      }
+      if (Unread() == 0) return buffer_.size();
+      wanted *= 2;  // a long document: look at it few times
+    }
+  }
+
+  void Take(uint64_t bytes, std::vector<SourceShard>* shards) {
+    const std::string_view text = std::string_view(buffer_).substr(0, bytes);
+    if (!IsBlank(text)) {
+      shards->push_back({.shard = static_cast<uint32_t>(shards->size()),
+                         .path = path_,
+                         .begin = begin_,
+                         .end = begin_ + bytes,
+                         .xxh3 = Xxh3(text)});
+    }
+    begin_ += bytes;
+    buffer_.erase(0, bytes);
+  }
+
+  const jobs::DocumentRule rule_;
+  const uint64_t shard_bytes_;
+  const std::string path_;
+  uint64_t size_ = 0;
+  uint64_t begin_ = 0;  // of the next shard
+  std::string buffer_;  // bytes from begin_ on
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<SourceShard>> PlanShards(const jobs::DataSpec& data) {
+  HALCYON_CHECK(data.shard_bytes >= 1);
+  std::vector<SourceShard> shards;
+  for (const std::string& path : data.sources) {
+    RETURN_IF_ERROR(SourcePlanner(data, path).Plan(&shards));
+  }
+  if (shards.empty()) {
+    return InvalidArgument("no document in " + std::to_string(data.sources.size()) +
+                           " source file(s)" +
+                           (data.sources.empty() ? "" : ", the first being " + data.sources[0]) +
+                           ": name at least one file with text in [data] sources");
+  }
+  return shards;
+}
+
+}  // namespace halcyon::pipeline
