@@ -93,6 +93,29 @@ TEST(CheckpointPower, RewritingWithAnotherWorldSize) {
   CutEverywhere({older, old}, last, {older, old, last});
 }
 
+TEST(CheckpointPower, CommittingTheSameShardsAgainUnderAnotherManifest) {
+  for (uint64_t cut = 0; cut < 24; ++cut) {
+    for (uint64_t fate = 0; fate < kFates; ++fate) {
+      SCOPED_TRACE("power cut after " + std::to_string(cut) + ", fate " + std::to_string(fate));
+      testing::PowerCutEnv env;
+      const TestWrite older{.step = 100}, old{.step = 200};
+      for (const TestWrite& write : {older, old}) {
+        ASSERT_TRUE(WriteCheckpoint(env, kRoot, write).ok());
+      }
+      CheckpointStore store(env, kRoot);
+      CheckpointManifest manifest = *store.Load(200, true);
+      manifest.incarnation = 2;
+      env.CutPowerAfter(cut);
+      const bool completed = store.Commit(manifest, 10).ok();
+      env.Restart(FateOf(fate));
+      ExpectNothingLooksDamaged(store, env, 200);
+      if (completed) {
+        EXPECT_EQ(store.FindLastGood()->manifest.incarnation, 2u);
+      }
+    }
+  }
+}
+
 TEST(CheckpointPower, AShardIsOnTheDiskWhenItsRankSaysSo) {
   testing::PowerCutEnv env;
   ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .world_size = 3}).ok());

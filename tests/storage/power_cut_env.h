@@ -1,5 +1,7 @@
 // A file system in memory that can lose its power and run full. What was not synced when the power
-// went is lost or kept, each piece for itself, as the test decides. Not thread-safe.
+// went is lost or kept, each piece for itself, as the test decides. In memory, so that a test can
+// try every operation with many fates (tests/testing/faulty_env.h is the one on a real disk).
+// Not thread-safe.
 #ifndef HALCYON_TESTS_STORAGE_POWER_CUT_ENV_H_
 #define HALCYON_TESTS_STORAGE_POWER_CUT_ENV_H_
 
