@@ -64,16 +64,16 @@ size_t FirstInvalidUtf8(std::string_view text) {
 }
 
 std::string ReplaceInvalidUtf8(std::string_view text, uint64_t* replaced) {
-  *replaced = 0;
-  if (IsValidUtf8(text)) return std::string(text);
+  uint64_t count = 0;
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
     const Sequence sequence = FirstSequence(text);
     out += sequence.valid ? text.substr(0, sequence.bytes) : kReplacement;
-    *replaced += !sequence.valid;
+    count += !sequence.valid;
     text.remove_prefix(sequence.bytes);
   }
+  if (replaced != nullptr) *replaced = count;
   return out;
 }
 

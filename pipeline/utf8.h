@@ -15,8 +15,8 @@ bool IsValidUtf8(std::string_view text);
 size_t FirstInvalidUtf8(std::string_view text);
 
 // `text` with each maximal subpart of an ill-formed sequence replaced by one U+FFFD, as the Unicode
-// standard recommends (section 3.9). `replaced` receives their number.
-std::string ReplaceInvalidUtf8(std::string_view text, uint64_t* replaced);
+// standard recommends (section 3.9). `replaced`, unless null, receives their number.
+std::string ReplaceInvalidUtf8(std::string_view text, uint64_t* replaced = nullptr);
 
 }  // namespace halcyon::pipeline
 
