@@ -96,8 +96,7 @@ Posterior SplitPosterior(const at::Tensor& both, int64_t latent_size) {
 // gradient where it is less.
 at::Tensor ClampedKl(const Posterior& posterior, double clamp) {
   const at::Tensor variance = at::exp(2 * posterior.log_std);
-  const at::Tensor kl =
-      0.5 * (posterior.mean.square() + variance - 1 - 2 * posterior.log_std);
+  const at::Tensor kl = 0.5 * (posterior.mean.square() + variance - 1 - 2 * posterior.log_std);
   return kl.clamp_min(clamp).sum(1);
 }
 

@@ -41,8 +41,8 @@ class Autoencoder {
 
   // Random numbers of one training pass, all [chunks, ...] (model/noise.h).
   struct Noise {
-    at::Tensor token_dropout;   // uniform [chunks, K]: below p, the token becomes the mask embedding
-    at::Tensor posterior;       // normal [chunks, latent]
+    at::Tensor token_dropout;  // uniform [chunks, K]: below p, the token becomes the mask embedding
+    at::Tensor posterior;      // normal [chunks, latent]
     at::Tensor latent_dropout;  // uniform [chunks, latent]: below p, zero; others scaled 1/(1-p)
   };
   struct Loss {

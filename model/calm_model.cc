@@ -13,11 +13,10 @@
 namespace halcyon::model {
 
 struct CalmModel::Network {
-  Network(const jobs::ModelSpec& spec, int64_t chunk_size, int64_t latent_size,
-          int64_t vocab_size)
+  Network(const jobs::ModelSpec& spec, int64_t chunk_size, int64_t latent_size, int64_t vocab_size)
       : input_unit("input"),
-        token_embedding(
-            input_unit.Add("input.embedding", {vocab_size, spec.hidden_size}, InitKind::kEmbedding)),
+        token_embedding(input_unit.Add("input.embedding", {vocab_size, spec.hidden_size},
+                                       InitKind::kEmbedding)),
         widen(input_unit, "input.widen", chunk_size * spec.hidden_size, 2 * spec.hidden_size,
               Linear::Bias::kYes),
         narrow(input_unit, "input.narrow", 2 * spec.hidden_size, spec.hidden_size,

@@ -32,8 +32,8 @@ EnergyHead::EnergyHead(Unit& unit, const jobs::ModelSpec& spec, int64_t latent_s
       output_norm_(unit, "head.output_norm", spec.hidden_size),
       output_hidden_(unit, "head.output_hidden", spec.hidden_size, spec.hidden_size,
                      Linear::Bias::kYes),
-      output_latent_(unit, "head.output_latent", spec.hidden_size, latent_size,
-                     Linear::Bias::kYes, InitKind::kZero) {
+      output_latent_(unit, "head.output_latent", spec.hidden_size, latent_size, Linear::Bias::kYes,
+                     InitKind::kZero) {
   for (int64_t i = 0; i < spec.head_layers; ++i) {
     blocks_.emplace_back(unit, "head.blocks." + std::to_string(i), spec.hidden_size);
   }

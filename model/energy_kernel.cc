@@ -157,8 +157,8 @@ double EnergyKernel::AddNode(double t, double weight) {
     const float pull = static_cast<float>(2 * t * weight * m);
     float* pulls = &pulls_[n * padded_];
     for (int64_t i = 0; i < padded_; ++i) pulls[i] += pull * shrink_[i];
-    tail = std::max(tail, UpperTail(t * second_[n], m, std::sqrt(distance * shrink_max), alpha_,
-                                    factor_));
+    tail = std::max(
+        tail, UpperTail(t * second_[n], m, std::sqrt(distance * shrink_max), alpha_, factor_));
   }
   return tail;
 }

@@ -15,18 +15,18 @@ class EnergyKernel {
   EnergyKernel(int64_t samples, int64_t latent, double alpha);
 
   struct Input {
-    const float* samples;    // sample n starts at n * stride
+    const float* samples;  // sample n starts at n * stride
     int64_t stride;
-    const float* mean;       // [latent]
-    const float* variance;   // [latent]
+    const float* mean;      // [latent]
+    const float* variance;  // [latent]
   };
   struct Terms {
     double target;  // mean over n of E||y - x_n||^alpha
     double spread;  // mean over n != k of ||x_n - x_k||^alpha
   };
-  // Writes d(2 target - spread) / dx_n to gradient + n * stride. Where samples coincide, or a sample
-  // sits on a posterior without noise, that part of the gradient is zero. Values that are not finite
-  // make the terms and the gradient NaN.
+  // Writes d(2 target - spread) / dx_n to gradient + n * stride. Where samples coincide, or a
+  // sample sits on a posterior without noise, that part of the gradient is zero. Values that are
+  // not finite make the terms and the gradient NaN.
   Terms Run(const Input& input, float* gradient);
 
  private:
@@ -44,15 +44,15 @@ class EnergyKernel {
   // Everything below is in units where the largest E||y - x_n||^2 of the position is 1.
   int64_t samples_, latent_, padded_;
   double alpha_, factor_;
-  double scale_ = 0;               // that largest value
-  std::vector<float> variance_;    // [padded]
-  std::vector<float> squares_;     // [samples, padded]: d_i^2
-  std::vector<float> shrink_;      // [padded]: q_i = 1 / (1 + 2 t s_i^2) at the present node
-  std::vector<float> pulls_;       // [samples, padded]: the factor of d_i, except for common_
-  std::vector<double> common_;     // [samples]: the part of that factor that is the same for all i
-  std::vector<double> values_;     // [samples]: E||y - x_n||^alpha
-  std::vector<double> second_;     // [samples]: S
-  std::vector<double> dispersion_; // [samples]
+  double scale_ = 0;                // that largest value
+  std::vector<float> variance_;     // [padded]
+  std::vector<float> squares_;      // [samples, padded]: d_i^2
+  std::vector<float> shrink_;       // [padded]: q_i = 1 / (1 + 2 t s_i^2) at the present node
+  std::vector<float> pulls_;        // [samples, padded]: the factor of d_i, except for common_
+  std::vector<double> common_;      // [samples]: the part of that factor that is the same for all i
+  std::vector<double> values_;      // [samples]: E||y - x_n||^alpha
+  std::vector<double> second_;      // [samples]: S
+  std::vector<double> dispersion_;  // [samples]
 };
 
 }  // namespace halcyon::model

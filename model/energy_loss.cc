@@ -78,7 +78,8 @@ EnergyTerms SampledEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
   HALCYON_CHECK(normal.dim() == 3 && normal.sizes().slice(1) == samples.sizes().slice(1));
   const int64_t count = samples.size(0);
   const at::Tensor draws = mean + normal * at::exp(log_std);
-  const at::Tensor target = SafeNorm(samples.unsqueeze(1) - draws.unsqueeze(0), alpha).flatten(0, 1).mean(0);
+  const at::Tensor target =
+      SafeNorm(samples.unsqueeze(1) - draws.unsqueeze(0), alpha).flatten(0, 1).mean(0);
   const at::Tensor pairs = SafeNorm(samples.unsqueeze(1) - samples.unsqueeze(0), alpha);
   const at::Tensor spread = pairs.flatten(0, 1).sum(0) / static_cast<double>(count * (count - 1));
   return {2 * target - spread, target.detach(), spread.detach()};

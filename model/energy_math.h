@@ -24,9 +24,7 @@ inline constexpr double kTailTolerance = 1e-6;
 inline constexpr int kNodesMax = 600;
 
 // c above.
-inline double IntegralFactor(double alpha) {
-  return 0.5 * alpha / std::tgamma(1.0 - 0.5 * alpha);
-}
+inline double IntegralFactor(double alpha) { return 0.5 * alpha / std::tgamma(1.0 - 0.5 * alpha); }
 
 // The lower end of the integral in tau = t S. For small tau the bump is at most
 // dispersion * tau^2 and its derivative in a coordinate at most 2 sqrt(dispersion) * tau; below the
@@ -47,8 +45,8 @@ inline double StepOf(double dispersion) {
   return kPiSquared / std::fmax(decades, 11.0);
 }
 
-// Bound of what lies above a node: of the value (M decreases, so the rest of the integral is at most
-// M tau^(-alpha/2) 2/alpha) and of the gradient's norm; `pull` = sqrt(tau * sum(d_i^2 q_i^2)).
+// Bound of what lies above a node: of the value (M decreases, so the rest of the integral is at
+// most M tau^(-alpha/2) 2/alpha) and of the gradient's norm; `pull` = sqrt(tau * sum(d_i^2 q_i^2)).
 inline double UpperTail(double tau, double m, double pull, double alpha, double factor) {
   const double weight = factor * m * std::pow(tau, -0.5 * alpha);
   return weight * (2.0 / alpha) * (1.0 + std::sqrt(tau) * pull);

@@ -1,8 +1,8 @@
 // Parameters, grouped into the units that FSDP gathers at once.
 //
-// A network registers its parameters in units and, in its forward pass, calls Enter before the first
-// use of a unit's parameters and Exit after the last one. Without hooks both do nothing; the sharder
-// (worker/fsdp.h) installs hooks that gather and free.
+// A network registers its parameters in units and, in its forward pass, calls Enter before the
+// first use of a unit's parameters and Exit after the last one. Without hooks both do nothing; the
+// sharder (worker/fsdp.h) installs hooks that gather and free.
 #ifndef HALCYON_MODEL_UNIT_H_
 #define HALCYON_MODEL_UNIT_H_
 
@@ -24,11 +24,11 @@ enum class InitKind {
 };
 
 struct Parameter {
-  std::string name;            // unique in the network, e.g. "blocks.0.attention.query.weight"
+  std::string name;  // unique in the network, e.g. "blocks.0.attention.query.weight"
   std::vector<int64_t> shape;
   InitKind init = InitKind::kWeight;
-  bool decays = false;         // weight decay applies: matrices and tables, not biases and norms
-  at::Tensor value;            // float32, requires grad; storage belongs to whoever materialised it
+  bool decays = false;  // weight decay applies: matrices and tables, not biases and norms
+  at::Tensor value;     // float32, requires grad; storage belongs to whoever materialised it
   int64_t numel() const;
 };
 
