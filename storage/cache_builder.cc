@@ -18,6 +18,10 @@ namespace {
 
 constexpr size_t kWriteBufferBytes = 64 << 10;  // nothing is ever written but by ingestion
 
+std::string ChecksumName() {
+  return rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({})->Name();
+}
+
 // The record of a finished SST, after checking that its keys are this shard's and nobody else's.
 absl::StatusOr<ShardRecord> ReadRecord(const std::string& path, const std::string& dataset,
                                        uint32_t shard) {
@@ -94,7 +98,7 @@ class RocksBuilder : public CacheBuilder {
     arg.column_family = db_->DefaultColumnFamily();
     arg.external_files = {file.path};
     arg.files_checksums = {*checksum};
-    arg.files_checksum_func_names = {rocksdb::GetFileChecksumGenCrc32cFactory()->Name()};
+    arg.files_checksum_func_names = {ChecksumName()};
     arg.options.move_files = true;
     arg.options.failed_move_fall_back_to_copy = false;
     arg.options.write_global_seqno = false;  // it would change the bytes that were summed

@@ -177,6 +177,7 @@ bool SameFile(const SourceRecord& a, const SourceRecord& b) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& path) {
+  RETURN_IF_ERROR(Env::Posix()->CreateDirs(path));
   rocksdb::Options options = JournalOptions();
   options.create_if_missing = true;
   rocksdb::DB* db = nullptr;

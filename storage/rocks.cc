@@ -27,7 +27,9 @@ class ErrorLogger : public rocksdb::Logger {
   void Logv(const char* format, va_list arguments) override {
     char line[1024];
     std::vsnprintf(line, sizeof(line), format, arguments);
-    spdlog::warn("RocksDB: {}", line);
+    std::string_view text(line);
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    spdlog::warn("RocksDB: {}", text);
   }
 };
 

@@ -1,0 +1,162 @@
+#include "storage/home.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "tests/storage/damage.h"
+#include "tests/testing/temp_dir.h"
+
+namespace halcyon::storage {
+namespace {
+
+using ::testing::HasSubstr;
+using Code = absl::StatusCode;
+using Mode = FileLock::Mode;
+
+// Sets a variable of the environment, or takes it away, until the end of the scope.
+class ScopedVariable {
+ public:
+  ScopedVariable(const char* name, const char* value) : name_(name) {
+    if (const char* before = getenv(name)) before_ = before;
+    if (value == nullptr) {
+      unsetenv(name);
+    } else {
+      setenv(name, value, 1);
+    }
+  }
+  ~ScopedVariable() {
+    if (before_) {
+      setenv(name_, before_->c_str(), 1);
+    } else {
+      unsetenv(name_);
+    }
+  }
+
+ private:
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+TEST(ChooseHome, TheFlagComesFirstThenTheVariables) {
+  ScopedVariable halcyon("HALCYON_HOME", "/h/halcyon");
+  ScopedVariable state("XDG_STATE_HOME", "/x/state");
+  ScopedVariable home("HOME", "/root");
+  EXPECT_EQ(*ChooseHome("/flag"), "/flag");
+  EXPECT_EQ(*ChooseHome(""), "/h/halcyon");
+  ScopedVariable no_halcyon("HALCYON_HOME", nullptr);
+  EXPECT_EQ(*ChooseHome(""), "/x/state/halcyon");
+  ScopedVariable relative("XDG_STATE_HOME", "state");
+  EXPECT_EQ(*ChooseHome(""), "/root/.local/state/halcyon");
+  ScopedVariable no_state("XDG_STATE_HOME", nullptr);
+  EXPECT_EQ(*ChooseHome(""), "/root/.local/state/halcyon");
+  ScopedVariable no_home("HOME", nullptr);
+  EXPECT_EQ(ChooseHome("").status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(MessageOf(ChooseHome("").status()), HasSubstr("--home"));
+}
+
+TEST(ChooseHome, IsAbsoluteAndPlain) {
+  EXPECT_EQ(*ChooseHome("some/./folder/../home/"),
+            (std::filesystem::current_path() / "some/home").string());
+  EXPECT_EQ(*ChooseHome("/"), "/");
+}
+
+TEST(HomeLayout, Paths) {
+  const HomeLayout home{"/home"};
+  const std::string fingerprint = "0123456789abcdef" + std::string(48, 'f');
+  EXPECT_EQ(home.Lock(), "/home/lock");
+  EXPECT_EQ(home.Journal(), "/home/journal");
+  EXPECT_EQ(home.Job("j"), "/home/jobs/j");
+  EXPECT_EQ(home.JobSpec("j"), "/home/jobs/j/job.toml");
+  EXPECT_EQ(home.JobLogs("j"), "/home/jobs/j/logs");
+  EXPECT_EQ(home.Socket("j"), "/home/jobs/j/socket");
+  EXPECT_EQ(home.AliveFile("j"), "/home/jobs/j/alive");
+  EXPECT_EQ(home.ArtifactsOf("tokens"), "/home/artifacts/tokens");
+  EXPECT_EQ(home.Artifact("tokens", fingerprint), "/home/artifacts/tokens/0123456789abcdef");
+  EXPECT_EQ(home.Work("tokens", fingerprint), "/home/work/tokens-0123456789abcdef");
+}
+
+class HomeTest : public ::testing::Test {
+ protected:
+  testing::TempDir dir_;
+};
+
+TEST_F(HomeTest, OpenMakesPrivateFoldersAndIsIdempotent) {
+  const std::string root = dir_.Path("a/b");
+  for (int i = 0; i < 2; ++i) {
+    const auto home = OpenHome(root);
+    ASSERT_TRUE(home.ok()) << home.status();
+    EXPECT_EQ(home->root, root);
+  }
+  for (const char* part : {"", "/jobs", "/work", "/artifacts"}) {
+    const auto status = std::filesystem::status(root + part);
+    EXPECT_TRUE(std::filesystem::is_directory(status));
+    EXPECT_EQ(status.permissions(), std::filesystem::perms::owner_all) << part;
+  }
+}
+
+TEST_F(HomeTest, RefusesPathsThatLeaveNoRoomForASocket) {
+  // 107 characters, less "/jobs/", 40 for the job and "/socket".
+  constexpr size_t kLongest = 107 - 6 - 40 - 7;
+  const std::string base = dir_.path() + "/";
+  if (base.size() >= kLongest) GTEST_SKIP() << "the temporary folder's own path is too long";
+  const std::string longest = base + std::string(kLongest - base.size(), 'x');
+  EXPECT_TRUE(OpenHome(longest).ok());
+  const auto refused = OpenHome(longest + "y");
+  EXPECT_EQ(refused.status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(MessageOf(refused.status()), HasSubstr("1 characters too long"));
+  EXPECT_THAT(MessageOf(refused.status()), HasSubstr("--home"));
+  EXPECT_FALSE(Env::Posix()->Exists(longest + "y"));
+}
+
+TEST_F(HomeTest, RefusesAFile) {
+  Overwrite(dir_.Path("file"), "");
+  EXPECT_EQ(OpenHome(dir_.Path("file")).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(OpenHome(dir_.Path("file/inside")).status().code(), Code::kInvalidArgument);
+}
+
+using FileLockTest = HomeTest;
+
+TEST_F(FileLockTest, ExcludesOthersUntilItEnds) {
+  const std::string path = dir_.Path("lock");
+  auto first = FileLock::TryAcquire(path, Mode::kExclusive);
+  ASSERT_TRUE(first.ok() && *first != nullptr);
+  EXPECT_EQ(*FileLock::TryAcquire(path, Mode::kExclusive), nullptr);
+  EXPECT_EQ(*FileLock::TryAcquire(path, Mode::kShared), nullptr);
+  first->reset();
+  auto shared = FileLock::TryAcquire(path, Mode::kShared);
+  auto another = FileLock::TryAcquire(path, Mode::kShared);
+  EXPECT_NE(*shared, nullptr);
+  EXPECT_NE(*another, nullptr);
+  EXPECT_EQ(*FileLock::TryAcquire(path, Mode::kExclusive), nullptr);
+}
+
+TEST_F(FileLockTest, SaysWhoHoldsIt) {
+  const std::string path = dir_.Path("lock");
+  auto lock = FileLock::TryAcquire(path, Mode::kExclusive);
+  ASSERT_TRUE((*lock)->Write("a long description").ok());
+  ASSERT_TRUE((*lock)->Write("short").ok());
+  EXPECT_EQ(Read(path), "short");
+  EXPECT_EQ(FileLock::TryAcquire(dir_.Path("no/lock"), Mode::kShared).status().code(),
+            Code::kNotFound);
+}
+
+TEST_F(FileLockTest, EndsWithItsProcess) {
+  const std::string path = dir_.Path("lock");
+  const pid_t child = fork();
+  if (child == 0) {
+    auto lock = FileLock::TryAcquire(path, Mode::kExclusive);
+    _exit(lock.ok() && *lock != nullptr ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_NE(*FileLock::TryAcquire(path, Mode::kExclusive), nullptr);
+}
+
+}  // namespace
+}  // namespace halcyon::storage
