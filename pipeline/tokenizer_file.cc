@@ -198,7 +198,7 @@ class Reader {
       }
       const auto a = id_of_spelling_.find(left), b = id_of_spelling_.find(right);
       const auto result = id_of_spelling_.find(left + right);
-      if (a == id_of_spelling_.end() || b == a || b == id_of_spelling_.end() ||
+      if (a == id_of_spelling_.end() || b == id_of_spelling_.end() ||
           result == id_of_spelling_.end()) {
         return InvalidArgument("model.merges[" + std::to_string(out_.merges.size()) +
                                "]: not two tokens whose bytes together are a token");
