@@ -8,7 +8,7 @@
 namespace halcyon::storage {
 namespace {
 
-constexpr uint64_t kMutants = 20000;
+constexpr uint64_t kMutants = 5000;
 
 // Up to four edits: a bit flipped, bytes removed, bytes repeated, a byte set to one that matters.
 std::string Mutate(std::string bytes, const PhiloxStream& stream) {
