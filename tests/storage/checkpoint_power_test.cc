@@ -11,7 +11,7 @@ namespace {
 
 constexpr char kRoot[] = "/home/checkpoints";
 // Fates of what was not synced: 0 loses all, 1 keeps all, the others toss a coin for each piece.
-constexpr uint64_t kFates = 8;
+constexpr uint64_t kFates = 4;
 
 std::function<bool()> FateOf(uint64_t fate) {
   if (fate < 2) return [fate] { return fate == 1; };

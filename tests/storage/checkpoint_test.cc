@@ -171,7 +171,7 @@ TEST_F(DamagedCheckpointTest, TwoShardsSwapped) {
 
 TEST_F(DamagedCheckpointTest, AFlippedByteAnywhereInTheManifestOrCommit) {
   for (const std::string file : {"manifest.json", "COMMIT"}) {
-    for (uint64_t offset = 0; offset < *env_.FileSize(Path(200, file)); ++offset) {
+    for (uint64_t offset = 0; offset < *env_.FileSize(Path(200, file)); offset += 3) {
       FlipByte(file, offset);
       ExpectFallsBack("one of the two is damaged");
       FlipByte(file, offset);

@@ -8,7 +8,7 @@
 namespace halcyon::storage {
 namespace {
 
-constexpr uint64_t kMutants = 20000;
+constexpr uint64_t kMutants = 5000;
 
 // How many of the mutants the check accepted.
 template <typename Check>
