@@ -1,5 +1,6 @@
 #include "worker/training_rank.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -114,7 +115,7 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Coordin
 absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
   ConfigureRuntime(threads);
   ASSIGN_OR_RETURN(auto collectives, cluster::MakeMpiCollectives());
-  const std::string suffix = "-" + std::to_string(collectives->rank());
+  const std::string suffix = fmt::format("-{}", collectives->rank());
   options.name += suffix;
   RETURN_IF_ERROR(LogToFile(options.name, options.log_path + suffix + ".log"));
   auto membership = Membership::Join(options);
