@@ -1,0 +1,128 @@
+#include "coordinator/cache_stage.h"
+
+#include <spdlog/spdlog.h>
+
+#include <map>
+#include <memory>
+
+#include "base/fault_point.h"
+#include "coordinator/artifact_store.h"
+#include "pipeline/shard_plan.h"
+#include "storage/page_cache.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr char kBuilding[] = "building";
+
+std::string TaskName(const std::string& stage, size_t shard) {
+  return stage + "/" + std::to_string(shard);
+}
+
+// SST files that an earlier coordinator's agents left: no lease of theirs counts any more.
+absl::Status RemoveLeftovers(Env& env, const std::string& work_dir) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(work_dir));
+  for (const std::string& name : names) {
+    if (name != kBuilding) RETURN_IF_ERROR(env.RemoveTree(JoinPath(work_dir, name)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<storage::CacheBuilder>> OpenBuilder(
+    const JobContext& context, const cluster::StageAssignment& assignment) {
+  const std::string dir = JoinPath(assignment.work_dir, kBuilding);
+  auto builder = storage::CacheBuilder::Open(dir, assignment.fingerprint);
+  if (!absl::IsDataLoss(builder.status())) return builder;
+  context.observer->Say(assignment.stage + ": begins again, its unfinished cache is damaged: " +
+                        MessageOf(builder.status()));
+  RETURN_IF_ERROR(context.env->RemoveTree(dir));
+  return storage::CacheBuilder::Open(dir, assignment.fingerprint);
+}
+
+storage::SstFile SstFromResult(const nlohmann::json& result) {
+  const nlohmann::json& sst = result.at("sst");
+  storage::SstFile file;
+  sst.at("path").get_to(file.path);
+  const auto checksum = sst.at("file_checksum").get<std::vector<uint8_t>>();
+  file.file_checksum.assign(checksum.begin(), checksum.end());
+  sst.at("bytes").get_to(file.bytes);
+  return file;
+}
+
+absl::StatusOr<StageOutcome> Publish(const StageTools& tools, storage::CacheBuilder& builder,
+                                     const std::string& publish_dir, size_t shards) {
+  Env& env = *tools.context->env;
+  RETURN_IF_ERROR(env.RemoveTree(publish_dir));
+  RETURN_IF_ERROR(env.CreateDirs(publish_dir));
+  storage::CacheBuilder::Published published;
+  RETURN_IF_ERROR(tools.board->RunAside([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(published, builder.Publish(GenerationPath(publish_dir),
+                                                static_cast<uint32_t>(shards)));
+    return env.SyncDir(publish_dir);
+  }));
+  StageOutcome outcome;
+  outcome.made_dir = publish_dir;
+  outcome.content_digest = published.content_digest;
+  outcome.bytes = published.bytes;
+  for (const auto& [name, count] : published.counts) outcome.facts[name] = count;
+  outcome.facts["shards"] = shards;
+  return outcome;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<StageTask>> PlanCacheTasks(const StageTools& tools,
+                                                      const cluster::StageAssignment& assignment) {
+  std::vector<StageTask> tasks;
+  if (assignment.stage == jobs::StageName(jobs::StageKind::kTokens)) {
+    std::vector<pipeline::SourceShard> shards;
+    RETURN_IF_ERROR(tools.board->RunAside([&]() -> absl::Status {
+      ASSIGN_OR_RETURN(shards, pipeline::PlanShards(tools.context->spec.data));
+      return absl::OkStatus();
+    }));
+    for (const pipeline::SourceShard& shard : shards) {
+      const nlohmann::json source = {{"shard", shard.shard},
+                                     {"path", shard.path},
+                                     {"begin", shard.begin},
+                                     {"end", shard.end},
+                                     {"xxh3", shard.xxh3}};
+      tasks.push_back({TaskName(assignment.stage, shard.shard), {{"shard", source}}});
+    }
+    return tasks;
+  }
+  const std::string tokens_dir = GenerationPath(assignment.input_paths.at("tokens"));
+  ASSIGN_OR_RETURN(const auto tokens, storage::CacheReader::Open(tokens_dir, ""));
+  for (size_t shard = 0; shard < tokens->shards().size(); ++shard) {
+    tasks.push_back({TaskName(assignment.stage, shard), {{"shard", shard}}});
+  }
+  return tasks;
+}
+
+absl::StatusOr<StageOutcome> RunCacheStage(const StageTools& tools,
+                                           const cluster::StageAssignment& assignment,
+                                           const std::string& publish_dir) {
+  RETURN_IF_ERROR(RemoveLeftovers(*tools.context->env, assignment.work_dir));
+  ASSIGN_OR_RETURN(const std::vector<StageTask> planned, PlanCacheTasks(tools, assignment));
+  ASSIGN_OR_RETURN(const auto builder, OpenBuilder(*tools.context, assignment));
+  ASSIGN_OR_RETURN(const auto committed, builder->Committed());
+  std::vector<StageTask> missing;
+  std::map<std::string, uint32_t> shard_of;
+  for (size_t shard = 0; shard < planned.size(); ++shard) {
+    if (committed.contains(static_cast<uint32_t>(shard))) continue;
+    missing.push_back(planned[shard]);
+    shard_of[planned[shard].name] = static_cast<uint32_t>(shard);
+  }
+  const auto ingest = [&](const std::string& task, Fence fence,
+                          const nlohmann::json& result) -> absl::Status {
+    const storage::SstFile file = SstFromResult(result);
+    FaultPoint("coordinator ingest " + task);
+    const absl::Status ingested = tools.board->RunAside(
+        [&] { return builder->Ingest(file, shard_of.at(task), fence.value()).status(); });
+    return absl::IsAlreadyExists(ingested) ? absl::OkStatus() : ingested;
+  };
+  RETURN_IF_ERROR(
+      RunTasks(tools, assignment, missing, planned.size() - missing.size(), ingest));
+  return Publish(tools, *builder, publish_dir, planned.size());
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,168 @@
+#include "coordinator/coordinator.h"
+
+#include <spdlog/spdlog.h>
+
+#include <optional>
+
+#include "base/fault_point.h"
+#include "coordinator/cache_stage.h"
+#include "coordinator/explain.h"
+#include "coordinator/gang_stage.h"
+#include "coordinator/recovery.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+// The state that a job ends in with this status.
+jobs::JobState EndState(const absl::Status& status) {
+  if (status.ok()) return jobs::JobState::kDone;
+  return absl::IsAborted(status) ? jobs::JobState::kPreempted : jobs::JobState::kFailed;
+}
+
+}  // namespace
+
+std::map<jobs::StageKind, std::string> InputDigests(
+    jobs::StageKind kind, const std::map<jobs::StageKind, Artifact>& artifacts) {
+  std::map<jobs::StageKind, std::string> digests;
+  for (const jobs::StageKind input : jobs::InputsOf(kind)) {
+    digests[input] = artifacts.at(input).record.content_digest;
+  }
+  return digests;
+}
+
+Coordinator::Coordinator(const JobContext* context)
+    : context_(context),
+      board_(context->transport, context->clock, context->job, context->incarnation),
+      scheduler_(context->spec.launch.restarts_max),
+      registry_(context->env, ProcessesPath(context->home, context->job.value())),
+      crew_(context, &board_, &scheduler_, &registry_, AgentCount(context->spec)),
+      fences_(context->journal),
+      status_(context),
+      store_(*context->env, *context->journal, context->home),
+      tools_{context, &board_, &scheduler_, &crew_, &fences_, &status_} {}
+
+absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {
+  RETURN_IF_ERROR(status_.MoveJob(jobs::JobState::kRunning, ""));
+  const absl::Status status = RunStages();
+  crew_.Stop();
+  const absl::Status recorded =
+      status_.MoveJob(EndState(status), status.ok() ? "" : MessageOf(status));
+  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(recorded);
+  return artifacts_;
+}
+
+absl::Status Coordinator::RunStages() {
+  RETURN_IF_ERROR(DigestSources());
+  for (const jobs::StageKind kind : jobs::kAllStages) {
+    if (context_->stop_requests() > 0) return StoppedStatus();
+    RETURN_IF_ERROR(RunStage(kind), std::string(jobs::StageName(kind)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::DigestSources() {
+  for (const std::string& source : context_->spec.data.sources) {
+    ASSIGN_OR_RETURN(std::string digest, storage::SourceDigest(*context_->journal, source));
+    source_digests_.push_back(std::move(digest));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::RunStage(jobs::StageKind kind) {
+  const jobs::StageIdentity identity = jobs::IdentityOf(kind, context_->spec, source_digests_,
+                                                        InputDigests(kind, artifacts_));
+  const std::string fingerprint = identity.Fingerprint();
+  status_.Stage(kind).fingerprint = fingerprint;
+  ASSIGN_OR_RETURN(std::optional<Artifact> found, store_.Find(kind, fingerprint));
+  if (found) {
+    artifacts_[kind] = *std::move(found);
+    return status_.MoveStage(kind, jobs::StageState::kReused, "reused");
+  }
+  ASSIGN_OR_RETURN(const auto earlier, context_->journal->ListArtifacts());
+  const std::string why = WhyMade(identity, earlier);
+  RETURN_IF_ERROR(status_.MoveStage(kind, jobs::StageState::kRunning, why));
+  context_->observer->Say(std::string(jobs::StageName(kind)) + ": made, " + why);
+  auto made = Make(identity, why);
+  if (!made.ok()) {
+    // An interrupted stage is no failed one: it goes on from here.
+    if (!absl::IsAborted(made.status())) {
+      RETURN_IF_ERROR(status_.MoveStage(kind, jobs::StageState::kFailed, MessageOf(made.status())));
+    }
+    return made.status();
+  }
+  artifacts_[kind] = *std::move(made);
+  return status_.MoveStage(kind, jobs::StageState::kDone, why);
+}
+
+absl::StatusOr<Artifact> Coordinator::Make(const jobs::StageIdentity& identity,
+                                           const std::string& why) {
+  spdlog::info("{}: made, {}", jobs::StageName(identity.kind), why);
+  const cluster::StageAssignment assignment = Assign(identity);
+  RETURN_IF_ERROR(context_->env->CreateDirs(assignment.work_dir));
+  ASSIGN_OR_RETURN(StageOutcome outcome, MakeOutcome(assignment, identity));
+  Artifact artifact;
+  artifact.record.kind = identity.kind;
+  artifact.record.fingerprint = assignment.fingerprint;
+  artifact.record.content_digest = outcome.content_digest;
+  artifact.record.fields = identity.fields;
+  artifact.record.job_id = context_->job.value();
+  artifact.record.created_ms = context_->clock->WallMs();
+  artifact.record.bytes = outcome.bytes;
+  artifact.facts = std::move(outcome.facts);
+  FaultPoint("coordinator install " + assignment.stage);
+  RETURN_IF_ERROR(board_.RunAside([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(artifact, store_.Install(artifact, outcome.made_dir));
+    return absl::OkStatus();
+  }));
+  // A gang's folder holds its checkpoints and metrics, which a person may want.
+  if (jobs::ShapeOf(identity.kind) != jobs::StageShape::kGang) {
+    RETURN_IF_ERROR(context_->env->RemoveTree(assignment.work_dir));
+  }
+  return artifact;
+}
+
+cluster::StageAssignment Coordinator::Assign(const jobs::StageIdentity& identity) {
+  cluster::StageAssignment assignment;
+  assignment.stage = std::string(jobs::StageName(identity.kind));
+  assignment.fingerprint = identity.Fingerprint();
+  assignment.spec_path = context_->home.JobSpec(context_->job.value());
+  assignment.work_dir = context_->home.Work(assignment.stage, assignment.fingerprint);
+  for (const auto& [kind, artifact] : artifacts_) {
+    const std::string stage(jobs::StageName(kind));
+    assignment.input_paths[stage] = artifact.record.path;
+    assignment.input_digests[stage] = artifact.record.content_digest;
+  }
+  assignment.incarnation = context_->incarnation.value();
+  return assignment;
+}
+
+absl::StatusOr<StageOutcome> Coordinator::MakeOutcome(const cluster::StageAssignment& assignment,
+                                                      const jobs::StageIdentity& identity) {
+  switch (jobs::ShapeOf(identity.kind)) {
+    case jobs::StageShape::kSingleTask:
+      return RunSingleTask(assignment);
+    case jobs::StageShape::kShardTasks:
+      return RunCacheStage(tools_, assignment,
+                           context_->home.Artifact(assignment.stage, assignment.fingerprint) +
+                               ".tmp");
+    case jobs::StageShape::kGang:
+      return RunGangStage(tools_, &registry_, assignment);
+  }
+  return Internal("a stage of no known shape");
+}
+
+absl::StatusOr<StageOutcome> Coordinator::RunSingleTask(
+    const cluster::StageAssignment& assignment) {
+  StageOutcome outcome;
+  const std::vector<StageTask> tasks = {{assignment.stage, nlohmann::json::object()}};
+  RETURN_IF_ERROR(RunTasks(tools_, assignment, tasks, /*done_before=*/0,
+                           [&](const std::string&, Fence, const nlohmann::json& result) {
+                             auto taken = OutcomeFromResult(result);
+                             if (taken.ok()) outcome = *std::move(taken);
+                             return taken.status();
+                           }));
+  return outcome;
+}
+
+}  // namespace halcyon::coordinator

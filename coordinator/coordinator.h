@@ -1,0 +1,63 @@
+// A job from its resolved spec to its artifacts: stage after stage, each reused when an artifact of
+// the same identity exists and made otherwise. What was committed before a crash is taken up again.
+#ifndef HALCYON_COORDINATOR_COORDINATOR_H_
+#define HALCYON_COORDINATOR_COORDINATOR_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "coordinator/agent_crew.h"
+#include "coordinator/artifact_store.h"
+#include "coordinator/job_context.h"
+#include "coordinator/process_registry.h"
+#include "coordinator/stage_outcome.h"
+#include "coordinator/status_board.h"
+#include "coordinator/switchboard.h"
+#include "coordinator/task_stage.h"
+
+namespace halcyon::coordinator {
+
+// One job, run once by one thread.
+// REQUIRES: the home's lock is held, the old incarnation has ended (coordinator/recovery.h), and
+// job.toml and the alive file are written.
+class Coordinator {
+ public:
+  explicit Coordinator(const JobContext* context);
+
+  // Runs all stages; the artifacts by stage. The status and the journal say at the end how the job
+  // ended. kAborted when told to stop.
+  absl::StatusOr<std::map<jobs::StageKind, Artifact>> Run();
+
+  const JobStatus& status() const { return status_.status(); }
+
+ private:
+  absl::Status RunStages();
+  absl::Status RunStage(jobs::StageKind kind);
+  absl::StatusOr<Artifact> Make(const jobs::StageIdentity& identity, const std::string& why);
+  cluster::StageAssignment Assign(const jobs::StageIdentity& identity);
+  absl::StatusOr<StageOutcome> MakeOutcome(const cluster::StageAssignment& assignment,
+                                           const jobs::StageIdentity& identity);
+  absl::StatusOr<StageOutcome> RunSingleTask(const cluster::StageAssignment& assignment);
+  absl::Status DigestSources();
+
+  const JobContext* context_;
+  Switchboard board_;
+  Scheduler scheduler_;
+  ProcessRegistry registry_;
+  AgentCrew crew_;
+  FenceSource fences_;
+  StatusBoard status_;
+  ArtifactStore store_;
+  StageTools tools_;
+  std::vector<std::string> source_digests_;
+  std::map<jobs::StageKind, Artifact> artifacts_;
+};
+
+// The content digests of a stage's inputs. REQUIRES: all of them are in `artifacts`.
+std::map<jobs::StageKind, std::string> InputDigests(
+    jobs::StageKind kind, const std::map<jobs::StageKind, Artifact>& artifacts);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_COORDINATOR_H_

@@ -1,0 +1,62 @@
+#include "coordinator/explain.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr size_t kFieldsShownMax = 6;
+constexpr size_t kDigestDigits = 64;
+constexpr size_t kDigitsShown = 8;
+
+std::string Shown(const std::string& value) {
+  if (value.empty()) return "(none)";
+  const bool is_digest =
+      value.size() == kDigestDigits &&
+      value.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return is_digest ? value.substr(0, kDigitsShown) : value;
+}
+
+}  // namespace
+
+const storage::ArtifactRecord* NearestArtifact(
+    const jobs::StageIdentity& identity, const std::vector<storage::ArtifactRecord>& earlier) {
+  const storage::ArtifactRecord* nearest = nullptr;
+  size_t fewest = std::numeric_limits<size_t>::max();
+  for (const storage::ArtifactRecord& artifact : earlier) {
+    if (artifact.kind != identity.kind) continue;
+    const size_t differing = jobs::Differences(artifact.fields, identity.fields).size();
+    if (differing < fewest) {
+      fewest = differing;
+      nearest = &artifact;
+    }
+  }
+  return nearest;
+}
+
+std::string Describe(const std::vector<jobs::FieldDifference>& differences) {
+  std::string text;
+  const size_t shown = std::min(differences.size(), kFieldsShownMax);
+  for (size_t i = 0; i < shown; ++i) {
+    const jobs::FieldDifference& field = differences[i];
+    if (i > 0) text += ", ";
+    text += field.name + ": " + Shown(field.before) + " -> " + Shown(field.after);
+  }
+  if (shown < differences.size()) {
+    text += " and " + std::to_string(differences.size() - shown) + " more";
+  }
+  return text;
+}
+
+std::string WhyMade(const jobs::StageIdentity& identity,
+                    const std::vector<storage::ArtifactRecord>& earlier) {
+  const storage::ArtifactRecord* nearest = NearestArtifact(identity, earlier);
+  if (nearest == nullptr) return "none made before";
+  const auto differences = jobs::Differences(nearest->fields, identity.fields);
+  // Equal identities and still made: the artifact's folder is gone or damaged.
+  if (differences.empty()) return "the earlier one is gone from " + nearest->path;
+  return "changed: " + Describe(differences);
+}
+
+}  // namespace halcyon::coordinator

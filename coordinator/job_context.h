@@ -1,0 +1,68 @@
+// What the parts of one run of a job share. Everything that touches the world is injected, so that
+// a test drives a whole job with its own clock, transport and processes.
+#ifndef HALCYON_COORDINATOR_JOB_CONTEXT_H_
+#define HALCYON_COORDINATOR_JOB_CONTEXT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "cluster/launcher.h"
+#include "cluster/transport.h"
+#include "coordinator/job_status.h"
+#include "jobs/job_spec.h"
+#include "storage/home.h"
+#include "storage/journal.h"
+
+namespace halcyon::coordinator {
+
+// Starts an agent process.
+class AgentSpawner {
+ public:
+  virtual ~AgentSpawner() = default;
+  virtual absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Spawn(const WorkerId& agent) = 0;
+};
+
+// Sees how the job goes; called on the coordinator's thread, often.
+class JobObserver {
+ public:
+  virtual ~JobObserver() = default;
+  virtual void Changed(const JobStatus& status) = 0;
+  // Something that happened once: one line, for a person.
+  virtual void Say(std::string_view line) = 0;
+};
+
+// Pointers are borrowed and outlive the run.
+struct JobContext {
+  Env* env = nullptr;
+  Clock* clock = nullptr;
+  storage::Journal* journal = nullptr;
+  cluster::ServerTransport* transport = nullptr;
+  cluster::GangLauncher* gang_launcher = nullptr;
+  AgentSpawner* agent_spawner = nullptr;
+  JobObserver* observer = nullptr;
+  // How often a person or the system has asked to stop: once to save and end, twice to end at once.
+  std::function<int()> stop_requests;
+
+  storage::HomeLayout home;
+  JobId job;
+  Incarnation incarnation;
+  std::string spec_path;  // as the user gave it, absolute
+  jobs::JobSpec spec;
+  std::string worker_program;
+};
+
+// The error of a run that was told to stop.
+inline absl::Status StoppedStatus() {
+  return Aborted("stopped as asked; run the same command again to go on");
+}
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_JOB_CONTEXT_H_

@@ -1,0 +1,153 @@
+#include "coordinator/job_status.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/digest.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr size_t kIdDigits = 8;
+
+nlohmann::json StageToJson(const StageStatus& stage) {
+  return {{"stage", jobs::StageName(stage.kind)},
+          {"state", jobs::NameOf(stage.state)},
+          {"fingerprint", stage.fingerprint},
+          {"fraction", stage.fraction},
+          {"tasks", stage.tasks},
+          {"tasks_done", stage.tasks_done},
+          {"step", stage.step},
+          {"steps", stage.steps},
+          {"figures", stage.figures},
+          {"note", stage.note},
+          {"started_ms", stage.started_ms},
+          {"ended_ms", stage.ended_ms},
+          {"start_fraction", stage.start_fraction}};
+}
+
+absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
+  StageStatus stage;
+  ASSIGN_OR_RETURN(stage.kind, jobs::StageFromName(json.at("stage").get<std::string>()));
+  ASSIGN_OR_RETURN(stage.state, jobs::StageStateFromName(json.at("state").get<std::string>()));
+  json.at("fingerprint").get_to(stage.fingerprint);
+  json.at("fraction").get_to(stage.fraction);
+  json.at("tasks").get_to(stage.tasks);
+  json.at("tasks_done").get_to(stage.tasks_done);
+  json.at("step").get_to(stage.step);
+  json.at("steps").get_to(stage.steps);
+  stage.figures = json.at("figures");
+  json.at("note").get_to(stage.note);
+  json.at("started_ms").get_to(stage.started_ms);
+  json.at("ended_ms").get_to(stage.ended_ms);
+  json.at("start_fraction").get_to(stage.start_fraction);
+  return stage;
+}
+
+absl::StatusOr<JobStatus> FromParsed(const nlohmann::json& json) {
+  JobStatus status;
+  json.at("job_id").get_to(status.job_id);
+  json.at("name").get_to(status.name);
+  ASSIGN_OR_RETURN(status.state, jobs::JobStateFromName(json.at("state").get<std::string>()));
+  json.at("started_ms").get_to(status.started_ms);
+  json.at("updated_ms").get_to(status.updated_ms);
+  json.at("pid").get_to(status.pid);
+  json.at("error").get_to(status.error);
+  for (const nlohmann::json& stage : json.at("stages")) {
+    ASSIGN_OR_RETURN(StageStatus parsed, StageFromJson(stage));
+    status.stages.push_back(std::move(parsed));
+  }
+  return status;
+}
+
+}  // namespace
+
+StageStatus& JobStatus::Stage(jobs::StageKind kind) {
+  const auto it = std::find_if(stages.begin(), stages.end(),
+                               [kind](const StageStatus& stage) { return stage.kind == kind; });
+  HALCYON_CHECK(it != stages.end());
+  return *it;
+}
+
+const StageStatus* JobStatus::Find(jobs::StageKind kind) const {
+  const auto it = std::find_if(stages.begin(), stages.end(),
+                               [kind](const StageStatus& stage) { return stage.kind == kind; });
+  return it == stages.end() ? nullptr : &*it;
+}
+
+JobStatus NewJobStatus(const std::string& job_id, const std::string& name) {
+  JobStatus status;
+  status.job_id = job_id;
+  status.name = name;
+  for (const jobs::StageKind kind : jobs::kAllStages) {
+    StageStatus stage;
+    stage.kind = kind;
+    status.stages.push_back(std::move(stage));
+  }
+  return status;
+}
+
+nlohmann::json ToJson(const JobStatus& status) {
+  nlohmann::json stages = nlohmann::json::array();
+  for (const StageStatus& stage : status.stages) stages.push_back(StageToJson(stage));
+  return {{"job_id", status.job_id},
+          {"name", status.name},
+          {"state", jobs::NameOf(status.state)},
+          {"started_ms", status.started_ms},
+          {"updated_ms", status.updated_ms},
+          {"pid", status.pid},
+          {"error", status.error},
+          {"stages", std::move(stages)}};
+}
+
+absl::StatusOr<JobStatus> JobStatusFromJson(const std::string& text) {
+  try {
+    return FromParsed(nlohmann::json::parse(text));
+  } catch (const nlohmann::json::exception& error) {
+    return DataLoss(std::string("not a job's status: ") + error.what());
+  }
+}
+
+std::string StatusPath(const storage::HomeLayout& home, const std::string& job_id) {
+  return JoinPath(home.Job(job_id), "status.json");
+}
+
+absl::Status WriteJobStatus(Env& env, const storage::HomeLayout& home, const JobStatus& status) {
+  // Figures come from other processes: bytes that are not UTF-8 must not end the coordinator.
+  const std::string text =
+      ToJson(status).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  return WriteFileAtomically(env, StatusPath(home, status.job_id), text + "\n");
+}
+
+absl::StatusOr<JobStatus> ReadJobStatus(Env& env, const storage::HomeLayout& home,
+                                        const std::string& job_id) {
+  const std::string path = StatusPath(home, job_id);
+  if (!env.Exists(path)) {
+    return NotFound("no job " + job_id + " in " + home.root + "; `halcyon list` shows them");
+  }
+  ASSIGN_OR_RETURN(const std::string text, env.ReadFile(path));
+  ASSIGN_OR_RETURN(JobStatus status, JobStatusFromJson(text), path);
+  return status;
+}
+
+absl::StatusOr<std::vector<JobStatus>> ListJobStatuses(Env& env, const storage::HomeLayout& home) {
+  std::vector<JobStatus> statuses;
+  const std::string jobs_dir = DirName(home.Job("any"));
+  if (!env.Exists(jobs_dir)) return statuses;
+  ASSIGN_OR_RETURN(const std::vector<std::string> ids, env.ListDir(jobs_dir));
+  for (const std::string& id : ids) {
+    if (!env.Exists(StatusPath(home, id))) continue;
+    ASSIGN_OR_RETURN(JobStatus status, ReadJobStatus(env, home, id));
+    statuses.push_back(std::move(status));
+  }
+  std::stable_sort(statuses.begin(), statuses.end(), [](const JobStatus& a, const JobStatus& b) {
+    return a.updated_ms > b.updated_ms;
+  });
+  return statuses;
+}
+
+JobId JobIdOf(const std::string& name, const std::string& absolute_spec_path) {
+  return JobId(name + "-" + Sha256::Of(name + "\n" + absolute_spec_path).substr(0, kIdDigits));
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,71 @@
+// How far a job is: what the display shows and what `halcyon status` reads from jobs/JOB/status.json.
+// A value. The journal, not this file, decides what is done.
+#ifndef HALCYON_COORDINATOR_JOB_STATUS_H_
+#define HALCYON_COORDINATOR_JOB_STATUS_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "jobs/job_state.h"
+#include "jobs/stages.h"
+#include "storage/home.h"
+
+namespace halcyon::coordinator {
+
+struct StageStatus {
+  jobs::StageKind kind{};
+  jobs::StageState state = jobs::StageState::kWaiting;
+  std::string fingerprint;  // "" until the inputs are known
+  double fraction = 0;      // 0 ... 1
+  uint64_t tasks = 0, tasks_done = 0;  // of a stage of leased tasks
+  uint64_t step = 0, steps = 0;        // of a gang
+  nlohmann::json figures = nlohmann::json::object();  // the last of a gang: "loss", "eval", ...
+  std::string note;         // why it is made, why it failed
+  int64_t started_ms = 0;   // wall time
+  int64_t ended_ms = 0;
+  double start_fraction = 0;  // where this run of the stage took over: for the time left
+
+  bool operator==(const StageStatus&) const = default;
+};
+
+struct JobStatus {
+  std::string job_id;
+  std::string name;
+  jobs::JobState state = jobs::JobState::kQueued;
+  int64_t started_ms = 0;  // wall time, of this run
+  int64_t updated_ms = 0;
+  int64_t pid = 0;  // of the coordinator
+  std::string error;
+  std::vector<StageStatus> stages;
+
+  StageStatus& Stage(jobs::StageKind kind);
+  const StageStatus* Find(jobs::StageKind kind) const;
+};
+
+// All stages waiting.
+JobStatus NewJobStatus(const std::string& job_id, const std::string& name);
+
+nlohmann::json ToJson(const JobStatus& status);
+// kDataLoss when a member is missing or has another type.
+absl::StatusOr<JobStatus> JobStatusFromJson(const std::string& text);
+
+std::string StatusPath(const storage::HomeLayout& home, const std::string& job_id);
+absl::Status WriteJobStatus(Env& env, const storage::HomeLayout& home, const JobStatus& status);
+// kNotFound when there is no such job.
+absl::StatusOr<JobStatus> ReadJobStatus(Env& env, const storage::HomeLayout& home,
+                                        const std::string& job_id);
+// Of every job in the folder, the last changed first; empty when there is no folder.
+absl::StatusOr<std::vector<JobStatus>> ListJobStatuses(Env& env, const storage::HomeLayout& home);
+
+// "NAME-xxxxxxxx", with the start of a digest over the name and the job file's absolute path: the
+// same command finds the same job again, whatever else was changed in the file.
+JobId JobIdOf(const std::string& name, const std::string& absolute_spec_path);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_JOB_STATUS_H_

@@ -1,0 +1,43 @@
+// Taking a state folder over: one owner at a time, and nobody of an earlier owner left alive.
+#ifndef HALCYON_COORDINATOR_RECOVERY_H_
+#define HALCYON_COORDINATOR_RECOVERY_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "storage/home.h"
+#include "storage/journal.h"
+
+namespace halcyon::coordinator {
+
+// How long killed processes of an earlier incarnation may take to be gone.
+inline constexpr int64_t kOldWorkersMsMax = 15000;
+
+std::string ProcessesPath(const storage::HomeLayout& home, const std::string& job_id);
+
+// Waits for the home's lock and writes into it who has it now. While another run has it, `say` hears
+// whom this one waits for, again every few seconds.
+absl::StatusOr<std::unique_ptr<storage::FileLock>> OwnHome(
+    const storage::HomeLayout& home, const std::string& job_id, Clock& clock,
+    const std::function<void(const std::string&)>& say);
+
+// Ends what an earlier coordinator of the job has started: raises the alive file to `incarnation`,
+// kills the processes that it recorded, and waits until no worker holds the alive file.
+// kFailedPrecondition names the processes that stay. REQUIRES: the home's lock is held.
+absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& home,
+                           const std::string& job_id, Incarnation incarnation);
+
+// EndOldWorkers for `job_id` and for every job that the journal has as running; those others
+// are recorded as preempted.
+absl::Status EndOldIncarnation(Env& env, Clock& clock, const storage::HomeLayout& home,
+                               storage::Journal& journal, const std::string& job_id,
+                               Incarnation incarnation);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_RECOVERY_H_

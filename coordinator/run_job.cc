@@ -1,0 +1,108 @@
+#include "coordinator/run_job.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/logging.h"
+#include "coordinator/agent_crew.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/recovery.h"
+#include "coordinator/stop_signals.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+class ProcessAgentSpawner : public AgentSpawner {
+ public:
+  ProcessAgentSpawner(const JobContext* context, std::string endpoint)
+      : context_(context), endpoint_(std::move(endpoint)) {}
+
+  absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Spawn(const WorkerId& agent) override {
+    const jobs::LaunchSpec& launch = context_->spec.launch;
+    const std::string log_path = AgentLogPath(*context_, agent.name);
+    cluster::ProcessOptions options;
+    options.argv = {context_->worker_program, "agent",
+                    "--endpoint", endpoint_,
+                    "--job", context_->job.value(),
+                    "--name", agent.name,
+                    "--worker-incarnation", std::to_string(agent.incarnation),
+                    "--incarnation", std::to_string(context_->incarnation.value()),
+                    "--alive-file", context_->home.AliveFile(context_->job.value()),
+                    "--log", log_path,
+                    // For the final evaluation, when no ranks run.
+                    "--threads", std::to_string(launch.ranks * launch.threads)};
+    options.env = cluster::ReproducibleEnvironment(1);
+    options.output_path = log_path;
+    return cluster::ChildProcess::Spawn(options);
+  }
+
+ private:
+  const JobContext* context_;
+  std::string endpoint_;
+};
+
+absl::Status PrepareJobFolder(const JobContext& context) {
+  const std::string& id = context.job.value();
+  RETURN_IF_ERROR(context.env->CreateDirs(context.home.JobLogs(id)));
+  RETURN_IF_ERROR(
+      LogToFile("coordinator", JoinPath(context.home.JobLogs(id), "coordinator.log")));
+  return WriteFileAtomically(*context.env, context.home.JobSpec(id), jobs::ToToml(context.spec));
+}
+
+}  // namespace
+
+std::string AbsolutePath(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  return error ? path : absolute.lexically_normal().string();
+}
+
+absl::StatusOr<OwnedHome> OpenOwnedHome(const std::string& home_flag, const std::string& job_id,
+                                        const std::function<void(const std::string&)>& say) {
+  OwnedHome owned;
+  ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
+  ASSIGN_OR_RETURN(owned.layout, storage::OpenHome(root));
+  ASSIGN_OR_RETURN(owned.lock, OwnHome(owned.layout, job_id, *Clock::Real(), say));
+  ASSIGN_OR_RETURN(owned.journal, storage::Journal::Open(owned.layout.Journal()));
+  return owned;
+}
+
+absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
+                                   JobObserver* observer) {
+  JobContext context;
+  context.spec_path = AbsolutePath(spec_path);
+  ASSIGN_OR_RETURN(context.spec, jobs::LoadJobSpec(spec_path));
+  ASSIGN_OR_RETURN(context.worker_program, cluster::WorkerProgram());
+  context.job = JobIdOf(context.spec.name, context.spec_path);
+  const auto say = [observer](const std::string& line) { observer->Say(line); };
+  ASSIGN_OR_RETURN(const OwnedHome owned, OpenOwnedHome(home_flag, context.job.value(), say));
+  CountStopSignals();
+
+  context.env = Env::Posix();
+  context.clock = Clock::Real();
+  context.journal = owned.journal.get();
+  context.home = owned.layout;
+  context.observer = observer;
+  context.stop_requests = StopSignals;
+  RETURN_IF_ERROR(PrepareJobFolder(context));
+  ASSIGN_OR_RETURN(const uint64_t incarnation, context.journal->NextIncarnation());
+  context.incarnation = Incarnation(incarnation);
+  RETURN_IF_ERROR(EndOldIncarnation(*context.env, *context.clock, context.home, *context.journal,
+                                    context.job.value(), context.incarnation));
+  ASSIGN_OR_RETURN(const std::vector<std::string> repaired,
+                   ArtifactStore(*context.env, *context.journal, context.home).Repair());
+  std::for_each(repaired.begin(), repaired.end(), say);
+
+  ASSIGN_OR_RETURN(const auto transport,
+                   cluster::BindZmq("ipc://" + context.home.Socket(context.job.value())));
+  context.transport = transport.get();
+  const auto gang_launcher = cluster::MakeMpirunLauncher();
+  context.gang_launcher = gang_launcher.get();
+  ProcessAgentSpawner agent_spawner(&context, transport->endpoint());
+  context.agent_spawner = &agent_spawner;
+  Coordinator coordinator(&context);
+  ASSIGN_OR_RETURN(auto artifacts, coordinator.Run());
+  return FinishedJob{coordinator.status(), context.spec, context.home, std::move(artifacts)};
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,44 @@
+// `halcyon run`: from a job file to its end, with the real clock, network and processes.
+#ifndef HALCYON_COORDINATOR_RUN_JOB_H_
+#define HALCYON_COORDINATOR_RUN_JOB_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "coordinator/artifact_store.h"
+#include "coordinator/job_context.h"
+#include "coordinator/job_status.h"
+#include "jobs/job_spec.h"
+
+namespace halcyon::coordinator {
+
+// An owned state folder: the lock, then the journal.
+struct OwnedHome {
+  storage::HomeLayout layout;
+  std::unique_ptr<storage::FileLock> lock;
+  std::unique_ptr<storage::Journal> journal;
+};
+
+// Makes the folder if need be, waits for its lock, opens the journal.
+absl::StatusOr<OwnedHome> OpenOwnedHome(const std::string& home_flag, const std::string& job_id,
+                                        const std::function<void(const std::string&)>& say);
+
+struct FinishedJob {
+  JobStatus status;
+  jobs::JobSpec spec;
+  storage::HomeLayout home;
+  std::map<jobs::StageKind, Artifact> artifacts;
+};
+
+// Runs the job of a file. Nothing is started when the file, an option or the folder is bad.
+// Counts SIGINT and SIGTERM from the moment that it owns the folder.
+absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
+                                   JobObserver* observer);
+
+// An absolute path, without "." and "..".
+std::string AbsolutePath(const std::string& path);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_RUN_JOB_H_

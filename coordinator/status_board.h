@@ -1,0 +1,41 @@
+// The present status of a running job, told to the observer on every change and written to
+// status.json when a state changes, and otherwise at most once a second.
+#ifndef HALCYON_COORDINATOR_STATUS_BOARD_H_
+#define HALCYON_COORDINATOR_STATUS_BOARD_H_
+
+#include <optional>
+#include <string>
+
+#include "coordinator/job_context.h"
+#include "coordinator/job_status.h"
+
+namespace halcyon::coordinator {
+
+// Not thread-safe.
+class StatusBoard {
+ public:
+  explicit StatusBoard(const JobContext* context);
+
+  const JobStatus& status() const { return status_; }
+  // For figures; call Tell afterwards.
+  StageStatus& Stage(jobs::StageKind kind) { return status_.Stage(kind); }
+  void Tell();
+
+  // State changes go to status.json and to the journal at once.
+  // REQUIRES: the move is legal (jobs/job_state.h).
+  absl::Status MoveJob(jobs::JobState state, const std::string& error);
+  absl::Status MoveStage(jobs::StageKind kind, jobs::StageState state, const std::string& note);
+
+ private:
+  void WriteFile();
+  absl::Status Record();
+
+  const JobContext* context_;
+  JobStatus status_;
+  int64_t created_ms_ = 0;
+  std::optional<int64_t> written_ms_;
+};
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_STATUS_BOARD_H_

@@ -1,0 +1,151 @@
+#include "coordinator/summary.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <vector>
+
+#include "coordinator/progress_view.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+using nlohmann::json;
+
+// The figures of one stage, as text; each is "" when it was not reported.
+class Facts {
+ public:
+  explicit Facts(const json& facts) : facts_(facts) {}
+
+  std::optional<double> Number(const char* name) const {
+    const auto it = facts_.find(name);
+    if (it == facts_.end() || !it->is_number()) return std::nullopt;
+    return it->get<double>();
+  }
+  std::string Count(const char* name, const std::string& what) const {
+    const auto number = Number(name);
+    return number ? FormatCount(*number) + " " + what : "";
+  }
+  std::string Percent(const char* name, const std::string& what) const {
+    const auto number = Number(name);
+    return number ? fmt::format("{} {:.2f} %", what, 100 * *number) : "";
+  }
+  std::string Plain(const char* name, const std::string& what) const {
+    const auto number = Number(name);
+    return number ? fmt::format("{} {:.4f}", what, *number) : "";
+  }
+  std::string Seconds() const {
+    const auto number = Number("seconds");
+    return number ? "in " + FormatDuration(static_cast<int64_t>(*number * 1000)) : "";
+  }
+  std::string BrierLm() const {
+    const auto brier = Number("brier_lm"), low = Number("brier_low"), high = Number("brier_high");
+    if (!brier || !low || !high) return "";
+    return fmt::format("BrierLM {:.3f} (95 % interval {:.3f} to {:.3f})", *brier, *low, *high);
+  }
+  std::string InvalidUtf8() const {
+    const auto number = Number("invalid_utf8");
+    return number && *number > 0 ? FormatCount(*number) + " invalid UTF-8 sequences replaced" : "";
+  }
+
+ private:
+  const json& facts_;
+};
+
+std::vector<std::string> FiguresOf(jobs::StageKind kind, const Facts& facts) {
+  switch (kind) {
+    case jobs::StageKind::kTokenizer:
+      return {facts.Count("vocab_size", "tokens in the vocabulary")};
+    case jobs::StageKind::kTokens:
+      return {facts.Count("train.tokens", "tokens to train on"),
+              facts.Count("train.documents", "documents"),
+              facts.Count("heldout.tokens", "tokens held out"), facts.InvalidUtf8()};
+    case jobs::StageKind::kAutoencoder:
+      return {facts.Count("parameters", "parameters"), facts.Count("steps", "steps"),
+              facts.Seconds(), facts.Percent("heldout_reconstruction", "held-out reconstruction")};
+    case jobs::StageKind::kLatents:
+      return {facts.Count("train.chunks", "chunks to train on"),
+              facts.Count("heldout.chunks", "held out")};
+    case jobs::StageKind::kModel:
+      return {facts.Count("parameters", "parameters"), facts.Count("steps", "steps"),
+              facts.Seconds(), facts.Plain("loss", "loss"),
+              facts.Plain("heldout_loss", "held-out loss")};
+    case jobs::StageKind::kEval:
+      return {facts.BrierLm(), facts.Plain("heldout_loss", "held-out loss"),
+              facts.Percent("reconstruction", "token reconstruction")};
+  }
+  return {};
+}
+
+std::string Joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (part.empty()) continue;
+    text += (text.empty() ? "" : ", ") + part;
+  }
+  return text;
+}
+
+std::string Indented(const std::string& text, const std::string& indent) {
+  std::string lines = indent;
+  for (const char c : text) {
+    lines += c;
+    if (c == '\n') lines += indent;
+  }
+  return lines;
+}
+
+std::string Continuations(const json& facts) {
+  std::string text;
+  const json list = facts.value("continuations", json::array());
+  for (const json& one : list) {
+    if (!one.is_object()) continue;
+    text += "\n--- sample; the model wrote what follows the bar\n" +
+            Indented(one.value("prompt", "") + "|" + one.value("text", ""), "    ") + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+json SummaryJson(const JobStatus& status, const std::map<jobs::StageKind, Artifact>& artifacts) {
+  json stages = json::object();
+  for (const auto& [kind, artifact] : artifacts) {
+    const StageStatus* stage = status.Find(kind);
+    stages[std::string(jobs::StageName(kind))] = {
+        {"state", stage == nullptr ? "" : std::string(jobs::NameOf(stage->state))},
+        {"fingerprint", artifact.record.fingerprint},
+        {"content_digest", artifact.record.content_digest},
+        {"path", artifact.record.path},
+        {"bytes", artifact.record.bytes},
+        {"facts", artifact.facts}};
+  }
+  return {{"job_id", status.job_id},
+          {"seconds", static_cast<double>(status.updated_ms - status.started_ms) / 1000},
+          {"stages", std::move(stages)}};
+}
+
+std::string SummaryText(const JobStatus& status,
+                        const std::map<jobs::StageKind, Artifact>& artifacts) {
+  std::string text = fmt::format("\n{} is done, {}\n\n", status.job_id,
+                                 FormatDuration(status.updated_ms - status.started_ms));
+  for (const auto& [kind, artifact] : artifacts) {
+    const StageStatus* stage = status.Find(kind);
+    const bool reused = stage != nullptr && stage->state == jobs::StageState::kReused;
+    text += fmt::format("{:<12}{}{}\n{:<12}{}\n", jobs::StageName(kind),
+                        Joined(FiguresOf(kind, Facts(artifact.facts))), reused ? " (reused)" : "",
+                        "", artifact.record.path);
+  }
+  if (const auto eval = artifacts.find(jobs::StageKind::kEval); eval != artifacts.end()) {
+    text += Continuations(eval->second.facts);
+  }
+  text += fmt::format(
+      "\nTry next:\n"
+      "  halcyon generate --job {0} --prompt \"...\" --temperature 0.5\n"
+      "  halcyon eval --job {0} --windows 64\n"
+      "  halcyon cache list\n",
+      status.job_id);
+  return text;
+}
+
+}  // namespace halcyon::coordinator

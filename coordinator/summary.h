@@ -1,0 +1,25 @@
+// What a job says at its end: its figures, where its artifacts are, sample texts, what to try next.
+#ifndef HALCYON_COORDINATOR_SUMMARY_H_
+#define HALCYON_COORDINATOR_SUMMARY_H_
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "coordinator/artifact_store.h"
+#include "coordinator/job_status.h"
+
+namespace halcyon::coordinator {
+
+// For programs, and for jobs/JOB/summary.json: {"job_id", "seconds", "stages": {STAGE: {"state",
+// "fingerprint", "content_digest", "path", "bytes", "facts"}}}.
+nlohmann::json SummaryJson(const JobStatus& status,
+                           const std::map<jobs::StageKind, Artifact>& artifacts);
+
+// For a person. A figure that a stage did not report is left out.
+std::string SummaryText(const JobStatus& status,
+                        const std::map<jobs::StageKind, Artifact>& artifacts);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_SUMMARY_H_
