@@ -5,7 +5,7 @@
 namespace halcyon::coordinator {
 
 // From here on these signals are counted. A third ends the process where it stands; its workers
-// notice and end by themselves.
+// notice and end by themselves. SIGPIPE is ignored: whoever reads the progress may go away.
 void CountStopSignals();
 int StopSignals();
 

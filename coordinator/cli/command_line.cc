@@ -1,0 +1,61 @@
+#include "coordinator/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <sstream>
+
+#include "base/exit_code.h"
+#include "coordinator/cli/commands.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+// One "error: " a line: a job file's errors come several at once.
+void PrintError(const std::string& message) {
+  std::istringstream lines(message);
+  for (std::string line; std::getline(lines, line);) {
+    std::fprintf(stderr, "error: %s\n", line.c_str());
+  }
+}
+
+int Report(const absl::Status& status) {
+  if (!status.ok()) {
+    std::string message = MessageOf(status);
+    if (absl::IsResourceExhausted(status)) {
+      message += "; free some space and run the same command again";
+    }
+    PrintError(message);
+  }
+  return static_cast<int>(ExitCodeOf(status));
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, const char* const* argv) {
+  CLI::App app("Halcyon trains continuous autoregressive language models from one TOML file.",
+               "halcyon");
+  CommandLine line;
+  app.add_option("--home", line.home,
+                 "State folder; by default HALCYON_HOME, else $XDG_STATE_HOME/halcyon");
+  app.require_subcommand(1);
+  app.fallthrough();
+  AddRun(app, &line);
+  AddValidate(app, &line);
+  AddList(app, &line);
+  AddStatus(app, &line);
+  AddCache(app, &line);
+  AddCheckpoint(app, &line);
+  AddTokenizer(app, &line);
+  AddEval(app, &line);
+  AddGenerate(app, &line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    PrintError(std::string(error.what()) + "; see " + app.get_name() + " --help");
+    return static_cast<int>(ExitCode::kBadInput);
+  }
+  return Report(line.chosen());
+}
+
+}  // namespace halcyon::coordinator

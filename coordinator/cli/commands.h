@@ -1,0 +1,54 @@
+// The commands of `halcyon`: one file each. An Add function declares a command and its options; when
+// the user chose it, it leaves in the command line what to do.
+#ifndef HALCYON_COORDINATOR_CLI_COMMANDS_H_
+#define HALCYON_COORDINATOR_CLI_COMMANDS_H_
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "coordinator/job_status.h"
+#include "storage/home.h"
+
+namespace CLI {
+class App;
+}
+
+namespace halcyon::coordinator {
+
+struct CommandLine {
+  std::string home;  // --home
+  std::function<absl::Status()> chosen;
+};
+
+void AddRun(CLI::App& app, CommandLine* line);
+void AddValidate(CLI::App& app, CommandLine* line);
+void AddList(CLI::App& app, CommandLine* line);
+void AddStatus(CLI::App& app, CommandLine* line);
+void AddCache(CLI::App& app, CommandLine* line);
+void AddCheckpoint(CLI::App& app, CommandLine* line);
+void AddTokenizer(CLI::App& app, CommandLine* line);
+void AddEval(CLI::App& app, CommandLine* line);
+void AddGenerate(CLI::App& app, CommandLine* line);
+
+// --- what several commands need ---
+
+// The folder that the flags name; nothing is made.
+absl::StatusOr<storage::HomeLayout> LookAtHome(const std::string& home_flag);
+// Whether a run owns the folder at this moment.
+bool HasOwner(const storage::HomeLayout& home);
+// The job, or with "" the one that changed last; with `done_only` the last that is done.
+absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job_id,
+                                  bool done_only);
+// The job's state as a word; "interrupted" when it says that it runs and nobody runs it.
+std::string StateWord(const JobStatus& status, const storage::HomeLayout& home);
+
+void PrintText(std::string_view text);   // to standard output
+void PrintJson(const nlohmann::json& json);  // and a newline
+std::string FormatBytes(uint64_t bytes);     // "1.2 MB"
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_CLI_COMMANDS_H_

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "coordinator/cli/commands.h"
+
+namespace halcyon::coordinator {
+
+absl::StatusOr<storage::HomeLayout> LookAtHome(const std::string& home_flag) {
+  ASSIGN_OR_RETURN(std::string root, storage::ChooseHome(home_flag));
+  return storage::HomeLayout{std::move(root)};
+}
+
+bool HasOwner(const storage::HomeLayout& home) {
+  if (!Env::Posix()->Exists(home.Lock())) return false;
+  const auto lock = storage::FileLock::TryAcquire(home.Lock(), storage::FileLock::Mode::kShared);
+  return lock.ok() && *lock == nullptr;
+}
+
+absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job_id,
+                                  bool done_only) {
+  if (!job_id.empty()) return ReadJobStatus(*Env::Posix(), home, job_id);
+  ASSIGN_OR_RETURN(std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home));
+  const auto it = std::find_if(jobs.begin(), jobs.end(), [done_only](const JobStatus& job) {
+    return !done_only || job.state == jobs::JobState::kDone;
+  });
+  if (it == jobs.end()) {
+    return NotFound("no " + std::string(done_only ? "finished " : "") + "job in " + home.root +
+                    ": run one (halcyon run JOB.toml), or choose another folder with --home");
+  }
+  return *it;
+}
+
+std::string StateWord(const JobStatus& status, const storage::HomeLayout& home) {
+  if (status.state == jobs::JobState::kRunning && !HasOwner(home)) return "interrupted";
+  return std::string(jobs::NameOf(status.state));
+}
+
+void PrintText(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void PrintJson(const nlohmann::json& json) {
+  PrintText(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+std::string FormatBytes(uint64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (value < 1e3) return fmt::format("{} B", bytes);
+  if (value < 1e6) return fmt::format("{:.1f} kB", value / 1e3);
+  if (value < 1e9) return fmt::format("{:.1f} MB", value / 1e6);
+  return fmt::format("{:.1f} GB", value / 1e9);
+}
+
+}  // namespace halcyon::coordinator

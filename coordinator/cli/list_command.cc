@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/clock.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/progress_view.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+// The stage that a job is at: the first that is not finished.
+std::string StageWord(const JobStatus& status) {
+  for (const StageStatus& stage : status.stages) {
+    if (stage.state != jobs::StageState::kDone && stage.state != jobs::StageState::kReused) {
+      return std::string(jobs::StageName(stage.kind));
+    }
+  }
+  return "all stages";
+}
+
+absl::Status List(bool as_json, const std::string& home_flag) {
+  ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
+  ASSIGN_OR_RETURN(const std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home));
+  if (as_json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const JobStatus& job : jobs) {
+      nlohmann::json json = ToJson(job);
+      json["state"] = StateWord(job, home);
+      list.push_back(std::move(json));
+    }
+    PrintJson({{"home", home.root}, {"jobs", list}});
+    return absl::OkStatus();
+  }
+  if (jobs.empty()) PrintText("no job in " + home.root + "\n");
+  const int64_t now_ms = Clock::Real()->WallMs();
+  for (const JobStatus& job : jobs) {
+    PrintText(fmt::format("{:<32} {:<12} {:<12} {} ago\n", job.job_id, StateWord(job, home),
+                          StageWord(job), FormatDuration(now_ms - job.updated_ms)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddList(CLI::App& app, CommandLine* line) {
+  const auto as_json = std::make_shared<bool>(false);
+  CLI::App* command = app.add_subcommand("list", "List the jobs, the last changed first");
+  command->add_flag("--json", *as_json, "Print as JSON");
+  command->callback([=] { line->chosen = [=] { return List(*as_json, line->home); }; });
+}
+
+}  // namespace halcyon::coordinator

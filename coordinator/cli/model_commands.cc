@@ -1,0 +1,124 @@
+// `halcyon eval` and `halcyon generate`: this program finds the artifacts, and hands over to
+// halcyon-worker, which has the networks.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <map>
+
+#include "cluster/launcher.h"
+#include "coordinator/artifact_store.h"
+#include "coordinator/cli/commands.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+struct ModelArguments {
+  std::string job;
+  std::map<std::string, std::string> artifacts;  // stage -> folder, as given
+  std::map<std::string, std::string> values;     // option -> value, as given
+  bool json = false;
+};
+
+struct ModelCommand {
+  std::string name, description;
+  std::vector<std::string> stages;  // artifacts that it needs
+  std::vector<std::pair<std::string, std::string>> options;  // name, description
+};
+
+// Folders that were not given come from the job.
+absl::Status FillFromJob(const ModelCommand& command, const std::string& home_flag,
+                         ModelArguments* arguments) {
+  if (arguments->artifacts.size() == command.stages.size() && arguments->job.empty()) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
+  ASSIGN_OR_RETURN(const JobStatus job,
+                   FindJob(home, arguments->job, /*done_only=*/arguments->job.empty()));
+  for (const std::string& stage : command.stages) {
+    if (arguments->artifacts.contains(stage)) continue;
+    ASSIGN_OR_RETURN(const jobs::StageKind kind, jobs::StageFromName(stage));
+    const StageStatus* status = job.Find(kind);
+    if (status == nullptr || status->fingerprint.empty()) {
+      return FailedPrecondition("job " + job.job_id + " has no " + stage +
+                                " yet; run it to its end first");
+    }
+    const std::string dir = home.Artifact(stage, status->fingerprint);
+    RETURN_IF_ERROR(ReadArtifact(*Env::Posix(), dir).status(), "job " + job.job_id);
+    arguments->artifacts[stage] = dir;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HandOver(const ModelCommand& command, ModelArguments arguments,
+                      const std::string& home_flag) {
+  ASSIGN_OR_RETURN(const std::string program, cluster::WorkerProgram());
+  RETURN_IF_ERROR(FillFromJob(command, home_flag, &arguments));
+  std::vector<std::string> words = {program, command.name};
+  for (const auto& [stage, dir] : arguments.artifacts) {
+    // A tokenizer may be named by its file, the others are folders.
+    const bool is_file = BaseName(dir) == "tokenizer.json";
+    words.insert(words.end(), {"--" + stage, is_file ? DirName(dir) : dir});
+  }
+  // One word an option, so that a prompt that begins with "-" is not taken for another.
+  for (const auto& [option, value] : arguments.values) {
+    if (!value.empty()) words.push_back(option + "=" + value);
+  }
+  if (arguments.json) words.push_back("--json");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv(program.c_str(), argv.data());
+  return ErrnoStatus(errno, "cannot start " + program);
+}
+
+void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model_command) {
+  const auto arguments = std::make_shared<ModelArguments>();
+  CLI::App* command = app.add_subcommand(model_command.name, model_command.description);
+  command->add_option("--job", arguments->job, "The job's id; the last finished job by default");
+  for (const std::string& stage : model_command.stages) {
+    command->add_option_function<std::string>(
+        "--" + stage,
+        [arguments, stage](const std::string& dir) { arguments->artifacts[stage] = dir; },
+        "Folder of the " + stage + " artifact, in place of the job's");
+  }
+  for (const auto& [option, description] : model_command.options) {
+    command->add_option_function<std::string>(
+        option,
+        [arguments, option = option](const std::string& value) {
+          arguments->values[option] = value;
+        },
+        description);
+  }
+  command->add_flag("--json", arguments->json, "Print as JSON");
+  command->callback([=] {
+    line->chosen = [=] { return HandOver(model_command, *arguments, line->home); };
+  });
+}
+
+}  // namespace
+
+void AddEval(CLI::App& app, CommandLine* line) {
+  AddModelCommand(app, line,
+                  {"eval",
+                   "Score a trained model on held-out text: BrierLM and token reconstruction",
+                   {"tokenizer", "tokens", "autoencoder", "latents", "model"},
+                   {{"--windows", "Held-out windows to score"},
+                    {"--samples", "Draws a position, at least 2"},
+                    {"--seed", "Of the draws"}}});
+}
+
+void AddGenerate(CLI::App& app, CommandLine* line) {
+  AddModelCommand(app, line,
+                  {"generate",
+                   "Continue a prompt with a trained model",
+                   {"tokenizer", "autoencoder", "model"},
+                   {{"--prompt", "The text to continue; none: the start of a document"},
+                    {"--temperature", "1, or 1/n for a whole n: lower is less random"},
+                    {"--chunks", "Chunks to write at most"},
+                    {"--draws", "Draws a chunk, with a temperature below 1"},
+                    {"--texts", "How many continuations"},
+                    {"--seed", "Of the draws"}}});
+}
+
+}  // namespace halcyon::coordinator

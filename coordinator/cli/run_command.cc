@@ -1,0 +1,46 @@
+#include <CLI/CLI.hpp>
+
+#include "coordinator/cli/commands.h"
+#include "coordinator/progress_view.h"
+#include "coordinator/run_job.h"
+#include "coordinator/summary.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+struct RunArguments {
+  std::string job_file;
+  bool json = false;
+};
+
+absl::Status Run(const RunArguments& arguments, const std::string& home) {
+  // With --json standard output is one document; the progress goes beside it.
+  std::FILE* out = arguments.json ? stderr : stdout;
+  ProgressView view(Clock::Real(), out, TerminalWidth(out));
+  auto finished = RunJob(arguments.job_file, home, &view);
+  view.Finish();
+  RETURN_IF_ERROR(finished.status());
+  const nlohmann::json summary = SummaryJson(finished->status, finished->artifacts);
+  const std::string path =
+      JoinPath(finished->home.Job(finished->status.job_id), "summary.json");
+  RETURN_IF_ERROR(WriteFileAtomically(*Env::Posix(), path, summary.dump(2) + "\n"));
+  if (arguments.json) {
+    PrintJson(summary);
+  } else {
+    PrintText(SummaryText(finished->status, finished->artifacts));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddRun(CLI::App& app, CommandLine* line) {
+  const auto arguments = std::make_shared<RunArguments>();
+  CLI::App* command = app.add_subcommand(
+      "run", "Run a job from text to weights; run it again to go on after an interruption");
+  command->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
+  command->add_flag("--json", arguments->json, "Print the summary as JSON, progress to stderr");
+  command->callback([=] { line->chosen = [=] { return Run(*arguments, line->home); }; });
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,51 @@
+#include <CLI/CLI.hpp>
+
+#include "base/clock.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/progress_view.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr int kPlainWidth = 240;
+
+struct StatusArguments {
+  std::string job;
+  bool json = false;
+};
+
+absl::Status Status(const StatusArguments& arguments, const std::string& home_flag) {
+  ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
+  ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
+  const std::string state = StateWord(job, home);
+  if (arguments.json) {
+    nlohmann::json json = ToJson(job);
+    json["state"] = state;
+    PrintJson(json);
+    return absl::OkStatus();
+  }
+  // Of a job that does not run, time stands still.
+  const bool runs = job.state == jobs::JobState::kRunning && state != "interrupted";
+  const int64_t now_ms = runs ? Clock::Real()->WallMs() : job.updated_ms;
+  const int width = TerminalWidth(stdout);
+  for (const std::string& line : FormatBlock(job, now_ms, width > 0 ? width : kPlainWidth)) {
+    PrintText(line + "\n");
+  }
+  if (!job.error.empty()) PrintText("  " + job.error + "\n");
+  if (state == "interrupted") {
+    PrintText("  nobody runs it at this moment; run the same command again to go on\n");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddStatus(CLI::App& app, CommandLine* line) {
+  const auto arguments = std::make_shared<StatusArguments>();
+  CLI::App* command = app.add_subcommand("status", "Show how far a job is");
+  command->add_option("job", arguments->job, "The job's id; the last changed job by default");
+  command->add_flag("--json", arguments->json, "Print as JSON");
+  command->callback([=] { line->chosen = [=] { return Status(*arguments, line->home); }; });
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,180 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <thread>
+
+#include "base/clock.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/run_job.h"
+#include "coordinator/text_encoding.h"
+#include "pipeline/document_reader.h"
+#include "pipeline/npy.h"
+#include "pipeline/shard_plan.h"
+#include "pipeline/tokenizer.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+const std::map<std::string, jobs::DataFormat> kFormats = {{"text", jobs::DataFormat::kText},
+                                                          {"jsonl", jobs::DataFormat::kJsonl}};
+const std::map<std::string, jobs::DocumentRule> kRules = {
+    {"file", jobs::DocumentRule::kFile},
+    {"lines", jobs::DocumentRule::kLines},
+    {"paragraphs", jobs::DocumentRule::kParagraphs},
+    {"entries", jobs::DocumentRule::kEntries}};
+const std::vector<std::string> kPatterns = {"gpt2", "llama3", "cl100k", "o200k"};
+
+struct TrainArguments {
+  jobs::DataSpec data;
+  pipeline::BpeTrainingOptions bpe;
+  std::string output;
+  bool json = false;
+};
+
+absl::Status Train(TrainArguments arguments) {
+  for (std::string& source : arguments.data.sources) source = AbsolutePath(source);
+  ASSIGN_OR_RETURN(const auto trainer, pipeline::BpeTrainer::Create(arguments.bpe));
+  ASSIGN_OR_RETURN(const auto shards, pipeline::PlanShards(arguments.data));
+  uint64_t documents = 0, bytes = 0;
+  for (const pipeline::SourceShard& shard : shards) {
+    ASSIGN_OR_RETURN(const pipeline::ReadCounts counts,
+                     pipeline::ReadDocuments(arguments.data, shard, [&](std::string_view text) {
+                       trainer->Add(text);
+                       return absl::OkStatus();
+                     }));
+    documents += counts.documents;
+    bytes += counts.bytes;
+  }
+  ASSIGN_OR_RETURN(const auto tokenizer, trainer->Train());
+  RETURN_IF_ERROR(WriteFileAtomically(*Env::Posix(), arguments.output, tokenizer->ToJson()));
+  if (arguments.json) {
+    PrintJson({{"output", arguments.output},
+               {"vocab_size", tokenizer->vocab_size()},
+               {"documents", documents},
+               {"bytes", bytes}});
+  } else {
+    PrintText(fmt::format("{}: {} tokens, learnt from {} documents, {}\n", arguments.output,
+                          tokenizer->vocab_size(), documents, FormatBytes(bytes)));
+  }
+  return absl::OkStatus();
+}
+
+struct EncodeArguments {
+  std::string tokenizer, pattern, input, output, counts;
+  jobs::DataFormat format = jobs::DataFormat::kText;
+  std::string field = "text";
+  int64_t threads = 0;
+  bool json = false;
+};
+
+absl::Status Encode(const EncodeArguments& arguments) {
+  ASSIGN_OR_RETURN(const auto tokenizer,
+                   pipeline::Tokenizer::Load(arguments.tokenizer, arguments.pattern));
+  ASSIGN_OR_RETURN(const std::string bytes, Env::Posix()->ReadFile(arguments.input));
+  const int64_t threads = arguments.threads > 0
+                              ? arguments.threads
+                              : std::max(1u, std::thread::hardware_concurrency());
+  const int64_t start_ms = Clock::Real()->MonotonicMs();
+  ASSIGN_OR_RETURN(const EncodedText encoded,
+                   EncodeText(tokenizer, bytes, arguments.format, arguments.field, arguments.input,
+                              threads));
+  const double seconds = static_cast<double>(Clock::Real()->MonotonicMs() - start_ms) / 1000;
+  RETURN_IF_ERROR(pipeline::WriteNpy(arguments.output, encoded.ids));
+  if (!arguments.counts.empty()) {
+    RETURN_IF_ERROR(pipeline::WriteNpy(arguments.counts, encoded.counts));
+  }
+  if (arguments.json) {
+    PrintJson({{"output", arguments.output},
+               {"documents", encoded.counts.size()},
+               {"tokens", encoded.ids.size()},
+               {"bytes", bytes.size()},
+               {"invalid_utf8", encoded.invalid_utf8},
+               {"seconds", seconds}});
+    return absl::OkStatus();
+  }
+  PrintText(fmt::format("{}: {} tokens of {} documents, {}\n", arguments.output,
+                        encoded.ids.size(), encoded.counts.size(), FormatBytes(bytes.size())));
+  if (encoded.invalid_utf8 > 0) {
+    PrintText(fmt::format("{} invalid UTF-8 sequences replaced by U+FFFD\n", encoded.invalid_utf8));
+  }
+  return absl::OkStatus();
+}
+
+struct DecodeArguments {
+  std::string tokenizer, pattern, input, output;
+};
+
+absl::Status Decode(const DecodeArguments& arguments) {
+  ASSIGN_OR_RETURN(const auto tokenizer,
+                   pipeline::Tokenizer::Load(arguments.tokenizer, arguments.pattern));
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> ids, pipeline::ReadNpy(arguments.input));
+  ASSIGN_OR_RETURN(const std::string bytes, tokenizer->Decode(ids, /*keep_special=*/true),
+                   arguments.input);
+  if (!arguments.output.empty()) {
+    return WriteFileAtomically(*Env::Posix(), arguments.output, bytes);
+  }
+  PrintText(bytes);
+  return absl::OkStatus();
+}
+
+void AddTrain(CLI::App* tokenizer, CommandLine* line) {
+  const auto arguments = std::make_shared<TrainArguments>();
+  CLI::App* train = tokenizer->add_subcommand("train", "Learn a byte-level BPE vocabulary");
+  train->add_option("--input", arguments->data.sources, "Text to learn from, one or more files")
+      ->required();
+  train->add_option("--format", arguments->data.format, "text or jsonl")
+      ->transform(CLI::CheckedTransformer(kFormats));
+  train->add_option("--documents", arguments->data.documents,
+                    "How text falls into documents: file, lines, paragraphs or entries")
+      ->transform(CLI::CheckedTransformer(kRules));
+  train->add_option("--field", arguments->data.field, "Member of a JSON line that is the text");
+  train->add_option("--vocab-size", arguments->bpe.vocab_size, "Tokens, special ones included");
+  train->add_option("--pattern", arguments->bpe.pattern, "How text is split before merging")
+      ->check(CLI::IsMember(kPatterns));
+  train->add_option("--output", arguments->output, "The tokenizer.json to write")->required();
+  train->add_flag("--json", arguments->json, "Print what was done as JSON");
+  train->callback([=] { line->chosen = [=] { return Train(*arguments); }; });
+}
+
+void AddEncode(CLI::App* tokenizer, CommandLine* line) {
+  const auto arguments = std::make_shared<EncodeArguments>();
+  CLI::App* encode = tokenizer->add_subcommand(
+      "encode", "Turn text into ids: documents in order, nothing added; specials are plain text");
+  encode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
+  encode->add_option("--pattern", arguments->pattern, "In place of the file's own pattern")
+      ->check(CLI::IsMember(kPatterns));
+  encode->add_option("--input", arguments->input, "The text")->required();
+  encode->add_option("--format", arguments->format,
+                     "text: the file is one document; jsonl: each line is one")
+      ->transform(CLI::CheckedTransformer(kFormats));
+  encode->add_option("--field", arguments->field, "Member of a JSON line that is the text");
+  encode->add_option("--output", arguments->output, "The ids: a uint32 .npy")->required();
+  encode->add_option("--counts", arguments->counts, "Ids of each document: a uint32 .npy");
+  encode->add_option("--threads", arguments->threads, "One a processor by default")
+      ->check(CLI::NonNegativeNumber);
+  encode->add_flag("--json", arguments->json, "Print what was done as JSON");
+  encode->callback([=] { line->chosen = [=] { return Encode(*arguments); }; });
+}
+
+void AddDecode(CLI::App* tokenizer, CommandLine* line) {
+  const auto arguments = std::make_shared<DecodeArguments>();
+  CLI::App* decode = tokenizer->add_subcommand("decode", "Turn ids back into the bytes of the text");
+  decode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
+  decode->add_option("--pattern", arguments->pattern, "In place of the file's own pattern")
+      ->check(CLI::IsMember(kPatterns));
+  decode->add_option("--input", arguments->input, "The ids: a uint32 .npy")->required();
+  decode->add_option("--output", arguments->output, "File to write; standard output by default");
+  decode->callback([=] { line->chosen = [=] { return Decode(*arguments); }; });
+}
+
+}  // namespace
+
+void AddTokenizer(CLI::App& app, CommandLine* line) {
+  CLI::App* tokenizer = app.add_subcommand("tokenizer", "Train and use byte-level BPE tokenizers");
+  tokenizer->require_subcommand(1);
+  AddTrain(tokenizer, line);
+  AddEncode(tokenizer, line);
+  AddDecode(tokenizer, line);
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,55 @@
+#include "coordinator/stage_plan.h"
+
+#include <map>
+#include <optional>
+
+#include "coordinator/explain.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+// In place of the digest of an input that does not exist yet: it equals no digest.
+constexpr char kToBeMade[] = "(to be made)";
+
+}  // namespace
+
+absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
+                                                     storage::Journal& journal,
+                                                     ArtifactStore& store) {
+  std::vector<std::string> sources;
+  for (const std::string& source : spec.data.sources) {
+    ASSIGN_OR_RETURN(std::string digest, storage::SourceDigest(journal, source));
+    sources.push_back(std::move(digest));
+  }
+  ASSIGN_OR_RETURN(const auto earlier, journal.ListArtifacts());
+  std::map<jobs::StageKind, std::string> digests;
+  std::vector<PlannedStage> plan;
+  for (const jobs::StageKind kind : jobs::kAllStages) {
+    PlannedStage planned;
+    planned.kind = kind;
+    std::map<jobs::StageKind, std::string> inputs;
+    bool inputs_known = true;
+    for (const jobs::StageKind input : jobs::InputsOf(kind)) {
+      inputs[input] = digests.at(input);
+      inputs_known = inputs_known && inputs[input] != kToBeMade;
+    }
+    const jobs::StageIdentity identity = jobs::IdentityOf(kind, spec, sources, inputs);
+    std::optional<Artifact> found;
+    if (inputs_known) {
+      planned.fingerprint = identity.Fingerprint();
+      ASSIGN_OR_RETURN(found, store.Find(kind, planned.fingerprint));
+    }
+    planned.reused = found.has_value();
+    digests[kind] = found ? found->record.content_digest : kToBeMade;
+    if (!planned.reused) {
+      planned.why = WhyMade(identity, earlier);
+      if (const storage::ArtifactRecord* nearest = NearestArtifact(identity, earlier)) {
+        planned.differences = jobs::Differences(nearest->fields, identity.fields);
+      }
+    }
+    plan.push_back(std::move(planned));
+  }
+  return plan;
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,30 @@
+// What a run of a job would reuse and what it would make, without running it.
+#ifndef HALCYON_COORDINATOR_STAGE_PLAN_H_
+#define HALCYON_COORDINATOR_STAGE_PLAN_H_
+
+#include <string>
+#include <vector>
+
+#include "coordinator/artifact_store.h"
+#include "jobs/job_spec.h"
+#include "jobs/stages.h"
+#include "storage/journal.h"
+
+namespace halcyon::coordinator {
+
+struct PlannedStage {
+  jobs::StageKind kind{};
+  bool reused = false;
+  std::string fingerprint;  // "" when it depends on a stage that is to be made
+  std::string why;          // of one that is made
+  std::vector<jobs::FieldDifference> differences;  // from the nearest earlier artifact
+};
+
+// One entry a stage, in their order. Remembers source digests in the journal.
+absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
+                                                     storage::Journal& journal,
+                                                     ArtifactStore& store);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_STAGE_PLAN_H_

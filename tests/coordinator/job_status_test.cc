@@ -1,0 +1,88 @@
+#include "coordinator/job_status.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace halcyon::coordinator {
+namespace {
+
+class JobStatusTest : public testing::Test {
+ protected:
+  JobStatusTest()
+      : home_{testing::TempDir() + "halcyon-status-" + std::to_string(getpid())} {}
+  ~JobStatusTest() override { EXPECT_TRUE(Env::Posix()->RemoveTree(home_.root).ok()); }
+
+  void Write(const JobStatus& status) {
+    ASSERT_TRUE(Env::Posix()->CreateDirs(home_.Job(status.job_id)).ok());
+    ASSERT_TRUE(WriteJobStatus(*Env::Posix(), home_, status).ok());
+  }
+  static JobStatus Some(const std::string& id, int64_t updated_ms) {
+    JobStatus status = NewJobStatus(id, "name");
+    status.updated_ms = updated_ms;
+    return status;
+  }
+
+  storage::HomeLayout home_;
+};
+
+TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
+  JobStatus status = Some("j-1", 7);
+  status.state = jobs::JobState::kFailed;
+  status.error = "rank 1 said \"no\"";
+  status.pid = 42;
+  StageStatus& model = status.Stage(jobs::StageKind::kModel);
+  model.state = jobs::StageState::kRunning;
+  model.fraction = 0.25;
+  model.step = 5;
+  model.steps = 20;
+  model.figures = {{"loss", 1.5}};
+  model.start_fraction = 0.1;
+  Write(status);
+  const auto read = ReadJobStatus(*Env::Posix(), home_, "j-1");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->error, status.error);
+  EXPECT_EQ(read->state, status.state);
+  EXPECT_EQ(read->pid, 42);
+  EXPECT_EQ(read->stages, status.stages);
+}
+
+TEST_F(JobStatusTest, FiguresThatAreNoUtf8AreStillWritten) {
+  JobStatus status = Some("j-1", 7);
+  status.Stage(jobs::StageKind::kEval).figures = {{"sample", "\xff"}};
+  Write(status);
+  EXPECT_TRUE(ReadJobStatus(*Env::Posix(), home_, "j-1").ok());
+}
+
+TEST_F(JobStatusTest, ListsTheLastChangedFirst) {
+  EXPECT_TRUE(ListJobStatuses(*Env::Posix(), home_)->empty()) << "no folder yet";
+  Write(Some("a", 1));
+  Write(Some("b", 3));
+  Write(Some("c", 2));
+  const auto list = ListJobStatuses(*Env::Posix(), home_);
+  ASSERT_TRUE(list.ok() && list->size() == 3u);
+  EXPECT_EQ((*list)[0].job_id, "b");
+  EXPECT_EQ((*list)[1].job_id, "c");
+}
+
+TEST_F(JobStatusTest, MissingAndDamagedAreTold) {
+  const auto missing = ReadJobStatus(*Env::Posix(), home_, "nobody");
+  EXPECT_TRUE(absl::IsNotFound(missing.status()));
+  EXPECT_NE(MessageOf(missing.status()).find("nobody"), std::string::npos);
+  Write(Some("a", 1));
+  ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), StatusPath(home_, "a"), "{\"job_id\": 3}").ok());
+  const auto damaged = ReadJobStatus(*Env::Posix(), home_, "a");
+  EXPECT_TRUE(absl::IsDataLoss(damaged.status()));
+  EXPECT_NE(MessageOf(damaged.status()).find("status.json"), std::string::npos);
+}
+
+TEST_F(JobStatusTest, TheSameCommandFindsTheSameJob) {
+  const JobId id = JobIdOf("quickstart", "/a/b.toml");
+  EXPECT_EQ(id, JobIdOf("quickstart", "/a/b.toml"));
+  EXPECT_NE(id, JobIdOf("quickstart", "/a/c.toml"));
+  EXPECT_NE(id, JobIdOf("other", "/a/b.toml"));
+  // printf 'quickstart\n/a/b.toml' | sha256sum
+  EXPECT_EQ(id.value(), "quickstart-70f240cb");
+}
+
+}  // namespace
+}  // namespace halcyon::coordinator

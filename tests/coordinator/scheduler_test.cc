@@ -1,0 +1,256 @@
+#include "coordinator/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <set>
+
+#include "base/philox.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+const WorkerId kAnna{"agent-0", 1}, kBert{"agent-1", 1};
+constexpr int64_t kFailuresMax = 2;
+
+Scheduler WithTasks(const std::vector<std::string>& tasks) {
+  Scheduler scheduler(kFailuresMax);
+  scheduler.SetTasks(tasks);
+  return scheduler;
+}
+
+TEST(SchedulerTest, NoTasksIsDone) {
+  Scheduler scheduler = WithTasks({});
+  EXPECT_TRUE(scheduler.all_done());
+  EXPECT_EQ(scheduler.fraction(), 1);
+  scheduler.Ready(kAnna);
+  EXPECT_FALSE(scheduler.CanGrant());
+}
+
+TEST(SchedulerTest, HandsOutInOrderToTheLongestReady) {
+  Scheduler scheduler = WithTasks({"b", "a", "c"});
+  EXPECT_FALSE(scheduler.CanGrant());
+  scheduler.Ready(kBert);
+  scheduler.Ready(kAnna);
+  scheduler.Ready(kBert);  // again: still one place in the queue
+  const Grant first = scheduler.GrantNext(Fence(1));
+  EXPECT_EQ(first.task, "b");
+  EXPECT_EQ(first.worker, kBert);
+  const Grant second = scheduler.GrantNext(Fence(5));
+  EXPECT_EQ(second.task, "a");
+  EXPECT_EQ(second.worker, kAnna);
+  EXPECT_FALSE(scheduler.CanGrant()) << "c waits, but nobody is ready";
+  EXPECT_EQ(scheduler.TaskOf(kAnna), "a");
+}
+
+TEST(SchedulerTest, OnlyThePresentLeaseSpeaks) {
+  Scheduler scheduler = WithTasks({"a"});
+  scheduler.Ready(kAnna);
+  scheduler.GrantNext(Fence(1));
+  EXPECT_TRUE(scheduler.IsCurrent("a", Fence(1), kAnna));
+  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kBert));
+  EXPECT_FALSE(scheduler.IsCurrent("b", Fence(1), kAnna));
+  scheduler.Lost(kAnna);
+  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna)) << "nobody holds it";
+  scheduler.Ready(kBert);
+  scheduler.GrantNext(Fence(2));
+  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna)) << "late";
+  EXPECT_TRUE(scheduler.IsCurrent("a", Fence(2), kBert));
+  scheduler.Done("a");
+  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(2), kBert)) << "done stays done";
+  EXPECT_TRUE(scheduler.all_done());
+}
+
+TEST(SchedulerTest, ALostTaskComesBackInItsPlace) {
+  Scheduler scheduler = WithTasks({"a", "b", "c"});
+  scheduler.Ready(kAnna);
+  scheduler.GrantNext(Fence(1));
+  scheduler.Lost(kAnna);
+  scheduler.Ready(kBert);
+  EXPECT_EQ(scheduler.GrantNext(Fence(2)).task, "a");
+}
+
+TEST(SchedulerTest, ReadyInTheMidstOfALeaseGivesItBack) {
+  Scheduler scheduler = WithTasks({"a"});
+  scheduler.Ready(kAnna);
+  scheduler.GrantNext(Fence(1));
+  scheduler.Ready(kAnna);
+  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna));
+  ASSERT_TRUE(scheduler.CanGrant());
+  EXPECT_EQ(scheduler.GrantNext(Fence(2)).worker, kAnna);
+}
+
+TEST(SchedulerTest, ALostReadyWorkerGetsNothing) {
+  Scheduler scheduler = WithTasks({"a"});
+  scheduler.Ready(kAnna);
+  scheduler.Lost(kAnna);
+  EXPECT_FALSE(scheduler.CanGrant());
+}
+
+TEST(SchedulerTest, BadInputEndsTheJobAtOnceAndNamesTheTask) {
+  for (const absl::Status& why : {InvalidArgument("line 3 is no text"), FailedPrecondition("moved"),
+                                  ResourceExhausted("no space left")}) {
+    Scheduler scheduler = WithTasks({"tokens/4"});
+    scheduler.Ready(kAnna);
+    scheduler.GrantNext(Fence(1));
+    scheduler.Failed("tokens/4", why);
+    EXPECT_EQ(scheduler.failure().code(), why.code());
+    EXPECT_EQ(MessageOf(scheduler.failure()), "tokens/4: " + MessageOf(why));
+  }
+}
+
+TEST(SchedulerTest, OtherFailuresAreTriedAgainSoManyTimes) {
+  Scheduler scheduler = WithTasks({"a"});
+  for (int64_t failure = 0; failure <= kFailuresMax; ++failure) {
+    EXPECT_TRUE(scheduler.failure().ok()) << failure;
+    scheduler.Ready(kAnna);
+    scheduler.GrantNext(Fence(failure + 1));
+    if (failure % 2 == 0) {
+      scheduler.Failed("a", DataLoss("a bit flipped"));
+    } else {
+      scheduler.Lost(kAnna);
+    }
+  }
+  EXPECT_EQ(scheduler.failure().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(MessageOf(scheduler.failure()), "a: failed 3 times, last: a bit flipped");
+}
+
+TEST(SchedulerTest, FractionCountsParts) {
+  Scheduler scheduler = WithTasks({"a", "b", "c", "d"});
+  scheduler.Ready(kAnna);
+  scheduler.Ready(kBert);
+  scheduler.GrantNext(Fence(1));
+  scheduler.GrantNext(Fence(2));
+  scheduler.Done("a");
+  scheduler.Progress("b", 0.5);
+  EXPECT_DOUBLE_EQ(scheduler.fraction(), 0.375);
+  scheduler.Progress("b", 7);
+  EXPECT_DOUBLE_EQ(scheduler.fraction(), 0.5) << "a fraction is at most 1";
+  scheduler.Lost(kBert);
+  EXPECT_DOUBLE_EQ(scheduler.fraction(), 0.25) << "begun work that is lost is none";
+}
+
+TEST(SchedulerTest, NewTasksForgetOldLeasesAndKeepReadyWorkers) {
+  Scheduler scheduler = WithTasks({"a", "b"});
+  scheduler.Ready(kAnna);
+  scheduler.Ready(kBert);
+  scheduler.GrantNext(Fence(1));
+  scheduler.SetTasks({"a"});
+  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna));
+  EXPECT_EQ(scheduler.GrantNext(Fence(2)).worker, kBert);
+}
+
+// A world of agents that die, lose messages and answer late, from a seed.
+class Simulation {
+ public:
+  explicit Simulation(uint64_t seed)
+      : random_(seed, NoiseStream::kSampleOrder, 0, 0), scheduler_(/*failures_max=*/1 << 20) {
+    std::vector<std::string> tasks;
+    const uint64_t count = 1 + Below(12);
+    for (uint64_t i = 0; i < count; ++i) tasks.push_back("t/" + std::to_string(i));
+    scheduler_.SetTasks(tasks);
+    const uint64_t agents = 1 + Below(4);
+    for (uint64_t i = 0; i < agents; ++i) Start("agent-" + std::to_string(i));
+  }
+
+  void Run() {
+    constexpr int kEventsMax = 20000;
+    for (int event = 0; event < kEventsMax && !scheduler_.all_done(); ++event) {
+      while (scheduler_.CanGrant()) Grant();
+      Step();
+    }
+    EXPECT_TRUE(scheduler_.all_done());
+    EXPECT_EQ(accepted_.size(), scheduler_.tasks());
+    // Whatever still comes is refused.
+    while (!results_.empty()) Deliver();
+  }
+
+ private:
+  struct Result {
+    std::string task;
+    Fence fence;
+    WorkerId worker;
+  };
+
+  uint64_t Below(uint64_t bound) { return random_.Below(drawn_++, bound); }
+
+  void Start(const std::string& name) {
+    const WorkerId worker{name, ++launches_};
+    alive_.push_back(worker);
+    scheduler_.Ready(worker);
+  }
+
+  void Grant() {
+    const class Grant grant = scheduler_.GrantNext(Fence(fence_ += 1 + Below(3)));
+    EXPECT_TRUE(last_fence_ < grant.fence);
+    last_fence_ = grant.fence;
+    EXPECT_FALSE(accepted_.contains(grant.task)) << "done twice";
+    EXPECT_NE(std::find(alive_.begin(), alive_.end(), grant.worker), alive_.end());
+    work_.push_back({grant.task, grant.fence, grant.worker});
+  }
+
+  void Step() {
+    const uint64_t kind = Below(100);
+    if (kind < 45) return Finish();
+    if (kind < 75) return Deliver();
+    if (kind < 85) return Die();
+    if (kind < 95 && !alive_.empty()) {
+      // Says again that it has nothing to do: its lease never reached it.
+      return scheduler_.Ready(alive_[Below(alive_.size())]);
+    }
+    if (!results_.empty()) results_.pop_front();  // a message is lost
+    if (!alive_.empty()) scheduler_.Ready(alive_[Below(alive_.size())]);
+  }
+
+  // A worker, dead or alive, sends a result of a lease that it had at some time.
+  void Finish() {
+    if (work_.empty()) return;
+    const size_t which = Below(work_.size());
+    results_.push_back(work_[which]);
+    if (Below(4) != 0) work_.erase(work_.begin() + which);  // else it sends it twice
+  }
+
+  void Deliver() {
+    if (results_.empty()) return;
+    const Result result = results_.front();
+    results_.pop_front();
+    if (!scheduler_.IsCurrent(result.task, result.fence, result.worker)) return;
+    EXPECT_EQ(scheduler_.TaskOf(result.worker), result.task);
+    if (Below(8) == 0) return scheduler_.Failed(result.task, Unavailable("by chance"));
+    EXPECT_TRUE(accepted_.insert(result.task).second) << "done twice: " << result.task;
+    scheduler_.Done(result.task);
+    scheduler_.Ready(result.worker);
+  }
+
+  void Die() {
+    if (alive_.empty()) return;
+    const size_t which = Below(alive_.size());
+    const WorkerId worker = alive_[which];
+    alive_.erase(alive_.begin() + which);
+    scheduler_.Lost(worker);
+    EXPECT_EQ(scheduler_.TaskOf(worker), std::nullopt);
+    Start(worker.name);
+  }
+
+  PhiloxStream random_;
+  uint64_t drawn_ = 0;
+  Scheduler scheduler_;
+  std::vector<WorkerId> alive_;
+  std::vector<Result> work_;
+  std::deque<Result> results_;
+  std::set<std::string> accepted_;
+  uint64_t launches_ = 0, fence_ = 0;
+  Fence last_fence_;
+};
+
+TEST(SchedulerTest, NothingIsLostOrDoneTwiceInAnyWorld) {
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Simulation(seed).Run();
+    if (testing::Test::HasFailure()) break;
+  }
+}
+
+}  // namespace
+}  // namespace halcyon::coordinator

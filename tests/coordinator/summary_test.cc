@@ -1,0 +1,44 @@
+#include "coordinator/summary.h"
+
+#include <gtest/gtest.h>
+
+namespace halcyon::coordinator {
+namespace {
+
+TEST(SummaryTest, TellsTheFiguresThatAreThere) {
+  JobStatus status = NewJobStatus("quick-1a2b3c4d", "quick");
+  status.started_ms = 1000;
+  status.updated_ms = 251000;
+  status.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kReused;
+  std::map<jobs::StageKind, Artifact> artifacts;
+  artifacts[jobs::StageKind::kTokens].facts = {{"train.tokens", 9876543}, {"invalid_utf8", 3}};
+  artifacts[jobs::StageKind::kTokens].record.path = "/h/artifacts/tokens/x";
+  artifacts[jobs::StageKind::kEval].facts = {
+      {"brier_lm", 5.25},
+      {"brier_low", 4.5},
+      {"brier_high", 6.0},
+      {"continuations", {{{"prompt", "Ab\nout"}, {"text", " it"}}}}};
+  const std::string text = SummaryText(status, artifacts);
+  EXPECT_NE(text.find("quick-1a2b3c4d is done, 4m 10s"), std::string::npos) << text;
+  EXPECT_NE(text.find("9.88M tokens to train on, 3 invalid UTF-8 sequences replaced (reused)"),
+            std::string::npos) << text;
+  EXPECT_NE(text.find("/h/artifacts/tokens/x"), std::string::npos);
+  EXPECT_NE(text.find("BrierLM 5.250 (95 % interval 4.500 to 6.000)\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("    Ab\n    out| it\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("halcyon generate --job quick-1a2b3c4d"), std::string::npos);
+  const nlohmann::json json = SummaryJson(status, artifacts);
+  EXPECT_EQ(json["seconds"], 250.0);
+  EXPECT_EQ(json["stages"]["tokens"]["state"], "reused");
+  EXPECT_EQ(json["stages"]["tokens"]["facts"]["train.tokens"], 9876543);
+}
+
+TEST(SummaryTest, FiguresOfAnotherTypeAreLeftOut) {
+  std::map<jobs::StageKind, Artifact> artifacts;
+  artifacts[jobs::StageKind::kModel].facts = {{"loss", "high"}, {"steps", 12}};
+  const std::string text = SummaryText(NewJobStatus("j", "j"), artifacts);
+  EXPECT_NE(text.find("12 steps"), std::string::npos);
+  EXPECT_EQ(text.find("loss"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace halcyon::coordinator
