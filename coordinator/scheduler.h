@@ -74,8 +74,8 @@ class Scheduler {
     size_t order = 0;
     bool done = false;
     bool leased = false;
-    WorkerId holder;
-    Fence fence;
+    WorkerId holder{};
+    Fence fence{};
     double fraction = 0;
     int64_t failures = 0;
   };
