@@ -38,11 +38,20 @@ std::string Describe(const toml::node& node) {
   return "a date or a time";
 }
 
-// The library copies offending characters, line ends too, into its words.
-std::string OneLine(std::string_view text) {
-  std::string line(text);
-  std::replace_if(line.begin(), line.end(), IsControl, ' ');
-  return line;
+constexpr int kDotsMax = 5000;
+
+// The first line with more dots than a dotted key may have, counted from 1; 0: none. The library
+// frees nested tables by recursion, so a key of very many parts would overflow the stack.
+int FindLineOfTooManyDots(std::string_view toml) {
+  int line = 1, dots = 0;
+  for (const char c : toml) {
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+    }
+    if (c == '.' && ++dots > kDotsMax) return line;
+  }
+  return 0;
 }
 
 class Reader {
@@ -198,11 +207,16 @@ int SpecLines::Of(const std::string& path) const {
 SpecLines ReadSpecToml(std::string_view toml, const std::vector<SpecKey>& keys,
                        SpecErrors& errors) {
   Reader reader(keys, errors);
+  if (const int line = FindLineOfTooManyDots(toml); line != 0) {
+    errors.Add(line, kSyntaxPath,
+               fmt::format("more than {} dots in a line; break the line up", kDotsMax));
+    return reader.TakeLines();
+  }
   try {
     reader.ReadTable(toml::parse(toml), "");
   } catch (const toml::parse_error& error) {
     errors.Add(static_cast<int>(error.source().begin.line), kSyntaxPath,
-               OneLine(error.description()) + "; correct the line");
+               fmt::format("{}; correct the line", error.description()));
   }
   return reader.TakeLines();
 }

@@ -135,6 +135,17 @@ TEST(JobSpec, ASyntaxErrorHasItsLine) {
               ElementsAre(testing::StartsWith("5: TOML syntax: ")));
   EXPECT_THAT(ErrorsAfterHead("[train]\nsteps = 3\nsteps = 4\n"),
               ElementsAre(testing::StartsWith("6: TOML syntax: ")));
+  EXPECT_THAT(ErrorsAfterHead("\"x\\ny\" = 1\n\"x\\ny\" = 2\n"),
+              ElementsAre(testing::StartsWith("5: TOML syntax: ")));
+}
+
+TEST(JobSpec, AKeyOfVeryManyPartsIsRefusedAndNotFollowed) {
+  std::string key = "a";
+  for (int i = 0; i < 300000; ++i) key += ".a";
+  EXPECT_THAT(ErrorsAfterHead(key + " = 1\n"),
+              ElementsAre("4: TOML syntax: more than 5000 dots in a line; break the line up"));
+  EXPECT_THAT(ErrorsAfterHead(key.substr(0, 10001) + " = 1\n"),
+              ElementsAre(HasSubstr("4: data.a: unknown table")));
 }
 
 TEST(JobSpec, UnknownNamesGetTheNearestValidOne) {

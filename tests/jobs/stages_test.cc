@@ -290,6 +290,17 @@ TEST(Fingerprint, CannotConfuseFieldsThatJoinToTheSameText) {
       4u);
 }
 
+TEST(Identity, OfATrainedTokenizerHasTheseFields) {
+  std::vector<std::string> names;
+  for (const FingerprintField& field : Identity(kTokenizer, Base()).fields) {
+    names.push_back(field.name);
+  }
+  EXPECT_THAT(names,
+              ElementsAre("version", "data.format", "data.documents", "data.field", "data.heldout",
+                          "data.invalid_utf8", "tokenizer.vocab_size", "tokenizer.pattern",
+                          "tokenizer.train_bytes_max", "source[0].sha256", "source[1].sha256"));
+}
+
 TEST(Identity, OfLatentsReadsLikeThis) {
   EXPECT_THAT(
       Identity(kLatents, Base()).fields,
