@@ -1,6 +1,7 @@
 // What the ranks of a gang do together. Handles bytes and floats, no tensors. Every rank calls the
-// same methods in the same order, from one thread. Sums are made in rank order on every rank, so the
-// same number of ranks gives the same bits. After an error the gang can do nothing more together.
+// same methods in the same order, from one thread. Sums are made in rank order on every rank, so
+// the same number of ranks gives the same bits. After an error the gang can do nothing more
+// together.
 #ifndef HALCYON_CLUSTER_COLLECTIVES_H_
 #define HALCYON_CLUSTER_COLLECTIVES_H_
 

@@ -33,8 +33,9 @@ class CoordinatorLink {
   // kHeartbeatTimeoutMs (from the start on, if it never speaks); in programs it ends the process at
   // once with kPreempted. Afterwards the link is dead. Messages of a coordinator of another
   // incarnation are logged and count as silence.
-  static absl::StatusOr<std::unique_ptr<CoordinatorLink>> Start(
-      const std::string& endpoint, Identity identity, std::function<void()> on_lost);
+  static absl::StatusOr<std::unique_ptr<CoordinatorLink>> Start(const std::string& endpoint,
+                                                                Identity identity,
+                                                                std::function<void()> on_lost);
   // The same over a given transport; `clock` must outlive the link and be thread-safe.
   static std::unique_ptr<CoordinatorLink> StartWith(std::unique_ptr<ClientTransport> transport,
                                                     Identity identity,

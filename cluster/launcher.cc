@@ -82,8 +82,9 @@ std::map<std::string, std::string> ReproducibleEnvironment(uint32_t threads) {
                                                     {"MKL_NUM_THREADS", count},
                                                     {"MKL_DYNAMIC", "false"}};
   // Each library picks its widest code path, and these round differently. AVX2 is what nearly all
-  // x86 machines have, so one with AVX-512 and one without agree. MKL's COMPATIBLE would agree on
-  // even older ones, at several times the cost; STRICT adds nothing when threads are fixed.
+  // x86 machines have, so one with AVX-512 and one without agree. On processors that are not
+  // Intel's, MKL reads AVX2 as AUTO: one path for each kind of processor. COMPATIBLE would agree
+  // everywhere, at two to three times the cost; STRICT adds nothing when threads are fixed.
   const bool avx2 = ProcessorHasAvx2();
   environment.emplace("ATEN_CPU_CAPABILITY", avx2 ? "avx2" : "default");
   environment.emplace("MKL_CBWR", avx2 ? "AVX2" : "COMPATIBLE");

@@ -31,8 +31,8 @@ class GangLauncher {
   virtual absl::StatusOr<std::unique_ptr<ChildProcess>> Launch(const GangOptions& options) = 0;
 };
 
-// Open MPI's mpirun on this machine: more ranks than cores are allowed, waiting ranks yield, nothing
-// is bound, temporary files and shared-memory segments stay in scratch_dir.
+// Open MPI's mpirun on this machine: more ranks than cores are allowed, waiting ranks yield,
+// nothing is bound, temporary files and shared-memory segments stay in scratch_dir.
 std::unique_ptr<GangLauncher> MakeMpirunLauncher();
 
 // The environment that pins the arithmetic of a worker: threads, MKL's reproducible mode, CPU path.

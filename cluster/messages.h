@@ -21,18 +21,18 @@ inline constexpr uint32_t kProtocolVersion = 1;
 
 // What a worker must know of a stage beyond the resolved job file: identities and places.
 struct StageAssignment {
-  std::string stage;        // "tokens"
-  std::string fingerprint;  // 64 hexadecimal digits
-  std::string spec_path;    // resolved job.toml
-  std::string work_dir;     // this stage's scratch folder; exists
+  std::string stage;                                 // "tokens"
+  std::string fingerprint;                           // 64 hexadecimal digits
+  std::string spec_path;                             // resolved job.toml
+  std::string work_dir;                              // this stage's scratch folder; exists
   std::map<std::string, std::string> input_paths;    // stage -> artifact folder
   std::map<std::string, std::string> input_digests;  // stage -> content digest
-  uint64_t incarnation = 0;  // of the coordinator
+  uint64_t incarnation = 0;                          // of the coordinator
   bool operator==(const StageAssignment&) const = default;
 };
 
 // --- worker to coordinator ---
-struct Hello {  // first message of a worker
+struct Hello {        // first message of a worker
   std::string role;   // "agent" or "rank"
   std::string stage;  // of a rank
   uint32_t rank = 0;
@@ -43,7 +43,7 @@ struct Hello {  // first message of a worker
 struct Ready {  // an agent has nothing to do
   bool operator==(const Ready&) const = default;
 };
-struct Alive {  // every heartbeat interval
+struct Alive {        // every heartbeat interval
   std::string phase;  // "step 120: reduce-scatter block-2"
   bool operator==(const Alive&) const = default;
 };
@@ -83,11 +83,11 @@ struct RankEnded {  // the last message of a rank that can still speak
 };
 
 // --- coordinator to worker ---
-struct Welcome {  // answers Hello
+struct Welcome {               // answers Hello
   StageAssignment assignment;  // for ranks; empty for agents
   bool operator==(const Welcome&) const = default;
 };
-struct Lease {  // answers Ready when there is work
+struct Lease {       // answers Ready when there is work
   std::string task;  // "tokens/3"
   uint64_t fence = 0;
   StageAssignment assignment;
@@ -107,8 +107,8 @@ using Body = std::variant<Hello, Ready, Alive, TaskProgress, TaskDone, TaskFaile
 
 struct Message {
   JobId job;
-  WorkerId worker;            // the worker's end of the conversation, in both directions
-  Incarnation incarnation;    // of the coordinator that the worker was started by
+  WorkerId worker;          // the worker's end of the conversation, in both directions
+  Incarnation incarnation;  // of the coordinator that the worker was started by
   Body body;
 };
 

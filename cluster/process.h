@@ -15,9 +15,9 @@
 namespace halcyon::cluster {
 
 struct ProcessOptions {
-  std::vector<std::string> argv;            // argv[0] is looked up in PATH when it has no slash
-  std::map<std::string, std::string> env;   // added to, or replacing, this process's
-  std::string output_path;                  // stdout and stderr are appended here; "" inherits
+  std::vector<std::string> argv;           // argv[0] is looked up in PATH when it has no slash
+  std::map<std::string, std::string> env;  // added to, or replacing, this process's
+  std::string output_path;                 // stdout and stderr are appended here; "" inherits
 };
 
 struct ExitStatus {

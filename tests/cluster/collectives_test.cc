@@ -29,6 +29,16 @@ INSTANTIATE_TEST_SUITE_P(AllSizes, InProcessGangTest,
                                   std::to_string(std::get<0>(info.param));
                          });
 
+class SingleRankTest : public ::testing::TestWithParam<CollectivesContract> {};
+
+TEST_P(SingleRankTest, FulfilsContract) {
+  SingleRank gang;
+  GetParam().run(gang);
+}
+
+INSTANTIATE_TEST_SUITE_P(Alone, SingleRankTest, ::testing::ValuesIn(kCollectivesContracts),
+                         [](const auto& info) { return info.param.name; });
+
 TEST(RunInProcessGang, NumbersTheRanks) {
   std::atomic<int> seen = 0;
   RunInProcessGang(4, [&](Collectives& gang) {

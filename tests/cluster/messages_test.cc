@@ -117,8 +117,8 @@ TEST(Messages, RefusesAnEnvelopeWithoutAnyOfItsMembers) {
 TEST(Messages, RefusesABodyWithoutOrWithOtherMembers) {
   for (const Body& body : AllBodies()) {
     const Json whole = Json::from_cbor(Encode(Enveloped(body)))["body"];
-    for (const auto& [member, value] : whole.items()) {
-      ExpectRefused(Changed(body, [&](Json& e) { e["body"].erase(member); }), "does not fit");
+    for (const auto& item : whole.items()) {
+      ExpectRefused(Changed(body, [&](Json& e) { e["body"].erase(item.key()); }), "does not fit");
     }
     ExpectRefused(Changed(body, [](Json& e) { e["body"]["more"] = 1; }), "does not fit");
     ExpectRefused(Changed(body, [](Json& e) { e["body"] = nullptr; }), "does not fit");
