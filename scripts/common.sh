@@ -38,19 +38,19 @@ run_quietly() {
   return "$status"
 }
 
-# as_root COMMAND...: fails with one line when there is no way to become root.
-as_root() {
-  if ((EUID == 0)); then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    fail "'$*' needs root: run this script as root, or install sudo"
-  fi
+# become_root PURPOSE: sets `as_root` to what must precede a command to run it as root, or fails. Not
+# within run_quietly, which would hide the question for a password.
+become_root() {
+  as_root=()
+  if ((EUID == 0)); then return; fi
+  command -v sudo >/dev/null || fail "$1 needs root: run this as root, or install sudo"
+  sudo -v || fail "$1 needs root, and sudo does not give it"
+  as_root=(sudo)
 }
 
 apt_update() {
+  become_root "apt-get update"
   run_quietly "refreshing the package lists (apt-get update)" \
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 update ||
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 update ||
     fail "apt-get update failed: check the network and /etc/apt/sources.list, then run this again"
 }
