@@ -24,16 +24,12 @@ std::string ToText(const Artifact& artifact) {
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
   }
   const storage::ArtifactRecord& record = artifact.record;
-  const nlohmann::json json = {{"version", kArtifactVersion},
-                               {"kind", jobs::StageName(record.kind)},
-                               {"fingerprint", record.fingerprint},
-                               {"content_digest", record.content_digest},
-                               {"fields", std::move(fields)},
-                               {"job_id", record.job_id},
-                               {"created_ms", record.created_ms},
-                               {"bytes", record.bytes},
-                               {"files", std::move(files)},
-                               {"facts", artifact.facts}};
+  const nlohmann::json json = {
+      {"version", kArtifactVersion},       {"kind", jobs::StageName(record.kind)},
+      {"fingerprint", record.fingerprint}, {"content_digest", record.content_digest},
+      {"fields", std::move(fields)},       {"job_id", record.job_id},
+      {"created_ms", record.created_ms},   {"bytes", record.bytes},
+      {"files", std::move(files)},         {"facts", artifact.facts}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

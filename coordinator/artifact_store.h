@@ -4,8 +4,9 @@
 //   1. the made folder, synced by its maker, is renamed to its place;
 //   2. artifact.json is written into it, synced;
 //   3. the journal gets its record.
-// Repair() at the next start takes a folder without artifact.json away (its stage is made again from
-// what it has committed) and adopts one with artifact.json that the journal lacks, after a check.
+// Repair() at the next start takes a folder without artifact.json away (its stage is made again
+// from what it has committed) and adopts one with artifact.json that the journal lacks, after a
+// check.
 #ifndef HALCYON_COORDINATOR_ARTIFACT_STORE_H_
 #define HALCYON_COORDINATOR_ARTIFACT_STORE_H_
 

@@ -56,8 +56,8 @@ absl::StatusOr<StageOutcome> Publish(const StageTools& tools, storage::CacheBuil
   RETURN_IF_ERROR(env.CreateDirs(publish_dir));
   storage::CacheBuilder::Published published;
   RETURN_IF_ERROR(tools.board->RunAside([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(published, builder.Publish(GenerationPath(publish_dir),
-                                                static_cast<uint32_t>(shards)));
+    ASSIGN_OR_RETURN(published,
+                     builder.Publish(GenerationPath(publish_dir), static_cast<uint32_t>(shards)));
     return env.SyncDir(publish_dir);
   }));
   StageOutcome outcome;
@@ -120,8 +120,7 @@ absl::StatusOr<StageOutcome> RunCacheStage(const StageTools& tools,
         [&] { return builder->Ingest(file, shard_of.at(task), fence.value()).status(); });
     return absl::IsAlreadyExists(ingested) ? absl::OkStatus() : ingested;
   };
-  RETURN_IF_ERROR(
-      RunTasks(tools, assignment, missing, planned.size() - missing.size(), ingest));
+  RETURN_IF_ERROR(RunTasks(tools, assignment, missing, planned.size() - missing.size(), ingest));
   return Publish(tools, *builder, publish_dir, planned.size());
 }
 

@@ -70,8 +70,8 @@ absl::Status Coordinator::DigestSources() {
 }
 
 absl::Status Coordinator::RunStage(jobs::StageKind kind) {
-  const jobs::StageIdentity identity = jobs::IdentityOf(kind, context_->spec, source_digests_,
-                                                        InputDigests(kind, artifacts_));
+  const jobs::StageIdentity identity =
+      jobs::IdentityOf(kind, context_->spec, source_digests_, InputDigests(kind, artifacts_));
   const std::string fingerprint = identity.Fingerprint();
   status_.Stage(kind).fingerprint = fingerprint;
   ASSIGN_OR_RETURN(std::optional<Artifact> found, store_.Find(kind, fingerprint));
@@ -143,9 +143,9 @@ absl::StatusOr<StageOutcome> Coordinator::MakeOutcome(const cluster::StageAssign
     case jobs::StageShape::kSingleTask:
       return RunSingleTask(assignment);
     case jobs::StageShape::kShardTasks:
-      return RunCacheStage(tools_, assignment,
-                           context_->home.Artifact(assignment.stage, assignment.fingerprint) +
-                               ".tmp");
+      return RunCacheStage(
+          tools_, assignment,
+          context_->home.Artifact(assignment.stage, assignment.fingerprint) + ".tmp");
     case jobs::StageShape::kGang:
       return RunGangStage(tools_, &registry_, assignment);
   }

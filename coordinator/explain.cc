@@ -12,9 +12,8 @@ constexpr size_t kDigitsShown = 8;
 
 std::string Shown(const std::string& value) {
   if (value.empty()) return "(none)";
-  const bool is_digest =
-      value.size() == kDigestDigits &&
-      value.find_first_not_of("0123456789abcdef") == std::string::npos;
+  const bool is_digest = value.size() == kDigestDigits &&
+                         value.find_first_not_of("0123456789abcdef") == std::string::npos;
   return is_digest ? value.substr(0, kDigitsShown) : value;
 }
 

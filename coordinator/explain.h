@@ -13,8 +13,8 @@ namespace halcyon::coordinator {
 
 // The artifact of the same kind that differs in the fewest fields, the newest of several.
 // `earlier`: newest first, of any kind. nullptr when there is none of the kind.
-const storage::ArtifactRecord* NearestArtifact(
-    const jobs::StageIdentity& identity, const std::vector<storage::ArtifactRecord>& earlier);
+const storage::ArtifactRecord* NearestArtifact(const jobs::StageIdentity& identity,
+                                               const std::vector<storage::ArtifactRecord>& earlier);
 
 // "autoencoder.chunk_size: 4 -> 8, input.tokens: 3f2a91c0 -> 91c04411"; digests are cut short, and
 // past a few fields it counts.

@@ -57,15 +57,24 @@ class GangRun {
     options.env = cluster::ReproducibleEnvironment(threads);
     options.log_path = log_path_;
     options.scratch_dir = JoinPath(context_.home.Job(context_.job.value()), "launcher");
-    options.argv = {context_.worker_program, "rank",
-                    "--endpoint", tools_.board->endpoint(),
-                    "--job", context_.job.value(),
-                    "--name-prefix", prefix_,
-                    "--worker-incarnation", std::to_string(launch_),
-                    "--incarnation", std::to_string(context_.incarnation.value()),
-                    "--alive-file", context_.home.AliveFile(context_.job.value()),
-                    "--log-prefix", JoinPath(logs, prefix_),
-                    "--threads", std::to_string(threads)};
+    options.argv = {context_.worker_program,
+                    "rank",
+                    "--endpoint",
+                    tools_.board->endpoint(),
+                    "--job",
+                    context_.job.value(),
+                    "--name-prefix",
+                    prefix_,
+                    "--worker-incarnation",
+                    std::to_string(launch_),
+                    "--incarnation",
+                    std::to_string(context_.incarnation.value()),
+                    "--alive-file",
+                    context_.home.AliveFile(context_.job.value()),
+                    "--log-prefix",
+                    JoinPath(logs, prefix_),
+                    "--threads",
+                    std::to_string(threads)};
     ASSIGN_OR_RETURN(child_, context_.gang_launcher->Launch(options));
     launched_ms_ = context_.clock->MonotonicMs();
     return registry_->Add(assignment_.stage + "-launcher", child_->pid());
@@ -74,8 +83,8 @@ class GangRun {
   absl::Status OnMessage(const cluster::Message& message) {
     ASSIGN_OR_RETURN(const bool handled, tools_.crew->OnMessage(message));
     if (handled) return absl::OkStatus();
-    const bool mine = message.worker.incarnation == launch_ &&
-                      message.worker.name.rfind(prefix_ + "-", 0) == 0;
+    const bool mine =
+        message.worker.incarnation == launch_ && message.worker.name.rfind(prefix_ + "-", 0) == 0;
     if (!mine) {
       spdlog::warn("refused a {} of {}: it is not of this launch", cluster::TypeName(message.body),
                    message.worker.name);
@@ -103,8 +112,7 @@ class GangRun {
     stage_->step = progress.step;
     stage_->steps = progress.steps;
     if (progress.steps > 0) {
-      stage_->fraction =
-          static_cast<double>(progress.step) / static_cast<double>(progress.steps);
+      stage_->fraction = static_cast<double>(progress.step) / static_cast<double>(progress.steps);
     }
     if (!started_) stage_->start_fraction = stage_->fraction;
     started_ = true;
@@ -229,16 +237,16 @@ absl::StatusOr<StageOutcome> RunGangStage(const StageTools& tools, ProcessRegist
   const std::string checkpoints = JoinPath(assignment.work_dir, "checkpoints");
   RETURN_IF_ERROR(context.env->CreateDirs(checkpoints));
   for (int64_t launch = 1;; ++launch) {
-    RETURN_IF_ERROR(storage::CheckpointStore(*context.env, checkpoints)
-                        .Fence(context.incarnation.value()));
-    auto outcome =
-        GangRun(tools, registry, assignment, static_cast<uint64_t>(launch)).Run();
+    RETURN_IF_ERROR(
+        storage::CheckpointStore(*context.env, checkpoints).Fence(context.incarnation.value()));
+    auto outcome = GangRun(tools, registry, assignment, static_cast<uint64_t>(launch)).Run();
     const absl::Status& status = outcome.status();
     if (status.ok() || EndsJob(status.code()) || context.stop_requests() > 0) return outcome;
     if (launch > context.spec.launch.restarts_max) {
       return Internal("failed " + std::to_string(launch) + " times, last: " + MessageOf(status));
     }
-    context.observer->Say(assignment.stage + ": launched again, it resumes from its last checkpoint (" +
+    context.observer->Say(assignment.stage +
+                          ": launched again, it resumes from its last checkpoint (" +
                           MessageOf(status) + ")");
   }
 }

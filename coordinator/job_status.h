@@ -1,5 +1,5 @@
-// How far a job is: what the display shows and what `halcyon status` reads from jobs/JOB/status.json.
-// A value. The journal, not this file, decides what is done.
+// How far a job is: what the display shows and what `halcyon status` reads from
+// jobs/JOB/status.json. A value. The journal, not this file, decides what is done.
 #ifndef HALCYON_COORDINATOR_JOB_STATUS_H_
 #define HALCYON_COORDINATOR_JOB_STATUS_H_
 
@@ -20,13 +20,13 @@ namespace halcyon::coordinator {
 struct StageStatus {
   jobs::StageKind kind{};
   jobs::StageState state = jobs::StageState::kWaiting;
-  std::string fingerprint;  // "" until the inputs are known
-  double fraction = 0;      // 0 ... 1
-  uint64_t tasks = 0, tasks_done = 0;  // of a stage of leased tasks
-  uint64_t step = 0, steps = 0;        // of a gang
+  std::string fingerprint;                            // "" until the inputs are known
+  double fraction = 0;                                // 0 ... 1
+  uint64_t tasks = 0, tasks_done = 0;                 // of a stage of leased tasks
+  uint64_t step = 0, steps = 0;                       // of a gang
   nlohmann::json figures = nlohmann::json::object();  // the last of a gang: "loss", "eval", ...
-  std::string note;         // why it is made, why it failed
-  int64_t started_ms = 0;   // wall time
+  std::string note;                                   // why it is made, why it failed
+  int64_t started_ms = 0;                             // wall time
   int64_t ended_ms = 0;
   double start_fraction = 0;  // where this run of the stage took over: for the time left
 

@@ -20,7 +20,8 @@ std::optional<double> Figure(const nlohmann::json& figures, const char* name) {
   return it->get<double>();
 }
 
-// Cuts to `width` columns, not within a UTF-8 character; what a terminal would obey becomes a space.
+// Cuts to `width` columns, not within a UTF-8 character; what a terminal would obey becomes a
+// space.
 std::string Fit(std::string_view text, size_t width) {
   std::string line;
   size_t columns = 0;
@@ -35,8 +36,10 @@ std::string Fit(std::string_view text, size_t width) {
 
 std::string FormatEvaluation(const nlohmann::json& eval) {
   std::string text;
-  if (const auto loss = Figure(eval, "heldout_loss")) text += fmt::format("  held-out {:.4f}", *loss);
-  const auto brier = Figure(eval, "brier_lm"), low = Figure(eval, "low"), high = Figure(eval, "high");
+  if (const auto loss = Figure(eval, "heldout_loss"))
+    text += fmt::format("  held-out {:.4f}", *loss);
+  const auto brier = Figure(eval, "brier_lm"), low = Figure(eval, "low"),
+             high = Figure(eval, "high");
   if (brier && low && high) {
     text += fmt::format("  BrierLM {:.2f} ({:.2f} to {:.2f})", *brier, *low, *high);
   }

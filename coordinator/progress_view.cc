@@ -14,9 +14,7 @@ constexpr int64_t kPlainIntervalMs = 5000;
 constexpr int kPlainWidth = 240;
 constexpr int kDefaultColumns = 80;
 
-void Print(std::FILE* out, std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), out);
-}
+void Print(std::FILE* out, std::string_view text) { std::fwrite(text.data(), 1, text.size(), out); }
 
 }  // namespace
 

@@ -31,10 +31,8 @@ std::string HolderOf(const storage::HomeLayout& home) {
 std::string OwnerText(const std::string& job_id, Clock& clock) {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
-  return nlohmann::json{{"pid", getpid()},
-                        {"host", host},
-                        {"job", job_id},
-                        {"since", clock.WallMs()}}
+  return nlohmann::json{
+             {"pid", getpid()}, {"host", host}, {"job", job_id}, {"since", clock.WallMs()}}
              .dump() +
          "\n";
 }
@@ -107,8 +105,8 @@ absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& ho
       kOldWorkersMsMax, kEndPollMs);
   RETURN_IF_ERROR(failure);
   if (ended) return absl::OkStatus();
-  return FailedPrecondition("workers of an earlier run of " + job_id + " do not end: " +
-                            AliveAmong(processes) + " holds " + alive_path +
+  return FailedPrecondition("workers of an earlier run of " + job_id +
+                            " do not end: " + AliveAmong(processes) + " holds " + alive_path +
                             "; end it and run the same command again");
 }
 

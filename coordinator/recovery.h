@@ -20,8 +20,8 @@ inline constexpr int64_t kOldWorkersMsMax = 15000;
 
 std::string ProcessesPath(const storage::HomeLayout& home, const std::string& job_id);
 
-// Waits for the home's lock and writes into it who has it now. While another run has it, `say` hears
-// whom this one waits for, again every few seconds.
+// Waits for the home's lock and writes into it who has it now. While another run has it, `say`
+// hears whom this one waits for, again every few seconds.
 absl::StatusOr<std::unique_ptr<storage::FileLock>> OwnHome(
     const storage::HomeLayout& home, const std::string& job_id, Clock& clock,
     const std::function<void(const std::string&)>& say);

@@ -21,14 +21,11 @@ class ProcessAgentSpawner : public AgentSpawner {
     const jobs::LaunchSpec& launch = context_->spec.launch;
     const std::string log_path = AgentLogPath(*context_, agent.name);
     cluster::ProcessOptions options;
-    options.argv = {context_->worker_program, "agent",
-                    "--endpoint", endpoint_,
-                    "--job", context_->job.value(),
-                    "--name", agent.name,
-                    "--worker-incarnation", std::to_string(agent.incarnation),
-                    "--incarnation", std::to_string(context_->incarnation.value()),
-                    "--alive-file", context_->home.AliveFile(context_->job.value()),
-                    "--log", log_path,
+    options.argv = {context_->worker_program, "agent", "--endpoint", endpoint_, "--job",
+                    context_->job.value(), "--name", agent.name, "--worker-incarnation",
+                    std::to_string(agent.incarnation), "--incarnation",
+                    std::to_string(context_->incarnation.value()), "--alive-file",
+                    context_->home.AliveFile(context_->job.value()), "--log", log_path,
                     // For the final evaluation, when no ranks run.
                     "--threads", std::to_string(launch.ranks * launch.threads)};
     options.env = cluster::ReproducibleEnvironment(1);
@@ -44,8 +41,7 @@ class ProcessAgentSpawner : public AgentSpawner {
 absl::Status PrepareJobFolder(const JobContext& context) {
   const std::string& id = context.job.value();
   RETURN_IF_ERROR(context.env->CreateDirs(context.home.JobLogs(id)));
-  RETURN_IF_ERROR(
-      LogToFile("coordinator", JoinPath(context.home.JobLogs(id), "coordinator.log")));
+  RETURN_IF_ERROR(LogToFile("coordinator", JoinPath(context.home.JobLogs(id), "coordinator.log")));
   return WriteFileAtomically(*context.env, context.home.JobSpec(id), jobs::ToToml(context.spec));
 }
 

@@ -64,7 +64,8 @@ class TaskRun {
       OnDone(*done, message.worker);
     } else if (const auto* failed = std::get_if<cluster::TaskFailed>(&message.body)) {
       if (IsCurrent(failed->task, failed->fence, message.worker)) {
-        Fail(failed->task, MakeStatus(static_cast<absl::StatusCode>(failed->code), failed->message));
+        Fail(failed->task,
+             MakeStatus(static_cast<absl::StatusCode>(failed->code), failed->message));
       } else {
         LogRefused(message.worker, failed->task, failed->fence);
       }
@@ -109,9 +110,9 @@ class TaskRun {
     stage_->tasks = done_before_ + scheduler.tasks();
     stage_->tasks_done = done_before_ + scheduler.done();
     if (all > 0) {
-      stage_->fraction =
-          (static_cast<double>(done_before_) +
-           scheduler.fraction() * static_cast<double>(scheduler.tasks())) / all;
+      stage_->fraction = (static_cast<double>(done_before_) +
+                          scheduler.fraction() * static_cast<double>(scheduler.tasks())) /
+                         all;
     }
     tools_.status->Tell();
   }

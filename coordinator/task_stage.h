@@ -43,8 +43,8 @@ struct StageTools {
 
 // Takes the result of a task under its present lease and makes it last (ingests it, ...). A failure
 // gives the task back, or ends the job when EndsJob(code).
-using TakeResult = std::function<absl::Status(const std::string& task, Fence fence,
-                                              const nlohmann::json& result)>;
+using TakeResult =
+    std::function<absl::Status(const std::string& task, Fence fence, const nlohmann::json& result)>;
 
 // Returns OK when every task is done and taken; kAborted when told to stop. `done_before`: tasks of
 // the stage that an earlier run has done, for the display.

@@ -50,11 +50,9 @@ Batch EncodeBatch(pipeline::Encoder& encoder, const Line* lines, size_t count,
   Batch batch;
   for (size_t i = 0; i < count; ++i) {
     uint64_t replaced = 0;
-    const auto document =
-        DocumentOf(pipeline::ReplaceInvalidUtf8(lines[i].text, &replaced), field);
+    const auto document = DocumentOf(pipeline::ReplaceInvalidUtf8(lines[i].text, &replaced), field);
     if (!document.ok()) {
-      batch.status =
-          Annotate(document.status(), file_name + ":" + std::to_string(lines[i].number));
+      batch.status = Annotate(document.status(), file_name + ":" + std::to_string(lines[i].number));
       return batch;
     }
     const size_t before = batch.encoded.ids.size();
@@ -65,9 +63,9 @@ Batch EncodeBatch(pipeline::Encoder& encoder, const Line* lines, size_t count,
   return batch;
 }
 
-absl::StatusOr<EncodedText> EncodeLines(
-    const std::shared_ptr<const pipeline::Tokenizer>& tokenizer, const std::vector<Line>& lines,
-    const std::string& field, const std::string& file_name, int64_t threads) {
+absl::StatusOr<EncodedText> EncodeLines(const std::shared_ptr<const pipeline::Tokenizer>& tokenizer,
+                                        const std::vector<Line>& lines, const std::string& field,
+                                        const std::string& file_name, int64_t threads) {
   std::vector<Batch> batches((lines.size() + kBatchLines - 1) / kBatchLines);
   std::atomic<size_t> next = 0;
   {

@@ -65,9 +65,9 @@ absl::Status Verify(bool as_json, const std::string& home_flag) {
   }
   if (as_json) PrintJson({{"home", home.root}, {"artifacts", list}, {"damaged", damaged}});
   if (damaged.empty()) return absl::OkStatus();
-  return DataLoss(std::to_string(damaged.size()) +
-                  " damaged artifact(s); remove the folder and run its job again: " +
-                  damaged.front());
+  return DataLoss(
+      std::to_string(damaged.size()) +
+      " damaged artifact(s); remove the folder and run its job again: " + damaged.front());
 }
 
 struct ExplainArguments {

@@ -23,8 +23,7 @@ absl::StatusOr<std::vector<std::string>> CheckpointRoots(const storage::HomeLayo
     ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, job_id, /*done_only=*/false));
     for (const StageStatus& stage : job.stages) {
       if (stage.fingerprint.empty()) continue;
-      work_dirs.push_back(
-          home.Work(std::string(jobs::StageName(stage.kind)), stage.fingerprint));
+      work_dirs.push_back(home.Work(std::string(jobs::StageName(stage.kind)), stage.fingerprint));
     }
   } else if (const std::string work = DirName(home.Work("any", "any")); env.Exists(work)) {
     ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(work));
@@ -89,11 +88,11 @@ absl::Status Show(const CheckpointArguments& arguments, const std::string& home_
     if (first_damage.ok()) first_damage = line.status;
     list.push_back(json);
     if (arguments.json) continue;
-    const std::string said =
-        !line.status.ok() ? MessageOf(line.status)
-                          : fmt::format("{} rank(s), {}{}", line.manifest.world_size,
-                                        FormatBytes(json["bytes"].get<uint64_t>()),
-                                        verify_shards ? ", verified" : "");
+    const std::string said = !line.status.ok()
+                                 ? MessageOf(line.status)
+                                 : fmt::format("{} rank(s), {}{}", line.manifest.world_size,
+                                               FormatBytes(json["bytes"].get<uint64_t>()),
+                                               verify_shards ? ", verified" : "");
     PrintText(fmt::format("{}  {}\n", line.path, said));
   }
   if (arguments.json) PrintJson({{"checkpoints", list}});

@@ -1,5 +1,5 @@
-// The commands of `halcyon`: one file each. An Add function declares a command and its options; when
-// the user chose it, it leaves in the command line what to do.
+// The commands of `halcyon`: one file each. An Add function declares a command and its options;
+// when the user chose it, it leaves in the command line what to do.
 #ifndef HALCYON_COORDINATOR_CLI_COMMANDS_H_
 #define HALCYON_COORDINATOR_CLI_COMMANDS_H_
 
@@ -45,7 +45,7 @@ absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::st
 // The job's state as a word; "interrupted" when it says that it runs and nobody runs it.
 std::string StateWord(const JobStatus& status, const storage::HomeLayout& home);
 
-void PrintText(std::string_view text);   // to standard output
+void PrintText(std::string_view text);       // to standard output
 void PrintJson(const nlohmann::json& json);  // and a newline
 std::string FormatBytes(uint64_t bytes);     // "1.2 MB"
 

@@ -22,7 +22,7 @@ struct ModelArguments {
 
 struct ModelCommand {
   std::string name, description;
-  std::vector<std::string> stages;  // artifacts that it needs
+  std::vector<std::string> stages;                           // artifacts that it needs
   std::vector<std::pair<std::string, std::string>> options;  // name, description
 };
 
@@ -91,9 +91,8 @@ void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model
         description);
   }
   command->add_flag("--json", arguments->json, "Print as JSON");
-  command->callback([=] {
-    line->chosen = [=] { return HandOver(model_command, *arguments, line->home); };
-  });
+  command->callback(
+      [=] { line->chosen = [=] { return HandOver(model_command, *arguments, line->home); }; });
 }
 
 }  // namespace

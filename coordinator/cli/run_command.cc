@@ -21,8 +21,7 @@ absl::Status Run(const RunArguments& arguments, const std::string& home) {
   view.Finish();
   RETURN_IF_ERROR(finished.status());
   const nlohmann::json summary = SummaryJson(finished->status, finished->artifacts);
-  const std::string path =
-      JoinPath(finished->home.Job(finished->status.job_id), "summary.json");
+  const std::string path = JoinPath(finished->home.Job(finished->status.job_id), "summary.json");
   RETURN_IF_ERROR(WriteFileAtomically(*Env::Posix(), path, summary.dump(2) + "\n"));
   if (arguments.json) {
     PrintJson(summary);

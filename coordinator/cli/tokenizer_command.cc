@@ -71,13 +71,12 @@ absl::Status Encode(const EncodeArguments& arguments) {
   ASSIGN_OR_RETURN(const auto tokenizer,
                    pipeline::Tokenizer::Load(arguments.tokenizer, arguments.pattern));
   ASSIGN_OR_RETURN(const std::string bytes, Env::Posix()->ReadFile(arguments.input));
-  const int64_t threads = arguments.threads > 0
-                              ? arguments.threads
-                              : std::max(1u, std::thread::hardware_concurrency());
+  const int64_t threads =
+      arguments.threads > 0 ? arguments.threads : std::max(1u, std::thread::hardware_concurrency());
   const int64_t start_ms = Clock::Real()->MonotonicMs();
-  ASSIGN_OR_RETURN(const EncodedText encoded,
-                   EncodeText(tokenizer, bytes, arguments.format, arguments.field, arguments.input,
-                              threads));
+  ASSIGN_OR_RETURN(
+      const EncodedText encoded,
+      EncodeText(tokenizer, bytes, arguments.format, arguments.field, arguments.input, threads));
   const double seconds = static_cast<double>(Clock::Real()->MonotonicMs() - start_ms) / 1000;
   RETURN_IF_ERROR(pipeline::WriteNpy(arguments.output, encoded.ids));
   if (!arguments.counts.empty()) {
@@ -92,8 +91,8 @@ absl::Status Encode(const EncodeArguments& arguments) {
                {"seconds", seconds}});
     return absl::OkStatus();
   }
-  PrintText(fmt::format("{}: {} tokens of {} documents, {}\n", arguments.output,
-                        encoded.ids.size(), encoded.counts.size(), FormatBytes(bytes.size())));
+  PrintText(fmt::format("{}: {} tokens of {} documents, {}\n", arguments.output, encoded.ids.size(),
+                        encoded.counts.size(), FormatBytes(bytes.size())));
   if (encoded.invalid_utf8 > 0) {
     PrintText(fmt::format("{} invalid UTF-8 sequences replaced by U+FFFD\n", encoded.invalid_utf8));
   }
@@ -124,8 +123,9 @@ void AddTrain(CLI::App* tokenizer, CommandLine* line) {
       ->required();
   train->add_option("--format", arguments->data.format, "text or jsonl")
       ->transform(CLI::CheckedTransformer(kFormats));
-  train->add_option("--documents", arguments->data.documents,
-                    "How text falls into documents: file, lines, paragraphs or entries")
+  train
+      ->add_option("--documents", arguments->data.documents,
+                   "How text falls into documents: file, lines, paragraphs or entries")
       ->transform(CLI::CheckedTransformer(kRules));
   train->add_option("--field", arguments->data.field, "Member of a JSON line that is the text");
   train->add_option("--vocab-size", arguments->bpe.vocab_size, "Tokens, special ones included");
@@ -144,8 +144,9 @@ void AddEncode(CLI::App* tokenizer, CommandLine* line) {
   encode->add_option("--pattern", arguments->pattern, "In place of the file's own pattern")
       ->check(CLI::IsMember(kPatterns));
   encode->add_option("--input", arguments->input, "The text")->required();
-  encode->add_option("--format", arguments->format,
-                     "text: the file is one document; jsonl: each line is one")
+  encode
+      ->add_option("--format", arguments->format,
+                   "text: the file is one document; jsonl: each line is one")
       ->transform(CLI::CheckedTransformer(kFormats));
   encode->add_option("--field", arguments->field, "Member of a JSON line that is the text");
   encode->add_option("--output", arguments->output, "The ids: a uint32 .npy")->required();
@@ -158,7 +159,8 @@ void AddEncode(CLI::App* tokenizer, CommandLine* line) {
 
 void AddDecode(CLI::App* tokenizer, CommandLine* line) {
   const auto arguments = std::make_shared<DecodeArguments>();
-  CLI::App* decode = tokenizer->add_subcommand("decode", "Turn ids back into the bytes of the text");
+  CLI::App* decode =
+      tokenizer->add_subcommand("decode", "Turn ids back into the bytes of the text");
   decode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
   decode->add_option("--pattern", arguments->pattern, "In place of the file's own pattern")
       ->check(CLI::IsMember(kPatterns));

@@ -8,8 +8,7 @@ namespace {
 
 class JobStatusTest : public testing::Test {
  protected:
-  JobStatusTest()
-      : home_{testing::TempDir() + "halcyon-status-" + std::to_string(getpid())} {}
+  JobStatusTest() : home_{testing::TempDir() + "halcyon-status-" + std::to_string(getpid())} {}
   ~JobStatusTest() override { EXPECT_TRUE(Env::Posix()->RemoveTree(home_.root).ok()); }
 
   void Write(const JobStatus& status) {

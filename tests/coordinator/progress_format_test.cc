@@ -111,8 +111,7 @@ class ProgressViewTest : public testing::Test {
   std::string Printed() {
     std::fflush(file_);
     std::string text(static_cast<size_t>(std::ftell(file_)), '\0');
-    EXPECT_EQ(pread(fileno(file_), text.data(), text.size(), 0),
-              static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(pread(fileno(file_), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
     return text;
   }
 

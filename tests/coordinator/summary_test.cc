@@ -21,7 +21,8 @@ TEST(SummaryTest, TellsTheFiguresThatAreThere) {
   const std::string text = SummaryText(status, artifacts);
   EXPECT_NE(text.find("quick-1a2b3c4d is done, 4m 10s"), std::string::npos) << text;
   EXPECT_NE(text.find("9.88M tokens to train on, 3 invalid UTF-8 sequences replaced (reused)"),
-            std::string::npos) << text;
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("/h/artifacts/tokens/x"), std::string::npos);
   EXPECT_NE(text.find("BrierLM 5.250 (95 % interval 4.500 to 6.000)\n"), std::string::npos) << text;
   EXPECT_NE(text.find("    Ab\n    out| it\n"), std::string::npos) << text;

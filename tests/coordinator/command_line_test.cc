@@ -1,0 +1,155 @@
+#include "coordinator/cli/command_line.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+class CommandLineTest : public testing::Test {
+ protected:
+  CommandLineTest() : root_(testing::TempDir() + "halcyon-cli-" + std::to_string(getpid())) {
+    EXPECT_TRUE(env_.CreateDirs(root_).ok());
+  }
+  ~CommandLineTest() override { EXPECT_TRUE(env_.RemoveTree(root_).ok()); }
+
+  std::string Path(const std::string& name) { return JoinPath(root_, name); }
+  void Write(const std::string& name, const std::string& bytes) {
+    ASSERT_TRUE(WriteFileAtomically(env_, Path(name), bytes).ok());
+  }
+  // Runs the command and keeps what it printed.
+  int Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"halcyon", "--home", Path("home")});
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    const int code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
+    out_ = testing::internal::GetCapturedStdout();
+    err_ = testing::internal::GetCapturedStderr();
+    return code;
+  }
+
+  Env& env_ = *Env::Posix();
+  std::string root_, out_, err_;
+};
+
+TEST_F(CommandLineTest, HelpIsThereForEveryCommand) {
+  EXPECT_EQ(Run({"--help"}), 0);
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"run"},
+                                             {"validate"},
+                                             {"list"},
+                                             {"status"},
+                                             {"cache"},
+                                             {"cache", "list"},
+                                             {"cache", "verify"},
+                                             {"cache", "explain"},
+                                             {"checkpoint"},
+                                             {"checkpoint", "list"},
+                                             {"checkpoint", "verify"},
+                                             {"tokenizer"},
+                                             {"tokenizer", "train"},
+                                             {"tokenizer", "encode"},
+                                             {"tokenizer", "decode"},
+                                             {"eval"},
+                                             {"generate"}}) {
+    std::vector<std::string> words = command;
+    words.push_back("--help");
+    EXPECT_EQ(Run(words), 0) << command.back();
+    EXPECT_NE(out_.find("-h,--help"), std::string::npos) << command.back();
+    EXPECT_EQ(err_, "") << command.back();
+  }
+}
+
+TEST_F(CommandLineTest, MisuseIsAnErrorLineAndCode2) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {},
+           {"trian"},
+           {"run"},
+           {"list", "--jsno"},
+           {"cache"},
+           {"tokenizer", "encode"},
+           {"tokenizer", "train", "--input", "x", "--output", "y", "--pattern", "gpt9"}}) {
+    EXPECT_EQ(Run(words), 2) << testing::PrintToString(words);
+    EXPECT_TRUE(err_.starts_with("error: ")) << err_;
+    EXPECT_EQ(out_, "");
+  }
+}
+
+TEST_F(CommandLineTest, ABadJobFileStartsNothing) {
+  EXPECT_EQ(Run({"run", Path("missing.toml")}), 2);
+  EXPECT_NE(err_.find("missing.toml"), std::string::npos) << err_;
+  Write("job.toml", "nmae = \"x\"\n");
+  EXPECT_EQ(Run({"run", Path("job.toml")}), 2);
+  EXPECT_NE(err_.find("job.toml:1"), std::string::npos) << err_;
+  EXPECT_EQ(Run({"validate", Path("job.toml"), "--json"}), 2);
+  EXPECT_EQ(nlohmann::json::parse(out_)["valid"], false);
+  EXPECT_FALSE(env_.Exists(Path("home")));
+}
+
+TEST_F(CommandLineTest, LookingMakesNoFolder) {
+  EXPECT_EQ(Run({"list"}), 0);
+  EXPECT_EQ(out_, "no job in " + Path("home") + "\n");
+  EXPECT_EQ(Run({"list", "--json"}), 0);
+  EXPECT_TRUE(nlohmann::json::parse(out_)["jobs"].empty());
+  EXPECT_EQ(Run({"cache", "list", "--json"}), 0);
+  EXPECT_EQ(Run({"cache", "verify"}), 0);
+  EXPECT_EQ(Run({"checkpoint", "list"}), 0);
+  EXPECT_EQ(Run({"status"}), 2);
+  EXPECT_TRUE(err_.starts_with("error: no job in ")) << err_;
+  EXPECT_EQ(Run({"status", "quick-1"}), 2);
+  EXPECT_TRUE(err_.starts_with("error: no job quick-1 in ")) << err_;
+  EXPECT_FALSE(env_.Exists(Path("home")));
+}
+
+TEST_F(CommandLineTest, ExplainSaysWhatWouldBeMade) {
+  Write("text.txt", "some text\n");
+  Write("job.toml", "name = \"x\"\n[data]\nsources = [\"text.txt\"]\n");
+  ASSERT_EQ(Run({"validate", Path("job.toml")}), 0) << err_;
+  ASSERT_EQ(Run({"cache", "explain", Path("job.toml"), "--json"}), 0) << err_;
+  const auto stages = nlohmann::json::parse(out_)["stages"];
+  ASSERT_EQ(stages.size(), 6u);
+  for (const auto& stage : stages) {
+    EXPECT_EQ(stage["reused"], false);
+    EXPECT_EQ(stage["why"], "none made before");
+  }
+  EXPECT_NE(stages[0]["fingerprint"], "");
+  EXPECT_EQ(stages[1]["fingerprint"], "") << "the tokenizer's digest is not known";
+}
+
+TEST_F(CommandLineTest, ATokenizerTrainsEncodesAndDecodes) {
+  std::string text;
+  for (int i = 0; i < 50; ++i) text += "the water of the river " + std::to_string(i) + "\n";
+  Write("text.txt", text);
+  ASSERT_EQ(Run({"tokenizer", "train", "--input", Path("text.txt"), "--vocab-size", "280",
+                 "--output", Path("tokenizer.json"), "--json"}),
+            0)
+      << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["vocab_size"], 280);
+  ASSERT_EQ(Run({"tokenizer", "encode", "--tokenizer", Path("tokenizer.json"), "--input",
+                 Path("text.txt"), "--format", "text", "--output", Path("ids.npy"), "--counts",
+                 Path("counts.npy"), "--json"}),
+            0)
+      << err_;
+  const auto encoded = nlohmann::json::parse(out_);
+  EXPECT_EQ(encoded["documents"], 1);
+  EXPECT_LT(encoded["tokens"].get<size_t>(), text.size() / 2);
+  ASSERT_EQ(Run({"tokenizer", "decode", "--tokenizer", Path("tokenizer.json"), "--input",
+                 Path("ids.npy")}),
+            0)
+      << err_;
+  EXPECT_EQ(out_, text);
+  ASSERT_EQ(Run({"tokenizer", "decode", "--tokenizer", Path("tokenizer.json"), "--input",
+                 Path("ids.npy"), "--output", Path("back.txt")}),
+            0)
+      << err_;
+  EXPECT_EQ(*env_.ReadFile(Path("back.txt")), text);
+}
+
+}  // namespace
+}  // namespace halcyon::coordinator

@@ -1,0 +1,229 @@
+// Whole jobs with the real journal, caches and artifacts, and a fake cluster.
+#include "coordinator/coordinator.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "coordinator/recovery.h"
+#include "tests/coordinator/fake_cluster.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+using jobs::StageKind;
+using jobs::StageState;
+using Fault = FakeCluster::Fault;
+
+class CoordinatorTest : public testing::Test, public JobObserver {
+ protected:
+  CoordinatorTest() {
+    static int number = 0;
+    root_ = testing::TempDir() + "halcyon-job-" + std::to_string(getpid()) + "-" +
+            std::to_string(number++);
+    EXPECT_TRUE(env_.RemoveTree(root_).ok());
+    home_ = *storage::OpenHome(JoinPath(root_, "home"));
+    std::string corpus;
+    for (int i = 0; i < 300; ++i) corpus += "line " + std::to_string(i) + " of the text\n";
+    EXPECT_TRUE(WriteFileAtomically(env_, JoinPath(root_, "corpus.txt"), corpus).ok());
+  }
+  ~CoordinatorTest() override { EXPECT_TRUE(env_.RemoveTree(root_).ok()); }
+
+  // One run of the job over the state folder, as a process would make it.
+  absl::Status Run(const std::string& more_toml = "") {
+    const std::string toml = "name = \"t\"\n" + more_toml +
+                             "\n[data]\nsources = [\"corpus.txt\"]\ndocuments = \"lines\"\n"
+                             "shard_bytes = 1024\n[launch]\nranks = 2\nagents = 2\n"
+                             "restarts_max = 2\n";
+    JobContext context;
+    auto spec = jobs::ParseJobSpec(toml, "t.toml", root_, /*check_files=*/true);
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    context.spec = *std::move(spec);
+    const auto journal = storage::Journal::Open(home_.Journal());
+    EXPECT_TRUE(journal.ok()) << journal.status();
+    context.env = &env_;
+    context.clock = &clock_;
+    context.journal = journal->get();
+    context.transport = &cluster_;
+    context.gang_launcher = &cluster_;
+    context.agent_spawner = &cluster_;
+    context.observer = this;
+    context.stop_requests = [this] { return cluster_.stops; };
+    context.home = home_;
+    context.job = JobId("t-1");
+    context.incarnation = Incarnation(*(*journal)->NextIncarnation());
+    EXPECT_TRUE(env_.CreateDirs(home_.JobLogs("t-1")).ok());
+    cluster_.SetIdentity(context.job, context.incarnation);
+    cluster_.leases.clear();
+    cluster_.launches.clear();
+    said_.clear();
+    EXPECT_TRUE(ArtifactStore(env_, **journal, home_).Repair().ok());
+    Coordinator coordinator(&context);
+    const auto artifacts = coordinator.Run();
+    status_ = coordinator.status();
+    recorded_ = (*journal)->GetJob("t-1")->state;
+    return artifacts.status();
+  }
+  void Changed(const JobStatus&) override {}
+  void Say(std::string_view line) override { said_ += std::string(line) + "\n"; }
+
+  std::vector<StageKind> MadeStages() const {
+    std::vector<StageKind> made;
+    for (const StageStatus& stage : status_.stages) {
+      if (stage.state == StageState::kDone) made.push_back(stage.kind);
+    }
+    return made;
+  }
+  size_t LeasesOf(const std::string& prefix) const {
+    return std::count_if(cluster_.leases.begin(), cluster_.leases.end(),
+                         [&](const std::string& task) { return task.starts_with(prefix); });
+  }
+  // Does `fault` at the first `times` leases of the task.
+  void FailLease(const std::string& task, Fault fault, int times = 1) {
+    cluster_.on_lease = [=, left = times](const cluster::Lease& lease) mutable {
+      const bool now = lease.task == task && left-- > 0;
+      return now ? std::optional(fault) : std::nullopt;
+    };
+  }
+
+  Env& env_ = *Env::Posix();
+  SimulatedClock clock_{1000};
+  FakeCluster cluster_{&clock_};
+  std::string root_, said_;
+  storage::HomeLayout home_;
+  JobStatus status_;
+  jobs::JobState recorded_{};
+};
+
+TEST_F(CoordinatorTest, MakesAllStagesOnceAndReusesThem) {
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(MadeStages().size(), jobs::kAllStages.size());
+  const size_t shards = status_.Find(StageKind::kTokens)->tasks;
+  EXPECT_GT(shards, 4u);
+  EXPECT_EQ(LeasesOf("tokens/"), shards);
+  EXPECT_EQ(LeasesOf("latents/"), shards);
+  EXPECT_EQ(cluster_.launches, (std::map<std::string, int>{{"autoencoder", 1}, {"model", 1}}));
+  EXPECT_TRUE(cluster_.fence_file_seen);
+  EXPECT_EQ(recorded_, jobs::JobState::kDone);
+  EXPECT_EQ(ReadJobStatus(env_, home_, "t-1")->state, jobs::JobState::kDone);
+  const auto& latents = cluster_.assignments.at("latents");
+  EXPECT_EQ(latents.input_paths.at("tokens"),
+            home_.Artifact("tokens", status_.Find(StageKind::kTokens)->fingerprint));
+  EXPECT_FALSE(env_.Exists(latents.work_dir)) << "scratch is gone";
+  EXPECT_TRUE(env_.Exists(cluster_.assignments.at("model").work_dir)) << "checkpoints stay";
+
+  ASSERT_TRUE(Run().ok());
+  EXPECT_TRUE(MadeStages().empty());
+  EXPECT_TRUE(cluster_.leases.empty());
+  EXPECT_TRUE(cluster_.launches.empty());
+}
+
+TEST_F(CoordinatorTest, AChangedFieldIsNamedAndRemakesWhatDependsOnIt) {
+  ASSERT_TRUE(Run().ok());
+  ASSERT_TRUE(Run("[train]\nsteps = 7\nwarmup_steps = 1\n").ok());
+  EXPECT_EQ(MadeStages(), (std::vector{StageKind::kModel, StageKind::kEval}));
+  EXPECT_NE(said_.find("train.steps: 1000 -> 7"), std::string::npos) << said_;
+}
+
+TEST_F(CoordinatorTest, AnAgentThatDiesIsReplacedAndItsTaskDoneAgain) {
+  FailLease("tokens/2", Fault::kDie);
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(LeasesOf("tokens/2"), 2u);
+  EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks + 1);
+  EXPECT_NE(said_.find("(tokens/2)"), std::string::npos) << said_;
+}
+
+TEST_F(CoordinatorTest, ATaskThatKillsItsAgentsFailsTheJob) {
+  FailLease("tokens/2", Fault::kDie, 100);
+  const absl::Status status = Run();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
+  EXPECT_EQ(LeasesOf("tokens/2"), 3u) << "restarts_max is 2";
+  EXPECT_EQ(recorded_, jobs::JobState::kFailed);
+  EXPECT_EQ(status_.Find(StageKind::kTokens)->state, StageState::kFailed);
+}
+
+TEST_F(CoordinatorTest, AStaleResultIsRefused) {
+  FailLease("tokens/1", Fault::kSendStaleFirst);
+  EXPECT_TRUE(Run().ok());
+  EXPECT_EQ(LeasesOf("tokens/1"), 1u);
+}
+
+TEST_F(CoordinatorTest, ADamagedShardIsMadeAgain) {
+  FailLease("tokens/1", Fault::kBreakSst);
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(LeasesOf("tokens/1"), 2u);
+}
+
+TEST_F(CoordinatorTest, BadInputEndsTheJobAtOnce) {
+  FailLease("tokens/1", Fault::kFailBadInput);
+  const absl::Status status = Run();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_EQ(MessageOf(status), "tokens: tokens/1: corpus.txt:7");
+  EXPECT_EQ(LeasesOf("tokens/1"), 1u);
+  EXPECT_EQ(status_.error, MessageOf(status));
+}
+
+TEST_F(CoordinatorTest, AFailureByChanceIsTriedAgain) {
+  FailLease("tokenizer", Fault::kFailByChance, 2);
+  EXPECT_TRUE(Run().ok());
+  EXPECT_EQ(LeasesOf("tokenizer"), 3u);
+}
+
+TEST_F(CoordinatorTest, AStoppedJobGoesOnFromWhatIsCommitted) {
+  FailLease("tokens/3", Fault::kStopJob);
+  const absl::Status status = Run();
+  EXPECT_TRUE(absl::IsAborted(status));
+  EXPECT_NE(MessageOf(status).find("run the same command again"), std::string::npos);
+  EXPECT_EQ(recorded_, jobs::JobState::kPreempted);
+  const size_t first = LeasesOf("tokens/");
+  cluster_.stops = 0;
+  cluster_.on_lease = nullptr;
+  ASSERT_TRUE(Run().ok());
+  const size_t shards = status_.Find(StageKind::kTokens)->tasks;
+  EXPECT_EQ(status_.Find(StageKind::kTokenizer)->state, StageState::kReused);
+  EXPECT_LT(LeasesOf("tokens/"), shards) << "what was ingested is not made again";
+  EXPECT_GE(LeasesOf("tokens/") + first, shards);
+}
+
+TEST_F(CoordinatorTest, AGangThatFailsIsLaunchedAgain) {
+  cluster_.on_gang = [](const std::string& stage, int launch) {
+    return stage == "model" && launch < 3 ? Internal("rank lost") : absl::OkStatus();
+  };
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(cluster_.launches["model"], 3);
+  EXPECT_NE(said_.find("launched again"), std::string::npos);
+}
+
+TEST_F(CoordinatorTest, AGangThatAlwaysFailsFailsTheJobWithItsWords) {
+  cluster_.on_gang = [](const std::string&, int) { return Internal("rank lost"); };
+  const absl::Status status = Run();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(MessageOf(status), "autoencoder: failed 3 times, last: rank 0: rank lost");
+  cluster_.on_gang = nullptr;
+  ASSERT_TRUE(Run().ok()) << "a failed job may be run again";
+}
+
+TEST_F(CoordinatorTest, AGangWithoutMemoryIsNotLaunchedAgain) {
+  cluster_.on_gang = [](const std::string&, int) { return ResourceExhausted("no space left"); };
+  EXPECT_TRUE(absl::IsResourceExhausted(Run()));
+  EXPECT_EQ(cluster_.launches["autoencoder"], 1);
+}
+
+TEST_F(CoordinatorTest, AStopReachesTheRanks) {
+  cluster_.gangs_wait_for_stop = true;
+  EXPECT_TRUE(absl::IsAborted(Run()));
+  EXPECT_EQ(cluster_.launches["autoencoder"], 1);
+  EXPECT_EQ(recorded_, jobs::JobState::kPreempted);
+  EXPECT_EQ(status_.Find(StageKind::kAutoencoder)->figures["loss"], 2.5);
+}
+
+TEST_F(CoordinatorTest, AnArtifactThatIsGoneIsMadeAgain) {
+  ASSERT_TRUE(Run().ok());
+  const auto tokenizer = status_.Find(StageKind::kTokenizer)->fingerprint;
+  ASSERT_TRUE(env_.RemoveTree(home_.Artifact("tokenizer", tokenizer)).ok());
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(MadeStages(), std::vector{StageKind::kTokenizer}) << "equal contents, equal digest";
+  EXPECT_NE(said_.find("is gone from"), std::string::npos) << said_;
+}
+
+}  // namespace
+}  // namespace halcyon::coordinator

@@ -1,0 +1,206 @@
+#include "tests/coordinator/fake_cluster.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "base/digest.h"
+#include "base/env.h"
+#include "storage/latent_cache.h"
+#include "storage/token_cache.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint32_t kLatentSize = 2;
+
+json SstJson(const storage::SstFile& file) {
+  return {{"sst",
+           {{"path", file.path},
+            {"file_checksum",
+             std::vector<uint8_t>(file.file_checksum.begin(), file.file_checksum.end())},
+            {"bytes", file.bytes}}},
+          {"facts", json::object()}};
+}
+
+std::string SstPath(const cluster::Lease& lease) {
+  std::string name = lease.task + "-" + std::to_string(lease.fence) + ".sst";
+  name[name.find('/')] = '-';
+  return JoinPath(lease.assignment.work_dir, name);
+}
+
+json MakeTokens(const cluster::Lease& lease) {
+  const uint32_t shard = lease.parameters.at("shard").at("shard").get<uint32_t>();
+  storage::TokenShardWriter writer(SstPath(lease), lease.assignment.fingerprint, shard, lease.fence,
+                                   300);
+  const std::vector<uint32_t> document = {shard, 1, 2};
+  writer.AddDocument(storage::Split::kTrain, document);
+  const auto file = writer.Finish({});
+  EXPECT_TRUE(file.ok()) << file.status();
+  return SstJson(*file);
+}
+
+json MakeLatents(const cluster::Lease& lease) {
+  const uint32_t shard = lease.parameters.at("shard").get<uint32_t>();
+  auto writer = storage::LatentShardWriter::Create(SstPath(lease), lease.assignment.fingerprint,
+                                                   shard, lease.fence, kLatentSize);
+  EXPECT_TRUE(writer.ok()) << writer.status();
+  const std::vector<float> posterior(2 * kLatentSize, 0.5f);
+  EXPECT_TRUE((*writer)->Append(storage::Split::kTrain, posterior).ok());
+  const auto file = (*writer)->Finish();
+  EXPECT_TRUE(file.ok()) << file.status();
+  return SstJson(*file);
+}
+
+// An artifact folder whose contents follow from the stage's inputs.
+json MakeFolder(const cluster::StageAssignment& assignment) {
+  const std::string out = JoinPath(assignment.work_dir, "out");
+  Env& env = *Env::Posix();
+  EXPECT_TRUE(env.RemoveTree(out).ok());
+  EXPECT_TRUE(env.CreateDirs(out).ok());
+  const std::string bytes = "made of " + assignment.fingerprint;
+  EXPECT_TRUE(WriteFileAtomically(env, JoinPath(out, "made.txt"), bytes).ok());
+  return {{"path", out},
+          {"content_digest", Sha256::Of(bytes)},
+          {"bytes", bytes.size()},
+          {"facts", {{"steps", 3}}}};
+}
+
+}  // namespace
+
+void FakeCluster::Say(const WorkerId& worker, cluster::Body body) {
+  inbox_.push_back(cluster::Message{job_, worker, incarnation_, std::move(body)});
+}
+
+absl::StatusOr<std::optional<cluster::Message>> FakeCluster::Receive(int64_t timeout_ms) {
+  if (!inbox_.empty()) {
+    // Through the wire format, as between processes.
+    const auto message = cluster::Decode(cluster::Encode(inbox_.front()));
+    inbox_.pop_front();
+    RETURN_IF_ERROR(message.status());
+    return std::optional(*message);
+  }
+  clock_->AdvanceMs(timeout_ms);
+  std::this_thread::yield();
+  if (clock_->MonotonicMs() - alive_sent_ms_ >= 1000) {
+    alive_sent_ms_ = clock_->MonotonicMs();
+    for (const auto& [agent, pid] : agents_) Say(agent, cluster::Alive{"idle"});
+  }
+  return std::nullopt;
+}
+
+absl::Status FakeCluster::Send(const cluster::Message& message) {
+  if (const auto* lease = std::get_if<cluster::Lease>(&message.body)) {
+    OnLease(message.worker, *lease);
+  } else if (const auto* welcome = std::get_if<cluster::Welcome>(&message.body)) {
+    OnWelcome(message.worker, welcome->assignment);
+  } else if (std::holds_alternative<cluster::Stop>(message.body)) {
+    OnStop(message.worker);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Spawn(const WorkerId& agent) {
+  auto child =
+      cluster::ChildProcess::Spawn({.argv = {"sleep", "1000"}, .env = {}, .output_path = ""});
+  RETURN_IF_ERROR(child.status());
+  agents_[agent] = (*child)->pid();
+  Say(agent, cluster::Hello{"agent", "", 0, (*child)->pid(), "here"});
+  Say(agent, cluster::Ready{});
+  return child;
+}
+
+void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
+  leases.push_back(lease.task);
+  assignments[lease.assignment.stage] = lease.assignment;
+  const std::optional<Fault> fault = on_lease ? on_lease(lease) : std::nullopt;
+  if (fault == Fault::kStopJob) stops = 1;
+  if (fault == Fault::kDie) {
+    kill(agents_.at(worker), SIGKILL);
+    agents_.erase(worker);
+    return;
+  }
+  if (fault == Fault::kFailBadInput || fault == Fault::kFailByChance) {
+    const auto code = fault == Fault::kFailBadInput ? absl::StatusCode::kInvalidArgument
+                                                    : absl::StatusCode::kInternal;
+    Say(worker,
+        cluster::TaskFailed{lease.task, lease.fence, static_cast<int>(code), "corpus.txt:7"});
+    Say(worker, cluster::Ready{});
+    return;
+  }
+  if (fault == Fault::kSendStaleFirst) {
+    Say(worker, cluster::TaskDone{lease.task, lease.fence - 1, json::object()});
+  }
+  Say(worker, cluster::TaskProgress{lease.task, lease.fence, 0.5});
+  const std::string& stage = lease.assignment.stage;
+  const json result = stage == "tokens"    ? MakeTokens(lease)
+                      : stage == "latents" ? MakeLatents(lease)
+                                           : MakeFolder(lease.assignment);
+  if (fault == Fault::kBreakSst) {
+    const std::string path = result["sst"]["path"];
+    std::string bytes = *Env::Posix()->ReadFile(path);
+    bytes[bytes.size() / 2] ^= 1;
+    EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), path, bytes).ok());
+  }
+  Say(worker, cluster::TaskDone{lease.task, lease.fence, result});
+  Say(worker, cluster::Ready{});
+}
+
+absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Launch(
+    const cluster::GangOptions& options) {
+  const auto after = [&](const std::string& flag) {
+    return *(std::find(options.argv.begin(), options.argv.end(), flag) + 1);
+  };
+  const std::string prefix = after("--name-prefix");
+  const std::string stage = prefix.substr(0, prefix.rfind("-rank"));
+  const int launch = ++launches[stage];
+  const absl::Status ends = on_gang ? on_gang(stage, launch) : absl::OkStatus();
+  const std::vector<std::string> argv =
+      gangs_wait_for_stop ? std::vector<std::string>{"sleep", "1000"}
+                          : std::vector<std::string>{ends.ok() ? "true" : "false"};
+  auto child = cluster::ChildProcess::Spawn({.argv = argv, .env = {}, .output_path = ""});
+  RETURN_IF_ERROR(child.status());
+  gang_pid_ = (*child)->pid();
+  for (uint32_t rank = 0; rank < options.ranks; ++rank) {
+    const WorkerId worker{prefix + "-" + std::to_string(rank),
+                          std::stoull(after("--worker-incarnation"))};
+    Say(worker, cluster::Hello{"rank", stage, rank, gang_pid_, "here"});
+  }
+  return child;
+}
+
+void FakeCluster::OnWelcome(const WorkerId& worker, const cluster::StageAssignment& assignment) {
+  if (assignment.stage.empty()) return;  // an agent's
+  assignments[assignment.stage] = assignment;
+  const auto fence = Env::Posix()->ReadFile(JoinPath(assignment.work_dir, "checkpoints/fence"));
+  fence_file_seen = fence_file_seen && fence.ok() &&
+                    fence->find(std::to_string(incarnation_.value())) != std::string::npos;
+  const bool is_first = worker.name.ends_with("-0");
+  const uint32_t rank =
+      static_cast<uint32_t>(std::stoul(worker.name.substr(worker.name.rfind('-') + 1)));
+  const std::string& stage = assignment.stage;
+  if (is_first)
+    Say(worker, cluster::TrainProgress{stage, 1, 3, {{"loss", 2.5}, {"resumed_from", 0}}});
+  if (gangs_wait_for_stop) {
+    stops = 1;
+    return;
+  }
+  const absl::Status ends = on_gang ? on_gang(stage, launches[stage]) : absl::OkStatus();
+  Say(worker, cluster::RankEnded{stage, rank, static_cast<int>(ends.code()), MessageOf(ends),
+                                 is_first && ends.ok() ? MakeFolder(assignment) : json()});
+}
+
+void FakeCluster::OnStop(const WorkerId& worker) {
+  if (agents_.contains(worker)) {
+    kill(agents_[worker], SIGKILL);
+    agents_.erase(worker);
+  } else if (gang_pid_ != 0) {
+    kill(gang_pid_, SIGTERM);
+    gang_pid_ = 0;
+  }
+}
+
+}  // namespace halcyon::coordinator

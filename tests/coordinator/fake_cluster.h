@@ -1,0 +1,73 @@
+// Agents, ranks and the network of a coordinator under test, in one object and one thread: messages
+// are answered the moment they are sent, processes are `sleep`, time moves when nobody speaks.
+#ifndef HALCYON_TESTS_COORDINATOR_FAKE_CLUSTER_H_
+#define HALCYON_TESTS_COORDINATOR_FAKE_CLUSTER_H_
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "cluster/launcher.h"
+#include "cluster/transport.h"
+#include "coordinator/job_context.h"
+
+namespace halcyon::coordinator {
+
+class FakeCluster : public cluster::ServerTransport,
+                    public cluster::GangLauncher,
+                    public AgentSpawner {
+ public:
+  explicit FakeCluster(SimulatedClock* clock) : clock_(clock) {}
+
+  // What an agent does with a lease in place of the work; nullopt: the work.
+  enum class Fault { kDie, kBreakSst, kSendStaleFirst, kFailBadInput, kFailByChance, kStopJob };
+  std::function<std::optional<Fault>(const cluster::Lease&)> on_lease;
+  // How launch n of the stage's gang ends, by rank 0's words; OK: well.
+  std::function<absl::Status(const std::string& stage, int launch)> on_gang;
+  // The gang trains until it is told to stop; the stop comes after its first progress.
+  bool gangs_wait_for_stop = false;
+
+  int stops = 0;
+  std::vector<std::string> leases;                              // tasks, in order
+  std::map<std::string, int> launches;                          // by stage
+  std::map<std::string, cluster::StageAssignment> assignments;  // by stage, the last
+  bool fence_file_seen = true;  // at every launch the fence stood at the incarnation
+
+  // ServerTransport
+  absl::Status Send(const cluster::Message& message) override;
+  absl::StatusOr<std::optional<cluster::Message>> Receive(int64_t timeout_ms) override;
+  const std::string& endpoint() const override { return endpoint_; }
+  // GangLauncher
+  absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Launch(
+      const cluster::GangOptions& options) override;
+  // AgentSpawner
+  absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Spawn(const WorkerId& agent) override;
+
+  void SetIdentity(JobId job, Incarnation incarnation) {
+    job_ = std::move(job);
+    incarnation_ = incarnation;
+  }
+
+ private:
+  void Say(const WorkerId& worker, cluster::Body body);
+  void OnLease(const WorkerId& worker, const cluster::Lease& lease);
+  void OnWelcome(const WorkerId& worker, const cluster::StageAssignment& assignment);
+  void OnStop(const WorkerId& worker);
+
+  SimulatedClock* clock_;
+  std::string endpoint_ = "fake";
+  JobId job_;
+  Incarnation incarnation_;
+  std::deque<cluster::Message> inbox_;
+  std::map<WorkerId, pid_t> agents_;  // alive
+  pid_t gang_pid_ = 0;
+  int64_t alive_sent_ms_ = 0;
+};
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_TESTS_COORDINATOR_FAKE_CLUSTER_H_
