@@ -1,0 +1,32 @@
+// From text files to training samples: bytes, ids and spans, no tensors.
+//
+//   shard_plan.h       the sources cut into shards of whole documents
+//   document_reader.h  the documents of a shard; bad UTF-8 repaired or refused; who is held out
+//   tokenizer.h        byte-level BPE: training, tokenizer.json files, encoding, decoding
+//   packing.h          the documents of the token cache as one stream of chunks of K tokens
+//   sample_order.h     which window comes when: a permutation with random access
+//   window_loader.h    a window's tokens and posteriors
+//   npy.h              ids as NumPy files
+//
+// A shard's tokens and a chunk's place depend on the source's bytes and on the job's settings
+// alone, never on how many processes work, so that shards can be made anywhere and made again.
+//
+// Threads: plans, tokenizers, packings and loaders are immutable and thread-safe; an Encoder and a
+// BpeTrainer belong to one thread each.
+//
+// Failures: kInvalidArgument is bad input and names file and place; kFailedPrecondition means that
+// a source changed under the job or that caches do not belong together.
+//
+// PCRE2's, simdjson's and nlohmann-json's headers appear in .cc files only.
+#ifndef HALCYON_PIPELINE_PIPELINE_H_
+#define HALCYON_PIPELINE_PIPELINE_H_
+
+#include "pipeline/document_reader.h"
+#include "pipeline/npy.h"
+#include "pipeline/packing.h"
+#include "pipeline/sample_order.h"
+#include "pipeline/shard_plan.h"
+#include "pipeline/tokenizer.h"
+#include "pipeline/window_loader.h"
+
+#endif  // HALCYON_PIPELINE_PIPELINE_H_
