@@ -29,8 +29,8 @@ const std::vector<Stage>& Stages() {
        .version = "1",
        .reads_sources = true,
        .inputs = {},
-       .settings = {"data.format", "data.documents", "data.field", "data.heldout",
-                    "data.invalid_utf8", "tokenizer."}},
+       // shard_bytes too: a sample of at most train_bytes_max is taken by whole shards.
+       .settings = {"data.", "tokenizer."}},
       {.kind = StageKind::kTokens,
        .name = "tokens",
        .shape = StageShape::kShardTasks,

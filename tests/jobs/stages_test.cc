@@ -98,7 +98,7 @@ std::vector<KeyCase> DataCases() {
       {"data.field", [](JobSpec& s) { s.data.field = "body"; }, kText},
       {"data.heldout", [](JobSpec& s) { s.data.heldout = 0.5; }, kText},
       {"data.invalid_utf8", [](JobSpec& s) { s.data.invalid_utf8 = InvalidUtf8::kRefuse; }, kText},
-      {"data.shard_bytes", [](JobSpec& s) { s.data.shard_bytes = 9; }, {kTokens}},
+      {"data.shard_bytes", [](JobSpec& s) { s.data.shard_bytes = 9; }, kText},
       // An imported tokenizer depends on its file and no longer on the sources.
       {"tokenizer.path", [](JobSpec& s) { s.tokenizer.path = "/t.json"; }, {kTokenizer}},
       {"tokenizer.vocab_size", [](JobSpec& s) { s.tokenizer.vocab_size = 512; }, {kTokenizer}},

@@ -1,0 +1,82 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/pipeline/naive_bpe.h"
+
+namespace halcyon::pipeline {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::vector<std::vector<uint32_t>> MergesOf(const Tokenizer& tokenizer) {
+  std::vector<std::vector<uint32_t>> merges;
+  for (const auto& [left, right, result] : VocabularyOf(tokenizer).merges) {
+    merges.push_back({left, right, result});
+  }
+  return merges;
+}
+
+TEST(BpeTrainer, LearnsTheMostFrequentPairFirst) {
+  // "ab" three times, then "abc" twice; " a", the rest and all larger pairs occur once or lose.
+  const auto tokenizer = TrainOn({"ab", "abc", "abc"}, 1000);
+  EXPECT_THAT(MergesOf(*tokenizer),
+              ElementsAre(ElementsAre('a', 'b', 256), ElementsAre(256, 'c', 257)));
+  EXPECT_EQ(tokenizer->vocab_size(), 256u + 2 + 2);
+  EXPECT_EQ(tokenizer->Bytes(257), "abc");
+  EXPECT_EQ(tokenizer->end_of_text(), 258u);
+  EXPECT_EQ(tokenizer->padding(), 259u);
+  EXPECT_EQ(tokenizer->Bytes(258), kEndOfText);
+  EXPECT_EQ(tokenizer->Bytes(259), kPadding);
+}
+
+TEST(BpeTrainer, TakesTheSmallerPairOnATie) {
+  EXPECT_THAT(MergesOf(*TrainOn({"zy", "zy", "ax", "ax", "ay", "ay"}, 259)),
+              ElementsAre(ElementsAre('a', 'x', 256)));
+}
+
+TEST(BpeTrainer, EqualsTheDefinition) {
+  for (const char* pattern : {"gpt2", "llama3", "cl100k", "o200k"}) {
+    for (uint64_t seed = 0; seed < 10; ++seed) {
+      std::vector<std::string> texts, pieces;
+      for (uint64_t i = 0; i < 3; ++i) {
+        texts.push_back(RandomProse(3 * seed + i, 150));
+        for (auto& piece : PiecesOf(*PatternByName(pattern), texts.back())) pieces.push_back(piece);
+      }
+      for (const uint32_t vocab_size : {258, 262, 300, 1000}) {
+        ASSERT_EQ(MergesOf(*TrainOn(texts, vocab_size, pattern)),
+                  NaiveTrain(pieces, vocab_size - 2))
+            << pattern << ", seed " << seed << ", vocabulary " << vocab_size;
+      }
+    }
+  }
+}
+
+// Runs overlap with themselves, and different merges can give the same bytes.
+TEST(BpeTrainer, EqualsTheDefinitionOnRuns) {
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    const PhiloxStream stream(seed, NoiseStream::kEvaluation, 2, 0);
+    std::vector<std::string> texts;
+    for (uint64_t i = 0; i < 8; ++i) {
+      std::string text;
+      for (uint64_t k = 0; k < 12; ++k) {
+        text.append(1 + stream.Below(100 * i + k, 9),
+                    stream.Bits(100 * i + k + 5000) % 3 ? 'a' : 'b');
+      }
+      texts.push_back(text);
+    }
+    ASSERT_EQ(MergesOf(*TrainOn(texts, 400)), NaiveTrain(texts, 398)) << "seed " << seed;
+  }
+}
+
+TEST(BpeTrainer, RefusesWhatCannotBeTrained) {
+  const auto small = BpeTrainer::Create({.vocab_size = 257});
+  EXPECT_THAT(MessageOf(small.status()), HasSubstr("vocab_size 257 is too small"));
+  const auto unknown = BpeTrainer::Create({.pattern = "gpt5"});
+  EXPECT_THAT(MessageOf(unknown.status()), HasSubstr("gpt2, llama3, cl100k, o200k"));
+  auto trainer = BpeTrainer::Create({});
+  EXPECT_EQ((*trainer)->Train().status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace halcyon::pipeline

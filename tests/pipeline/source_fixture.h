@@ -1,0 +1,66 @@
+// Source files of a test, planned and read.
+#ifndef HALCYON_TESTS_PIPELINE_SOURCE_FIXTURE_H_
+#define HALCYON_TESTS_PIPELINE_SOURCE_FIXTURE_H_
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "pipeline/document_reader.h"
+#include "pipeline/shard_plan.h"
+#include "tests/testing/temp_dir.h"
+
+namespace halcyon::pipeline {
+
+class SourceTest : public ::testing::Test {
+ protected:
+  // Adds a source with these bytes.
+  void Write(const std::string& name, const std::string& bytes) {
+    Replace(name, bytes);
+    data_.sources.push_back(dir_.Path(name));
+  }
+  void Replace(const std::string& name, const std::string& bytes) {
+    ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), dir_.Path(name), bytes).ok());
+  }
+
+  std::vector<SourceShard> Plan() {
+    auto plan = PlanShards(data_);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? *plan : std::vector<SourceShard>();
+  }
+
+  // The documents of all shards, in order; counts_ receives their sums.
+  absl::StatusOr<std::vector<std::string>> Read(const std::vector<SourceShard>& plan) {
+    std::vector<std::string> documents;
+    counts_ = {};
+    for (const SourceShard& shard : plan) {
+      ASSIGN_OR_RETURN(const ReadCounts counts,
+                       ReadDocuments(data_, shard, [&](std::string_view text) {
+                         documents.emplace_back(text);
+                         return absl::OkStatus();
+                       }));
+      counts_.documents += counts.documents;
+      counts_.bytes += counts.bytes;
+      counts_.invalid_utf8 += counts.invalid_utf8;
+      counts_.invalid_documents += counts.invalid_documents;
+    }
+    return documents;
+  }
+  std::vector<std::string> Documents() {
+    auto documents = Read(Plan());
+    EXPECT_TRUE(documents.ok()) << documents.status();
+    return documents.ok() ? *documents : std::vector<std::string>();
+  }
+  absl::Status Error() { return Read(Plan()).status(); }
+
+  testing::TempDir dir_;
+  jobs::DataSpec data_;
+  ReadCounts counts_;
+};
+
+}  // namespace halcyon::pipeline
+
+#endif  // HALCYON_TESTS_PIPELINE_SOURCE_FIXTURE_H_

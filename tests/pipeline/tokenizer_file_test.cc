@@ -1,0 +1,219 @@
+#include "pipeline/tokenizer_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "pipeline/byte_alphabet.h"
+#include "tests/pipeline/naive_bpe.h"
+#include "tests/testing/temp_dir.h"
+
+namespace halcyon::pipeline {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+// A file as other software writes it: the bytes, three merges, and "</s>" as id 0.
+json ForeignFile() {
+  json vocab = {{"</s>", 0}};
+  for (int byte = 0; byte < 256; ++byte) {
+    vocab[SpellBytes(std::string(1, static_cast<char>(byte)))] = byte + 1;
+  }
+  vocab["\u0120t"] = 257;
+  vocab["he"] = 258;
+  vocab["\u0120the"] = 259;
+  return {{"added_tokens", {{{"id", 0}, {"content", "</s>"}, {"special", true}}}},
+          {"normalizer", nullptr},
+          {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
+          {"post_processor", {{"type", "TemplateProcessing"}}},
+          {"model",
+           {{"type", "BPE"}, {"vocab", vocab}, {"merges", {"\u0120 t", "h e", "\u0120t he"}}}}};
+}
+
+json SplitThenByteLevel(const char* regex) {
+  return {{"type", "Sequence"},
+          {"pretokenizers",
+           {{{"type", "Split"},
+             {"pattern", {{"Regex", regex}}},
+             {"behavior", "Isolated"},
+             {"invert", false}},
+            {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+}
+
+class TokenizerFileTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& text,
+                                                        const std::string& pattern = "") {
+    const std::string path = dir_.Path("tokenizer.json");
+    EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), path, text).ok());
+    return Tokenizer::Load(path, pattern);
+  }
+  std::string Error(const json& file) {
+    const auto tokenizer = Load(file.dump());
+    EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(MessageOf(tokenizer.status()), HasSubstr("tokenizer.json: "));
+    return MessageOf(tokenizer.status());
+  }
+
+  testing::TempDir dir_;
+};
+
+TEST_F(TokenizerFileTest, WhatIsTrainedComesBack) {
+  for (const char* pattern : {"gpt2", "llama3", "cl100k", "o200k"}) {
+    const auto trained = TrainOn({RandomProse(1, 500)}, 320, pattern);
+    const auto loaded = Load(trained->ToJson());
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ((*loaded)->ToJson(), trained->ToJson());
+    EXPECT_EQ((*loaded)->vocab_size(), trained->vocab_size());
+    EXPECT_EQ((*loaded)->end_of_text(), trained->end_of_text());
+    EXPECT_EQ((*loaded)->padding(), trained->padding());
+    const std::string text = RandomProse(2, 300);
+    EXPECT_EQ(Encode(*loaded, text), Encode(trained, text));
+  }
+}
+
+TEST_F(TokenizerFileTest, TheFormIsThatOfHuggingFace) {
+  const auto tokenizer = TrainOn({" the the"}, 258 + 3);
+  const json file = json::parse(tokenizer->ToJson());
+  EXPECT_EQ(file["model"]["type"], "BPE");
+  EXPECT_EQ(file["model"]["vocab"]["\u0120"], 32);
+  EXPECT_EQ(file["model"]["vocab"]["a"], 97);
+  EXPECT_EQ(file["model"]["merges"].size(), 3u);
+  EXPECT_EQ(file["model"]["merges"][0], "\u0120 t");
+  EXPECT_EQ(file["model"]["vocab"]["\u0120the"], 258);
+  EXPECT_EQ(file["added_tokens"].size(), 2u);
+  EXPECT_EQ(file["added_tokens"][1]["content"], "<|padding|>");
+  EXPECT_EQ(file["added_tokens"][1]["id"], 260);
+  EXPECT_EQ(file["added_tokens"][1]["special"], true);
+  const json& steps = file["pre_tokenizer"]["pretokenizers"];
+  EXPECT_EQ(steps[0]["pattern"]["Regex"], *PatternByName("gpt2"));
+  EXPECT_EQ(steps[0]["behavior"], "Isolated");
+  EXPECT_EQ(steps[1]["type"], "ByteLevel");
+  EXPECT_EQ(steps[1]["use_regex"], false);
+  EXPECT_EQ(steps[1]["add_prefix_space"], false);
+  EXPECT_EQ(file["decoder"]["type"], "ByteLevel");
+}
+
+TEST_F(TokenizerFileTest, ReadsForeignFiles) {
+  const auto tokenizer = Load(ForeignFile().dump());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->vocab_size(), 260u);
+  EXPECT_EQ(Encode(*tokenizer, "a the</s>"),
+            (std::vector<uint32_t>{98, 259, '<' + 1, '/' + 1, 's' + 1, '>' + 1}));
+  EXPECT_EQ((*tokenizer)->end_of_text(), 0u);
+  EXPECT_EQ((*tokenizer)->padding(), 0u);  // there is none of its own
+  EXPECT_EQ((*tokenizer)->Bytes(0), "</s>");
+}
+
+TEST_F(TokenizerFileTest, ReadsMergesAsPairs) {
+  json file = ForeignFile();
+  file["model"]["merges"] = {{"\u0120", "t"}, {"h", "e"}, {"\u0120t", "he"}};
+  EXPECT_EQ((*Load(file.dump()))->ToJson(), (*Load(ForeignFile().dump()))->ToJson());
+}
+
+TEST_F(TokenizerFileTest, FindsTheSpecialTokensOfOtherFamilies) {
+  json file = ForeignFile();
+  file["added_tokens"] = {{{"id", 260}, {"content", "<eos>"}, {"special", true}},
+                          {{"id", 261}, {"content", "[PAD]"}, {"special", true}},
+                          {{"id", 0}, {"content", "</s>"}, {"special", true}}};
+  const auto tokenizer = Load(file.dump());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->end_of_text(), 0u);  // "</s>" is looked for before "<eos>"
+  EXPECT_EQ((*tokenizer)->padding(), 261u);
+}
+
+TEST_F(TokenizerFileTest, IgnoreMergesIsRead) {
+  json file = ForeignFile();
+  file["model"]["merges"].erase(2);
+  EXPECT_EQ(Encode(*Load(file.dump()), " the"), (std::vector<uint32_t>{257, 258}));
+  file["model"]["ignore_merges"] = true;
+  const auto tokenizer = Load(file.dump());
+  EXPECT_EQ(Encode(*tokenizer, " the"), std::vector<uint32_t>{259});
+  EXPECT_EQ(Encode(*Load((*tokenizer)->ToJson()), " the"), std::vector<uint32_t>{259});
+}
+
+TEST_F(TokenizerFileTest, ThePatternIsTheFilesOrTheOneAskedFor) {
+  json file = ForeignFile();
+  file["pre_tokenizer"] = SplitThenByteLevel("the| t");
+  EXPECT_EQ(Encode(*Load(file.dump()), " the"), (std::vector<uint32_t>{257, 258}));
+  EXPECT_EQ(Encode(*Load(file.dump(), "llama3"), " the"), std::vector<uint32_t>{259});
+  // The choice is part of the tokenizer from then on.
+  const std::string json_text = (*Load(file.dump(), "llama3"))->ToJson();
+  EXPECT_EQ(Encode(*Load(json_text), " the"), std::vector<uint32_t>{259});
+  EXPECT_THAT(MessageOf(Load(file.dump(), "gpt5").status()), HasSubstr("\"gpt5\""));
+}
+
+TEST_F(TokenizerFileTest, RefusesWhatItDoesNotSupport) {
+  const std::tuple<const char*, json, const char*> cases[] = {
+      {"/model/type", "WordPiece", "model.type: \"WordPiece\""},
+      {"/model/dropout", 0.1, "model: dropout"},
+      {"/model/end_of_word_suffix", "</w>", "model: end_of_word_suffix"},
+      {"/model/continuing_subword_prefix", "##", "model: continuing_subword_prefix"},
+      {"/model/byte_fallback", true, "model: byte_fallback"},
+      {"/normalizer", {{"type", "NFC"}}, "normalizer: \"NFC\""},
+      {"/pre_tokenizer", {{"type", "Whitespace"}}, "pre_tokenizer: anything but ByteLevel"},
+      {"/pre_tokenizer", nullptr, "pre_tokenizer: anything but ByteLevel"},
+      {"/pre_tokenizer/add_prefix_space", true, "pre_tokenizer: add_prefix_space"},
+      {"/pre_tokenizer/use_regex", false, "pre_tokenizer: none or two expressions"},
+      {"/added_tokens/0/special", false, "added_tokens: \"</s>\", which is not special,"},
+      {"/model/vocab/\u2581a", 260, "\"\u2581a\", which is not byte-level,"}};
+  for (const auto& [where, value, message] : cases) {
+    json file = ForeignFile();
+    file[json::json_pointer(where)] = value;
+    EXPECT_THAT(Error(file), HasSubstr(message));
+    EXPECT_THAT(Error(file), HasSubstr("is not supported"));
+  }
+}
+
+TEST_F(TokenizerFileTest, RefusesSplitsThatItDoesNotSupport) {
+  const std::tuple<const char*, json, const char*> cases[] = {
+      {"/pretokenizers/0/behavior", "MergedWithPrevious", "behavior \"MergedWithPrevious\""},
+      {"/pretokenizers/0/invert", true, "behavior \"Isolated\" with invert true"},
+      {"/pretokenizers/0/pattern", {{"String", " "}}, "a pattern without Regex"},
+      {"/pretokenizers/0/pattern/Regex", "(", "pre-tokenizer pattern ("},
+      {"/pretokenizers/0/type", "Digits", "anything but ByteLevel"},
+      {"/pretokenizers/1/use_regex", true, "none or two expressions"}};
+  for (const auto& [where, value, message] : cases) {
+    json file = ForeignFile();
+    file["pre_tokenizer"] = SplitThenByteLevel("\\S+");
+    file["pre_tokenizer"][json::json_pointer(where)] = value;
+    EXPECT_THAT(Error(file), HasSubstr(message));
+  }
+}
+
+TEST_F(TokenizerFileTest, RefusesFilesThatContradictThemselves) {
+  const std::tuple<const char*, json, const char*> cases[] = {
+      {"/model/vocab/he", 257, "two tokens have the id 257"},
+      {"/model/vocab/he", 300, "the id 300 is not below the number of tokens, 261"},
+      {"/model/vocab/he", -1, "the id -1"},
+      {"/model/vocab/he", "x", "the id \"x\""},
+      {"/model/vocab/he", 260, "no token has the id 258"},
+      {"/model/vocab", 7, "model.vocab: missing"},
+      {"/model/merges/1", "h x", "model.merges[1]"},
+      {"/model/merges/1", "he", "model.merges[1]"},
+      {"/model/merges/1", 3, "model.merges[1]"},
+      {"/added_tokens/0/content", "", "a token without content"},
+      {"/added_tokens", json::array(), "none ends a text; add one of <|endoftext|> </s>"}};
+  for (const auto& [where, value, message] : cases) {
+    json file = ForeignFile();
+    file[json::json_pointer(where)] = value;
+    if (std::string(message).starts_with("none ends")) {
+      file["model"]["vocab"].erase("</s>");
+      for (auto& [spelling, id] : file["model"]["vocab"].items()) id = id.get<int>() - 1;
+    }
+    EXPECT_THAT(Error(file), HasSubstr(message));
+  }
+}
+
+TEST_F(TokenizerFileTest, RefusesWhatIsNoTokenizer) {
+  EXPECT_THAT(Error(json::array()), HasSubstr("model: missing"));
+  EXPECT_THAT(Error(json("text")), HasSubstr("model: missing"));
+  EXPECT_THAT(MessageOf(Load("{\"model\": ").status()), HasSubstr("parse error"));
+  EXPECT_TRUE(absl::IsNotFound(Tokenizer::Load(dir_.Path("missing.json")).status()));
+}
+
+}  // namespace
+}  // namespace halcyon::pipeline
