@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <vector>
+
 namespace halcyon::model {
 
 EnergyBlock::EnergyBlock(Unit& unit, const std::string& name, int64_t width)
@@ -18,8 +20,10 @@ at::Tensor EnergyBlock::operator()(const at::Tensor& state, const at::Tensor& co
   const at::Tensor shared = at::addmm(mix_.bias(), condition, of_condition.t());
   const at::Tensor own = at::mm(norm_(state), of_state.t());
   const at::Tensor mixed = (own.view({-1, positions, width}) + shared).view({-1, width});
-  const at::Tensor both = gate_value_(at::silu(middle_(at::silu(mixed))));
-  return state + output_(at::silu(both.narrow(1, 0, width)) * both.narrow(1, width, width));
+  // Not narrow(): the backward pass of split() writes both halves at once.
+  const std::vector<at::Tensor> both =
+      at::split(gate_value_(at::silu(middle_(at::silu(mixed)))), width, 1);
+  return state + output_(at::silu(both[0]) * both[1]);
 }
 
 EnergyHead::EnergyHead(Unit& unit, const jobs::ModelSpec& spec, int64_t latent_size)

@@ -157,8 +157,11 @@ double EnergyKernel::AddNode(double t, double weight) {
     const float pull = static_cast<float>(2 * t * weight * m);
     float* pulls = &pulls_[n * padded_];
     for (int64_t i = 0; i < padded_; ++i) pulls[i] += pull * shrink_[i];
-    tail = std::max(
-        tail, UpperTail(t * second_[n], m, std::sqrt(distance * shrink_max), alpha_, factor_));
+    // One sample that needs the next node is enough.
+    if (tail < kTailTolerance) {
+      const double pulled = std::sqrt(distance * shrink_max);
+      tail = std::max(tail, UpperTail(t * second_[n], m, pulled, alpha_, factor_));
+    }
   }
   return tail;
 }

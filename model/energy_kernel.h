@@ -38,7 +38,8 @@ class EnergyKernel {
   void Integrate();
   // The smallest u = log t at which any sample needs a node, and the step.
   void ChooseGrid(double* first, double* step) const;
-  // One node: returns the largest bound over the samples of what lies above it.
+  // One node. Returns a bound of what lies above it, which is below kTailTolerance only when that
+  // holds for every sample.
   double AddNode(double t, double weight);
 
   // Everything below is in units where the largest E||y - x_n||^2 of the position is 1.
