@@ -22,7 +22,8 @@ absl::StatusOr<std::map<std::string, cluster::ProcessIdentity>> ProcessRegistry:
   if (!env.Exists(path)) return processes;
   ASSIGN_OR_RETURN(const std::string text, env.ReadFile(path));
   try {
-    for (const auto& [name, json] : nlohmann::json::parse(text).items()) {
+    const nlohmann::json all = nlohmann::json::parse(text);
+    for (const auto& [name, json] : all.items()) {
       processes[name] = {json.at("pid").get<pid_t>(), json.at("start_time").get<uint64_t>()};
     }
   } catch (const nlohmann::json::exception& error) {

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -16,8 +17,12 @@ constexpr int64_t kAsidePollMs = 20;
 
 absl::StatusOr<std::optional<cluster::Message>> Switchboard::Next(int64_t timeout_ms) {
   RETURN_IF_ERROR(SendHeartbeats());
-  if (inbox_.empty()) {
-    RETURN_IF_ERROR(Read(timeout_ms));
+  // A heartbeat that comes first does not end the wait: nullopt means that the line was quiet.
+  const int64_t deadline_ms = clock_->MonotonicMs() + timeout_ms;
+  bool quiet = false;
+  while (inbox_.empty() && !quiet) {
+    RETURN_IF_ERROR(Read(std::max<int64_t>(0, deadline_ms - clock_->MonotonicMs())));
+    quiet = drained_;
   }
   if (inbox_.empty()) return std::nullopt;
   cluster::Message message = std::move(inbox_.front());

@@ -2,6 +2,7 @@
 #include "coordinator/coordinator.h"
 
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "coordinator/recovery.h"
@@ -17,6 +18,7 @@ using Fault = FakeCluster::Fault;
 class CoordinatorTest : public testing::Test, public JobObserver {
  protected:
   CoordinatorTest() {
+    spdlog::set_level(spdlog::level::off);
     static int number = 0;
     root_ = testing::TempDir() + "halcyon-job-" + std::to_string(getpid()) + "-" +
             std::to_string(number++);

@@ -124,6 +124,7 @@ TEST_F(ProgressViewTest, PlainLinesComeOnChangesAndNowAndThen) {
   ProgressView view(&clock_, file_, /*width=*/0);
   status.Stage(jobs::StageKind::kTokenizer).state = jobs::StageState::kReused;
   status.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kRunning;
+  status.Stage(jobs::StageKind::kTokens).started_ms = clock_.WallMs();
   view.Changed(status);
   EXPECT_EQ(Printed(), "  tokenizer   reused\n");
   clock_.AdvanceMs(100);
@@ -132,7 +133,7 @@ TEST_F(ProgressViewTest, PlainLinesComeOnChangesAndNowAndThen) {
   clock_.AdvanceMs(5000);
   status.Stage(jobs::StageKind::kTokens).fraction = 0.5;
   view.Changed(status);
-  EXPECT_EQ(Printed(), "  tokenizer   reused\n  tokens       50 %\n");
+  EXPECT_EQ(Printed(), "  tokenizer   reused\n  tokens       50 %  5s left\n");
 }
 
 TEST_F(ProgressViewTest, ATerminalsBlockIsDrawnOverItself) {
