@@ -33,6 +33,8 @@ bool SameParameters(const std::vector<storage::UnitLayout>& a,
 
 absl::StatusOr<uint64_t> FindStep(storage::CheckpointStore& store,
                                   std::vector<std::string>* rejected) {
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> committed, store.ListCommitted());
+  if (committed.empty()) return 0;
   auto found = store.FindLastGood();
   if (absl::IsNotFound(found.status())) {
     rejected->push_back(MessageOf(found.status()));

@@ -60,6 +60,7 @@ absl::Status Trainer::Start() {
   started_ms_ = reported_ms_ = clock_->MonotonicMs();
   fsdp_.Initialise(trainee_->init_rule(), trainee_->init_std(), options_.seed);
   listener_->OnPhase("loading a checkpoint");
+  RETURN_IF_ERROR(store_.Fence(options_.assignment.incarnation));
   ASSIGN_OR_RETURN(const Resumed resumed, RestoreCheckpoint(store_, fsdp_, *collectives_,
                                                             options_.assignment.fingerprint));
   for (const std::string& reason : resumed.rejected) spdlog::warn("checkpoint: {}", reason);
