@@ -61,6 +61,9 @@ class TrainerTest : public testing::Test {
     TrainerOptions options = options_;
     options.assignment.work_dir = WorkDir(work);
     EXPECT_TRUE(Env::Posix()->CreateDirs(options.assignment.work_dir + "/checkpoints").ok());
+    // As the coordinator does before it launches a gang.
+    storage::CheckpointStore store(*Env::Posix(), options.assignment.work_dir + "/checkpoints");
+    EXPECT_TRUE(store.Fence(options.assignment.incarnation).ok() || absl::IsAborted(store.Fence(1)));
     Outcome outcome;
     std::mutex mutex;
     cluster::RunInProcessGang(ranks, [&](cluster::Collectives& collectives) {
@@ -91,7 +94,7 @@ TEST_F(TrainerTest, ResumedEqualsUninterruptedBitForBit) {
     EXPECT_TRUE(absl::IsAborted(stopped.status)) << stopped.status;
     const Outcome resumed = Run("parts" + suffix, ranks);
     ASSERT_TRUE(resumed.status.ok()) << resumed.status;
-    EXPECT_EQ(resumed.figures.front()["resumed_from"], 7);
+    EXPECT_EQ(resumed.figures.front()["resumed_from"], 7) << resumed.figures.front();
     EXPECT_EQ(resumed.result["content_digest"], whole.result["content_digest"]);
   }
 }
