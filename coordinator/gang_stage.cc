@@ -42,6 +42,8 @@ class GangRun {
       exit_ = child_->Poll();
     }
     RETURN_IF_ERROR(HearLastWords());
+    // Ranks outlive a launcher that was killed, for a moment; the next launch must not meet them.
+    for (const cluster::ProcessIdentity& rank : rank_processes_) cluster::KillProcess(rank);
     for (const WorkerId& rank : ranks_) tools_.board->Forget(rank);
     return Conclude();
   }
@@ -93,7 +95,9 @@ class GangRun {
     }
     if (const auto* hello = std::get_if<cluster::Hello>(&message.body)) {
       ranks_.insert(message.worker);
-      RETURN_IF_ERROR(registry_->Add(message.worker.name, static_cast<pid_t>(hello->pid)));
+      const auto pid = static_cast<pid_t>(hello->pid);
+      if (const auto process = cluster::IdentityOfProcess(pid)) rank_processes_.push_back(*process);
+      RETURN_IF_ERROR(registry_->Add(message.worker.name, pid));
       RETURN_IF_ERROR(tools_.board->Send(message.worker, cluster::Welcome{assignment_}));
       // A rank that came after the Stop must hear it too.
       return stop_sent_ms_ ? tools_.board->Send(message.worker, StopMessage()) : absl::OkStatus();
@@ -222,6 +226,7 @@ class GangRun {
   std::unique_ptr<cluster::ChildProcess> child_;
   std::optional<cluster::ExitStatus> exit_;
   std::set<WorkerId> ranks_;
+  std::vector<cluster::ProcessIdentity> rank_processes_;
   std::optional<nlohmann::json> result_;
   absl::Status failure_;
   bool started_ = false;
