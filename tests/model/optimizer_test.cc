@@ -32,6 +32,7 @@ TEST(AdamWTest, FollowsADoublePrecisionReference) {
   constexpr size_t kSize = 101;
   constexpr double kScale = 0.7;
   jobs::TrainSpec spec;
+  spec.epsilon = 0.01;  // large enough to show where it is added
   Arrays arrays(kSize);
   PhiloxStream(2, NoiseStream::kEvaluation, 0, 0).FillNormal(0, arrays.value);
   std::vector<double> value(arrays.value.begin(), arrays.value.end()), m(kSize), v(kSize);
