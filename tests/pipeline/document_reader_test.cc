@@ -51,7 +51,7 @@ TEST_F(DocumentReaderTest, ParagraphsBetweenBlankLines) {
 TEST_F(DocumentReaderTest, EntriesStartAtAnUnindentedLineAfterABlankOne) {
   EXPECT_THAT(Cut(DocumentRule::kEntries,
                   "\n\nA\n   first\n\n   second\nB is not one\n \t\nB\n\tof b\n\n\nC\n"),
-              ElementsAre("A\n   first\n\n   second\nB is not one", "B\n\tof b", "C"));
+              ElementsAre("A\n   first\n\n   second\nB is not one\n \t", "B\n\tof b", "C"));
   EXPECT_THAT(Cut(DocumentRule::kEntries, "A\r\n  a\r\n\r\n  b\r\n\r\nB\r\n"),
               ElementsAre("A\r\n  a\r\n\r\n  b", "B"));
 }

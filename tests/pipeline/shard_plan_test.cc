@@ -30,9 +30,10 @@ TEST_F(ShardPlanTest, ShardsHaveAboutTheBytesAskedFor) {
   data_.shard_bytes = 10;
   Write("a.txt", "one\ntwo\nthree\nfour\nfive\nsix");
   const auto plan = Plan();
-  ASSERT_EQ(plan.size(), 2u);
+  ASSERT_EQ(plan.size(), 3u);
   EXPECT_EQ(plan[0], (SourceShard{0, dir_.Path("a.txt"), 0, 14, Xxh3("one\ntwo\nthree\n")}));
-  EXPECT_EQ(plan[1], (SourceShard{1, dir_.Path("a.txt"), 14, 27, Xxh3("four\nfive\nsix")}));
+  EXPECT_EQ(plan[1], (SourceShard{1, dir_.Path("a.txt"), 14, 24, Xxh3("four\nfive\n")}));
+  EXPECT_EQ(plan[2], (SourceShard{2, dir_.Path("a.txt"), 24, 27, Xxh3("six")}));
 }
 
 TEST_F(ShardPlanTest, ShardsOfAllSourcesAreNumberedTogether) {
@@ -56,7 +57,8 @@ TEST_F(ShardPlanTest, ADocumentIsNeverCut) {
   data_.documents = DocumentRule::kEntries;
   const auto plan = Plan();
   ASSERT_EQ(plan.size(), 2u);
-  EXPECT_EQ(plan[1].begin, 3 + big.size() + 11);
+  EXPECT_EQ(plan[1].begin,
+            std::string("A\n\n").size() + big.size() + std::string("\n   more\n\n").size());
   EXPECT_THAT(Documents(), ElementsAre("A", big + "\n   more", "B"));
 }
 

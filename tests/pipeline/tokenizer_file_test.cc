@@ -110,7 +110,8 @@ TEST_F(TokenizerFileTest, ReadsForeignFiles) {
 
 TEST_F(TokenizerFileTest, ReadsMergesAsPairs) {
   json file = ForeignFile();
-  file["model"]["merges"] = {{"\u0120", "t"}, {"h", "e"}, {"\u0120t", "he"}};
+  file["model"]["merges"] = json::array(
+      {json::array({"\u0120", "t"}), json::array({"h", "e"}), json::array({"\u0120t", "he"})});
   EXPECT_EQ((*Load(file.dump()))->ToJson(), (*Load(ForeignFile().dump()))->ToJson());
 }
 
