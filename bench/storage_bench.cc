@@ -1,0 +1,148 @@
+// How fast training reads its data and the coordinator writes its journal. TMPDIR chooses the disk;
+// the files are in the page cache while they are read.
+#include <benchmark/benchmark.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "base/philox.h"
+#include "storage/journal.h"
+#include "storage/latent_cache.h"
+#include "storage/token_cache.h"
+
+namespace halcyon::storage {
+namespace {
+
+constexpr uint32_t kShards = 4;
+constexpr uint32_t kLatentSize = 128;
+constexpr uint64_t kChunksPerShard = 16384;  // 8 MiB of latents
+constexpr uint32_t kChunkSize = 4;
+constexpr uint32_t kVocabSize = 8192;
+
+class Scratch {
+ public:
+  Scratch() : path_((std::filesystem::temp_directory_path() / "halcyon-bench-XXXXXX").string()) {
+    HALCYON_CHECK(mkdtemp(path_.data()) != nullptr);
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string Path(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+template <typename T>
+T Must(absl::StatusOr<T> result) {
+  HALCYON_CHECK(result.ok());
+  return std::move(*result);
+}
+
+// Builds and publishes a data set of kShards shards that `write` makes, and opens it.
+template <typename Write>
+std::unique_ptr<CacheReader> BuildCache(const Scratch& scratch, Write write) {
+  const std::string dataset(64, 'a');
+  const auto builder = Must(CacheBuilder::Open(scratch.Path("build"), dataset));
+  for (uint32_t shard = 0; shard < kShards; ++shard) {
+    Must(builder->Ingest(write(scratch.Path("sst"), dataset, shard), shard, 0));
+  }
+  Must(builder->Publish(scratch.Path("generation"), kShards));
+  return Must(CacheReader::Open(scratch.Path("generation"), dataset));
+}
+
+SstFile WriteLatents(const std::string& path, const std::string& dataset, uint32_t shard) {
+  auto writer = Must(LatentShardWriter::Create(path, dataset, shard, 0, kLatentSize));
+  std::vector<float> values(2 * kLatentSize * kChunksPerShard);
+  PhiloxStream(1, NoiseStream::kEvaluation, 0, shard).FillNormal(0, values);
+  HALCYON_CHECK(writer->Append(Split::kTrain, values).ok());
+  return Must(writer->Finish());
+}
+
+SstFile WriteTokens(const std::string& path, const std::string& dataset, uint32_t shard) {
+  TokenShardWriter writer(path, dataset, shard, 0, kVocabSize);
+  std::vector<uint32_t> tokens(kChunkSize * kChunksPerShard);
+  PhiloxStream(1, NoiseStream::kEvaluation, 0, shard).FillBits(0, tokens);
+  for (uint32_t& token : tokens) token %= kVocabSize;
+  writer.AddDocument(Split::kTrain, tokens);
+  return Must(writer.Finish({}));
+}
+
+// Windows of `window` positions of a stream of `total`, in random order over all shards.
+class RandomWindows {
+ public:
+  RandomWindows(uint64_t window, uint64_t total) : window_(window), total_(total) {}
+  uint32_t shard() const { return static_cast<uint32_t>(stream_.Below(2 * i_, kShards)); }
+  uint64_t first() const { return stream_.Below(2 * i_ + 1, total_ - window_ + 1); }
+  void Next() { ++i_; }
+
+ private:
+  PhiloxStream stream_{2, NoiseStream::kEvaluation, 0, 0};
+  uint64_t window_, total_, i_ = 0;
+};
+
+void LatentWindow(benchmark::State& state) {
+  const Scratch scratch;
+  LatentReader reader(BuildCache(scratch, WriteLatents), kLatentSize);
+  const auto window = static_cast<uint64_t>(state.range(0));
+  std::vector<float> out(2 * kLatentSize * window);
+  RandomWindows at(window, kChunksPerShard);
+  for (auto _ : state) {
+    HALCYON_CHECK(reader.Read(at.shard(), Split::kTrain, at.first(), out).ok());
+    at.Next();
+  }
+  const int64_t stored_bytes = state.iterations() * static_cast<int64_t>(2 * out.size());
+  state.SetBytesProcessed(stored_bytes);
+}
+BENCHMARK(LatentWindow)->ArgName("chunks")->Arg(64)->Arg(256)->Arg(2048);
+
+void TokenWindow(benchmark::State& state) {
+  const Scratch scratch;
+  TokenReader reader(BuildCache(scratch, WriteTokens));
+  std::vector<uint32_t> out(kChunkSize * static_cast<size_t>(state.range(0)));
+  RandomWindows at(out.size(), kChunkSize * kChunksPerShard);
+  for (auto _ : state) {
+    HALCYON_CHECK(reader.Read(at.shard(), Split::kTrain, at.first(), out).ok());
+    at.Next();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(out.size()));
+}
+BENCHMARK(TokenWindow)->ArgName("chunks")->Arg(64)->Arg(2048);
+
+// From a file to the owner's database, with every check on the way.
+void Ingest(benchmark::State& state) {
+  const Scratch scratch;
+  const std::string dataset(64, 'a');
+  const auto builder = Must(CacheBuilder::Open(scratch.Path("build"), dataset));
+  uint32_t shard = 0;
+  int64_t bytes = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    const SstFile file = WriteLatents(scratch.Path("sst"), dataset, shard);
+    state.ResumeTiming();
+    Must(builder->Ingest(file, shard++, 0));
+    bytes += static_cast<int64_t>(file.bytes);
+  }
+  state.SetBytesProcessed(bytes);
+}
+BENCHMARK(Ingest)->Unit(benchmark::kMillisecond)->Iterations(20);
+
+// Each is on the disk when the call returns.
+void JournalAppend(benchmark::State& state) {
+  const Scratch scratch;
+  const auto journal = Must(Journal::Open(scratch.Path("journal")));
+  SourceRecord record;
+  record.path = "/corpus/part-00000.txt";
+  record.sha256 = std::string(64, '0');
+  for (auto _ : state) HALCYON_CHECK(journal->PutSource(record).ok());
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(JournalAppend)->UseRealTime();
+
+}  // namespace
+}  // namespace halcyon::storage
