@@ -29,15 +29,14 @@ absl::StatusOr<ShardRecord> ReadRecord(const std::string& path, const std::strin
   RETURN_IF_ERROR(FromRocksOpen(reader.Open(path), "cannot read " + path));
   std::unique_ptr<rocksdb::Iterator> it(reader.NewIterator(rocksdb::ReadOptions()));
   const std::string record_key = EncodeRecordKey(dataset, shard);
-  const std::string first_key =
-      EncodeKey(dataset, {shard, Split::kTrain, PageKind::kTokens, 0});
+  const std::string first_key = EncodeKey(dataset, {shard, Split::kTrain, PageKind::kTokens, 0});
   it->SeekToFirst();
   const bool starts_here = it->Valid() && it->key().ToStringView() >= first_key;
   it->SeekToLast();
   if (!it->Valid() || !starts_here || it->key().ToStringView() != record_key) {
     RETURN_IF_ERROR(FromRocks(it->status(), "cannot read " + path));
-    return DataLoss(path + ": holds no record of shard " + std::to_string(shard) +
-                    " of data set " + dataset + ", or pages of another");
+    return DataLoss(path + ": holds no record of shard " + std::to_string(shard) + " of data set " +
+                    dataset + ", or pages of another");
   }
   ASSIGN_OR_RETURN(ShardRecord record, DecodeRecord(shard, it->value().ToStringView()), path);
   if (record.dataset != dataset) return DataLoss(path + ": is of data set " + record.dataset);
@@ -104,8 +103,7 @@ class RocksBuilder : public CacheBuilder {
     arg.options.write_global_seqno = false;  // it would change the bytes that were summed
     arg.options.verify_checksums_before_ingest = true;
     arg.options.fail_if_not_bottommost_level = true;
-    RETURN_IF_ERROR(
-        FromRocks(db_->IngestExternalFiles({arg}), "cannot take " + file.path + " in"));
+    RETURN_IF_ERROR(FromRocks(db_->IngestExternalFiles({arg}), "cannot take " + file.path + " in"));
     committed_[shard] = record;
     return record;
   }
@@ -129,8 +127,8 @@ class RocksBuilder : public CacheBuilder {
     manifest.content_digest = published.content_digest = DatasetDigest(records);
     ASSIGN_OR_RETURN(manifest.files, DescribeFiles(temporary));
     for (const CacheManifest::File& file : manifest.files) published.bytes += file.bytes;
-    RETURN_IF_ERROR(WriteFileAtomically(env, JoinPath(temporary, kManifestName),
-                                        EncodeManifest(manifest)));
+    RETURN_IF_ERROR(
+        WriteFileAtomically(env, JoinPath(temporary, kManifestName), EncodeManifest(manifest)));
     RETURN_IF_ERROR(env.Rename(temporary, dir));
     RETURN_IF_ERROR(env.SyncDir(DirName(dir)));
     return published;

@@ -68,8 +68,7 @@ uint64_t ValueChecksum(std::string_view relative_key, std::string_view value) {
 
 // Pages and records share one form; a record's kind is kRecordMark.
 std::string EncodeValue(std::string_view relative_key, uint8_t kind, const Page& page) {
-  HALCYON_CHECK(page.payload.size() ==
-                uint64_t{page.count} * page.width * BytesOf(page.element));
+  HALCYON_CHECK(page.payload.size() == uint64_t{page.count} * page.width * BytesOf(page.element));
   std::string value;
   value.reserve(kPageHeaderBytes + page.payload.size());
   value += static_cast<char>(kCacheFormatVersion);
@@ -232,13 +231,11 @@ absl::StatusOr<std::string> GetExpected(CacheReader& cache, const PageKey& key) 
 }
 
 std::string EncodeRecord(const ShardRecord& record) {
-  const std::string json = nlohmann::json{{"dataset", record.dataset},
-                                          {"shard", record.shard},
-                                          {"fence", record.fence},
-                                          {"pages", record.pages},
-                                          {"counts", record.counts},
-                                          {"content_digest", record.content_digest}}
-                               .dump();
+  const std::string json =
+      nlohmann::json{{"dataset", record.dataset}, {"shard", record.shard},
+                     {"fence", record.fence},     {"pages", record.pages},
+                     {"counts", record.counts},   {"content_digest", record.content_digest}}
+          .dump();
   return EncodeValue(RelativeRecordKey(record.shard), kRecordMark,
                      {Element::kJson, static_cast<uint32_t>(json.size()), 1, json});
 }

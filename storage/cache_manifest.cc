@@ -20,12 +20,10 @@ std::string EncodeManifest(const CacheManifest& manifest) {
   for (const CacheManifest::File& file : manifest.files) {
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"crc32c", file.crc32c}});
   }
-  return nlohmann::ordered_json{{"format", kFormatName},
-                                {"version", kCacheFormatVersion},
-                                {"dataset", manifest.dataset},
-                                {"content_digest", manifest.content_digest},
-                                {"shards", manifest.shards},
-                                {"files", files}}
+  return nlohmann::ordered_json{
+             {"format", kFormatName},       {"version", kCacheFormatVersion},
+             {"dataset", manifest.dataset}, {"content_digest", manifest.content_digest},
+             {"shards", manifest.shards},   {"files", files}}
              .dump(1) +
          "\n";
 }

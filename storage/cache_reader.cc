@@ -100,10 +100,10 @@ absl::StatusOr<std::unique_ptr<CacheReader>> CacheReader::Open(const std::string
                               dataset);
   }
   rocksdb::DB* raw = nullptr;
-  RETURN_IF_ERROR(FromRocksOpen(rocksdb::DB::OpenForReadOnly(CacheOptions(), dir, &raw),
-                                "cannot open " + dir));
-  auto reader = std::make_unique<RocksReader>(dir, std::move(manifest),
-                                              std::unique_ptr<rocksdb::DB>(raw));
+  RETURN_IF_ERROR(
+      FromRocksOpen(rocksdb::DB::OpenForReadOnly(CacheOptions(), dir, &raw), "cannot open " + dir));
+  auto reader =
+      std::make_unique<RocksReader>(dir, std::move(manifest), std::unique_ptr<rocksdb::DB>(raw));
   RETURN_IF_ERROR(reader->ReadRecords());
   return reader;
 }

@@ -31,8 +31,8 @@ absl::Status CheckSocketRoom(const HomeLayout& layout) {
   return InvalidArgument(layout.root + ": this path is " +
                          std::to_string(longest - kSocketPathMax) +
                          " characters too long for the state folder, because local sockets inside "
-                         "it may have paths of " + std::to_string(kSocketPathMax) +
-                         " characters; " + kHowToChoose);
+                         "it may have paths of " +
+                         std::to_string(kSocketPathMax) + " characters; " + kHowToChoose);
 }
 
 }  // namespace
@@ -118,8 +118,8 @@ absl::Status FileLock::Write(std::string_view contents) {
   if (ftruncate(fd_, 0) != 0) return ErrnoStatus(errno, "cannot write the lock file");
   size_t done = 0;
   while (done < contents.size()) {
-    const ssize_t written = pwrite(fd_, contents.data() + done, contents.size() - done,
-                                   static_cast<off_t>(done));
+    const ssize_t written =
+        pwrite(fd_, contents.data() + done, contents.size() - done, static_cast<off_t>(done));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return ErrnoStatus(errno, "cannot write the lock file");
     done += static_cast<size_t>(written);

@@ -33,9 +33,9 @@ struct HomeLayout {
   std::string Lock() const;
   std::string Journal() const;
   std::string Job(const std::string& job_id) const;
-  std::string JobSpec(const std::string& job_id) const;   // job.toml
-  std::string JobLogs(const std::string& job_id) const;   // logs/
-  std::string Socket(const std::string& job_id) const;    // a path; "ipc://" + it is the endpoint
+  std::string JobSpec(const std::string& job_id) const;  // job.toml
+  std::string JobLogs(const std::string& job_id) const;  // logs/
+  std::string Socket(const std::string& job_id) const;   // a path; "ipc://" + it is the endpoint
   std::string AliveFile(const std::string& job_id) const;
   std::string ArtifactsOf(const std::string& kind) const;
   std::string Artifact(const std::string& kind, const std::string& fingerprint) const;

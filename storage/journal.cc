@@ -39,9 +39,8 @@ rocksdb::Options JournalOptions() {
 
 template <typename Record>
 void SortNewestFirst(std::vector<Record>* records) {
-  std::stable_sort(records->begin(), records->end(), [](const Record& a, const Record& b) {
-    return a.created_ms > b.created_ms;
-  });
+  std::stable_sort(records->begin(), records->end(),
+                   [](const Record& a, const Record& b) { return a.created_ms > b.created_ms; });
 }
 
 class RocksJournal : public Journal {
@@ -58,9 +57,8 @@ class RocksJournal : public Journal {
     }
     RETURN_IF_ERROR(version.status());
     if (*version <= kJournalVersion) return absl::OkStatus();
-    return FailedPrecondition(db_->GetName() + ": a journal of format " +
-                              std::to_string(*version) + ", this program reads up to " +
-                              std::to_string(kJournalVersion) +
+    return FailedPrecondition(db_->GetName() + ": a journal of format " + std::to_string(*version) +
+                              ", this program reads up to " + std::to_string(kJournalVersion) +
                               "; use a newer Halcyon or another --home");
   }
 
@@ -77,9 +75,7 @@ class RocksJournal : public Journal {
   absl::StatusOr<JobRecord> GetJob(const std::string& job_id) override {
     return Read(kJobPrefix + job_id, DecodeJob);
   }
-  absl::StatusOr<std::vector<JobRecord>> ListJobs() override {
-    return List(kJobPrefix, DecodeJob);
-  }
+  absl::StatusOr<std::vector<JobRecord>> ListJobs() override { return List(kJobPrefix, DecodeJob); }
 
   absl::Status PutArtifact(const ArtifactRecord& artifact) override {
     return Put(ArtifactKey(artifact.kind, artifact.fingerprint), EncodeArtifact(artifact));

@@ -52,7 +52,8 @@ absl::Status LatentShardWriter::Append(Split split, std::span<const float> poste
       if (!(std::fabs(value) <= kHalfMax)) {
         return InvalidArgument("shard " + std::to_string(shard_) + ", chunk " +
                                std::to_string(chunks) + ": the posterior holds " +
-                               std::to_string(value) + ", which no half float can; the "
+                               std::to_string(value) +
+                               ", which no half float can; the "
                                "autoencoder has diverged or its latents need another scale");
       }
     }
@@ -94,8 +95,7 @@ uint64_t LatentReader::Chunks(uint32_t shard, Split split) const {
   return chunks_[shard][static_cast<size_t>(split)];
 }
 
-absl::Status LatentReader::Read(uint32_t shard, Split split, uint64_t first,
-                                std::span<float> out) {
+absl::Status LatentReader::Read(uint32_t shard, Split split, uint64_t first, std::span<float> out) {
   const size_t width = 2 * size_t{latent_size_};
   const uint64_t total = shard < shards() ? Chunks(shard, split) : 0;
   const uint64_t end = first + out.size() / width;

@@ -19,9 +19,10 @@ namespace halcyon::storage {
 // Writes a shard's chunks as they come: all of kTrain, then all of kHeldout.
 class LatentShardWriter {
  public:
-  static absl::StatusOr<std::unique_ptr<LatentShardWriter>> Create(
-      const std::string& path, const std::string& dataset, uint32_t shard, uint64_t fence,
-      uint32_t latent_size);
+  static absl::StatusOr<std::unique_ptr<LatentShardWriter>> Create(const std::string& path,
+                                                                   const std::string& dataset,
+                                                                   uint32_t shard, uint64_t fence,
+                                                                   uint32_t latent_size);
   // posteriors: float32 [chunks, 2 * latent_size], each row mean then log_std. kInvalidArgument on
   // a value that is not finite or too large for a half float.
   absl::Status Append(Split split, std::span<const float> posteriors);

@@ -42,11 +42,12 @@ struct PageKey {
 struct ShardRecord {
   std::string dataset;  // fingerprint, 64 hexadecimal digits
   uint32_t shard = 0;
-  uint64_t fence = 0;   // of the lease it was made under
+  uint64_t fence = 0;  // of the lease it was made under
   uint64_t pages = 0;
   // Named counts, e.g. "train.documents", "train.tokens", "invalid_utf8"; sums make the data set's.
   std::map<std::string, uint64_t> counts;
-  // Over the keys and values of all pages in order, without the fence: equal contents, equal digest.
+  // Over the keys and values of all pages in order, without the fence: equal contents, equal
+  // digest.
   std::string content_digest;
 };
 
@@ -86,8 +87,8 @@ class CacheBuilder {
 
   // Verifies (file checksum, block checksums, record: dataset, shard, fence >= `fence_min`) and
   // ingests, moving the file: it must lie on the database's file system. kAlreadyExists when the
-  // shard is in; kAborted when the record carries an older fence; kDataLoss when bytes differ or are
-  // another shard's or data set's. Nothing is ingested unless it returns OK.
+  // shard is in; kAborted when the record carries an older fence; kDataLoss when bytes differ or
+  // are another shard's or data set's. Nothing is ingested unless it returns OK.
   virtual absl::StatusOr<ShardRecord> Ingest(const SstFile& file, uint32_t shard,
                                              uint64_t fence_min) = 0;
 

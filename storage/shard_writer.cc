@@ -28,9 +28,7 @@ class SstShardWriter : public ShardWriter {
     }
   }
 
-  absl::Status Open() {
-    return FromRocks(writer_.Open(temporary_), "cannot create " + temporary_);
-  }
+  absl::Status Open() { return FromRocks(writer_.Open(temporary_), "cannot create " + temporary_); }
 
   absl::Status Add(const PageKey& key, std::string_view value) override {
     if (key.shard != record_.shard) {

@@ -10,12 +10,12 @@
 //   safetensors.h   the file format of a checkpoint's shards
 //
 // Life of a stage's data: a worker writes an SST under HOME/work; the coordinator ingests it, which
-// is the commit; when all shards are in it publishes the generation under HOME/artifacts and journals the
-// artifact. The journal and the caches are databases of their own: what is done is read
-// from the cache itself, so that no crash can make the two disagree.
+// is the commit; when all shards are in it publishes the generation under HOME/artifacts and
+// journals the artifact. The journal and the caches are databases of their own: what is done is
+// read from the cache itself, so that no crash can make the two disagree.
 //
-// Threads: readers are thread-safe, writers and owners belong to one thread each. Only the holder of
-// the home's lock opens the journal or a building database for writing.
+// Threads: readers are thread-safe, writers and owners belong to one thread each. Only the holder
+// of the home's lock opens the journal or a building database for writing.
 //
 // Failures: kDataLoss means that bytes differ from those written (rebuild, or fall back to an older
 // checkpoint), kResourceExhausted that the disk is full (nothing half-written counts as done),

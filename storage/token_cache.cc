@@ -44,7 +44,8 @@ void DecodeValues(const Page& page, uint64_t first, std::span<uint32_t> out) {
 absl::Status AddPages(ShardWriter& writer, PageKey key, Element element,
                       std::span<const uint32_t> values) {
   for (size_t first = 0; first < values.size(); first += kTokensPerPage, ++key.page) {
-    const auto part = values.subspan(first, std::min<size_t>(kTokensPerPage, values.size() - first));
+    const auto part =
+        values.subspan(first, std::min<size_t>(kTokensPerPage, values.size() - first));
     const std::string payload = EncodeValues(element, part);
     RETURN_IF_ERROR(writer.Add(
         key, EncodePage(key, {element, static_cast<uint32_t>(part.size()), 1, payload})));
@@ -97,8 +98,8 @@ absl::StatusOr<SstFile> TokenShardWriter::Finish(const std::map<std::string, uin
     }
     RETURN_IF_ERROR(
         AddPages(*writer, {shard_, split, PageKind::kTokens, 0}, element, stream.tokens));
-    RETURN_IF_ERROR(AddPages(*writer, {shard_, split, PageKind::kDocumentLengths, 0},
-                             Element::kU32, stream.lengths));
+    RETURN_IF_ERROR(AddPages(*writer, {shard_, split, PageKind::kDocumentLengths, 0}, Element::kU32,
+                             stream.lengths));
     const std::string name(NameOf(split));
     counts[name + ".tokens"] = stream.tokens.size();
     counts[name + ".documents"] = stream.lengths.size();
@@ -165,9 +166,9 @@ absl::Status TokenReader::Read(uint32_t shard, Split split, uint64_t first,
   const uint64_t total = shard < shards() ? Tokens(shard, split) : 0;
   if (first > total || out.size() > total - first) {
     return InvalidArgument("no tokens " + std::to_string(first) + " to " +
-                           std::to_string(first + out.size()) + ": shard " +
-                           std::to_string(shard) + " has " + std::to_string(total) + " " +
-                           std::string(NameOf(split)) + " tokens");
+                           std::to_string(first + out.size()) + ": shard " + std::to_string(shard) +
+                           " has " + std::to_string(total) + " " + std::string(NameOf(split)) +
+                           " tokens");
   }
   while (!out.empty()) {
     const uint64_t page = first / kTokensPerPage;

@@ -33,8 +33,8 @@ class CacheTest : public ::testing::Test {
   static std::string Value(const PageKey& key, uint32_t count) {
     std::string payload;
     for (uint32_t i = 0; i < count; ++i) {
-      const uint32_t number = key.shard * 1000003 + static_cast<uint32_t>(key.split) * 10007 +
-                              key.page * 101 + i;
+      const uint32_t number =
+          key.shard * 1000003 + static_cast<uint32_t>(key.split) * 10007 + key.page * 101 + i;
       payload.append(reinterpret_cast<const char*>(&number), sizeof(number));
     }
     return EncodePage(key, {Element::kU32, count, 1, payload});

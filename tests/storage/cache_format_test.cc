@@ -183,9 +183,9 @@ TEST(CacheFormat, MutatedKeysAreRefusedOrRoundTrip) {
       continue;
     }
     const std::string dataset = key->dataset_prefix + std::string(48, '0');
-    EXPECT_EQ(key->is_record ? EncodeRecordKey(dataset, key->page.shard)
-                             : EncodeKey(dataset, key->page),
-              bytes);
+    EXPECT_EQ(
+        key->is_record ? EncodeRecordKey(dataset, key->page.shard) : EncodeKey(dataset, key->page),
+        bytes);
   }
 }
 

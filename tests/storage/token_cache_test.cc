@@ -95,8 +95,7 @@ TEST_F(TokenCacheTest, ManyDocumentsFillSeveralPagesOfLengths) {
   const std::vector<size_t> lengths(kTokensPerPage + 1, 1);
   Add(0, 100, Make(1, 100, lengths), {});
   TokenReader reader = Publish(1);
-  EXPECT_EQ(*reader.DocumentLengths(0, Split::kTrain),
-            std::vector<uint32_t>(lengths.size(), 1));
+  EXPECT_EQ(*reader.DocumentLengths(0, Split::kTrain), std::vector<uint32_t>(lengths.size(), 1));
 }
 
 TEST_F(TokenCacheTest, SmallVocabulariesTakeTwoBytesAToken) {
