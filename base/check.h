@@ -6,12 +6,12 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define HALCYON_CHECK(condition)                                                             \
-  do {                                                                                       \
-    if (!(condition)) [[unlikely]] {                                                         \
+#define HALCYON_CHECK(condition)                                                                \
+  do {                                                                                          \
+    if (!(condition)) [[unlikely]] {                                                            \
       std::fprintf(stderr, "fatal: %s:%d: check failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                          \
-    }                                                                                        \
+      std::abort();                                                                             \
+    }                                                                                           \
   } while (false)
 
 #endif  // HALCYON_BASE_CHECK_H_

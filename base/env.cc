@@ -84,8 +84,8 @@ class PosixEnv : public Env {
     std::string bytes(size, '\0');
     uint64_t done = 0;
     while (done < size) {
-      const ssize_t got = pread(file.get(), bytes.data() + done, size - done,
-                                static_cast<off_t>(offset + done));
+      const ssize_t got =
+          pread(file.get(), bytes.data() + done, size - done, static_cast<off_t>(offset + done));
       if (got < 0) {
         if (errno == EINTR) continue;
         return ErrnoStatus(errno, "cannot read " + path);

@@ -9,10 +9,10 @@ namespace halcyon {
 
 enum class ExitCode : int {
   kDone = 0,
-  kBadInput = 2,     // the job file, an option or the data: nothing was started
-  kJobFailed = 3,    // the job ran and failed; the last error line says why
-  kPreempted = 4,    // told to stop, or lost its coordinator: run the same command again
-  kDiskFull = 5,     // free some space and run the same command again
+  kBadInput = 2,   // the job file, an option or the data: nothing was started
+  kJobFailed = 3,  // the job ran and failed; the last error line says why
+  kPreempted = 4,  // told to stop, or lost its coordinator: run the same command again
+  kDiskFull = 5,   // free some space and run the same command again
 };
 
 inline ExitCode ExitCodeOf(const absl::Status& status) {

@@ -32,7 +32,7 @@ using ShardId = StrongId<struct ShardIdTag, uint32_t>;
 
 // A worker process: its name is reused after a restart, its incarnation never is.
 struct WorkerId {
-  std::string name;        // "agent-0", "model-rank-1"
+  std::string name;  // "agent-0", "model-rank-1"
   uint64_t incarnation = 0;
   auto operator<=>(const WorkerId&) const = default;
 };

@@ -9,7 +9,8 @@
 //   kUnavailable        a peer or a process is gone: retry
 //   kAborted            fenced off or told to stop: the work belongs to somebody else now
 //   kFailedPrecondition the operation does not fit the present state
-//   kInternal           a fault of a library or of the operating system, reported with its own words
+//   kInternal           a fault of a library or of the operating system, reported with its own
+//   words
 #ifndef HALCYON_BASE_STATUS_H_
 #define HALCYON_BASE_STATUS_H_
 
@@ -46,7 +47,9 @@ inline absl::Status ResourceExhausted(std::string_view m) {
 inline absl::Status Unavailable(std::string_view m) {
   return MakeStatus(absl::StatusCode::kUnavailable, m);
 }
-inline absl::Status Aborted(std::string_view m) { return MakeStatus(absl::StatusCode::kAborted, m); }
+inline absl::Status Aborted(std::string_view m) {
+  return MakeStatus(absl::StatusCode::kAborted, m);
+}
 inline absl::Status FailedPrecondition(std::string_view m) {
   return MakeStatus(absl::StatusCode::kFailedPrecondition, m);
 }
@@ -72,30 +75,30 @@ inline std::string MessageOf(const absl::Status& status) {
 #define HALCYON_CONCAT_(a, b) HALCYON_CONCAT_INNER_(a, b)
 
 // RETURN_IF_ERROR(expr) or RETURN_IF_ERROR(expr, "context").
-#define RETURN_IF_ERROR(...) HALCYON_RETURN_PICK_(__VA_ARGS__, HALCYON_RETURN_2_, HALCYON_RETURN_1_)(__VA_ARGS__)
+#define RETURN_IF_ERROR(...) \
+  HALCYON_RETURN_PICK_(__VA_ARGS__, HALCYON_RETURN_2_, HALCYON_RETURN_1_)(__VA_ARGS__)
 #define HALCYON_RETURN_PICK_(a, b, name, ...) name
-#define HALCYON_RETURN_1_(expr)                                            \
-  do {                                                                     \
-    if (absl::Status halcyon_status_ = (expr); !halcyon_status_.ok())      \
-      return halcyon_status_;                                              \
+#define HALCYON_RETURN_1_(expr)                                                               \
+  do {                                                                                        \
+    if (absl::Status halcyon_status_ = (expr); !halcyon_status_.ok()) return halcyon_status_; \
   } while (false)
-#define HALCYON_RETURN_2_(expr, context)                                   \
-  do {                                                                     \
-    if (absl::Status halcyon_status_ = (expr); !halcyon_status_.ok())      \
-      return ::halcyon::Annotate(halcyon_status_, (context));              \
+#define HALCYON_RETURN_2_(expr, context)                              \
+  do {                                                                \
+    if (absl::Status halcyon_status_ = (expr); !halcyon_status_.ok()) \
+      return ::halcyon::Annotate(halcyon_status_, (context));         \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, Make()) or ASSIGN_OR_RETURN(auto x, Make(), "context").
-#define ASSIGN_OR_RETURN(lhs, ...)                                         \
-  HALCYON_ASSIGN_PICK_(__VA_ARGS__, HALCYON_ASSIGN_2_, HALCYON_ASSIGN_1_)  \
+#define ASSIGN_OR_RETURN(lhs, ...)                                        \
+  HALCYON_ASSIGN_PICK_(__VA_ARGS__, HALCYON_ASSIGN_2_, HALCYON_ASSIGN_1_) \
   (HALCYON_CONCAT_(halcyon_result_, __LINE__), lhs, __VA_ARGS__)
 #define HALCYON_ASSIGN_PICK_(a, b, name, ...) name
-#define HALCYON_ASSIGN_1_(result, lhs, expr)                               \
-  auto result = (expr);                                                    \
-  if (!result.ok()) return result.status();                                \
+#define HALCYON_ASSIGN_1_(result, lhs, expr) \
+  auto result = (expr);                      \
+  if (!result.ok()) return result.status();  \
   lhs = std::move(result).value()
-#define HALCYON_ASSIGN_2_(result, lhs, expr, context)                      \
-  auto result = (expr);                                                    \
+#define HALCYON_ASSIGN_2_(result, lhs, expr, context)                       \
+  auto result = (expr);                                                     \
   if (!result.ok()) return ::halcyon::Annotate(result.status(), (context)); \
   lhs = std::move(result).value()
 

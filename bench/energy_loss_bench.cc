@@ -67,5 +67,3 @@ BENCHMARK(Materialised)->ArgsProduct({{64, 252, 1020}, {32, 128}})->Unit(benchma
 
 }  // namespace
 }  // namespace halcyon::model
-
-BENCHMARK_MAIN();

@@ -132,7 +132,7 @@ class GangRun {
 
   void SayHowItResumes(const nlohmann::json& figures) {
     for (const auto& reason : figures.value("rejected_checkpoints", std::vector<std::string>())) {
-      context_.observer->Say(assignment_.stage + ": passed over the checkpoint " + reason);
+      context_.observer->Say(assignment_.stage + ": checkpoint passed over: " + reason);
     }
     if (const auto step = figures.value("resumed_from", uint64_t{0}); step > 0) {
       context_.observer->Say(assignment_.stage + ": goes on from step " + std::to_string(step));

@@ -56,6 +56,17 @@ std::string FormatSample(const nlohmann::json& eval) {
   return sample.value("prompt", "") + " | " + sample.value("text", "");
 }
 
+bool IsEnded(jobs::JobState state) {
+  return state == jobs::JobState::kPreempted || state == jobs::JobState::kFailed;
+}
+
+// A stage that a job was in when it was stopped: it goes on from here.
+std::string FormatStoppedLine(const StageStatus& stage, int width) {
+  return Fit(fmt::format("  {:<12}stopped at {:.0f} %{}", jobs::StageName(stage.kind),
+                         std::floor(100 * stage.fraction), FormatDetails(stage, stage.started_ms)),
+             width);
+}
+
 }  // namespace
 
 std::string FormatDuration(int64_t duration_ms) {
@@ -131,7 +142,9 @@ std::vector<std::string> FormatBlock(const JobStatus& status, int64_t now_ms, in
                                   FormatDuration(now_ms - status.started_ms)),
                       width));
   for (const StageStatus& stage : status.stages) {
-    lines.push_back(FormatStageLine(stage, now_ms, width));
+    const bool stopped = stage.state == jobs::StageState::kRunning && IsEnded(status.state);
+    lines.push_back(stopped ? FormatStoppedLine(stage, width)
+                            : FormatStageLine(stage, now_ms, width));
     if (stage.state != jobs::StageState::kRunning || !stage.figures.is_object()) continue;
     const nlohmann::json eval = stage.figures.value("eval", nlohmann::json());
     if (const std::string text = FormatEvaluation(eval); !text.empty()) {

@@ -52,9 +52,9 @@ class Packing {
   const PackingRule& rule() const { return rule_; }
 
  private:
-  struct Stream {                        // one shard and split
-    std::vector<uint64_t> first_chunk;   // of each document, and the total at the end
-    std::vector<uint64_t> first_token;   // the same in tokens
+  struct Stream {                       // one shard and split
+    std::vector<uint64_t> first_chunk;  // of each document, and the total at the end
+    std::vector<uint64_t> first_token;  // the same in tokens
   };
   Packing(storage::TokenReader* tokens, const PackingRule& rule) : tokens_(tokens), rule_(rule) {}
 

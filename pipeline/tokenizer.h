@@ -24,8 +24,8 @@ inline constexpr std::string_view kPadding = "<|padding|>";
 // Immutable; thread-safe.
 class Tokenizer {
  public:
-  // `pattern`: "" takes the file's; or gpt2 | llama3 | cl100k | o200k. kInvalidArgument says what of
-  // the file is not supported and where.
+  // `pattern`: "" takes the file's; or gpt2 | llama3 | cl100k | o200k. kInvalidArgument says what
+  // of the file is not supported and where.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& path,
                                                                const std::string& pattern = "");
   virtual ~Tokenizer() = default;

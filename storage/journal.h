@@ -42,7 +42,7 @@ struct ArtifactRecord {
   std::string fingerprint;
   std::string content_digest;  // its identity downstream: SHA-256 of what it holds
   std::vector<jobs::FingerprintField> fields;
-  std::string path;  // folder
+  std::string path;    // folder
   std::string job_id;  // that made it
   int64_t created_ms = 0;
   uint64_t bytes = 0;

@@ -43,8 +43,9 @@ class Agent {
   absl::StatusOr<json> RunTask(const cluster::Lease& lease) {
     const std::string& spec_path = lease.assignment.spec_path;
     ASSIGN_OR_RETURN(const std::string toml, Env::Posix()->ReadFile(spec_path));
-    ASSIGN_OR_RETURN(const jobs::JobSpec spec,
-                     jobs::ParseJobSpec(toml, spec_path, DirName(spec_path), /*check_files=*/false));
+    ASSIGN_OR_RETURN(
+        const jobs::JobSpec spec,
+        jobs::ParseJobSpec(toml, spec_path, DirName(spec_path), /*check_files=*/false));
     double reported = 0;
     const TaskContext context{
         &lease, &spec, Env::Posix(), [&](double fraction) {

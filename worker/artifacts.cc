@@ -7,7 +7,8 @@
 namespace halcyon::worker {
 namespace {
 
-// Held-out text shorter than a window is still judged; with fewer chunks there is nothing to predict.
+// Held-out text shorter than a window is still judged; with fewer chunks there is nothing to
+// predict.
 constexpr uint64_t kHeldoutChunksMin = 2;
 
 absl::StatusOr<std::unique_ptr<storage::CacheReader>> OpenGeneration(const ArtifactPaths& paths,
@@ -63,8 +64,8 @@ absl::StatusOr<Windows> OpenWindows(const pipeline::Packing& packing,
   const uint64_t heldout_chunks =
       std::clamp<uint64_t>(packing.Chunks(pipeline::Split::kHeldout), kHeldoutChunksMin,
                            static_cast<uint64_t>(window_chunks));
-  windows.heldout = std::make_unique<pipeline::WindowLoader>(
-      &packing, latents, static_cast<uint32_t>(heldout_chunks));
+  windows.heldout = std::make_unique<pipeline::WindowLoader>(&packing, latents,
+                                                             static_cast<uint32_t>(heldout_chunks));
   return windows;
 }
 
@@ -72,8 +73,7 @@ absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
                                                                     const std::string& dir) {
   ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir));
   ASSIGN_OR_RETURN(const int64_t vocab_size, MetadataNumber(description, "vocab_size"));
-  auto autoencoder =
-      std::make_unique<model::Autoencoder>(description.spec.autoencoder, vocab_size);
+  auto autoencoder = std::make_unique<model::Autoencoder>(description.spec.autoencoder, vocab_size);
   RETURN_IF_ERROR(ReadNetwork(env, dir, autoencoder->units()));
   return autoencoder;
 }

@@ -46,9 +46,9 @@ absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& ba
 
 absl::StatusOr<nlohmann::json> AutoencoderTrainee::Evaluate(cluster::Collectives& collectives,
                                                             bool final) {
-  ASSIGN_OR_RETURN(const Reconstruction heldout,
-                   MeasureReconstruction(autoencoder_, *packing_, final ? 0 : kQuickChunks,
-                                         collectives));
+  ASSIGN_OR_RETURN(
+      const Reconstruction heldout,
+      MeasureReconstruction(autoencoder_, *packing_, final ? 0 : kQuickChunks, collectives));
   return nlohmann::json{{"heldout_reconstruction", heldout.accuracy},
                         {"heldout_tokens", heldout.tokens}};
 }

@@ -27,7 +27,8 @@ absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch) {
   const at::Tensor noise =
       model::UniformNoise({spec_.seed, NoiseStream::kHeadNoise, batch.step}, batch.slots,
                           {spec.samples, positions, spec.noise_size})
-          .transpose(0, 1) - 0.5;  // [samples, rows, positions, noise]
+          .transpose(0, 1) -
+      0.5;  // [samples, rows, positions, noise]
   const at::Tensor samples =
       model_.Sample(hidden, noise).reshape({spec.samples, rows * positions, latent}).contiguous();
   const auto next = [&](const at::Tensor& of_chunks) {
@@ -50,8 +51,8 @@ absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch) {
   }
   const at::Tensor weights = at::empty({rows}, at::kFloat);
   std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
-  const at::Tensor share = (weights / (batch.divisor * static_cast<double>(positions)))
-                               .repeat_interleave(positions);
+  const at::Tensor share =
+      (weights / (batch.divisor * static_cast<double>(positions))).repeat_interleave(positions);
   const at::Tensor loss = (terms.energy * share).sum();
   loss.backward();
   return Figures{{"loss", loss.item<double>()},
@@ -66,17 +67,14 @@ absl::StatusOr<nlohmann::json> CalmTrainee::Evaluate(cluster::Collectives& colle
                                      .samples = eval.samples,
                                      .bootstrap = eval.bootstrap,
                                      .seed = spec_.seed};
-  ASSIGN_OR_RETURN(const LanguageModelScore score,
-                   ScoreLanguageModel(model_, *data_.autoencoder, *data_.heldout_windows, options,
-                                      collectives));
-  nlohmann::json figures = {{"heldout_loss", score.energy},
-                            {"heldout_target", score.target},
-                            {"heldout_spread", score.spread},
-                            {"brier_lm", score.brier.brier_lm},
-                            {"low", score.brier.low},
-                            {"high", score.brier.high},
-                            {"windows", score.windows},
-                            {"token_context", score.token_context}};
+  ASSIGN_OR_RETURN(
+      const LanguageModelScore score,
+      ScoreLanguageModel(model_, *data_.autoencoder, *data_.heldout_windows, options, collectives));
+  nlohmann::json figures = {
+      {"heldout_loss", score.energy},   {"heldout_target", score.target},
+      {"heldout_spread", score.spread}, {"brier_lm", score.brier.brier_lm},
+      {"low", score.brier.low},         {"high", score.brier.high},
+      {"windows", score.windows},       {"token_context", score.token_context}};
   if (final) return figures;
   // Every rank generates the same text, with a fixed number of chunks, so that the gathers match.
   Generator generator(&model_, data_.autoencoder, data_.packing->rule());

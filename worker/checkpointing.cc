@@ -53,7 +53,8 @@ absl::Status LoadShards(storage::CheckpointStore& store, Fsdp& fsdp,
                               manifest.fingerprint + ", this stage is " + fingerprint);
   }
   if (!SameParameters(manifest.units, fsdp.Layouts())) {
-    return FailedPrecondition(store.root() + ": the checkpoint's parameters differ from the model's");
+    return FailedPrecondition(store.root() +
+                              ": the checkpoint's parameters differ from the model's");
   }
   for (UnitShard* shard : fsdp.shards()) {
     for (auto& [array, values] : ArraysOf(*shard)) {
@@ -71,16 +72,17 @@ absl::Status Agree(cluster::Collectives& collectives, const absl::Status& mine) 
   for (size_t rank = 0; rank < all.size(); ++rank) {
     const json status = json::parse(all[rank]);
     if (status["code"] != 0) {
-      return MakeStatus(static_cast<absl::StatusCode>(status["code"].get<int>()),
-                        "rank " + std::to_string(rank) + ": " + status["message"].get<std::string>());
+      return MakeStatus(
+          static_cast<absl::StatusCode>(status["code"].get<int>()),
+          "rank " + std::to_string(rank) + ": " + status["message"].get<std::string>());
     }
   }
   return absl::OkStatus();
 }
 
 absl::Status SaveCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
-                            cluster::Collectives& collectives,
-                            storage::CheckpointManifest manifest, uint64_t keep) {
+                            cluster::Collectives& collectives, storage::CheckpointManifest manifest,
+                            uint64_t keep) {
   std::vector<storage::TensorView> tensors;
   for (UnitShard* shard : fsdp.shards()) {
     for (auto& [array, values] : ArraysOf(*shard)) {

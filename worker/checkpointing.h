@@ -19,8 +19,8 @@ absl::Status Agree(cluster::Collectives& collectives, const absl::Status& mine);
 // Writes this rank's shard, waits for all, and lets rank 0 commit. `manifest` comes with everything
 // but units and shards filled in. All ranks return the same status.
 absl::Status SaveCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
-                            cluster::Collectives& collectives,
-                            storage::CheckpointManifest manifest, uint64_t keep);
+                            cluster::Collectives& collectives, storage::CheckpointManifest manifest,
+                            uint64_t keep);
 
 struct Resumed {
   uint64_t step = 0;  // 0: from the start

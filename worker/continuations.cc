@@ -30,9 +30,11 @@ uint64_t RandomStart(const pipeline::Packing& packing, uint64_t prompt_chunks,
 
 }  // namespace
 
-absl::StatusOr<std::vector<Continuation>> MakeContinuations(
-    Generator& generator, const pipeline::Packing& packing, const pipeline::Tokenizer& tokenizer,
-    const jobs::EvalSpec& eval, uint64_t seed, bool stop_at_end) {
+absl::StatusOr<std::vector<Continuation>> MakeContinuations(Generator& generator,
+                                                            const pipeline::Packing& packing,
+                                                            const pipeline::Tokenizer& tokenizer,
+                                                            const jobs::EvalSpec& eval,
+                                                            uint64_t seed, bool stop_at_end) {
   std::vector<Continuation> continuations;
   const uint64_t chunks = packing.Chunks(Split::kHeldout);
   if (chunks == 0) return continuations;

@@ -21,9 +21,11 @@ struct Continuation {
 
 // eval.continuations of them, from the starts of held-out documents chosen by the seed; none when
 // no text is held out.
-absl::StatusOr<std::vector<Continuation>> MakeContinuations(
-    Generator& generator, const pipeline::Packing& packing, const pipeline::Tokenizer& tokenizer,
-    const jobs::EvalSpec& eval, uint64_t seed, bool stop_at_end);
+absl::StatusOr<std::vector<Continuation>> MakeContinuations(Generator& generator,
+                                                            const pipeline::Packing& packing,
+                                                            const pipeline::Tokenizer& tokenizer,
+                                                            const jobs::EvalSpec& eval,
+                                                            uint64_t seed, bool stop_at_end);
 
 // [{"prompt", "text"}, ...]
 nlohmann::json ToJson(const std::vector<Continuation>& continuations);

@@ -17,7 +17,8 @@ using pipeline::Split;
 // Chunks encoded at a time.
 constexpr uint64_t kBlockChunks = 1024;
 
-// Adds one held-out window to the sums. `counts` is false for a window that only keeps ranks in step.
+// Adds one held-out window to the sums. `counts` is false for a window that only keeps ranks in
+// step.
 struct WindowScorer {
   model::CalmModel& model;
   model::Autoencoder& autoencoder;
@@ -37,7 +38,8 @@ struct WindowScorer {
     const std::vector<uint64_t> ids = {window};
     const at::Tensor noise =
         model::UniformNoise(key, ids, {options.samples, positions, model.spec().noise_size})
-            .transpose(0, 1) - 0.5;
+            .transpose(0, 1) -
+        0.5;
     const at::Tensor samples = model.Sample(hidden, noise).squeeze(1).contiguous();
     const at::Tensor drawn = autoencoder.DecodeTokens(samples.reshape({-1, latent}))
                                  .reshape({options.samples, positions, chunk_size})
@@ -61,10 +63,9 @@ struct WindowScorer {
     const int64_t* truth = tokens.const_data_ptr<int64_t>();
     const int64_t* draws = drawn.const_data_ptr<int64_t>();
     for (int64_t p = 0; p < drawn.size(0); ++p) {
-      brier.Add({draws + p * drawn.size(1) * chunk_size,
-                 static_cast<size_t>(drawn.size(1) * chunk_size)},
-                {truth + (p + 1) * chunk_size, static_cast<size_t>(chunk_size)},
-                documents[p + 1]);
+      brier.Add(
+          {draws + p * drawn.size(1) * chunk_size, static_cast<size_t>(drawn.size(1) * chunk_size)},
+          {truth + (p + 1) * chunk_size, static_cast<size_t>(chunk_size)}, documents[p + 1]);
     }
   }
 };
@@ -75,8 +76,8 @@ absl::StatusOr<model::BrierAccumulator> JoinBrier(const model::BrierAccumulator&
                                                   cluster::Collectives& collectives) {
   const std::vector<double> flat = mine.Serialise();
   ASSIGN_OR_RETURN(const auto all,
-                   collectives.AllGatherBytes({reinterpret_cast<const char*>(flat.data()),
-                                               flat.size() * sizeof(double)}));
+                   collectives.AllGatherBytes(
+                       {reinterpret_cast<const char*>(flat.data()), flat.size() * sizeof(double)}));
   model::BrierAccumulator joined(chunk_size);
   for (const std::string& bytes : all) {
     std::vector<double> values(bytes.size() / sizeof(double));
@@ -97,8 +98,8 @@ absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader, 
     RETURN_IF_ERROR(loader.Load(split, window, &ids, &posteriors));
   }
   WindowTensors data;
-  data.tokens = at::empty({static_cast<int64_t>(windows.size()), loader.window_chunks(), chunk_size},
-                          at::kLong);
+  data.tokens = at::empty(
+      {static_cast<int64_t>(windows.size()), loader.window_chunks(), chunk_size}, at::kLong);
   std::copy(ids.begin(), ids.end(), data.tokens.data_ptr<int64_t>());
   const int64_t chunks = static_cast<int64_t>(windows.size()) * loader.window_chunks();
   const at::Tensor both = at::empty({chunks, 2 * latent_size}, at::kFloat);

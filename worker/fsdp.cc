@@ -121,8 +121,8 @@ void Fsdp::ShardedUnit::MakeViews() {
     accumulator->add_post_hook(std::make_unique<AccumulatedHook<ShardedUnit>>(this));
     accumulators_.push_back(std::move(accumulator));
     const int64_t begin = std::max<int64_t>(offset, shard_.first);
-    const int64_t end = std::min<int64_t>(offset + parameter.numel(),
-                                          shard_.first + shard_.value.size());
+    const int64_t end =
+        std::min<int64_t>(offset + parameter.numel(), shard_.first + shard_.value.size());
     if (parameter.decays && begin < end) {
       std::fill(shard_.decays.begin() + (begin - shard_.first),
                 shard_.decays.begin() + (end - shard_.first), 1);

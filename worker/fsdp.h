@@ -3,7 +3,8 @@
 //
 // Life of a unit in one micro-batch:
 //   forward:  BeforeForward all-gathers the flat parameter array; AfterForward frees it again;
-//   backward: the gate that AfterForward put behind the unit's output all-gathers it once more; when
+//   backward: the gate that AfterForward put behind the unit's output all-gathers it once more;
+//   when
 //             every parameter has its gradient, the gradients are reduce-scattered into the shard,
 //             the whole arrays freed.
 // Collectives run on the caller's thread, inside autograd's traversal, in an order that is the same

@@ -1,4 +1,5 @@
-// Text from a trained CALM: draw latents, decode them to chunks, choose one at the temperature, go on.
+// Text from a trained CALM: draw latents, decode them to chunks, choose one at the temperature, go
+// on.
 #ifndef HALCYON_WORKER_GENERATOR_H_
 #define HALCYON_WORKER_GENERATOR_H_
 
@@ -15,9 +16,9 @@
 namespace halcyon::worker {
 
 struct GenerationOptions {
-  int64_t chunks = 24;      // to generate at most
-  double temperature = 1;   // 1, or 1/n by the batch approximation
-  int64_t draws = 100;      // draws a chunk of the batch approximation
+  int64_t chunks = 24;     // to generate at most
+  double temperature = 1;  // 1, or 1/n by the batch approximation
+  int64_t draws = 100;     // draws a chunk of the batch approximation
   uint64_t seed = 0;
   uint64_t text = 0;        // number of this text under the seed
   bool stop_at_end = true;  // at end-of-text; otherwise always `chunks` chunks (collective use)

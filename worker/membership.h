@@ -14,9 +14,9 @@ namespace halcyon::worker {
 
 // What the coordinator put on the worker's command line.
 struct WorkerOptions {
-  std::string endpoint;      // "ipc://..."
+  std::string endpoint;  // "ipc://..."
   std::string job;
-  std::string name;          // "agent-0", "model-rank-1"
+  std::string name;  // "agent-0", "model-rank-1"
   uint64_t worker_incarnation = 0;
   uint64_t incarnation = 0;  // of the coordinator
   std::string alive_file;

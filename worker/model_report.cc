@@ -17,8 +17,8 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
   ASSIGN_OR_RETURN(const PackedTokens tokens,
                    OpenPackedTokens(paths, *tokenizer, opened.chunk_size));
   ASSIGN_OR_RETURN(const auto latents, OpenLatents(paths, opened.latent_size));
-  ASSIGN_OR_RETURN(const Windows windows, OpenWindows(*tokens.packing, latents.get(),
-                                                      opened.model->spec().window_chunks));
+  ASSIGN_OR_RETURN(const Windows windows,
+                   OpenWindows(*tokens.packing, latents.get(), opened.model->spec().window_chunks));
   cluster::SingleRank alone;
   ASSIGN_OR_RETURN(const Reconstruction reconstruction,
                    MeasureReconstruction(*autoencoder, *tokens.packing, /*chunks_max=*/0, alone));
@@ -27,8 +27,9 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
                                      .samples = options.eval.samples,
                                      .bootstrap = options.eval.bootstrap,
                                      .seed = options.seed};
-  ASSIGN_OR_RETURN(const LanguageModelScore score,
-                   ScoreLanguageModel(*opened.model, *autoencoder, *windows.heldout, scoring, alone));
+  ASSIGN_OR_RETURN(
+      const LanguageModelScore score,
+      ScoreLanguageModel(*opened.model, *autoencoder, *windows.heldout, scoring, alone));
   on_progress(0.8);
   Generator generator(opened.model.get(), autoencoder.get(), tokens.packing->rule());
   ASSIGN_OR_RETURN(const auto continuations,

@@ -22,8 +22,8 @@ struct WrittenNetwork {
   uint64_t bytes = 0;
 };
 
-// Collective. Gathers unit by unit; rank 0 writes the folder `dir`, replacing what was there, synced.
-// Other ranks return an empty result.
+// Collective. Gathers unit by unit; rank 0 writes the folder `dir`, replacing what was there,
+// synced. Other ranks return an empty result.
 absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& collectives, Env& env,
                                             const std::string& dir,
                                             const std::map<std::string, std::string>& metadata,

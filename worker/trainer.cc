@@ -20,9 +20,8 @@ constexpr int64_t kReportIntervalMs = 500;
 
 }  // namespace
 
-Trainer::Trainer(const TrainerOptions& options, Trainee* trainee,
-                 cluster::Collectives* collectives, TrainerListener* listener, Env* env,
-                 Clock* clock)
+Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Collectives* collectives,
+                 TrainerListener* listener, Env* env, Clock* clock)
     : options_(options),
       trainee_(trainee),
       collectives_(collectives),
@@ -132,8 +131,7 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
         "the loss or its gradient is not a finite number; lower the learning rate, or look at the "
         "data of this step");
   }
-  const double scale =
-      train.clip_norm > 0 && norm > train.clip_norm ? train.clip_norm / norm : 1.0;
+  const double scale = train.clip_norm > 0 && norm > train.clip_norm ? train.clip_norm / norm : 1.0;
   fsdp_.OptimizerStep(train, step, scale);
   if (collectives_->rank() != 0) return figures;
   metrics_.Write(step + 1, figures);
@@ -167,8 +165,9 @@ storage::CheckpointManifest Trainer::Manifest() const {
 absl::Status Trainer::Save() {
   if (saved_step_ == steps_done_) return absl::OkStatus();
   listener_->OnPhase("saving step " + std::to_string(steps_done_));
-  RETURN_IF_ERROR(SaveCheckpoint(store_, fsdp_, *collectives_, Manifest(), options_.checkpoint.keep),
-                  "checkpoint of step " + std::to_string(steps_done_));
+  RETURN_IF_ERROR(
+      SaveCheckpoint(store_, fsdp_, *collectives_, Manifest(), options_.checkpoint.keep),
+      "checkpoint of step " + std::to_string(steps_done_));
   saved_step_ = steps_done_;
   if (collectives_->rank() == 0) {
     listener_->OnProgress(steps_done_, {{"checkpoint", steps_done_}});

@@ -126,9 +126,11 @@ absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
   std::string stage;
   const absl::StatusOr<json> result = RunRank(*collectives, (*membership)->link(), &stage);
   const absl::Status& status = result.status();
-  (*membership)->link().Send(cluster::RankEnded{
-      stage, static_cast<uint32_t>(collectives->rank()), static_cast<int>(status.code()),
-      MessageOf(status), result.ok() ? *result : json()});
+  (*membership)
+      ->link()
+      .Send(cluster::RankEnded{stage, static_cast<uint32_t>(collectives->rank()),
+                               static_cast<int>(status.code()), MessageOf(status),
+                               result.ok() ? *result : json()});
   membership->reset();  // sends what is queued
   if (!status.ok()) {
     spdlog::error("{}", MessageOf(status));

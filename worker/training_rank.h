@@ -10,8 +10,8 @@
 
 namespace halcyon::worker {
 
-// `options.name` and `options.log_path` are prefixes: "-RANK" is appended. Trains the stage that the
-// coordinator's Welcome names, from its last good checkpoint, and reports the result. Ends the
+// `options.name` and `options.log_path` are prefixes: "-RANK" is appended. Trains the stage that
+// the coordinator's Welcome names, from its last good checkpoint, and reports the result. Ends the
 // process on failure, since the other ranks may be inside a collective.
 absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads);
 

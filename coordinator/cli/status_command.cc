@@ -16,7 +16,7 @@ struct StatusArguments {
 
 absl::Status Status(const StatusArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
+  ASSIGN_OR_RETURN(JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
   const std::string state = StateWord(job, home);
   if (arguments.json) {
     nlohmann::json json = ToJson(job);
@@ -27,6 +27,7 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
   // Of a job that does not run, time stands still.
   const bool runs = job.state == jobs::JobState::kRunning && state != "interrupted";
   const int64_t now_ms = runs ? Clock::Real()->WallMs() : job.updated_ms;
+  if (state == "interrupted") job.state = jobs::JobState::kPreempted;
   const int width = TerminalWidth(stdout);
   for (const std::string& line : FormatBlock(job, now_ms, width > 0 ? width : kPlainWidth)) {
     PrintText(line + "\n");

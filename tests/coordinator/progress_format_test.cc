@@ -95,6 +95,14 @@ TEST(ProgressFormatTest, TheBlockShowsTheLastEvaluationWithoutControlCharacters)
   EXPECT_EQ(lines[7], "    > a [2J | \xC3\xA9t\xC3\xA9 ");
 }
 
+TEST(ProgressFormatTest, AStageOfAStoppedJobPromisesNoTime) {
+  JobStatus status = NewJobStatus("quick-1", "quick");
+  status.state = jobs::JobState::kPreempted;
+  status.Stage(jobs::StageKind::kModel) = Training();
+  const auto lines = FormatBlock(status, 61000, 80);
+  EXPECT_EQ(lines[5], "  model       stopped at 25 %  step 120/480  loss 1.2346  5.32k tokens/s");
+}
+
 TEST(ProgressFormatTest, AWidthIsInCharacters) {
   JobStatus status = NewJobStatus("j", "j");
   StageStatus& stage = status.Stage(jobs::StageKind::kModel);

@@ -62,8 +62,7 @@ TEST(KillTest, WeightsAreThoseOfAnUninterruptedRun) {
 // The promise is 10 s; the lock is free when the last agent and rank have ended.
 TEST(KillTest, WorkersEndByThemselvesWhenTheCoordinatorDies) {
   SmallJob job("kill-orphans");
-  const RunResult result =
-      job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model"}});
+  const RunResult result = job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model"}});
   ASSERT_EQ(result.status.signal, 9) << result.output;
   const auto jobs = Env::Posix()->ListDir(job.home() + "/jobs");
   ASSERT_TRUE(jobs.ok() && jobs->size() == 1u);

@@ -78,9 +78,9 @@ SmallJob::~SmallJob() {
 }
 
 void SmallJob::WriteCorpus() {
-  static constexpr const char* kWords[] = {"river", "stone", "a", "the", "of", "small", "vessel",
-                                           "bright", "to", "carry", "water", "any", "kind", "that",
-                                           "is", "used", "for", "old", "light", "house"};
+  static constexpr const char* kWords[] = {
+      "river", "stone", "a",    "the",  "of", "small", "vessel", "bright", "to",    "carry",
+      "water", "any",   "kind", "that", "is", "used",  "for",    "old",    "light", "house"};
   const PhiloxStream random(1, NoiseStream::kEvaluation, 0, 0);
   std::string text;
   uint64_t next = 0;

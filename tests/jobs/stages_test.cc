@@ -298,7 +298,8 @@ TEST(Identity, OfATrainedTokenizerHasTheseFields) {
   EXPECT_THAT(names,
               ElementsAre("version", "data.format", "data.documents", "data.field", "data.heldout",
                           "data.invalid_utf8", "data.shard_bytes", "tokenizer.vocab_size",
-                          "tokenizer.pattern", "tokenizer.train_bytes_max", "source[0].sha256", "source[1].sha256"));
+                          "tokenizer.pattern", "tokenizer.train_bytes_max", "source[0].sha256",
+                          "source[1].sha256"));
 }
 
 TEST(Identity, OfLatentsReadsLikeThis) {

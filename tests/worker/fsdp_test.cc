@@ -57,8 +57,7 @@ TEST_P(FsdpOfRanks, GradientsEqualTheUnshardedOnes) {
     ToyTrainee toy{jobs::TrainSpec{}};
     Fsdp fsdp(toy.units(), &collectives);
     fsdp.Initialise(toy.init_rule(), toy.init_std(), kSeed);
-    ASSERT_TRUE(
-        toy.ForwardBackward(BatchOf(collectives.rank(), collectives.size(), kBatch)).ok());
+    ASSERT_TRUE(toy.ForwardBackward(BatchOf(collectives.rank(), collectives.size(), kBatch)).ok());
     ASSERT_TRUE(fsdp.FinishBackward().ok());
     const std::lock_guard lock(mutex);
     for (size_t u = 0; u < sharded.size(); ++u) {

@@ -33,9 +33,9 @@ class GeneratorTest : public testing::Test {
       if (parameter.shape.size() == 2 && parameter.shape[0] == ae.latent_size) {
         model::Parameter weight = parameter;
         weight.init = model::InitKind::kWeight;
-        model::DrawInitial(weight, jobs::InitRule::kFanIn, 0.5, 77, 0,
-                           {parameter.value.data_ptr<float>(),
-                            static_cast<size_t>(parameter.numel())});
+        model::DrawInitial(
+            weight, jobs::InitRule::kFanIn, 0.5, 77, 0,
+            {parameter.value.data_ptr<float>(), static_cast<size_t>(parameter.numel())});
       }
     }
   }

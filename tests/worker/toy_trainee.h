@@ -39,8 +39,8 @@ class ToyTrainee : public Trainee {
 
   absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) override {
     const at::Tensor input = InputOf(batch.items);
-    const at::Tensor noise = model::NormalNoise({1, NoiseStream::kHeadNoise, batch.step},
-                                                batch.slots, {3});
+    const at::Tensor noise =
+        model::NormalNoise({1, NoiseStream::kHeadNoise, batch.step}, batch.slots, {3});
     const at::Tensor output = Forward(input);
     const at::Tensor weights =
         at::from_blob(const_cast<float*>(batch.weights.data()),

@@ -63,7 +63,8 @@ class TrainerTest : public testing::Test {
     EXPECT_TRUE(Env::Posix()->CreateDirs(options.assignment.work_dir + "/checkpoints").ok());
     // As the coordinator does before it launches a gang.
     storage::CheckpointStore store(*Env::Posix(), options.assignment.work_dir + "/checkpoints");
-    EXPECT_TRUE(store.Fence(options.assignment.incarnation).ok() || absl::IsAborted(store.Fence(1)));
+    EXPECT_TRUE(store.Fence(options.assignment.incarnation).ok() ||
+                absl::IsAborted(store.Fence(1)));
     Outcome outcome;
     std::mutex mutex;
     cluster::RunInProcessGang(ranks, [&](cluster::Collectives& collectives) {
@@ -102,8 +103,8 @@ TEST_F(TrainerTest, ResumedEqualsUninterruptedBitForBit) {
 TEST_F(TrainerTest, AFlippedByteFallsBackAndStillGivesTheSameWeights) {
   const Outcome whole = Run("whole", 2);
   ASSERT_TRUE(Run("parts", 2, /*stop_at=*/9).status.ok() == false);
-  const std::string shard = WorkDir("parts") + "/checkpoints/step-00000010/" +
-                            storage::ShardFileName(1, 2);
+  const std::string shard =
+      WorkDir("parts") + "/checkpoints/step-00000010/" + storage::ShardFileName(1, 2);
   std::string bytes = *Env::Posix()->ReadFile(shard);
   bytes[bytes.size() - 3] ^= 0x10;
   ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), shard, bytes).ok());

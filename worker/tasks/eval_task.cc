@@ -1,6 +1,6 @@
 #include "base/digest.h"
-#include "worker/tasks/tasks.h"
 #include "worker/model_report.h"
+#include "worker/tasks/tasks.h"
 
 namespace halcyon::worker {
 

@@ -35,8 +35,8 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
     auto inputs = std::make_unique<Inputs>();
     inputs->fingerprint = lease.assignment.fingerprint;
     ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(paths));
-    ASSIGN_OR_RETURN(inputs->tokens, OpenPackedTokens(paths, *tokenizer,
-                                                      context.spec->autoencoder.chunk_size));
+    ASSIGN_OR_RETURN(inputs->tokens,
+                     OpenPackedTokens(paths, *tokenizer, context.spec->autoencoder.chunk_size));
     ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, "autoencoder"));
     ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, dir));
     inputs_ = std::move(inputs);
@@ -62,8 +62,8 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
       std::copy(ids.begin(), ids.end(), tokens.data_ptr<int64_t>());
       const model::Posterior posterior = inputs_->autoencoder->Encode(tokens);
       const at::Tensor rows = at::cat({posterior.mean, posterior.log_std}, 1).contiguous();
-      RETURN_IF_ERROR(writer->Append(
-          split, {rows.const_data_ptr<float>(), static_cast<size_t>(rows.numel())}));
+      RETURN_IF_ERROR(
+          writer->Append(split, {rows.const_data_ptr<float>(), static_cast<size_t>(rows.numel())}));
       done += count;
       context.on_progress(static_cast<double>(done) / all);
     }

@@ -28,7 +28,8 @@ struct TaskContext {
 absl::StatusOr<nlohmann::json> RunTokenizerTask(const TaskContext& context);
 // Turns one shard of the sources into tokens. -> {"sst", "facts"}
 absl::StatusOr<nlohmann::json> RunTokensTask(const TaskContext& context);
-// Measures the finished model and writes the report. -> {"path", "content_digest", "bytes", "facts"}
+// Measures the finished model and writes the report. -> {"path", "content_digest", "bytes",
+// "facts"}
 absl::StatusOr<nlohmann::json> RunEvalTask(const TaskContext& context);
 
 // Encodes the chunks of one shard. Keeps the autoencoder and the packing from task to task.

@@ -19,9 +19,9 @@ constexpr uint64_t kShardOrderSeed = 0;
 absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> TrainTokenizer(
     const TaskContext& context) {
   const jobs::JobSpec& spec = *context.spec;
-  ASSIGN_OR_RETURN(auto trainer, pipeline::BpeTrainer::Create(
-                                     {static_cast<uint32_t>(spec.tokenizer.vocab_size),
-                                      spec.tokenizer.pattern}));
+  ASSIGN_OR_RETURN(auto trainer,
+                   pipeline::BpeTrainer::Create(
+                       {static_cast<uint32_t>(spec.tokenizer.vocab_size), spec.tokenizer.pattern}));
   ASSIGN_OR_RETURN(const auto shards, pipeline::PlanShards(spec.data));
   const pipeline::SampleOrder order(kShardOrderSeed, shards.size());
   int64_t bytes = 0;
@@ -44,9 +44,8 @@ absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> TrainTokenizer(
 
 absl::StatusOr<json> RunTokenizerTask(const TaskContext& context) {
   const jobs::TokenizerSpec& spec = context.spec->tokenizer;
-  ASSIGN_OR_RETURN(const auto tokenizer, spec.path.empty()
-                                             ? TrainTokenizer(context)
-                                             : pipeline::Tokenizer::Load(spec.path));
+  ASSIGN_OR_RETURN(const auto tokenizer, spec.path.empty() ? TrainTokenizer(context)
+                                                           : pipeline::Tokenizer::Load(spec.path));
   const std::string out = JoinPath(context.lease->assignment.work_dir, "out");
   RETURN_IF_ERROR(context.env->RemoveTree(out));
   RETURN_IF_ERROR(context.env->CreateDirs(out));

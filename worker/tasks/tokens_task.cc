@@ -32,13 +32,13 @@ std::string ShardPath(const cluster::Lease& lease, uint32_t shard) {
 }
 
 json SstResult(const storage::SstFile& sst, const json& facts) {
-  return {{"sst",
-           {{"path", sst.path},
-            // Raw bytes of a checksum: as numbers, since JSON strings are text.
-            {"file_checksum", std::vector<uint8_t>(sst.file_checksum.begin(),
-                                                   sst.file_checksum.end())},
-            {"bytes", sst.bytes}}},
-          {"facts", facts}};
+  return {
+      {"sst",
+       {{"path", sst.path},
+        // Raw bytes of a checksum: as numbers, since JSON strings are text.
+        {"file_checksum", std::vector<uint8_t>(sst.file_checksum.begin(), sst.file_checksum.end())},
+        {"bytes", sst.bytes}}},
+      {"facts", facts}};
 }
 
 absl::StatusOr<json> RunTokensTask(const TaskContext& context) {
@@ -54,9 +54,9 @@ absl::StatusOr<json> RunTokensTask(const TaskContext& context) {
   const auto counts = pipeline::ReadDocuments(data, shard, [&](std::string_view text) {
     ids.clear();
     encoder->Encode(text, &ids);
-    writer.AddDocument(pipeline::IsHeldout(text, data.heldout) ? storage::Split::kHeldout
-                                                               : storage::Split::kTrain,
-                       ids);
+    writer.AddDocument(
+        pipeline::IsHeldout(text, data.heldout) ? storage::Split::kHeldout : storage::Split::kTrain,
+        ids);
     bytes += text.size();
     context.on_progress(static_cast<double>(bytes) / static_cast<double>(shard.end - shard.begin));
     return absl::OkStatus();
