@@ -56,7 +56,7 @@ absl::Status AgentCrew::Lose(Agent* agent, const std::string& how) {
   const std::string what = agent->id.name + " " + how + " (" + task + ")";
   spdlog::warn("{}", what);
   context_->observer->Say(what);
-
+  scheduler_->Lost(agent->id);
   board_->Forget(agent->id);
   agent->process.reset();
   if (++agent->ends > context_->spec.launch.restarts_max) {

@@ -104,8 +104,8 @@ absl::Status FakeCluster::Send(const cluster::Message& message) {
 }
 
 absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Spawn(const WorkerId& agent) {
-  auto child =
-      cluster::ChildProcess::Spawn({.argv = {"sleep", "1000"}, .env = {}, .output_path = ""});
+  auto child = cluster::ChildProcess::Spawn(
+      {.argv = {"sleep", "1000"}, .env = {}, .output_path = "/dev/null"});
   RETURN_IF_ERROR(child.status());
   agents_[agent] = (*child)->pid();
   Say(agent, cluster::Hello{"agent", "", 0, (*child)->pid(), "here"});
@@ -161,7 +161,7 @@ absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Launch(
   const std::vector<std::string> argv =
       gangs_wait_for_stop ? std::vector<std::string>{"sleep", "1000"}
                           : std::vector<std::string>{ends.ok() ? "true" : "false"};
-  auto child = cluster::ChildProcess::Spawn({.argv = argv, .env = {}, .output_path = ""});
+  auto child = cluster::ChildProcess::Spawn({.argv = argv, .env = {}, .output_path = "/dev/null"});
   RETURN_IF_ERROR(child.status());
   gang_pid_ = (*child)->pid();
   for (uint32_t rank = 0; rank < options.ranks; ++rank) {

@@ -32,8 +32,8 @@ class RecoveryTest : public testing::Test {
   // A process that runs until it is killed, on record as the job's.
   std::unique_ptr<cluster::ChildProcess> StartRecorded(const std::string& job) {
     EXPECT_TRUE(env_.CreateDirs(home_.Job(job)).ok());
-    auto child =
-        cluster::ChildProcess::Spawn({.argv = {"sleep", "1000"}, .env = {}, .output_path = ""});
+    auto child = cluster::ChildProcess::Spawn(
+        {.argv = {"sleep", "1000"}, .env = {}, .output_path = "/dev/null"});
     EXPECT_TRUE(child.ok()) << child.status();
     ProcessRegistry registry(&env_, ProcessesPath(home_, job));
     EXPECT_TRUE(registry.Add("agent-0", (*child)->pid()).ok());

@@ -79,6 +79,8 @@ TEST(SchedulerTest, ReadyInTheMidstOfALeaseGivesItBack) {
   EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna));
   ASSERT_TRUE(scheduler.CanGrant());
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).worker, kAnna);
+  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna)) << "the same worker, an older lease";
+  EXPECT_TRUE(scheduler.IsCurrent("a", Fence(2), kAnna));
 }
 
 TEST(SchedulerTest, ALostReadyWorkerGetsNothing) {
@@ -185,6 +187,7 @@ class Simulation {
     const class Grant grant = scheduler_.GrantNext(Fence(fence_ += 1 + Below(3)));
     EXPECT_TRUE(last_fence_ < grant.fence);
     last_fence_ = grant.fence;
+    present_fences_[grant.task] = grant.fence;
     EXPECT_FALSE(accepted_.contains(grant.task)) << "done twice";
     EXPECT_NE(std::find(alive_.begin(), alive_.end(), grant.worker), alive_.end());
     work_.push_back({grant.task, grant.fence, grant.worker});
@@ -217,6 +220,7 @@ class Simulation {
     results_.pop_front();
     if (!scheduler_.IsCurrent(result.task, result.fence, result.worker)) return;
     EXPECT_EQ(scheduler_.TaskOf(result.worker), result.task);
+    EXPECT_EQ(present_fences_[result.task], result.fence) << "a late result was taken";
     if (Below(8) == 0) return scheduler_.Failed(result.task, Unavailable("by chance"));
     EXPECT_TRUE(accepted_.insert(result.task).second) << "done twice: " << result.task;
     scheduler_.Done(result.task);
@@ -242,6 +246,7 @@ class Simulation {
   std::set<std::string> accepted_;
   uint64_t launches_ = 0, fence_ = 0;
   Fence last_fence_;
+  std::map<std::string, Fence> present_fences_;
 };
 
 TEST(SchedulerTest, NothingIsLostOrDoneTwiceInAnyWorld) {
