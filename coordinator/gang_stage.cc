@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "base/disk_space.h"
 #include "base/fault_point.h"
 #include "storage/checkpoint.h"
 
@@ -17,6 +18,8 @@ namespace {
 constexpr int64_t kPollMs = 50;
 // A rank's last message travels beside its exit: the line must be quiet for so long after it.
 constexpr int64_t kLastWordsMs = 500;
+// What a rank's shared memory and log take of the disk before it has done anything.
+constexpr uint64_t kRankBytes = 8 << 20;
 
 // One launch of the gang.
 class GangRun {
@@ -49,7 +52,19 @@ class GangRun {
   }
 
  private:
+  // MPI's ranks hang rather than fail when their shared memory finds no room.
+  absl::Status CheckRoom() {
+    const uint64_t needed = kRankBytes * static_cast<uint64_t>(context_.spec.launch.ranks);
+    ASSIGN_OR_RETURN(const uint64_t free, FreeBytes(context_.home.root));
+    if (free >= needed) return absl::OkStatus();
+    return ResourceExhausted(
+        context_.home.root + ": No space left on device: " + std::to_string(free >> 20) +
+        " MiB are free, starting the ranks takes " + std::to_string(needed >> 20) +
+        " MiB; free some space and run the same command again");
+  }
+
   absl::Status Launch() {
+    RETURN_IF_ERROR(CheckRoom());
     const std::string logs = context_.home.JobLogs(context_.job.value());
     log_path_ = JoinPath(logs, assignment_.stage + "-launcher.log");
     const auto threads = static_cast<uint32_t>(context_.spec.launch.threads);

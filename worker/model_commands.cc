@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "model/temperature.h"
 #include "pipeline/utf8.h"
 #include "worker/generator.h"
 #include "worker/model_report.h"
@@ -48,6 +49,7 @@ absl::StatusOr<Networks> OpenNetworks(const ArtifactPaths& paths) {
 }  // namespace
 
 absl::Status RunGenerate(const GenerateCommand& command) {
+  RETURN_IF_ERROR(model::InverseTemperature(command.temperature).status());
   ASSIGN_OR_RETURN(const Networks networks, OpenNetworks(command.paths));
   const pipeline::Tokenizer& tokenizer = *networks.tokenizer;
   const pipeline::PackingRule rule{static_cast<uint32_t>(networks.opened.chunk_size),

@@ -184,7 +184,7 @@ class Simulation {
   }
 
   void Grant() {
-    const class Grant grant = scheduler_.GrantNext(Fence(fence_ += 1 + Below(3)));
+    const struct Grant grant = scheduler_.GrantNext(Fence(fence_ += 1 + Below(3)));
     EXPECT_TRUE(last_fence_ < grant.fence);
     last_fence_ = grant.fence;
     present_fences_[grant.task] = grant.fence;
