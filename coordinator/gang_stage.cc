@@ -59,8 +59,7 @@ class GangRun {
     if (free >= needed) return absl::OkStatus();
     return ResourceExhausted(
         context_.home.root + ": No space left on device: " + std::to_string(free >> 20) +
-        " MiB are free, starting the ranks takes " + std::to_string(needed >> 20) +
-        " MiB; free some space and run the same command again");
+        " MiB are free, starting the ranks takes " + std::to_string(needed >> 20) + " MiB");
   }
 
   absl::Status Launch() {
