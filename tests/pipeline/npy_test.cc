@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/testing/temp_dir.h"
+#include "tests/pipeline/source_fixture.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -24,9 +24,7 @@ class NpyTest : public ::testing::Test {
     file += static_cast<char>(header.size() >> 8);
     PutBytes(file + header + data);
   }
-  void PutBytes(const std::string& bytes) {
-    ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), Path(), bytes).ok());
-  }
+  void PutBytes(const std::string& bytes) { PutFile(Path(), bytes); }
   std::string Error() {
     const auto values = ReadNpy(Path());
     EXPECT_EQ(values.status().code(), absl::StatusCode::kInvalidArgument);

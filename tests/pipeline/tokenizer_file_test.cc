@@ -5,10 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/env.h"
 #include "pipeline/byte_alphabet.h"
 #include "tests/pipeline/naive_bpe.h"
-#include "tests/testing/temp_dir.h"
+#include "tests/pipeline/source_fixture.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -48,7 +47,7 @@ class TokenizerFileTest : public ::testing::Test {
   absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& text,
                                                         const std::string& pattern = "") {
     const std::string path = dir_.Path("tokenizer.json");
-    EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), path, text).ok());
+    PutFile(path, text);
     return Tokenizer::Load(path, pattern);
   }
   std::string Error(const json& file) {
