@@ -40,7 +40,7 @@ class CoordinatorLink {
   static std::unique_ptr<CoordinatorLink> StartWith(std::unique_ptr<ClientTransport> transport,
                                                     Identity identity,
                                                     std::function<void()> on_lost, Clock* clock);
-  virtual ~CoordinatorLink() = default;  // sends what is queued (up to 1 s), then joins
+  virtual ~CoordinatorLink() = default;  // sends what is queued (up to 5 s), then joins
 
   virtual void Send(Body body) = 0;
   // The next Welcome or Lease (heartbeats and Stop are handled inside); nullopt when `timeout_ms`

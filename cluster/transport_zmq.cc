@@ -15,7 +15,9 @@ namespace {
 
 constexpr int kQueuedMessagesMax = 10'000;  // for one peer, each way
 constexpr int64_t kMessageBytesMax = 16 << 20;
-constexpr int kLingerMs = 1000;  // for what is still queued when a transport is closed
+// How long closing a transport may wait for what is still queued: enough for a worker's last words
+// on a machine that is short of processors.
+constexpr int kLingerMs = 5000;
 
 constexpr std::string_view kIpcScheme = "ipc://";
 
