@@ -43,8 +43,7 @@ storage::SstFile SstFromResult(const nlohmann::json& result) {
   const nlohmann::json& sst = result.at("sst");
   storage::SstFile file;
   sst.at("path").get_to(file.path);
-  const auto checksum = sst.at("file_checksum").get<std::vector<uint8_t>>();
-  file.file_checksum.assign(checksum.begin(), checksum.end());
+  sst.at("file_checksum").get_to(file.file_checksum);
   sst.at("bytes").get_to(file.bytes);
   return file;
 }

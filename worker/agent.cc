@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include "base/env.h"
 #include "base/fault_point.h"
@@ -78,9 +77,7 @@ absl::Status RunAgent(const WorkerOptions& options, uint32_t threads) {
   ConfigureRuntime(1);
   ASSIGN_OR_RETURN(const auto membership, Membership::Join(options));
   cluster::CoordinatorLink& link = membership->link();
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  link.Send(cluster::Hello{"agent", "", 0, getpid(), host});
+  link.Send(HelloOf("agent", /*rank=*/0));
   Agent agent(&link, threads);
   link.Send(cluster::Ready{});
   while (!link.stop_requested()) {

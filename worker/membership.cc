@@ -34,4 +34,10 @@ absl::StatusOr<std::unique_ptr<Membership>> Membership::Join(const WorkerOptions
   return membership;
 }
 
+cluster::Hello HelloOf(const std::string& role, uint32_t rank) {
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  return {role, "", rank, getpid(), host};
+}
+
 }  // namespace halcyon::worker

@@ -39,6 +39,9 @@ class Membership {
   std::unique_ptr<cluster::CoordinatorLink> link_;
 };
 
+// The first message of a worker, with this process's id and host.
+cluster::Hello HelloOf(const std::string& role, uint32_t rank);
+
 }  // namespace halcyon::worker
 
 #endif  // HALCYON_WORKER_MEMBERSHIP_H_

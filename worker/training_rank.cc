@@ -91,9 +91,7 @@ absl::StatusOr<cluster::StageAssignment> AwaitAssignment(cluster::CoordinatorLin
 
 absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::CoordinatorLink& link,
                              std::string* stage) {
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  link.Send(cluster::Hello{"rank", "", static_cast<uint32_t>(collectives.rank()), getpid(), host});
+  link.Send(HelloOf("rank", static_cast<uint32_t>(collectives.rank())));
   Rank rank{&collectives, &link, {}, {}, {}};
   ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
   *stage = rank.assignment.stage;

@@ -18,12 +18,9 @@ using nlohmann::json;
 constexpr uint32_t kLatentSize = 2;
 
 json SstJson(const storage::SstFile& file) {
-  return {{"sst",
-           {{"path", file.path},
-            {"file_checksum",
-             std::vector<uint8_t>(file.file_checksum.begin(), file.file_checksum.end())},
-            {"bytes", file.bytes}}},
-          {"facts", json::object()}};
+  return {
+      {"sst", {{"path", file.path}, {"file_checksum", file.file_checksum}, {"bytes", file.bytes}}},
+      {"facts", json::object()}};
 }
 
 std::string SstPath(const cluster::Lease& lease) {

@@ -44,6 +44,12 @@ class LatentsTask {
   std::unique_ptr<Inputs> inputs_;
 };
 
+// Writes the artifact of a single-file stage to work_dir/out, synced, and returns the task's
+// result.
+absl::StatusOr<nlohmann::json> WriteFileArtifact(const TaskContext& context,
+                                                 const std::string& name, const std::string& bytes,
+                                                 const nlohmann::json& facts);
+
 // The SST that a lease's shard is written to, under the work folder.
 std::string ShardPath(const cluster::Lease& lease, uint32_t shard);
 nlohmann::json SstResult(const storage::SstFile& sst, const nlohmann::json& facts);

@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "base/digest.h"
 #include "pipeline/document_reader.h"
 #include "pipeline/sample_order.h"
 #include "pipeline/shard_plan.h"
@@ -46,15 +45,8 @@ absl::StatusOr<json> RunTokenizerTask(const TaskContext& context) {
   const jobs::TokenizerSpec& spec = context.spec->tokenizer;
   ASSIGN_OR_RETURN(const auto tokenizer, spec.path.empty() ? TrainTokenizer(context)
                                                            : pipeline::Tokenizer::Load(spec.path));
-  const std::string out = JoinPath(context.lease->assignment.work_dir, "out");
-  RETURN_IF_ERROR(context.env->RemoveTree(out));
-  RETURN_IF_ERROR(context.env->CreateDirs(out));
-  const std::string bytes = tokenizer->ToJson();
-  RETURN_IF_ERROR(WriteFileAtomically(*context.env, JoinPath(out, "tokenizer.json"), bytes));
-  return json{{"path", out},
-              {"content_digest", Sha256::Of(bytes)},
-              {"bytes", bytes.size()},
-              {"facts", {{"vocab_size", tokenizer->vocab_size()}}}};
+  return WriteFileArtifact(context, "tokenizer.json", tokenizer->ToJson(),
+                           {{"vocab_size", tokenizer->vocab_size()}});
 }
 
 }  // namespace halcyon::worker

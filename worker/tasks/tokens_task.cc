@@ -26,21 +26,6 @@ absl::StatusOr<pipeline::SourceShard> ShardOf(const json& parameters) {
 
 }  // namespace
 
-std::string ShardPath(const cluster::Lease& lease, uint32_t shard) {
-  return JoinPath(lease.assignment.work_dir, "shard-" + std::to_string(shard) + "-fence-" +
-                                                 std::to_string(lease.fence) + ".sst");
-}
-
-json SstResult(const storage::SstFile& sst, const json& facts) {
-  return {
-      {"sst",
-       {{"path", sst.path},
-        // Raw bytes of a checksum: as numbers, since JSON strings are text.
-        {"file_checksum", std::vector<uint8_t>(sst.file_checksum.begin(), sst.file_checksum.end())},
-        {"bytes", sst.bytes}}},
-      {"facts", facts}};
-}
-
 absl::StatusOr<json> RunTokensTask(const TaskContext& context) {
   const cluster::Lease& lease = *context.lease;
   const jobs::DataSpec& data = context.spec->data;
