@@ -22,9 +22,10 @@ jobs::JobState EndState(const absl::Status& status) {
 }  // namespace
 
 std::map<jobs::StageKind, std::string> InputDigests(
-    jobs::StageKind kind, const std::map<jobs::StageKind, Artifact>& artifacts) {
+    jobs::StageKind kind, const jobs::JobSpec& spec,
+    const std::map<jobs::StageKind, Artifact>& artifacts) {
   std::map<jobs::StageKind, std::string> digests;
-  for (const jobs::StageKind input : jobs::InputsOf(kind)) {
+  for (const jobs::StageKind input : jobs::InputsOf(kind, spec)) {
     digests[input] = artifacts.at(input).record.content_digest;
   }
   return digests;
@@ -54,7 +55,7 @@ absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {
 
 absl::Status Coordinator::RunStages() {
   RETURN_IF_ERROR(DigestSources());
-  for (const jobs::StageKind kind : jobs::kAllStages) {
+  for (const jobs::StageKind kind : jobs::StagesOf(context_->spec)) {
     if (context_->stop_requests() > 0) return StoppedStatus();
     RETURN_IF_ERROR(RunStage(kind), std::string(jobs::StageName(kind)));
   }
@@ -70,8 +71,8 @@ absl::Status Coordinator::DigestSources() {
 }
 
 absl::Status Coordinator::RunStage(jobs::StageKind kind) {
-  const jobs::StageIdentity identity =
-      jobs::IdentityOf(kind, context_->spec, source_digests_, InputDigests(kind, artifacts_));
+  const jobs::StageIdentity identity = jobs::IdentityOf(
+      kind, context_->spec, source_digests_, InputDigests(kind, context_->spec, artifacts_));
   const std::string fingerprint = identity.Fingerprint();
   status_.Stage(kind).fingerprint = fingerprint;
   ASSIGN_OR_RETURN(std::optional<Artifact> found, store_.Find(kind, fingerprint));

@@ -56,7 +56,8 @@ class Coordinator {
 
 // The content digests of a stage's inputs. REQUIRES: all of them are in `artifacts`.
 std::map<jobs::StageKind, std::string> InputDigests(
-    jobs::StageKind kind, const std::map<jobs::StageKind, Artifact>& artifacts);
+    jobs::StageKind kind, const jobs::JobSpec& spec,
+    const std::map<jobs::StageKind, Artifact>& artifacts);
 
 }  // namespace halcyon::coordinator
 

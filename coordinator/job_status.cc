@@ -75,11 +75,12 @@ const StageStatus* JobStatus::Find(jobs::StageKind kind) const {
   return it == stages.end() ? nullptr : &*it;
 }
 
-JobStatus NewJobStatus(const std::string& job_id, const std::string& name) {
+JobStatus NewJobStatus(const std::string& job_id, const std::string& name,
+                       std::span<const jobs::StageKind> stages) {
   JobStatus status;
   status.job_id = job_id;
   status.name = name;
-  for (const jobs::StageKind kind : jobs::kAllStages) {
+  for (const jobs::StageKind kind : stages) {
     StageStatus stage;
     stage.kind = kind;
     status.stages.push_back(std::move(stage));

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -48,7 +49,8 @@ struct JobStatus {
 };
 
 // All stages waiting.
-JobStatus NewJobStatus(const std::string& job_id, const std::string& name);
+JobStatus NewJobStatus(const std::string& job_id, const std::string& name,
+                       std::span<const jobs::StageKind> stages = jobs::kAllStages);
 
 nlohmann::json ToJson(const JobStatus& status);
 // kDataLoss when a member is missing or has another type.

@@ -71,6 +71,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   ASSIGN_OR_RETURN(context.worker_program, cluster::WorkerProgram());
   context.job = JobIdOf(context.spec.name, context.spec_path);
   const auto say = [observer](const std::string& line) { observer->Say(line); };
+  for (const std::string& warning : jobs::Warnings(context.spec)) say("warning: " + warning);
   ASSIGN_OR_RETURN(const OwnedHome owned, OpenOwnedHome(home_flag, context.job.value(), say));
   CountStopSignals();
 

@@ -24,12 +24,12 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
   ASSIGN_OR_RETURN(const auto earlier, journal.ListArtifacts());
   std::map<jobs::StageKind, std::string> digests;
   std::vector<PlannedStage> plan;
-  for (const jobs::StageKind kind : jobs::kAllStages) {
+  for (const jobs::StageKind kind : jobs::StagesOf(spec)) {
     PlannedStage planned;
     planned.kind = kind;
     std::map<jobs::StageKind, std::string> inputs;
     bool inputs_known = true;
-    for (const jobs::StageKind input : jobs::InputsOf(kind)) {
+    for (const jobs::StageKind input : jobs::InputsOf(kind, spec)) {
       inputs[input] = digests.at(input);
       inputs_known = inputs_known && inputs[input] != kToBeMade;
     }

@@ -13,7 +13,9 @@ constexpr int64_t kWriteIntervalMs = 1000;
 }  // namespace
 
 StatusBoard::StatusBoard(const JobContext* context)
-    : context_(context), status_(NewJobStatus(context->job.value(), context->spec.name)) {
+    : context_(context),
+      status_(
+          NewJobStatus(context->job.value(), context->spec.name, jobs::StagesOf(context->spec))) {
   created_ms_ = context->clock->WallMs();
   if (const auto before = context->journal->GetJob(status_.job_id); before.ok()) {
     created_ms_ = before->created_ms;

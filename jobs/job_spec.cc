@@ -92,13 +92,67 @@ class Checker {
     }
   }
 
+  void CheckAutoencoder() {
+    const AutoencoderSpec& autoencoder = spec_.autoencoder;
+    if (!autoencoder.variational && (autoencoder.kl_weight != 0 || autoencoder.kl_clamp != 0)) {
+      Refuse({"autoencoder.variational", "autoencoder.kl_weight", "autoencoder.kl_clamp"},
+             "without it there is no divergence to weigh; write kl_weight = 0 and kl_clamp = 0, or "
+             "preset = \"plain-10\"");
+    }
+  }
+
   void CheckModel() {
     const int64_t hidden = spec_.model.hidden_size, heads = spec_.model.attention_heads;
-    if (hidden % (2 * heads) == 0) return;
-    Refuse({"model.hidden_size", "model.attention_heads"},
-           fmt::format("{} does not fall into {} attention heads of an even size, which rotary "
-                       "embeddings need; choose a multiple of {}",
-                       hidden, heads, 2 * heads));
+    if (hidden % (2 * heads) != 0) {
+      Refuse({"model.hidden_size", "model.attention_heads"},
+             fmt::format("{} does not fall into {} attention heads of an even size, which rotary "
+                         "embeddings need; choose a multiple of {}",
+                         hidden, heads, 2 * heads));
+    }
+    const int64_t shared = spec_.model.key_value_heads;
+    if (shared != 0 && heads % shared != 0) {
+      Refuse({"model.key_value_heads", "model.attention_heads"},
+             fmt::format("{} does not divide attention_heads = {}; choose a divisor, or 0", shared,
+                         heads));
+    }
+    if (spec_.model.skip_autoencoder_data && spec_.autoencoder.data_fraction == 1) {
+      Refuse({"model.skip_autoencoder_data", "autoencoder.data_fraction"},
+             "leaves nothing to train on while the autoencoder takes all shards; lower "
+             "autoencoder.data_fraction");
+    }
+  }
+
+  // Settings of one head that say nothing to another.
+  void CheckHead(const std::vector<SpecKey>& keys) {
+    struct Setting {
+      std::string_view path;
+      std::vector<HeadKind> heads;
+    };
+    constexpr HeadKind kEnergy = HeadKind::kEnergy, kFlow = HeadKind::kFlow,
+                       kDiffusion = HeadKind::kDiffusion, kSoftmax = HeadKind::kSoftmax;
+    const Setting settings[] = {{"model.input", {kEnergy, kFlow, kDiffusion}},
+                                {"model.head_layers", {kEnergy, kFlow, kDiffusion}},
+                                {"model.samples", {kEnergy, kFlow, kDiffusion}},
+                                {"model.skip_autoencoder_data", {kEnergy, kFlow, kDiffusion}},
+                                {"model.noise_size", {kEnergy}},
+                                {"model.alpha", {kEnergy}},
+                                {"model.target", {kEnergy}},
+                                {"model.target_samples", {kEnergy}},
+                                {"model.flow_solver", {kFlow}},
+                                {"model.flow_steps", {kFlow}},
+                                {"model.diffusion_steps", {kDiffusion}},
+                                {"model.tie_embeddings", {kSoftmax}}};
+    JobSpec defaults;
+    const std::vector<SpecKey> default_keys = KeysOf(defaults);
+    for (const Setting& setting : settings) {
+      const auto& heads = setting.heads;
+      if (std::find(heads.begin(), heads.end(), spec_.model.head) != heads.end()) continue;
+      for (size_t i = 0; i < keys.size(); ++i) {
+        if (keys[i].Path() != setting.path) continue;
+        if (PlainTextOf(keys[i]) == PlainTextOf(default_keys[i])) continue;
+        Refuse({keys[i].Path(), "model.head"}, "has no effect with this model.head; remove it");
+      }
+    }
   }
 
   void CheckEval() {
@@ -192,6 +246,13 @@ absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& f
                                      const std::string& base_dir, bool check_files) {
   JobSpec spec;
   const std::vector<SpecKey> keys = KeysOf(spec);
+  // A preset gives defaults, so it must be known before anything else is read.
+  SpecErrors unreported(file_name);
+  ReadSpecToml(toml, keys, unreported);
+  JobSpec defaults;
+  defaults.autoencoder.preset = spec.autoencoder.preset;
+  ApplyPreset(defaults);
+  spec = defaults;
   SpecErrors errors(file_name);
   const SpecLines lines = ReadSpecToml(toml, keys, errors);
   // After a syntax error nothing is known about the rest of the file.
@@ -204,11 +265,23 @@ absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& f
   checker.CheckTokenizer();
   checker.CheckTrain("autoencoder.train", spec.autoencoder.train);
   checker.CheckTrain("train", spec.train);
+  checker.CheckAutoencoder();
   checker.CheckModel();
+  checker.CheckHead(keys);
   checker.CheckEval();
   checker.ResolveFiles(base_dir, check_files);
   RETURN_IF_ERROR(errors.ToStatus());
   return spec;
+}
+
+std::vector<std::string> Warnings(const JobSpec& spec) {
+  std::vector<std::string> warnings;
+  if (spec.model.alpha == 2) {
+    warnings.push_back(
+        "model.alpha: with 2.0 the energy score is not strictly proper: it compares means only, "
+        "and a model that always predicts the mean is optimal; choose a value below 2.0");
+  }
+  return warnings;
 }
 
 std::string ToToml(const JobSpec& spec) {

@@ -26,6 +26,18 @@ enum class InitRule {
   kNormal,  // N(0, init_std), biases zero: the paper's, right at its widths
   kFanIn,   // N(0, 1/sqrt(fan_in)), embeddings N(0, init_std): learns at widths below ~512
 };
+// What stands in for a dropped token at the autoencoder's input.
+enum class TokenDropoutRule { kMask, kZeroId };  // an embedding of its own; id 0's embedding
+enum class AutoencoderPreset { kNone, kPlain10, kRobust128 };
+// What turns the backbone's hidden state into the next chunk.
+enum class HeadKind {
+  kEnergy,     // one pass from noise to a latent, trained by the energy score
+  kDiffusion,  // denoising steps
+  kFlow,       // an ordinary differential equation from noise to a latent
+  kSoftmax,    // no latents: logits of the next token (the baseline)
+};
+enum class InputKind { kDiscrete, kContinuous, kBoth };  // a chunk's tokens, its latent, both
+enum class FlowSolver { kMidpoint, kEuler };
 enum class EnergyTarget { kExact, kSamples };
 enum class LearningRateDecay { kConstant, kCosine, kLinear };
 
@@ -70,16 +82,21 @@ struct TrainSpec {
 
 // [autoencoder]
 struct AutoencoderSpec {
-  int64_t chunk_size = 4;  // K: tokens a chunk
+  AutoencoderPreset preset = AutoencoderPreset::kNone;  // gives other defaults to keys below
+  int64_t chunk_size = 4;                               // K: tokens a chunk
   int64_t latent_size = 128;
   int64_t hidden_size = 512;
   int64_t intermediate_size = 1280;
   int64_t encoder_layers = 2;
   int64_t decoder_layers = 2;
+  double norm_epsilon = 1e-6;  // of the RMS norms
+  bool variational = true;     // false: the latent is the mean, without noise or KL term
   double token_dropout = 0.15;
+  TokenDropoutRule token_dropout_rule = TokenDropoutRule::kMask;
   double latent_dropout = 0.15;
   double kl_weight = 0.001;
-  double kl_clamp = 0.5;  // per latent element, from below
+  double kl_clamp = 0.5;       // per latent element, from below
+  double data_fraction = 1.0;  // of the training shards, taken in a fixed random order
   InitRule init = InitRule::kNormal;
   double init_std = 0.02;
   TrainSpec train = {.batch = 512};  // [autoencoder.train]
@@ -88,18 +105,27 @@ struct AutoencoderSpec {
 
 // [model]
 struct ModelSpec {
+  HeadKind head = HeadKind::kEnergy;
+  InputKind input = InputKind::kDiscrete;
   int64_t hidden_size = 768;
   int64_t intermediate_size = 2048;
   int64_t layers = 12;
   int64_t attention_heads = 16;
-  int64_t head_layers = 3;  // blocks of the energy head
+  int64_t key_value_heads = 0;  // shared by groups of attention heads; 0: one for each
+  double norm_epsilon = 1e-6;   // of the RMS norms
+  bool tie_embeddings = false;  // head = softmax: the output uses the input's table
+  int64_t head_layers = 3;      // blocks of the head
   int64_t noise_size = 64;
   int64_t window_chunks = 2048;  // T: chunks a training sequence
   double rope_theta = 10000.0;
-  double alpha = 1.0;   // exponent of the energy score, in (0, 2)
-  int64_t samples = 8;  // N: model samples a position
+  double alpha = 1.0;   // exponent of the energy score, in (0, 2]
+  int64_t samples = 8;  // N: model samples, or denoising tasks, a position
   EnergyTarget target = EnergyTarget::kExact;
   int64_t target_samples = 100;  // M, with target = "samples"
+  FlowSolver flow_solver = FlowSolver::kMidpoint;
+  int64_t flow_steps = 10;             // of the solver, when sampling
+  int64_t diffusion_steps = 100;       // kept of the 1000, when sampling
+  bool skip_autoencoder_data = false;  // leave out the shards that the autoencoder trained on
   InitRule init = InitRule::kNormal;
   double init_std = 0.02;
   bool operator==(const ModelSpec&) const = default;
@@ -160,6 +186,9 @@ absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path);
 // Missing source files are an error only when `check_files`.
 absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& file_name,
                                      const std::string& base_dir, bool check_files);
+
+// Choices that are allowed and rarely meant, a sentence each: for people to read.
+std::vector<std::string> Warnings(const JobSpec& spec);
 
 // The resolved spec as TOML that ParseJobSpec reads back to an equal spec.
 std::string ToToml(const JobSpec& spec);

@@ -22,6 +22,8 @@ constexpr int64_t kProcessesMax = 1024;
 constexpr double kStdMax = 10;
 
 constexpr Interval kProbability = {.min = 0, .max = 1, .open_max = true};
+constexpr Interval kEpsilon = {.min = 0, .max = 1, .open_min = true};
+constexpr char kEpsilonReason[] = "a norm divides by it where its input is zero";
 constexpr Interval kStd = {.min = 0, .max = kStdMax, .open_min = true};
 
 class KeyTable {
@@ -34,6 +36,7 @@ class KeyTable {
   void Number(std::string name, double* value, Interval interval, std::string reason) {
     Add(std::move(name), NumberKey{value, interval}, std::move(reason));
   }
+  void Boolean(std::string name, bool* value) { Add(std::move(name), BooleanKey{value}, ""); }
   void Text(std::string name, std::string* value) { Add(std::move(name), TextKey{value}, ""); }
   void List(std::string name, std::vector<std::string>* value) {
     Add(std::move(name), ListKey{value}, "");
@@ -125,6 +128,7 @@ void AddTrain(const std::string& section, TrainSpec& train, KeyTable& keys) {
 
 void AddAutoencoder(AutoencoderSpec& autoencoder, KeyTable& keys) {
   keys.Section("autoencoder");
+  keys.Choice("preset", &autoencoder.preset, {"none", "plain-10", "robust-128"});
   keys.Integer("chunk_size", &autoencoder.chunk_size, 1, 64, "a latent holds only so many tokens");
   keys.Integer("latent_size", &autoencoder.latent_size, 1, kWidthMax, "a latent needs an element");
   keys.Integer("hidden_size", &autoencoder.hidden_size, 1, kWidthMax, "a layer needs a width");
@@ -132,13 +136,18 @@ void AddAutoencoder(AutoencoderSpec& autoencoder, KeyTable& keys) {
                "a layer needs a width");
   keys.Integer("encoder_layers", &autoencoder.encoder_layers, 1, 128, "an encoder has a layer");
   keys.Integer("decoder_layers", &autoencoder.decoder_layers, 1, 128, "a decoder has a layer");
+  keys.Number("norm_epsilon", &autoencoder.norm_epsilon, kEpsilon, kEpsilonReason);
+  keys.Boolean("variational", &autoencoder.variational);
   const std::string dropout = "dropping everything teaches nothing";
   keys.Number("token_dropout", &autoencoder.token_dropout, kProbability, dropout);
+  keys.Choice("token_dropout_rule", &autoencoder.token_dropout_rule, {"mask", "zero_id"});
   keys.Number("latent_dropout", &autoencoder.latent_dropout, kProbability, dropout);
   keys.Number("kl_weight", &autoencoder.kl_weight, {.min = 0, .max = 1000},
               "it weighs a divergence against the reconstruction");
   keys.Number("kl_clamp", &autoencoder.kl_clamp, {.min = 0, .max = 1000},
               "a divergence is never negative");
+  keys.Number("data_fraction", &autoencoder.data_fraction, {.min = 0, .max = 1, .open_min = true},
+              "an autoencoder learns from some text");
   keys.Choice("init", &autoencoder.init, {"normal", "fan_in"});
   keys.Number("init_std", &autoencoder.init_std, kStd, "equal weights stay equal");
   AddTrain("autoencoder.train", autoencoder.train, keys);
@@ -146,24 +155,35 @@ void AddAutoencoder(AutoencoderSpec& autoencoder, KeyTable& keys) {
 
 void AddModel(ModelSpec& model, KeyTable& keys) {
   keys.Section("model");
+  keys.Choice("head", &model.head, {"energy", "diffusion", "flow", "softmax"});
+  keys.Choice("input", &model.input, {"discrete", "continuous", "both"});
   keys.Integer("hidden_size", &model.hidden_size, 2, kWidthMax,
                "rotary embeddings turn pairs of elements");
   keys.Integer("intermediate_size", &model.intermediate_size, 1, kWidthMax,
                "a layer needs a width");
   keys.Integer("layers", &model.layers, 1, 1024, "a backbone has a block");
   keys.Integer("attention_heads", &model.attention_heads, 1, 1024, "attention has a head");
-  keys.Integer("head_layers", &model.head_layers, 1, 256, "an energy head has a block");
+  keys.Integer("key_value_heads", &model.key_value_heads, 0, 1024,
+               "0 means as many as attention_heads");
+  keys.Number("norm_epsilon", &model.norm_epsilon, kEpsilon, kEpsilonReason);
+  keys.Boolean("tie_embeddings", &model.tie_embeddings);
+  keys.Integer("head_layers", &model.head_layers, 1, 256, "a head has a block");
   keys.Integer("noise_size", &model.noise_size, 1, kWidthMax, "samples differ by their noise");
   keys.Integer("window_chunks", &model.window_chunks, 2, 1 << 20,
                "the first chunk of a window is never predicted");
   keys.Number("rope_theta", &model.rope_theta, {.min = 1, .max = 1e12, .open_min = true},
               "wavelengths grow with the dimension only then");
-  keys.Number("alpha", &model.alpha, {.min = 0, .max = 2, .open_min = true, .open_max = true},
-              "the energy score is strictly proper only there");
+  keys.Number("alpha", &model.alpha, {.min = 0, .max = 2, .open_min = true},
+              "the energy score is proper only there");
   keys.Integer("samples", &model.samples, 2, kDrawsMax,
                "the energy loss compares samples with each other");
   keys.Choice("target", &model.target, {"exact", "samples"});
   keys.Integer("target_samples", &model.target_samples, 1, 1 << 20, "an average needs a sample");
+  keys.Choice("flow_solver", &model.flow_solver, {"midpoint", "euler"});
+  keys.Integer("flow_steps", &model.flow_steps, 1, kDrawsMax, "a solver makes a step");
+  keys.Integer("diffusion_steps", &model.diffusion_steps, 2, 1000,
+               "they are kept from 1000, the first and the last among them");
+  keys.Boolean("skip_autoencoder_data", &model.skip_autoencoder_data);
   keys.Choice("init", &model.init, {"normal", "fan_in"});
   keys.Number("init_std", &model.init_std, kStd, "equal weights stay equal");
 }
@@ -239,6 +259,27 @@ std::vector<SpecKey> KeysOf(JobSpec& spec) {
   return keys.Take();
 }
 
+void ApplyPreset(JobSpec& spec) {
+  AutoencoderSpec& autoencoder = spec.autoencoder;
+  switch (autoencoder.preset) {
+    case AutoencoderPreset::kNone:
+      return;
+    case AutoencoderPreset::kPlain10:
+      autoencoder.latent_size = 10;
+      autoencoder.variational = false;
+      autoencoder.token_dropout = autoencoder.latent_dropout = 0;
+      autoencoder.kl_weight = autoencoder.kl_clamp = 0;
+      return;
+    case AutoencoderPreset::kRobust128:
+      autoencoder.latent_size = 128;
+      autoencoder.variational = true;
+      autoencoder.token_dropout = autoencoder.latent_dropout = 0.15;
+      autoencoder.kl_weight = 0.001;
+      autoencoder.kl_clamp = 0.5;
+      return;
+  }
+}
+
 std::vector<std::string> SectionsOf(const std::vector<SpecKey>& keys) {
   std::vector<std::string> sections;
   for (const SpecKey& key : keys) {
@@ -258,6 +299,7 @@ std::string PlainTextOf(const SpecKey& key) {
   struct Visitor {
     std::string operator()(const IntegerKey& k) const { return std::to_string(*k.value); }
     std::string operator()(const NumberKey& k) const { return NumberText(*k.value); }
+    std::string operator()(const BooleanKey& k) const { return *k.value ? "true" : "false"; }
     std::string operator()(const TextKey& k) const { return *k.value; }
     std::string operator()(const ListKey& k) const { return ListText(*k.value); }
     std::string operator()(const ChoiceKey& k) const { return std::string(k.choices[k.get()]); }

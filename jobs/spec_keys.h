@@ -38,6 +38,10 @@ struct NumberKey {
   Interval interval;
 };
 
+struct BooleanKey {
+  bool* value;
+};
+
 struct TextKey {
   std::string* value;
 };
@@ -55,7 +59,7 @@ struct ChoiceKey {
 struct SpecKey {
   std::string section;  // "" (top level), "data", "autoencoder.train", ...
   std::string name;
-  std::variant<IntegerKey, NumberKey, TextKey, ListKey, ChoiceKey> value;
+  std::variant<IntegerKey, NumberKey, BooleanKey, TextKey, ListKey, ChoiceKey> value;
   std::string reason;        // of the range: "the energy score is proper only there"
   std::string example = "";  // TOML text of a required key's value; "": not required
 
@@ -67,6 +71,9 @@ struct SpecKey {
 // In the order of the structs, sections together. The pointers are into `spec`, which must outlive
 // the result.
 std::vector<SpecKey> KeysOf(JobSpec& spec);
+
+// Gives the keys of [autoencoder] the defaults of the preset that the spec names.
+void ApplyPreset(JobSpec& spec);
 
 // The sections of KeysOf, in order, without the top level.
 std::vector<std::string> SectionsOf(const std::vector<SpecKey>& keys);

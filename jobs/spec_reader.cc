@@ -131,6 +131,12 @@ class Reader {
     *kind.value = value;
   }
 
+  void Read(const SpecKey& key, const BooleanKey& kind, const toml::node& node, int line) {
+    const auto* boolean = node.as_boolean();
+    if (boolean == nullptr) return RefuseType(key, "true or false", node, line);
+    *kind.value = boolean->get();
+  }
+
   void Read(const SpecKey& key, const TextKey& kind, const toml::node& node, int line) {
     const auto* text = node.as_string();
     if (text == nullptr) return RefuseType(key, "a string", node, line);

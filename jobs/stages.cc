@@ -59,7 +59,8 @@ const std::vector<Stage>& Stages() {
        .version = "1",
        .reads_sources = false,
        .inputs = {StageKind::kTokens, StageKind::kLatents},
-       .settings = {"seed", "autoencoder.chunk_size", "model.", "train."}},
+       .settings = {"seed", "autoencoder.chunk_size", "autoencoder.data_fraction", "model.",
+                    "train."}},
       {.kind = StageKind::kEval,
        .name = "eval",
        .shape = StageShape::kSingleTask,
@@ -77,6 +78,7 @@ bool IsNeverAField(std::string_view path) {
   constexpr std::string_view kPaths[] = {
       "data.sources",                   // the bytes count, not where they lie
       "tokenizer.path",                 // likewise
+      "autoencoder.preset",             // the keys it sets count
       "autoencoder.train.micro_batch",  // cuts the work, as ranks do, and not its result
       "train.micro_batch",
       "eval.every",  // about evaluation while training
@@ -128,7 +130,24 @@ absl::StatusOr<StageKind> StageFromName(std::string_view name) {
   return InvalidArgument("unknown stage \"" + std::string(name) + "\"; it is one of " + names);
 }
 
-std::vector<StageKind> InputsOf(StageKind kind) { return StageOf(kind).inputs; }
+std::vector<StageKind> StagesOf(const JobSpec& spec) {
+  std::vector<StageKind> stages(kAllStages.begin(), kAllStages.end());
+  if (spec.model.head == HeadKind::kSoftmax) {
+    std::erase(stages, StageKind::kAutoencoder);
+    std::erase(stages, StageKind::kLatents);
+  }
+  return stages;
+}
+
+std::vector<StageKind> InputsOf(StageKind kind, const JobSpec& spec) {
+  const std::vector<StageKind> stages = StagesOf(spec);
+  std::vector<StageKind> inputs = StageOf(kind).inputs;
+  std::erase_if(inputs, [&](StageKind input) {
+    return std::find(stages.begin(), stages.end(), input) == stages.end();
+  });
+  return inputs;
+}
+
 StageShape ShapeOf(StageKind kind) { return StageOf(kind).shape; }
 
 std::string StageIdentity::Fingerprint() const {
@@ -163,7 +182,7 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
       identity.fields.push_back({"source[" + std::to_string(i) + "].sha256", source_digests[i]});
     }
   }
-  for (const StageKind input : stage.inputs) {
+  for (const StageKind input : InputsOf(kind, spec)) {
     const auto digest = input_digests.find(input);
     HALCYON_CHECK(digest != input_digests.end());
     identity.fields.push_back({"input." + std::string(StageName(input)), digest->second});

@@ -19,8 +19,13 @@ absl::Status Validate(const ValidateArguments& arguments) {
     if (arguments.json) PrintJson({{"valid", false}, {"error", MessageOf(spec.status())}});
     return spec.status();
   }
+  const std::vector<std::string> warnings = jobs::Warnings(*spec);
+  for (const std::string& warning : warnings) {
+    std::fprintf(stderr, "warning: %s: %s\n", arguments.job_file.c_str(), warning.c_str());
+  }
   if (arguments.json) {
     PrintJson({{"valid", true},
+               {"warnings", warnings},
                {"name", spec->name},
                {"sources", spec->data.sources},
                {"resolved", jobs::ToToml(*spec)}});

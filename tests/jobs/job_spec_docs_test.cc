@@ -14,6 +14,7 @@ namespace {
 std::string TypeOf(const SpecKey& key) {
   if (std::holds_alternative<IntegerKey>(key.value)) return "integer";
   if (std::holds_alternative<NumberKey>(key.value)) return "number";
+  if (std::holds_alternative<BooleanKey>(key.value)) return "boolean";
   if (std::holds_alternative<ListKey>(key.value)) return "array of strings";
   return "string";
 }

@@ -214,9 +214,9 @@ TEST(JobSpec, AnUnknownChoiceListsTheValidOnes) {
 }
 
 TEST(JobSpec, OutOfRangeSaysWhyAndTheRange) {
-  EXPECT_THAT(ErrorsAfterHead("[model]\nalpha = 2\n"),
-              ElementsAre("5: model.alpha: 2.0 is out of range (the energy score is strictly "
-                          "proper only there); choose a value above 0.0 and below 2.0"));
+  EXPECT_THAT(ErrorsAfterHead("[model]\nalpha = 2.5\n"),
+              ElementsAre("5: model.alpha: 2.5 is out of range (the energy score is proper only "
+                          "there); choose a value above 0.0 and at most 2.0"));
   EXPECT_THAT(ErrorsAfterHead("[tokenizer]\nvocab_size = 258\n"),
               ElementsAre("5: tokenizer.vocab_size: 258 is out of range (a vocabulary holds 256 "
                           "bytes, 2 special tokens and at least 1 merge); choose a value from 259 "
@@ -224,6 +224,44 @@ TEST(JobSpec, OutOfRangeSaysWhyAndTheRange) {
   EXPECT_THAT(ErrorsAfterHead("heldout = nan\n"), ElementsAre(HasSubstr("nan is out of range")));
   EXPECT_THAT(ErrorsAfterHead("[train]\nclip_norm = inf\n"),
               ElementsAre(HasSubstr("inf is out of range")));
+}
+
+TEST(JobSpec, APresetGivesDefaultsThatTheFileMayChange) {
+  const auto plain = ParseAfterHead("[autoencoder]\nkl_weight = 0\npreset = \"plain-10\"\n");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_FALSE(plain->autoencoder.variational);
+  EXPECT_EQ(plain->autoencoder.latent_size, 10);
+  EXPECT_EQ(plain->autoencoder.token_dropout, 0);
+  const auto wider = ParseAfterHead("[autoencoder]\nlatent_size = 12\npreset = \"plain-10\"\n");
+  ASSERT_TRUE(wider.ok()) << wider.status();
+  EXPECT_EQ(wider->autoencoder.latent_size, 12);
+  const auto again = Parse(ToToml(*wider));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*again, *wider);
+}
+
+TEST(JobSpec, ASettingOfAnotherHeadIsRefused) {
+  EXPECT_THAT(ErrorsAfterHead("[model]\nhead = \"softmax\"\nalpha = 1.5\n"),
+              ElementsAre("6: model.alpha: has no effect with this model.head; remove it"));
+  EXPECT_THAT(ErrorsAfterHead("[model]\nflow_steps = 20\n"),
+              ElementsAre("5: model.flow_steps: has no effect with this model.head; remove it"));
+  EXPECT_TRUE(ParseAfterHead("[model]\nhead = \"flow\"\nflow_steps = 20\n")).ok();
+}
+
+TEST(JobSpec, AlphaTwoIsAllowedWithAWarning) {
+  const auto spec = ParseAfterHead("[model]\nalpha = 2\n");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_THAT(Warnings(*spec), ElementsAre(HasSubstr("model.alpha: with 2.0")));
+  EXPECT_TRUE(Warnings(JobSpec()).empty());
+}
+
+TEST(JobSpec, HeadsThatShareKeysMustDivide) {
+  EXPECT_THAT(ErrorsAfterHead("[model]\nkey_value_heads = 3\n"),
+              ElementsAre(HasSubstr("3 does not divide attention_heads = 16")));
+  EXPECT_THAT(ErrorsAfterHead("[model]\nskip_autoencoder_data = true\n"),
+              ElementsAre(HasSubstr("leaves nothing to train on")));
+  EXPECT_THAT(ErrorsAfterHead("[model]\ntie_embeddings = 1\n"),
+              ElementsAre(HasSubstr("expected true or false, found the integer 1")));
 }
 
 TEST(JobSpec, BoundsAreInsideOrOutsideAsDocumented) {
@@ -242,7 +280,7 @@ TEST(JobSpec, BoundsAreInsideOrOutsideAsDocumented) {
       {"autoencoder", "token_dropout = 0", "token_dropout = 1.0"},
       {"autoencoder", "latent_dropout = 0.99", "latent_dropout = -0.1"},
       {"autoencoder", "kl_weight = 0", "kl_weight = -1"},
-      {"model", "alpha = 1.99", "alpha = 0"},
+      {"model", "alpha = 2.0", "alpha = 0"},
       {"model", "samples = 2", "samples = 1"},
       {"model", "window_chunks = 2", "window_chunks = 1"},
       {"model", "init_std = 0.5", "init_std = 0"},

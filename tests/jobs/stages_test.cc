@@ -121,6 +121,16 @@ std::vector<KeyCase> AutoencoderCases() {
        one},
       {"autoencoder.encoder_layers", [](JobSpec& s) { s.autoencoder.encoder_layers = 9; }, one},
       {"autoencoder.decoder_layers", [](JobSpec& s) { s.autoencoder.decoder_layers = 9; }, one},
+      {"autoencoder.preset",
+       [](JobSpec& s) { s.autoencoder.preset = AutoencoderPreset::kPlain10; },
+       {}},
+      {"autoencoder.norm_epsilon", [](JobSpec& s) { s.autoencoder.norm_epsilon = 1e-5; }, one},
+      {"autoencoder.variational", [](JobSpec& s) { s.autoencoder.variational = false; }, one},
+      {"autoencoder.data_fraction",
+       [](JobSpec& s) { s.autoencoder.data_fraction = 0.5; },
+       {kAutoencoder, kModel}},
+      {"autoencoder.token_dropout_rule",
+       [](JobSpec& s) { s.autoencoder.token_dropout_rule = TokenDropoutRule::kZeroId; }, one},
       {"autoencoder.token_dropout", [](JobSpec& s) { s.autoencoder.token_dropout = 0.5; }, one},
       {"autoencoder.latent_dropout", [](JobSpec& s) { s.autoencoder.latent_dropout = 0.5; }, one},
       {"autoencoder.kl_weight", [](JobSpec& s) { s.autoencoder.kl_weight = 0.5; }, one},
@@ -133,6 +143,16 @@ std::vector<KeyCase> AutoencoderCases() {
 std::vector<KeyCase> ModelCases() {
   const Kinds one = {kModel};
   return {
+      {"model.head", [](JobSpec& s) { s.model.head = HeadKind::kFlow; }, one},
+      {"model.input", [](JobSpec& s) { s.model.input = InputKind::kBoth; }, one},
+      {"model.key_value_heads", [](JobSpec& s) { s.model.key_value_heads = 4; }, one},
+      {"model.norm_epsilon", [](JobSpec& s) { s.model.norm_epsilon = 1e-5; }, one},
+      {"model.tie_embeddings", [](JobSpec& s) { s.model.tie_embeddings = true; }, one},
+      {"model.flow_solver", [](JobSpec& s) { s.model.flow_solver = FlowSolver::kEuler; }, one},
+      {"model.flow_steps", [](JobSpec& s) { s.model.flow_steps = 9; }, one},
+      {"model.diffusion_steps", [](JobSpec& s) { s.model.diffusion_steps = 9; }, one},
+      {"model.skip_autoencoder_data", [](JobSpec& s) { s.model.skip_autoencoder_data = true; },
+       one},
       {"model.hidden_size", [](JobSpec& s) { s.model.hidden_size = 32; }, one},
       {"model.intermediate_size", [](JobSpec& s) { s.model.intermediate_size = 9; }, one},
       {"model.layers", [](JobSpec& s) { s.model.layers = 9; }, one},
@@ -258,7 +278,7 @@ TEST(Fingerprint, EachInputsDigestMatters) {
       const std::string after = IdentityOf(kind, spec, {"aa", "bb"}, inputs).Fingerprint();
       if (after != before) seen.push_back(input);
     }
-    EXPECT_EQ(seen, InputsOf(kind)) << StageName(kind);
+    EXPECT_EQ(seen, InputsOf(kind, spec)) << StageName(kind);
   }
 }
 
@@ -316,7 +336,8 @@ TEST(Stages, ComeAfterTheirInputsAndHaveNamesThatReadBack) {
                                           "latents",   "model",  "eval"};
   Kinds before;
   for (size_t i = 0; i < kAllStages.size(); ++i) {
-    for (const StageKind input : InputsOf(kAllStages[i])) EXPECT_TRUE(before.contains(input));
+    for (const StageKind input : InputsOf(kAllStages[i], Base()))
+      EXPECT_TRUE(before.contains(input));
     before.insert(kAllStages[i]);
     EXPECT_EQ(StageName(kAllStages[i]), names[i]);
     EXPECT_EQ(*StageFromName(names[i]), kAllStages[i]);
@@ -326,13 +347,26 @@ TEST(Stages, ComeAfterTheirInputsAndHaveNamesThatReadBack) {
             "eval");
 }
 
+TEST(Stages, OfASoftmaxBaselineKnowNoLatents) {
+  JobSpec spec = Base();
+  spec.model.head = HeadKind::kSoftmax;
+  EXPECT_THAT(StagesOf(spec), ElementsAre(kTokenizer, kTokens, kModel, kEval));
+  EXPECT_THAT(InputsOf(kModel, spec), ElementsAre(kTokens));
+  EXPECT_THAT(InputsOf(kEval, spec), ElementsAre(kTokens, kModel));
+  EXPECT_EQ(StagesOf(Base()).size(), kAllStages.size());
+  const std::map<StageKind, std::string> inputs = {{kTokens, "t"}};
+  EXPECT_EQ(IdentityOf(kModel, spec, {}, inputs).fields.back(),
+            (FingerprintField{"input.tokens", "t"}));
+}
+
 TEST(Stages, HaveTheInputsAndShapesOfTheHeader) {
-  EXPECT_THAT(InputsOf(kTokenizer), IsEmpty());
-  EXPECT_THAT(InputsOf(kTokens), UnorderedElementsAre(kTokenizer));
-  EXPECT_THAT(InputsOf(kAutoencoder), UnorderedElementsAre(kTokens));
-  EXPECT_THAT(InputsOf(kLatents), UnorderedElementsAre(kTokens, kAutoencoder));
-  EXPECT_THAT(InputsOf(kModel), UnorderedElementsAre(kTokens, kLatents));
-  EXPECT_THAT(InputsOf(kEval), UnorderedElementsAre(kTokens, kAutoencoder, kLatents, kModel));
+  EXPECT_THAT(InputsOf(kTokenizer, Base()), IsEmpty());
+  EXPECT_THAT(InputsOf(kTokens, Base()), UnorderedElementsAre(kTokenizer));
+  EXPECT_THAT(InputsOf(kAutoencoder, Base()), UnorderedElementsAre(kTokens));
+  EXPECT_THAT(InputsOf(kLatents, Base()), UnorderedElementsAre(kTokens, kAutoencoder));
+  EXPECT_THAT(InputsOf(kModel, Base()), UnorderedElementsAre(kTokens, kLatents));
+  EXPECT_THAT(InputsOf(kEval, Base()),
+              UnorderedElementsAre(kTokens, kAutoencoder, kLatents, kModel));
   EXPECT_EQ(ShapeOf(kTokenizer), StageShape::kSingleTask);
   EXPECT_EQ(ShapeOf(kTokens), StageShape::kShardTasks);
   EXPECT_EQ(ShapeOf(kAutoencoder), StageShape::kGang);
