@@ -21,7 +21,7 @@ at::Tensor Normals(std::vector<int64_t> shape, uint64_t seed) {
   int64_t count = 1;
   for (const int64_t size : shape) count *= size;
   const uint64_t row = 0;
-  return NormalNoise({seed, NoiseStream::kEvaluation, 0}, {&row, 1}, {count}).view(shape);
+  return NoiseRows{seed, NoiseStream::kEvaluation, 0, {row}}.Normal({count}).view(shape);
 }
 
 struct Problem {
@@ -51,8 +51,8 @@ void Materialised(benchmark::State& state) {
   const uint64_t row = 0;
   for (auto _ : state) {
     // Fresh draws every step are part of what this form costs.
-    const at::Tensor normal = NormalNoise({1, NoiseStream::kTargetSamples, step++}, {&row, 1},
-                                          {kDraws, state.range(0), state.range(1)})
+    const at::Tensor normal = NoiseRows{1, NoiseStream::kTargetSamples, step++, {row}}
+                                  .Normal({kDraws, state.range(0), state.range(1)})
                                   .squeeze(0);
     SampledEnergyLoss(problem.samples, problem.mean, problem.log_std, normal, kAlpha)
         .energy.mean()

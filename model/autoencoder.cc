@@ -12,15 +12,14 @@
 namespace halcyon::model {
 namespace {
 
-constexpr double kLogStdMin = -10;
-constexpr double kLogStdMax = 4;
 constexpr int64_t kLogitsBytesMax = 64 << 20;
 
-std::deque<GatedMlp> AddMlps(Unit& unit, const std::string& name, int64_t count, int64_t width,
-                             int64_t intermediate) {
+std::deque<GatedMlp> AddMlps(Unit& unit, const std::string& name, int64_t count,
+                             const jobs::AutoencoderSpec& spec) {
   std::deque<GatedMlp> mlps;
   for (int64_t i = 0; i < count; ++i) {
-    mlps.emplace_back(unit, name + "." + std::to_string(i), width, intermediate);
+    mlps.emplace_back(unit, name + "." + std::to_string(i), spec.hidden_size,
+                      spec.intermediate_size, spec.norm_epsilon);
   }
   return mlps;
 }
@@ -38,29 +37,35 @@ struct Autoencoder::Network {
   Network(const jobs::AutoencoderSpec& spec, int64_t vocab_size)
       : unit("autoencoder"),
         embedding(unit.Add("embedding", {vocab_size, spec.hidden_size}, InitKind::kEmbedding)),
-        mask_embedding(unit.Add("mask_embedding", {spec.hidden_size}, InitKind::kZero)),
-        encoder_layers(AddMlps(unit, "encoder.layers", spec.encoder_layers, spec.hidden_size,
-                               spec.intermediate_size)),
+        mask_embedding(spec.token_dropout_rule == jobs::TokenDropoutRule::kMask
+                           ? &unit.Add("mask_embedding", {spec.hidden_size}, InitKind::kZero)
+                           : nullptr),
+        encoder_layers(AddMlps(unit, "encoder.layers", spec.encoder_layers, spec)),
         squeeze(unit, "encoder.squeeze", spec.chunk_size * spec.hidden_size, spec.hidden_size,
                 Linear::Bias::kYes),
-        encoder_norm(unit, "encoder.norm", spec.hidden_size),
-        posterior(unit, "encoder.posterior", spec.hidden_size, 2 * spec.latent_size,
-                  Linear::Bias::kYes),
+        encoder_norm(unit, "encoder.norm", spec.hidden_size, spec.norm_epsilon),
+        posterior(unit, "encoder.posterior", spec.hidden_size,
+                  (spec.variational ? 2 : 1) * spec.latent_size, Linear::Bias::kYes),
         from_latent(unit, "decoder.from_latent", spec.latent_size, spec.hidden_size,
                     Linear::Bias::kYes),
-        decoder_layers(AddMlps(unit, "decoder.layers", spec.decoder_layers, spec.hidden_size,
-                               spec.intermediate_size)),
+        decoder_layers(AddMlps(unit, "decoder.layers", spec.decoder_layers, spec)),
         expand(unit, "decoder.expand", spec.hidden_size, spec.chunk_size * spec.hidden_size,
                Linear::Bias::kYes),
-        decoder_norm(unit, "decoder.norm", spec.hidden_size) {}
+        decoder_norm(unit, "decoder.norm", spec.hidden_size, spec.norm_epsilon) {}
 
-  // embeddings [chunks * K, hidden] -> [chunks, 2 * latent]: mean, then unclamped log_std.
+  // embeddings [chunks * K, hidden] -> [chunks, 2 * latent]: mean, then unclamped log_std; a plain
+  // autoencoder has the mean only.
   at::Tensor Encode(const at::Tensor& embeddings, int64_t chunk_size) const {
     const size_t middle = encoder_layers.size() / 2;
     at::Tensor rows = Apply(encoder_layers, 0, middle, embeddings);
     rows = squeeze(rows.view({-1, chunk_size * embeddings.size(1)}));
     rows = Apply(encoder_layers, middle, encoder_layers.size(), rows);
     return posterior(encoder_norm(rows));
+  }
+
+  // The embedding that stands in for a dropped token's.
+  at::Tensor Dropped() const {
+    return mask_embedding != nullptr ? mask_embedding->value : embedding.value[0];
   }
 
   // latents [chunks, latent] -> logits [chunks * K, vocab].
@@ -74,7 +79,7 @@ struct Autoencoder::Network {
 
   Unit unit;
   Parameter& embedding;
-  Parameter& mask_embedding;
+  Parameter* mask_embedding;  // of dropped tokens
   std::deque<GatedMlp> encoder_layers;
   Linear squeeze;
   RmsNorm encoder_norm;
@@ -88,8 +93,12 @@ struct Autoencoder::Network {
 namespace {
 
 Posterior SplitPosterior(const at::Tensor& both, int64_t latent_size) {
-  return {both.narrow(1, 0, latent_size),
-          both.narrow(1, latent_size, latent_size).clamp(kLogStdMin, kLogStdMax)};
+  if (both.size(1) == latent_size) return {both, at::full_like(both, kLogStdMin)};
+  return {both.narrow(1, 0, latent_size), both.narrow(1, latent_size, latent_size)};
+}
+
+Posterior Clamped(const Posterior& posterior) {
+  return {posterior.mean, posterior.log_std.clamp(kLogStdMin, kLogStdMax)};
 }
 
 // [chunks]: KL(q || N(0, 1)) summed over the latent, each element at least `clamp` and without
@@ -109,7 +118,9 @@ Autoencoder::~Autoencoder() = default;
 
 std::vector<Unit*> Autoencoder::units() { return {&network_->unit}; }
 
-Posterior Autoencoder::Encode(const at::Tensor& tokens) {
+Posterior Autoencoder::Encode(const at::Tensor& tokens) { return Clamped(EncodeUnclamped(tokens)); }
+
+Posterior Autoencoder::EncodeUnclamped(const at::Tensor& tokens) {
   HALCYON_CHECK(tokens.dim() == 2 && tokens.size(1) == spec_.chunk_size);
   Unit& unit = network_->unit;
   unit.Enter();
@@ -154,11 +165,12 @@ Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Nois
   at::Tensor embeddings = at::embedding(network.embedding.value, labels);
   if (spec_.token_dropout > 0) {
     const at::Tensor dropped = noise.token_dropout.reshape({-1, 1}) < spec_.token_dropout;
-    embeddings = at::where(dropped, network.mask_embedding.value, embeddings);
+    embeddings = at::where(dropped, network.Dropped(), embeddings);
   }
   const Posterior posterior =
-      SplitPosterior(network.Encode(embeddings, spec_.chunk_size), spec_.latent_size);
-  at::Tensor latents = posterior.mean + noise.posterior * at::exp(posterior.log_std);
+      Clamped(SplitPosterior(network.Encode(embeddings, spec_.chunk_size), spec_.latent_size));
+  at::Tensor latents = posterior.mean;
+  if (spec_.variational) latents = latents + noise.posterior * at::exp(posterior.log_std);
   if (spec_.latent_dropout > 0) {
     const at::Tensor kept = noise.latent_dropout >= spec_.latent_dropout;
     latents = latents * (kept / (1 - spec_.latent_dropout));
@@ -166,7 +178,8 @@ Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Nois
   const at::Tensor logits = network.Decode(latents);
   const at::Tensor cross_entropy =
       at::cross_entropy_loss(logits, labels, {}, at::Reduction::None).view({chunks, -1}).mean(1);
-  const at::Tensor kl = ClampedKl(posterior, spec_.kl_clamp);
+  const at::Tensor kl =
+      spec_.variational ? ClampedKl(posterior, spec_.kl_clamp) : at::zeros({chunks}, at::kFloat);
   const at::Tensor total =
       at::dot(weights, spec_.chunk_size * cross_entropy + spec_.kl_weight * kl) / divisor;
 

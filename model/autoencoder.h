@@ -9,16 +9,10 @@
 #include <vector>
 
 #include "jobs/job_spec.h"
+#include "model/posterior.h"
 #include "model/unit.h"
 
 namespace halcyon::model {
-
-// [chunks, latent] each. log_std is the logarithm of the standard deviation, clamped to [-10, 4]
-// so that a half float holds it and exp stays finite.
-struct Posterior {
-  at::Tensor mean;
-  at::Tensor log_std;
-};
 
 class Autoencoder {
  public:
@@ -31,8 +25,11 @@ class Autoencoder {
   const jobs::AutoencoderSpec& spec() const { return spec_; }
   int64_t vocab_size() const { return vocab_size_; }
 
-  // tokens: int64 [chunks, K]. Evaluation mode: no dropout.
+  // tokens: int64 [chunks, K]. Evaluation mode: no dropout. An autoencoder that is not variational
+  // has the least log_std there is.
   Posterior Encode(const at::Tensor& tokens);
+  // The same with log_std as the network gives it, not clamped: for checking a conversion.
+  Posterior EncodeUnclamped(const at::Tensor& tokens);
   // latents: [chunks, latent] -> logits [chunks, K, vocab].
   at::Tensor Decode(const at::Tensor& latents);
   // argmax of Decode: int64 [chunks, K]. Works in blocks so that no more than about 64 MB of logits
@@ -41,15 +38,15 @@ class Autoencoder {
 
   // Random numbers of one training pass, all [chunks, ...] (model/noise.h).
   struct Noise {
-    at::Tensor token_dropout;  // uniform [chunks, K]: below p, the token becomes the mask embedding
-    at::Tensor posterior;      // normal [chunks, latent]
+    at::Tensor token_dropout;   // uniform [chunks, K]: below p, the token is dropped
+    at::Tensor posterior;       // normal [chunks, latent]; unused when not variational
     at::Tensor latent_dropout;  // uniform [chunks, latent]: below p, zero; others scaled 1/(1-p)
   };
   struct Loss {
     at::Tensor total;          // K * mean cross-entropy + kl_weight * KL, weighted mean over chunks
     at::Tensor cross_entropy;  // mean over tokens, detached
-    at::Tensor kl;             // summed over the latent, mean over chunks, detached, clamped
-    at::Tensor correct;        // fraction of tokens whose argmax is right (of the noisy latent)
+    at::Tensor kl;  // clamped, summed over the latent, mean over chunks, detached; 0 when plain
+    at::Tensor correct;  // fraction of tokens whose argmax is right (of the noisy latent)
   };
   // `weights`: float32 [chunks]; each loss is sum(weights * value) / divisor, so that ranks and
   // micro-batches add up to the mean of the global batch.
@@ -58,8 +55,6 @@ class Autoencoder {
 
  private:
   struct Network;
-  at::Tensor EncodeEmbeddings(const at::Tensor& embeddings, at::Tensor* log_std);
-
   jobs::AutoencoderSpec spec_;
   int64_t vocab_size_;
   std::unique_ptr<Network> network_;

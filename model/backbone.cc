@@ -1,14 +1,62 @@
-#include "model/transformer.h"
+#include "model/backbone.h"
 
 #include <ATen/ATen.h>
 
-namespace halcyon::model {
+#include <algorithm>
 
-Rotation::Rotation(int64_t positions, int64_t head_width, double theta, at::ScalarType dtype) {
+#include "base/check.h"
+
+namespace halcyon::model {
+namespace {
+
+// A cache grows by doubling from here, so that adding a step rarely copies.
+constexpr int64_t kCapacityMin = 64;
+
+int64_t KeyValueHeads(const jobs::ModelSpec& spec) {
+  return spec.key_value_heads == 0 ? spec.attention_heads : spec.key_value_heads;
+}
+
+// Writes `added` [batch, heads, steps, width] behind the first `length` steps of `stored`, which
+// grows when it is full, and returns all steps.
+at::Tensor Append(at::Tensor& stored, int64_t length, const at::Tensor& added) {
+  const int64_t needed = length + added.size(2);
+  if (!stored.defined() || stored.size(2) < needed) {
+    const int64_t capacity = std::max({kCapacityMin, needed, 2 * length});
+    at::Tensor grown =
+        at::empty({added.size(0), added.size(1), capacity, added.size(3)}, added.options());
+    if (length > 0) grown.narrow(2, 0, length).copy_(stored.narrow(2, 0, length));
+    stored = grown;
+  }
+  stored.narrow(2, length, added.size(2)).copy_(added);
+  return stored.narrow(2, 0, needed);
+}
+
+// Attention sees everything cached, and the new steps up to itself.
+at::Tensor CausalBehind(int64_t length, int64_t steps) {
+  return at::ones({1, 1, steps, length + steps}, at::kBool).tril(length);
+}
+
+}  // namespace
+
+void BackboneCache::Select(const at::Tensor& rows) {
+  for (Block& block : blocks_) {
+    if (!block.keys.defined()) continue;
+    block.keys = block.keys.index_select(0, rows);
+    block.values = block.values.index_select(0, rows);
+  }
+}
+
+void BackboneCache::Truncate(int64_t length) {
+  HALCYON_CHECK(length >= 0 && length <= length_);
+  length_ = length;
+}
+
+Rotation::Rotation(const at::Tensor& positions, int64_t head_width, double theta,
+                   at::ScalarType dtype) {
   // Angles in double: a float's product of a large position and a frequency loses digits.
   const at::Tensor index = at::arange(head_width / 2, at::kDouble);
   const at::Tensor frequency = at::pow(theta, index * (-2.0 / static_cast<double>(head_width)));
-  const at::Tensor angle = at::outer(at::arange(positions, at::kDouble), frequency).unsqueeze(1);
+  const at::Tensor angle = (positions.to(at::kDouble).unsqueeze(-1) * frequency).unsqueeze(2);
   cosine_ = at::cos(angle).to(dtype);
   sine_ = at::sin(angle).to(dtype);
 }
@@ -21,32 +69,84 @@ at::Tensor Rotation::operator()(const at::Tensor& heads) const {
 
 TransformerBlock::TransformerBlock(Unit& unit, const std::string& name, const jobs::ModelSpec& spec)
     : heads_(spec.attention_heads),
-      norm_(unit, name + ".attention.norm", spec.hidden_size),
+      key_value_heads_(KeyValueHeads(spec)),
+      norm_(unit, name + ".attention.norm", spec.hidden_size, spec.norm_epsilon),
       query_(unit, name + ".attention.query", spec.hidden_size, spec.hidden_size,
              Linear::Bias::kNone),
-      key_(unit, name + ".attention.key", spec.hidden_size, spec.hidden_size, Linear::Bias::kNone),
-      value_(unit, name + ".attention.value", spec.hidden_size, spec.hidden_size,
-             Linear::Bias::kNone),
+      key_(unit, name + ".attention.key", spec.hidden_size,
+           spec.hidden_size / heads_ * key_value_heads_, Linear::Bias::kNone),
+      value_(unit, name + ".attention.value", spec.hidden_size,
+             spec.hidden_size / heads_ * key_value_heads_, Linear::Bias::kNone),
       output_(unit, name + ".attention.output", spec.hidden_size, spec.hidden_size,
               Linear::Bias::kNone),
-      mlp_(unit, name + ".mlp", spec.hidden_size, spec.intermediate_size) {}
+      mlp_(unit, name + ".mlp", spec.hidden_size, spec.intermediate_size, spec.norm_epsilon) {}
 
 at::Tensor TransformerBlock::Attend(const at::Tensor& normed, int64_t batch,
-                                    const Rotation& rotation) const {
+                                    const Rotation& rotation, const at::Tensor& visible,
+                                    int64_t length, BackboneCache::Block* cache) const {
   const int64_t hidden = normed.size(1);
   const auto split = [&](const at::Tensor& rows) {
-    return rows.view({batch, -1, heads_, hidden / heads_});
+    return rows.view({batch, -1, rows.size(1) * heads_ / hidden, hidden / heads_});
   };
   const at::Tensor query = rotation(split(query_(normed))).transpose(1, 2);
-  const at::Tensor key = rotation(split(key_(normed))).transpose(1, 2);
-  const at::Tensor value = split(value_(normed)).transpose(1, 2);
-  const at::Tensor mixed = at::scaled_dot_product_attention(query, key, value, {}, 0.0, true);
+  at::Tensor key = rotation(split(key_(normed))).transpose(1, 2);
+  at::Tensor value = split(value_(normed)).transpose(1, 2);
+  if (cache != nullptr) {
+    key = Append(cache->keys, length, key);
+    value = Append(cache->values, length, value);
+  }
+  if (key_value_heads_ != heads_) {
+    key = key.repeat_interleave(heads_ / key_value_heads_, 1);
+    value = value.repeat_interleave(heads_ / key_value_heads_, 1);
+  }
+  const bool causal = !visible.defined() && key.size(2) == query.size(2);
+  std::optional<at::Tensor> mask;
+  if (visible.defined()) mask = visible;
+  const at::Tensor mixed = at::scaled_dot_product_attention(query, key, value, mask, 0.0, causal);
   return output_(mixed.transpose(1, 2).reshape({-1, hidden}));
 }
 
 at::Tensor TransformerBlock::operator()(const at::Tensor& rows, int64_t batch,
-                                        const Rotation& rotation) const {
-  return mlp_(rows + Attend(norm_(rows), batch, rotation));
+                                        const Rotation& rotation, const at::Tensor& visible,
+                                        int64_t length, BackboneCache::Block* cache) const {
+  return mlp_(rows + Attend(norm_(rows), batch, rotation, visible, length, cache));
+}
+
+Backbone::Backbone(const jobs::ModelSpec& spec)
+    : head_width_(spec.hidden_size / spec.attention_heads), rope_theta_(spec.rope_theta) {
+  for (int64_t i = 0; i < spec.layers; ++i) {
+    const std::string name = "block." + std::to_string(i);
+    blocks_.emplace_back(units_.emplace_back(name), name, spec);
+  }
+}
+
+std::vector<Unit*> Backbone::units() {
+  std::vector<Unit*> units;
+  for (Unit& unit : units_) units.push_back(&unit);
+  return units;
+}
+
+at::Tensor Backbone::operator()(at::Tensor rows, int64_t batch, const Placement* placement,
+                                BackboneCache* cache) {
+  const int64_t steps = rows.size(0) / batch;
+  const int64_t length = cache == nullptr ? 0 : cache->length_;
+  if (cache != nullptr) cache->blocks_.resize(blocks_.size());
+  at::Tensor positions, visible;
+  if (placement != nullptr) {
+    positions = placement->positions;
+    visible = placement->visible;
+  }
+  if (!positions.defined()) positions = at::arange(length, length + steps).unsqueeze(0);
+  // A single step sees everything, which needs no mask.
+  if (!visible.defined() && length > 0 && steps > 1) visible = CausalBehind(length, steps);
+  const Rotation rotation(positions, head_width_, rope_theta_, rows.scalar_type());
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    units_[i].Enter();
+    BackboneCache::Block* block_cache = cache == nullptr ? nullptr : &cache->blocks_[i];
+    rows = units_[i].Exit(blocks_[i](rows, batch, rotation, visible, length, block_cache));
+  }
+  if (cache != nullptr) cache->length_ += steps;
+  return rows;
 }
 
 }  // namespace halcyon::model

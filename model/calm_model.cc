@@ -2,43 +2,47 @@
 
 #include <ATen/ATen.h>
 
-#include <deque>
-#include <string>
-
 #include "base/check.h"
-#include "model/energy_head.h"
 #include "model/layers.h"
-#include "model/transformer.h"
 
 namespace halcyon::model {
+namespace {
+
+// Columns of the first projection: the chunk's token embeddings, then its latent.
+int64_t InputWidth(const jobs::ModelSpec& spec, int64_t chunk_size, int64_t latent_size) {
+  int64_t width = 0;
+  if (spec.input != jobs::InputKind::kContinuous) width += chunk_size * spec.hidden_size;
+  if (spec.input != jobs::InputKind::kDiscrete) width += latent_size;
+  return width;
+}
+
+}  // namespace
 
 struct CalmModel::Network {
   Network(const jobs::ModelSpec& spec, int64_t chunk_size, int64_t latent_size, int64_t vocab_size)
       : input_unit("input"),
-        token_embedding(input_unit.Add("input.embedding", {vocab_size, spec.hidden_size},
-                                       InitKind::kEmbedding)),
-        widen(input_unit, "input.widen", chunk_size * spec.hidden_size, 2 * spec.hidden_size,
-              Linear::Bias::kYes),
+        token_embedding(spec.input == jobs::InputKind::kContinuous
+                            ? nullptr
+                            : &input_unit.Add("input.embedding", {vocab_size, spec.hidden_size},
+                                              InitKind::kEmbedding)),
+        widen(input_unit, "input.widen", InputWidth(spec, chunk_size, latent_size),
+              2 * spec.hidden_size, Linear::Bias::kYes),
         narrow(input_unit, "input.narrow", 2 * spec.hidden_size, spec.hidden_size,
                Linear::Bias::kYes),
         input_norm(input_unit, "input.norm", spec.hidden_size),
+        backbone(spec),
         head_unit("head"),
-        head(head_unit, spec, latent_size) {
-    for (int64_t i = 0; i < spec.layers; ++i) {
-      const std::string name = "block." + std::to_string(i);
-      Unit& unit = block_units.emplace_back(name);
-      blocks.emplace_back(unit, name, spec);
-    }
-  }
+        final_norm(head_unit, "final_norm", spec.hidden_size, spec.norm_epsilon),
+        head(MakeLatentHead(head_unit, spec, latent_size)) {}
 
   Unit input_unit;
-  Parameter& token_embedding;
+  Parameter* token_embedding;
   Linear widen, narrow;
   LayerNorm input_norm;
-  std::deque<Unit> block_units;
-  std::deque<TransformerBlock> blocks;
+  model::Backbone backbone;
   Unit head_unit;
-  EnergyHead head;
+  RmsNorm final_norm;
+  std::unique_ptr<LatentHead> head;
 };
 
 CalmModel::CalmModel(const jobs::ModelSpec& spec, int64_t chunk_size, int64_t latent_size,
@@ -52,40 +56,54 @@ CalmModel::CalmModel(const jobs::ModelSpec& spec, int64_t chunk_size, int64_t la
 CalmModel::~CalmModel() = default;
 
 std::vector<Unit*> CalmModel::units() {
-  std::vector<Unit*> units = {&network_->input_unit};
-  for (Unit& unit : network_->block_units) units.push_back(&unit);
+  std::vector<Unit*> units = network_->backbone.units();
+  units.insert(units.begin(), &network_->input_unit);
   units.push_back(&network_->head_unit);
   return units;
 }
 
-at::Tensor CalmModel::Backbone(const at::Tensor& tokens) {
+at::Tensor CalmModel::Inputs(const at::Tensor& tokens, const at::Tensor& latents) {
   HALCYON_CHECK(tokens.dim() == 3 && tokens.size(2) == chunk_size_);
+  HALCYON_CHECK(latents.defined() == SeesLatents());
   Network& network = *network_;
   const int64_t batch = tokens.size(0), chunks = tokens.size(1);
-
   network.input_unit.Enter();
-  at::Tensor rows = at::embedding(network.token_embedding.value, tokens.reshape({-1}));
-  rows = rows.view({batch * chunks, chunk_size_ * spec_.hidden_size});
-  rows = network.input_norm(network.narrow(at::silu(network.widen(rows))));
-  rows = network.input_unit.Exit(rows);
-
-  const Rotation rotation(chunks, spec_.hidden_size / spec_.attention_heads, spec_.rope_theta,
-                          rows.scalar_type());
-  for (size_t i = 0; i < network.blocks.size(); ++i) {
-    network.block_units[i].Enter();
-    rows = network.block_units[i].Exit(network.blocks[i](rows, batch, rotation));
+  std::vector<at::Tensor> parts;
+  if (network.token_embedding != nullptr) {
+    const at::Tensor rows = at::embedding(network.token_embedding->value, tokens.reshape({-1}));
+    parts.push_back(rows.view({batch * chunks, chunk_size_ * spec_.hidden_size}));
   }
-  return rows.view({batch, chunks, spec_.hidden_size});
+  if (latents.defined()) parts.push_back(latents.reshape({batch * chunks, latent_size_}));
+  const at::Tensor seen = parts.size() == 1 ? parts[0] : at::cat(parts, 1);
+  const at::Tensor rows = network.input_norm(network.narrow(at::silu(network.widen(seen))));
+  return network.input_unit.Exit(rows).view({batch, chunks, spec_.hidden_size});
 }
 
-at::Tensor CalmModel::Sample(const at::Tensor& hidden, const at::Tensor& noise) {
-  HALCYON_CHECK(hidden.dim() == 3 && noise.dim() == 4 && noise.size(1) == hidden.size(0) &&
-                noise.size(2) == hidden.size(1) && noise.size(3) == spec_.noise_size);
-  network_->head_unit.Enter();
-  const at::Tensor latents = network_->head(hidden.reshape({-1, spec_.hidden_size}),
-                                            noise.reshape({-1, spec_.noise_size}));
-  return network_->head_unit.Exit(latents).view(
-      {noise.size(0), hidden.size(0), hidden.size(1), latent_size_});
+at::Tensor CalmModel::Backbone(const at::Tensor& tokens, const at::Tensor& latents,
+                               const Placement* placement, BackboneCache* cache) {
+  const at::Tensor rows = Inputs(tokens, latents).view({-1, spec_.hidden_size});
+  return network_->backbone(rows, tokens.size(0), placement, cache)
+      .view({tokens.size(0), tokens.size(1), spec_.hidden_size});
 }
+
+LatentHead::Loss CalmModel::HeadLoss(const at::Tensor& hidden, const Posterior& next,
+                                     const NoiseRows& noise) {
+  HALCYON_CHECK(hidden.dim() == 3 && noise.rows.size() == static_cast<size_t>(hidden.size(0)));
+  network_->head_unit.Enter();
+  LatentHead::Loss loss = network_->head->TrainingLoss(FinalNorm(hidden), next, noise);
+  loss.loss = network_->head_unit.Exit(loss.loss);
+  return loss;
+}
+
+at::Tensor CalmModel::Sample(const at::Tensor& hidden, int64_t first, int64_t count,
+                             const NoiseRows& noise) {
+  HALCYON_CHECK(hidden.dim() == 3 && noise.rows.size() == static_cast<size_t>(hidden.size(0)));
+  network_->head_unit.Enter();
+  return network_->head_unit.Exit(network_->head->Sample(FinalNorm(hidden), first, count, noise));
+}
+
+at::Tensor CalmModel::FinalNorm(const at::Tensor& hidden) { return network_->final_norm(hidden); }
+
+const LatentHead& CalmModel::head() const { return *network_->head; }
 
 }  // namespace halcyon::model

@@ -1,5 +1,5 @@
-// Stage two of CALM: a Transformer over chunks that predicts the next latent through an energy head
-// (paper section 3).
+// Stage two of CALM: a Transformer over chunks that predicts the next chunk's latent through a
+// generative head (paper section 3).
 #ifndef HALCYON_MODEL_CALM_MODEL_H_
 #define HALCYON_MODEL_CALM_MODEL_H_
 
@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "jobs/job_spec.h"
+#include "model/backbone.h"
+#include "model/latent_head.h"
 #include "model/unit.h"
 
 namespace halcyon::model {
@@ -17,23 +19,40 @@ namespace halcyon::model {
 class CalmModel {
  public:
   // Registers parameters; gives them no storage. chunk_size K, latent size l, vocabulary V.
+  // REQUIRES: spec.head is not softmax.
   CalmModel(const jobs::ModelSpec& spec, int64_t chunk_size, int64_t latent_size,
             int64_t vocab_size);
   ~CalmModel();
 
-  // "input" (token table and projection), "block.0" ..., "head" (final norm and energy head).
+  // "input" (token table and projection), "block.0" ..., "head" (final norm and head).
   std::vector<Unit*> units();
   const jobs::ModelSpec& spec() const { return spec_; }
   int64_t latent_size() const { return latent_size_; }
+  int64_t chunk_size() const { return chunk_size_; }
+  // Whether the backbone needs the chunks' latents, as Inputs() does.
+  bool SeesLatents() const { return spec_.input != jobs::InputKind::kDiscrete; }
 
-  // tokens: int64 [batch, chunks, K] -> [batch, chunks, hidden], before the final norm: position t
-  // has seen chunks 0 ... t and is to predict chunk t + 1.
-  at::Tensor Backbone(const at::Tensor& tokens);
+  // What the backbone's blocks are given (paper section 3.1 and table 5).
+  // tokens: int64 [batch, chunks, K]; latents: [batch, chunks, latent], the posterior's means,
+  // undefined with input = discrete -> [batch, chunks, hidden].
+  at::Tensor Inputs(const at::Tensor& tokens, const at::Tensor& latents);
 
-  // hidden: [batch, chunks, hidden] from Backbone; noise: uniform on [-0.5, 0.5),
-  // [samples, batch, chunks, noise_size]. -> [samples, batch, chunks, latent].
-  // The condition's share of each block is computed once for all samples.
-  at::Tensor Sample(const at::Tensor& hidden, const at::Tensor& noise);
+  // Inputs, then the blocks: [batch, chunks, hidden], before the final norm. Position t has seen
+  // chunks 0 ... t and is to predict chunk t + 1. With a cache, the chunks follow those in it.
+  at::Tensor Backbone(const at::Tensor& tokens, const at::Tensor& latents,
+                      const Placement* placement = nullptr, BackboneCache* cache = nullptr);
+
+  // hidden: [batch, chunks, hidden] from Backbone, one row of noise for each of the batch.
+  // next: [batch * chunks, latent].
+  LatentHead::Loss HeadLoss(const at::Tensor& hidden, const Posterior& next,
+                            const NoiseRows& noise);
+  // -> [count, batch, chunks, latent]; see LatentHead.
+  at::Tensor Sample(const at::Tensor& hidden, int64_t first, int64_t count, const NoiseRows& noise);
+
+  // For looking inside: the final norm of `hidden` (any shape [..., hidden]), which is what the
+  // head is given, and the head. Only for materialised networks.
+  at::Tensor FinalNorm(const at::Tensor& hidden);
+  const LatentHead& head() const;
 
  private:
   struct Network;

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "model/energy_loss.h"
+
 namespace halcyon::model {
 
 EnergyBlock::EnergyBlock(Unit& unit, const std::string& name, int64_t width)
@@ -27,7 +29,7 @@ at::Tensor EnergyBlock::operator()(const at::Tensor& state, const at::Tensor& co
 }
 
 EnergyHead::EnergyHead(Unit& unit, const jobs::ModelSpec& spec, int64_t latent_size)
-    : final_norm_(unit, "final_norm", spec.hidden_size),
+    : spec_(spec),
       embed_noise_(unit, "head.noise", spec.noise_size, spec.hidden_size, Linear::Bias::kYes),
       noise_norm_(unit, "head.noise_norm", spec.hidden_size),
       embed_condition_(unit, "head.condition", spec.hidden_size, spec.hidden_size,
@@ -43,11 +45,41 @@ EnergyHead::EnergyHead(Unit& unit, const jobs::ModelSpec& spec, int64_t latent_s
   }
 }
 
-at::Tensor EnergyHead::operator()(const at::Tensor& hidden, const at::Tensor& noise) const {
+at::Tensor EnergyHead::FromNoise(const at::Tensor& hidden, const at::Tensor& noise) const {
   at::Tensor state = noise_norm_(embed_noise_(noise));
-  const at::Tensor condition = condition_norm_(embed_condition_(final_norm_(hidden)));
+  const at::Tensor condition = condition_norm_(embed_condition_(hidden));
   for (const EnergyBlock& block : blocks_) state = block(state, condition);
   return output_latent_(at::silu(output_hidden_(output_norm_(state))));
+}
+
+at::Tensor EnergyHead::Sample(const at::Tensor& hidden, int64_t first, int64_t count,
+                              const NoiseRows& noise) const {
+  const int64_t rows = hidden.size(0), positions = hidden.size(1);
+  const at::Tensor uniform =
+      noise.Uniform({count, positions, spec_.noise_size}, first * positions * spec_.noise_size);
+  const at::Tensor centred = uniform.transpose(0, 1) - 0.5;  // [count, rows, positions, noise]
+  const at::Tensor latents =
+      FromNoise(hidden.reshape({rows * positions, -1}), centred.reshape({-1, spec_.noise_size}));
+  return latents.view({count, rows, positions, -1});
+}
+
+LatentHead::Loss EnergyHead::TrainingLoss(const at::Tensor& hidden, const Posterior& next,
+                                          const NoiseRows& noise) const {
+  const int64_t positions = hidden.size(1), latent = next.mean.size(1);
+  const at::Tensor samples = Sample(hidden, 0, spec_.samples, noise)
+                                 .view({spec_.samples, next.mean.size(0), latent})
+                                 .contiguous();
+  EnergyTerms terms;
+  if (spec_.target == jobs::EnergyTarget::kExact) {
+    terms = ExactEnergyLoss(samples, next.mean, next.log_std, spec_.alpha);
+  } else {
+    const int64_t draws = spec_.target_samples;
+    const at::Tensor normal = noise.Normal({draws, positions, latent}, kTargetNumbers)
+                                  .transpose(0, 1)
+                                  .reshape({draws, next.mean.size(0), latent});
+    terms = SampledEnergyLoss(samples, next.mean, next.log_std, normal, spec_.alpha);
+  }
+  return {terms.energy, {{"target", terms.target}, {"spread", terms.spread}}};
 }
 
 }  // namespace halcyon::model

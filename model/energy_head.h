@@ -1,5 +1,5 @@
-// The energy head: noise and the backbone's hidden state -> a sample of the next latent (paper
-// section 3.3).
+// The energy head: noise and the backbone's hidden state -> a sample of the next latent in one pass
+// (paper section 3.3), trained by the energy score.
 #ifndef HALCYON_MODEL_ENERGY_HEAD_H_
 #define HALCYON_MODEL_ENERGY_HEAD_H_
 
@@ -10,8 +10,8 @@
 #include <string>
 
 #include "jobs/job_spec.h"
+#include "model/latent_head.h"
 #include "model/layers.h"
-#include "model/unit.h"
 
 namespace halcyon::model {
 
@@ -28,15 +28,22 @@ class EnergyBlock {
   Linear mix_, middle_, gate_value_, output_;
 };
 
-class EnergyHead {
+class EnergyHead : public LatentHead {
  public:
   EnergyHead(Unit& unit, const jobs::ModelSpec& spec, int64_t latent_size);
-  // hidden [positions, width] before the backbone's final norm, which is the head's first step;
-  // noise [samples * positions, noise_size] -> latents [samples * positions, latent].
-  at::Tensor operator()(const at::Tensor& hidden, const at::Tensor& noise) const;
+
+  // Terms "target" and "spread": loss = 2 * target - spread.
+  Loss TrainingLoss(const at::Tensor& hidden, const Posterior& next,
+                    const NoiseRows& noise) const override;
+  at::Tensor Sample(const at::Tensor& hidden, int64_t first, int64_t count,
+                    const NoiseRows& noise) const override;
+
+  // The network alone: hidden [positions, width]; noise uniform on [-0.5, 0.5),
+  // [samples * positions, noise_size] -> latents [samples * positions, latent].
+  at::Tensor FromNoise(const at::Tensor& hidden, const at::Tensor& noise) const;
 
  private:
-  RmsNorm final_norm_;
+  const jobs::ModelSpec spec_;
   Linear embed_noise_;
   LayerNorm noise_norm_;
   Linear embed_condition_;

@@ -15,11 +15,11 @@ at::Tensor Linear::operator()(const at::Tensor& rows) const {
   return at::addmm(bias_->value, rows, weight_.value.t());
 }
 
-RmsNorm::RmsNorm(Unit& unit, const std::string& name, int64_t width)
-    : weight_(unit.Add(name + ".weight", {width}, InitKind::kOne)) {}
+RmsNorm::RmsNorm(Unit& unit, const std::string& name, int64_t width, double epsilon)
+    : weight_(unit.Add(name + ".weight", {width}, InitKind::kOne)), epsilon_(epsilon) {}
 
 at::Tensor RmsNorm::operator()(const at::Tensor& rows) const {
-  return at::rms_norm(rows, weight_.shape, weight_.value, kNormEpsilon);
+  return at::rms_norm(rows, weight_.shape, weight_.value, epsilon_);
 }
 
 LayerNorm::LayerNorm(Unit& unit, const std::string& name, int64_t width)
@@ -27,11 +27,12 @@ LayerNorm::LayerNorm(Unit& unit, const std::string& name, int64_t width)
       bias_(unit.Add(name + ".bias", {width}, InitKind::kZero)) {}
 
 at::Tensor LayerNorm::operator()(const at::Tensor& rows) const {
-  return at::layer_norm(rows, weight_.shape, weight_.value, bias_.value, kNormEpsilon);
+  return at::layer_norm(rows, weight_.shape, weight_.value, bias_.value, kLayerNormEpsilon);
 }
 
-GatedMlp::GatedMlp(Unit& unit, const std::string& name, int64_t width, int64_t intermediate)
-    : norm_(unit, name + ".norm", width),
+GatedMlp::GatedMlp(Unit& unit, const std::string& name, int64_t width, int64_t intermediate,
+                   double epsilon)
+    : norm_(unit, name + ".norm", width, epsilon),
       gate_(unit, name + ".gate", width, intermediate, Linear::Bias::kNone),
       up_(unit, name + ".up", width, intermediate, Linear::Bias::kNone),
       down_(unit, name + ".down", intermediate, width, Linear::Bias::kNone) {}

@@ -13,7 +13,7 @@
 
 namespace halcyon::model {
 
-inline constexpr double kNormEpsilon = 1e-6;
+inline constexpr double kLayerNormEpsilon = 1e-6;
 
 // y = x W^T (+ b). Parameters NAME.weight [out, in] and NAME.bias [out].
 class Linear {
@@ -33,11 +33,12 @@ class Linear {
 // x / sqrt(mean(x^2) + eps) * w.
 class RmsNorm {
  public:
-  RmsNorm(Unit& unit, const std::string& name, int64_t width);
+  RmsNorm(Unit& unit, const std::string& name, int64_t width, double epsilon);
   at::Tensor operator()(const at::Tensor& rows) const;
 
  private:
   Parameter& weight_;
+  double epsilon_;
 };
 
 // (x - mean) / sqrt(variance + eps) * w + b.
@@ -54,7 +55,8 @@ class LayerNorm {
 // x + down(silu(gate(n)) * up(n)) with n = RmsNorm(x); no biases.
 class GatedMlp {
  public:
-  GatedMlp(Unit& unit, const std::string& name, int64_t width, int64_t intermediate);
+  GatedMlp(Unit& unit, const std::string& name, int64_t width, int64_t intermediate,
+           double epsilon);
   at::Tensor operator()(const at::Tensor& rows) const;
 
  private:

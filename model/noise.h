@@ -1,29 +1,32 @@
-// Noise as tensors, drawn per sample from Philox: row b is a function of (seed, stream, step,
-// samples[b]) alone, whatever the batch it is in.
+// Noise as tensors, drawn per row from Philox: row b is a function of (seed, stream, step, rows[b])
+// alone, whatever the batch it is in.
 #ifndef HALCYON_MODEL_NOISE_H_
 #define HALCYON_MODEL_NOISE_H_
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "base/philox.h"
 
 namespace halcyon::model {
 
-struct NoiseKey {
+// Whose random numbers: a row is a sample of the global batch, a window, a text.
+struct NoiseRows {
   uint64_t seed = 0;
   NoiseStream stream{};
   uint64_t step = 0;
-};
+  std::vector<uint64_t> rows;
 
-// float32 [samples.size(), row...]; uniform on [0, 1), or standard normal.
-at::Tensor UniformNoise(const NoiseKey& key, std::span<const uint64_t> samples,
-                        const std::vector<int64_t>& row);
-at::Tensor NormalNoise(const NoiseKey& key, std::span<const uint64_t> samples,
-                       const std::vector<int64_t>& row);
+  // float32 [rows.size(), shape...]: numbers first, first + 1, ... of each row's stream, uniform on
+  // [0, 1) or standard normal.
+  at::Tensor Uniform(const std::vector<int64_t>& shape, uint64_t first = 0) const;
+  at::Tensor Normal(const std::vector<int64_t>& shape, uint64_t first = 0) const;
+
+  // The same rows with the numbers of another purpose.
+  NoiseRows With(NoiseStream other) const { return {seed, other, step, rows}; }
+};
 
 }  // namespace halcyon::model
 

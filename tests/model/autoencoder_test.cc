@@ -39,10 +39,11 @@ class AutoencoderTest : public testing::Test {
     tokens_ = at::arange(kChunks * spec_.chunk_size).remainder(kVocab).view({kChunks, -1});
     const std::vector<uint64_t> samples = {0, 1, 2, 3, 4};
     noise_.token_dropout =
-        UniformNoise({3, NoiseStream::kTokenDropout, 0}, samples, {spec_.chunk_size});
-    noise_.posterior = NormalNoise({3, NoiseStream::kPosterior, 0}, samples, {spec_.latent_size});
+        NoiseRows{3, NoiseStream::kTokenDropout, 0, samples}.Uniform({spec_.chunk_size});
+    noise_.posterior =
+        NoiseRows{3, NoiseStream::kPosterior, 0, samples}.Normal({spec_.latent_size});
     noise_.latent_dropout =
-        UniformNoise({3, NoiseStream::kLatentDropout, 0}, samples, {spec_.latent_size});
+        NoiseRows{3, NoiseStream::kLatentDropout, 0, samples}.Uniform({spec_.latent_size});
     weights_ = at::tensor({1.0f, 0.5f, 0.0f, 2.0f, 1.0f});
   }
 
@@ -204,7 +205,7 @@ TEST_F(AutoencoderTest, MaskEmbeddingLearnsOnlyFromDroppedTokens) {
 TEST(AutoencoderNoiseTest, DropsTokensAtTheGivenRate) {
   std::vector<uint64_t> samples(4096);
   for (size_t i = 0; i < samples.size(); ++i) samples[i] = i;
-  const at::Tensor uniform = UniformNoise({9, NoiseStream::kTokenDropout, 4}, samples, {4});
+  const at::Tensor uniform = NoiseRows{9, NoiseStream::kTokenDropout, 4, samples}.Uniform({4});
   const double rate = (uniform < 0.15).to(at::kDouble).mean().item<double>();
   EXPECT_NEAR(rate, 0.15, 5 * std::sqrt(0.15 * 0.85 / (4 * 4096)));
 }
@@ -218,7 +219,7 @@ TEST(AutoencoderDecodeTest, TokensAreTheArgmaxInWhateverBlocks) {
   std::vector<uint64_t> samples(3000);
   for (size_t i = 0; i < samples.size(); ++i) samples[i] = i;
   const at::Tensor latents =
-      NormalNoise({1, NoiseStream::kEvaluation, 0}, samples, {spec.latent_size});
+      NoiseRows{1, NoiseStream::kEvaluation, 0, samples}.Normal({spec.latent_size});
   const at::Tensor tokens = autoencoder.DecodeTokens(latents);
   const at::Tensor logits = autoencoder.Decode(latents);
   const at::Tensor best = std::get<0>(logits.max(2));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/energy_head.h"
 #include "model/initialise.h"
 #include "model/noise.h"
 #include "tests/model/gradient_check.h"
@@ -39,11 +40,11 @@ class CalmModelTest : public testing::Test {
                   .remainder(kVocab)
                   .view({kBatch, kChunks, kChunkSize});
     const std::vector<uint64_t> samples = {0, 1, 2};
-    noise_ = UniformNoise({4, NoiseStream::kHeadNoise, 0}, samples,
-                          {kBatch, kChunks, spec_.noise_size}) -
+    noise_ = NoiseRows{4, NoiseStream::kHeadNoise, 0, samples}.Uniform(
+                 {kBatch, kChunks, spec_.noise_size}) -
              0.5;
     loss_weights_ =
-        NormalNoise({4, NoiseStream::kEvaluation, 0}, samples, {kBatch, kChunks, kLatent});
+        NoiseRows{4, NoiseStream::kEvaluation, 0, samples}.Normal({kBatch, kChunks, kLatent});
   }
 
   std::vector<std::vector<int64_t>> Sequence(int64_t batch) const {
@@ -61,15 +62,37 @@ class CalmModelTest : public testing::Test {
     return Vector(row.const_data_ptr<float>(), row.const_data_ptr<float>() + spec_.noise_size);
   }
 
+  // The head's network on the noise of this test, [samples, batch, chunks, noise].
+  at::Tensor Draw(const at::Tensor& hidden, const at::Tensor& noise) {
+    const auto& head = dynamic_cast<const EnergyHead&>(model_.head());
+    return head
+        .FromNoise(model_.FinalNorm(hidden).view({-1, spec_.hidden_size}),
+                   noise.reshape({-1, spec_.noise_size}))
+        .view({kSamples, kBatch, kChunks, kLatent});
+  }
+  at::Tensor Hidden() { return model_.Backbone(tokens_, {}); }
+
   jobs::ModelSpec spec_;
   CalmModel model_;
   at::Tensor tokens_, noise_, loss_weights_;
+  const NoiseRows rows_{4, NoiseStream::kHeadNoise, 0, {0, 1}};
 };
+
+TEST_F(CalmModelTest, SampleIsTheHeadOnThisNoiseHoweverTheDrawsAreCut) {
+  const at::Tensor hidden = Hidden();
+  const at::Tensor noise =
+      rows_.Uniform({kSamples, kChunks, spec_.noise_size}).transpose(0, 1) - 0.5;
+  const at::Tensor samples = model_.Sample(hidden, 0, kSamples, rows_);
+  EXPECT_TRUE(at::equal(samples, Draw(hidden, noise)));
+  const at::Tensor last = hidden.narrow(1, kChunks - 1, 1);
+  const at::Tensor whole = model_.Sample(last, 0, 7, rows_);
+  EXPECT_TRUE(at::allclose(model_.Sample(last, 3, 2, rows_), whole.narrow(0, 3, 2), 1e-5, 1e-6));
+}
 
 TEST_F(CalmModelTest, MatchesTheOracle) {
   const NetworkOracle net(model_.units());
-  const at::Tensor hidden = model_.Backbone(tokens_);
-  const at::Tensor latents = model_.Sample(hidden, noise_);
+  const at::Tensor hidden = Hidden();
+  const at::Tensor latents = Draw(hidden, noise_);
   ASSERT_EQ(latents.sizes(), at::IntArrayRef({kSamples, kBatch, kChunks, kLatent}));
   for (int64_t b = 0; b < kBatch; ++b) {
     const std::vector<Vector> expected = RunBackbone(net, spec_, Sequence(b));
@@ -90,7 +113,7 @@ TEST_F(CalmModelTest, MatchesTheOracle) {
 }
 
 TEST_F(CalmModelTest, GradientsMatchFiniteDifferences) {
-  (model_.Sample(model_.Backbone(tokens_), noise_) * loss_weights_).sum().backward();
+  (Draw(Hidden(), noise_) * loss_weights_).sum().backward();
   ExpectGradientsMatch(
       model_.units(), NetworkOracle(model_.units()), [&](const NetworkOracle& net) {
         double loss = 0;
@@ -110,29 +133,29 @@ TEST_F(CalmModelTest, GradientsMatchFiniteDifferences) {
 }
 
 TEST_F(CalmModelTest, LaterChunksChangeNothingBefore) {
-  const at::Tensor before = model_.Backbone(tokens_);
+  const at::Tensor before = Hidden();
   for (int64_t t = 0; t < kChunks; ++t) {
     at::Tensor changed = tokens_.clone();
     changed.select(1, t).add_(1).remainder_(kVocab);
-    const at::Tensor after = model_.Backbone(changed);
+    const at::Tensor after = model_.Backbone(changed, {});
     EXPECT_TRUE(at::allclose(after.narrow(1, 0, t), before.narrow(1, 0, t), 0, 1e-6));
     EXPECT_FALSE(at::allclose(after.select(1, t), before.select(1, t)));
   }
 }
 
 TEST_F(CalmModelTest, SequencesOfABatchAreStrangers) {
-  const at::Tensor together = model_.Backbone(tokens_);
+  const at::Tensor together = Hidden();
   for (int64_t b = 0; b < kBatch; ++b) {
-    const at::Tensor alone = model_.Backbone(tokens_.narrow(0, b, 1));
+    const at::Tensor alone = model_.Backbone(tokens_.narrow(0, b, 1), {});
     EXPECT_TRUE(at::allclose(alone.select(0, 0), together.select(0, b), 1e-5, 1e-6));
   }
 }
 
 TEST_F(CalmModelTest, TakesNoiseInAnyLayout) {
-  const at::Tensor hidden = model_.Backbone(tokens_);
+  const at::Tensor hidden = Hidden();
   const at::Tensor strided = noise_.transpose(0, 1).contiguous().transpose(0, 1);
   EXPECT_FALSE(strided.is_contiguous());
-  EXPECT_TRUE(at::equal(model_.Sample(hidden, strided), model_.Sample(hidden, noise_)));
+  EXPECT_TRUE(at::equal(Draw(hidden, strided), Draw(hidden, noise_)));
 }
 
 // Records the order of calls, and proves that outputs pass through the hook.
@@ -150,12 +173,12 @@ class RecordingHooks : public UnitHooks {
 TEST_F(CalmModelTest, EntersAndLeavesEachUnitOnce) {
   RecordingHooks hooks;
   for (Unit* unit : model_.units()) unit->set_hooks(&hooks);
-  const at::Tensor latents = model_.Sample(model_.Backbone(tokens_), noise_);
+  const at::Tensor latents = model_.Sample(Hidden(), 0, kSamples, rows_);
   const std::vector<std::string> expected = {"+input",   "-input",   "+block.0", "-block.0",
                                              "+block.1", "-block.1", "+head",    "-head"};
   EXPECT_EQ(hooks.calls, expected);
   hooks.factor = 0;
-  EXPECT_TRUE((model_.Backbone(tokens_) == 0).all().item<bool>());
+  EXPECT_TRUE((Hidden() == 0).all().item<bool>());
 }
 
 TEST_F(CalmModelTest, FreshModelSamplesZeros) {
@@ -168,7 +191,7 @@ TEST_F(CalmModelTest, FreshModelSamplesZeros) {
       EXPECT_EQ(parameter.decays, parameter.shape.size() == 2) << parameter.name;
     }
   }
-  const at::Tensor latents = model_.Sample(model_.Backbone(tokens_), noise_);
+  const at::Tensor latents = Draw(Hidden(), noise_);
   EXPECT_TRUE((latents == 0).all().item<bool>());
 }
 

@@ -18,7 +18,7 @@ at::Tensor Normals(std::vector<int64_t> shape, uint64_t seed) {
   int64_t count = 1;
   for (const int64_t size : shape) count *= size;
   const uint64_t row = 0;
-  return NormalNoise({seed, NoiseStream::kEvaluation, 0}, {&row, 1}, {count}).view(shape);
+  return NoiseRows{seed, NoiseStream::kEvaluation, 0, {row}}.Normal({count}).view(shape);
 }
 
 struct Position {

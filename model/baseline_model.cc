@@ -1,0 +1,63 @@
+#include "model/baseline_model.h"
+
+#include <ATen/ATen.h>
+
+#include "base/check.h"
+#include "model/layers.h"
+
+namespace halcyon::model {
+
+struct BaselineModel::Network {
+  Network(const jobs::ModelSpec& spec, int64_t vocab_size)
+      : input_unit("input"),
+        embedding(input_unit.Add("input.embedding", {vocab_size, spec.hidden_size},
+                                 InitKind::kEmbedding)),
+        backbone(spec),
+        head_unit("head"),
+        final_norm(head_unit, "final_norm", spec.hidden_size, spec.norm_epsilon) {
+    if (spec.tie_embeddings) return;
+    output = &head_unit.Add("output.weight", {vocab_size, spec.hidden_size}, InitKind::kWeight);
+  }
+
+  Unit input_unit;
+  Parameter& embedding;
+  model::Backbone backbone;
+  Unit head_unit;
+  RmsNorm final_norm;
+  Parameter* output = nullptr;
+};
+
+BaselineModel::BaselineModel(const jobs::ModelSpec& spec, int64_t vocab_size)
+    : spec_(spec), vocab_size_(vocab_size), network_(std::make_unique<Network>(spec, vocab_size)) {}
+
+BaselineModel::~BaselineModel() = default;
+
+std::vector<Unit*> BaselineModel::units() {
+  std::vector<Unit*> units = network_->backbone.units();
+  units.insert(units.begin(), &network_->input_unit);
+  units.push_back(&network_->head_unit);
+  return units;
+}
+
+at::Tensor BaselineModel::Logits(const at::Tensor& tokens, const Placement* placement,
+                                 BackboneCache* cache) {
+  HALCYON_CHECK(tokens.dim() == 2);
+  Network& network = *network_;
+  const bool tied = network.output == nullptr;
+  const int64_t batch = tokens.size(0);
+  network.input_unit.Enter();
+  at::Tensor rows = at::embedding(network.embedding.value, tokens.reshape({-1}));
+  // A tied table is used at both ends, so its unit stays whole from one to the other.
+  if (!tied) rows = network.input_unit.Exit(rows);
+  rows = network.backbone(rows, batch, placement, cache);
+  network.head_unit.Enter();
+  const at::Tensor normed = network.final_norm(rows);
+  if (!tied) {
+    const at::Tensor logits = at::mm(normed, network.output->value.t());
+    return network.head_unit.Exit(logits).view({batch, tokens.size(1), vocab_size_});
+  }
+  const at::Tensor logits = at::mm(network.head_unit.Exit(normed), network.embedding.value.t());
+  return network.input_unit.Exit(logits).view({batch, tokens.size(1), vocab_size_});
+}
+
+}  // namespace halcyon::model

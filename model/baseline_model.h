@@ -1,0 +1,43 @@
+// The baseline that CALM is compared with: the same Transformer over single tokens, with a softmax
+// over the vocabulary (paper section 6.1).
+#ifndef HALCYON_MODEL_BASELINE_MODEL_H_
+#define HALCYON_MODEL_BASELINE_MODEL_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "jobs/job_spec.h"
+#include "model/backbone.h"
+#include "model/unit.h"
+
+namespace halcyon::model {
+
+class BaselineModel {
+ public:
+  // Registers parameters; gives them no storage.
+  BaselineModel(const jobs::ModelSpec& spec, int64_t vocab_size);
+  ~BaselineModel();
+
+  // "input", "block.0" ..., "head"; with tied embeddings the table is in "input" alone.
+  std::vector<Unit*> units();
+  const jobs::ModelSpec& spec() const { return spec_; }
+  int64_t vocab_size() const { return vocab_size_; }
+
+  // tokens: int64 [batch, steps] -> [batch, steps, vocab]; step t has seen tokens 0 ... t and
+  // predicts token t + 1. With a cache, the tokens follow those in it.
+  at::Tensor Logits(const at::Tensor& tokens, const Placement* placement = nullptr,
+                    BackboneCache* cache = nullptr);
+
+ private:
+  struct Network;
+  jobs::ModelSpec spec_;
+  int64_t vocab_size_;
+  std::unique_ptr<Network> network_;
+};
+
+}  // namespace halcyon::model
+
+#endif  // HALCYON_MODEL_BASELINE_MODEL_H_
