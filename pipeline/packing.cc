@@ -1,9 +1,11 @@
 #include "pipeline/packing.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "base/check.h"
+#include "pipeline/sample_order.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -24,9 +26,22 @@ absl::Status PastEnd(uint64_t first, uint64_t chunks, uint64_t there) {
 
 }  // namespace
 
+std::vector<bool> ChooseShards(uint32_t shards, double fraction) {
+  HALCYON_CHECK(fraction > 0 && fraction <= 1);
+  constexpr uint64_t kOrderSeed = 0;
+  std::vector<bool> chosen(shards, false);
+  if (shards == 0) return chosen;
+  const auto wanted = static_cast<uint32_t>(std::lround(fraction * shards));
+  const SampleOrder order(kOrderSeed, shards);
+  for (uint32_t i = 0; i < std::clamp(wanted, 1u, shards); ++i) chosen[order.ItemAt(i)] = true;
+  return chosen;
+}
+
 absl::StatusOr<std::unique_ptr<Packing>> Packing::Build(storage::TokenReader* tokens,
-                                                        const PackingRule& rule) {
+                                                        const PackingRule& rule,
+                                                        const std::vector<bool>& train_shards) {
   HALCYON_CHECK(rule.chunk_size >= 1);
+  HALCYON_CHECK(train_shards.empty() || train_shards.size() == tokens->shards());
   std::unique_ptr<Packing> packing(new Packing(tokens, rule));
   packing->streams_.resize(tokens->shards());
   for (int s = 0; s < storage::kSplits; ++s) {
@@ -47,6 +62,9 @@ absl::StatusOr<std::unique_ptr<Packing>> Packing::Build(storage::TokenReader* to
       }
       stream.first_chunk.push_back(chunk);
       stream.first_token.push_back(token);
+      const bool in_stream =
+          static_cast<Split>(s) != Split::kTrain || train_shards.empty() || train_shards[shard];
+      if (!in_stream) chunk = 0;
       packing->shard_chunk_[s].push_back(packing->shard_chunk_[s].back() + chunk);
       packing->shard_document_[s].push_back(packing->shard_document_[s].back() + lengths.size());
     }

@@ -23,14 +23,22 @@ struct PackingRule {
   uint32_t padding = 0;
 };
 
+// A fraction of the shards, in a fixed random order: at least one of them. [i] tells whether shard
+// i is in it. REQUIRES: 0 < fraction <= 1.
+std::vector<bool> ChooseShards(uint32_t shards, double fraction);
+
 // Thread-safe after Build. Does not own the reader.
 class Packing {
  public:
+  // `train_shards`: the shards whose training text is in the stream; empty: all. Held-out text is
+  // there in any case.
   static absl::StatusOr<std::unique_ptr<Packing>> Build(storage::TokenReader* tokens,
-                                                        const PackingRule& rule);
+                                                        const PackingRule& rule,
+                                                        const std::vector<bool>& train_shards = {});
 
   uint64_t Chunks(Split split) const;
   uint32_t shards() const;
+  // Of the whole shard, whether or not the stream holds it.
   uint64_t ChunksOfShard(uint32_t shard, Split split) const;
 
   struct Place {

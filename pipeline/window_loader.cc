@@ -26,6 +26,7 @@ absl::Status WindowLoader::Load(Split split, uint64_t window, std::vector<uint32
   tokens->resize(old_tokens + size_t{window_chunks_} * packing_->rule().chunk_size);
   RETURN_IF_ERROR(packing_->Tokens(split, first, std::span(*tokens).subspan(old_tokens)));
 
+  if (latents_ == nullptr) return absl::OkStatus();
   const size_t row = 2 * size_t{latents_->latent_size()};
   const size_t old_posteriors = posteriors->size();
   posteriors->resize(old_posteriors + window_chunks_ * row);

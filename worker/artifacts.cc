@@ -1,5 +1,7 @@
 #include "worker/artifacts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "worker/network_file.h"
@@ -33,13 +35,27 @@ absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
 
 absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactPaths& paths,
                                               const pipeline::Tokenizer& tokenizer,
-                                              int64_t chunk_size) {
+                                              const jobs::AutoencoderSpec& autoencoder,
+                                              TextPart part) {
   PackedTokens tokens;
   ASSIGN_OR_RETURN(auto cache, OpenGeneration(paths, "tokens"));
   tokens.reader = std::make_unique<storage::TokenReader>(std::move(cache));
-  const pipeline::PackingRule rule{static_cast<uint32_t>(chunk_size), tokenizer.end_of_text(),
-                                   tokenizer.padding()};
-  ASSIGN_OR_RETURN(tokens.packing, pipeline::Packing::Build(tokens.reader.get(), rule));
+  const pipeline::PackingRule rule{static_cast<uint32_t>(autoencoder.chunk_size),
+                                   tokenizer.end_of_text(), tokenizer.padding()};
+  std::vector<bool> shards;
+  if (part != TextPart::kAll) {
+    shards = pipeline::ChooseShards(tokens.reader->shards(), autoencoder.data_fraction);
+  }
+  if (part == TextPart::kOthers) {
+    shards.flip();
+    if (std::find(shards.begin(), shards.end(), true) == shards.end()) {
+      return InvalidArgument(fmt::format(
+          "model.skip_autoencoder_data: the autoencoder takes {} of {} shards, which leaves none; "
+          "lower autoencoder.data_fraction or data.shard_bytes",
+          shards.size(), shards.size()));
+    }
+  }
+  ASSIGN_OR_RETURN(tokens.packing, pipeline::Packing::Build(tokens.reader.get(), rule, shards));
   return tokens;
 }
 
@@ -82,11 +98,17 @@ absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir) {
   OpenedModel opened;
   ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir));
   ASSIGN_OR_RETURN(opened.chunk_size, MetadataNumber(description, "chunk_size"));
-  ASSIGN_OR_RETURN(opened.latent_size, MetadataNumber(description, "latent_size"));
   ASSIGN_OR_RETURN(opened.vocab_size, MetadataNumber(description, "vocab_size"));
-  opened.model = std::make_unique<model::CalmModel>(description.spec.model, opened.chunk_size,
-                                                    opened.latent_size, opened.vocab_size);
-  RETURN_IF_ERROR(ReadNetwork(env, dir, opened.model->units()));
+  opened.spec = description.spec;
+  if (opened.spec.model.head == jobs::HeadKind::kSoftmax) {
+    opened.baseline = std::make_unique<model::BaselineModel>(opened.spec.model, opened.vocab_size);
+    RETURN_IF_ERROR(ReadNetwork(env, dir, opened.baseline->units()));
+    return opened;
+  }
+  ASSIGN_OR_RETURN(opened.latent_size, MetadataNumber(description, "latent_size"));
+  opened.calm = std::make_unique<model::CalmModel>(opened.spec.model, opened.chunk_size,
+                                                   opened.latent_size, opened.vocab_size);
+  RETURN_IF_ERROR(ReadNetwork(env, dir, opened.calm->units()));
   return opened;
 }
 

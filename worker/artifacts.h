@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "model/autoencoder.h"
+#include "model/baseline_model.h"
 #include "model/calm_model.h"
 #include "pipeline/packing.h"
 #include "pipeline/tokenizer.h"
@@ -28,6 +29,10 @@ absl::StatusOr<std::string> PathOf(const ArtifactPaths& paths, const std::string
 absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
     const ArtifactPaths& paths);
 
+// Which of the training text: all, or one side of the division that autoencoder.data_fraction
+// makes.
+enum class TextPart { kAll, kAutoencoders, kOthers };
+
 // The token cache with its packing into chunks of K.
 struct PackedTokens {
   std::unique_ptr<storage::TokenReader> reader;
@@ -35,7 +40,8 @@ struct PackedTokens {
 };
 absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactPaths& paths,
                                               const pipeline::Tokenizer& tokenizer,
-                                              int64_t chunk_size);
+                                              const jobs::AutoencoderSpec& autoencoder,
+                                              TextPart part = TextPart::kAll);
 
 absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactPaths& paths,
                                                                    int64_t latent_size);
@@ -44,16 +50,19 @@ absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const Artifac
 struct Windows {
   std::unique_ptr<pipeline::WindowLoader> train, heldout;
 };
-// kInvalidArgument: the training text fills no window.
+// `latents` may be null. kInvalidArgument: the training text fills no window.
 absl::StatusOr<Windows> OpenWindows(const pipeline::Packing& packing,
                                     storage::LatentReader* latents, int64_t window_chunks);
 
 // Networks with their weights, by what their files say.
 absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
                                                                     const std::string& dir);
+// A language model: one of the two networks, by the head that its file names.
 struct OpenedModel {
-  std::unique_ptr<model::CalmModel> model;
-  int64_t chunk_size = 0, latent_size = 0, vocab_size = 0;
+  std::unique_ptr<model::CalmModel> calm;
+  std::unique_ptr<model::BaselineModel> baseline;
+  jobs::JobSpec spec;                                       // of the job that made it
+  int64_t chunk_size = 0, latent_size = 0, vocab_size = 0;  // chunk_size 1, latent_size 0: baseline
 };
 absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir);
 

@@ -27,13 +27,13 @@ absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& ba
     RETURN_IF_ERROR(packing_->Tokens(pipeline::Split::kTrain, chunk, ids));
     out = std::copy(ids.begin(), ids.end(), out);
   }
-  const auto key = [&](NoiseStream stream) {
-    return model::NoiseKey{spec_.seed, stream, batch.step};
+  const auto rows = [&](NoiseStream stream) {
+    return model::NoiseRows{spec_.seed, stream, batch.step, batch.slots};
   };
   const model::Autoencoder::Noise noise{
-      model::UniformNoise(key(NoiseStream::kTokenDropout), batch.slots, {spec.chunk_size}),
-      model::NormalNoise(key(NoiseStream::kPosterior), batch.slots, {spec.latent_size}),
-      model::UniformNoise(key(NoiseStream::kLatentDropout), batch.slots, {spec.latent_size})};
+      rows(NoiseStream::kTokenDropout).Uniform({spec.chunk_size}),
+      rows(NoiseStream::kPosterior).Normal({spec.latent_size}),
+      rows(NoiseStream::kLatentDropout).Uniform({spec.latent_size})};
   const at::Tensor weights = at::empty({chunks}, at::kFloat);
   std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
   const auto loss = autoencoder_.TrainingLoss(tokens, noise, weights, batch.divisor);

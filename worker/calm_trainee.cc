@@ -2,12 +2,29 @@
 
 #include <ATen/ATen.h>
 
-#include "model/energy_loss.h"
 #include "model/noise.h"
 #include "worker/continuations.h"
 #include "worker/evaluation.h"
+#include "worker/window_tensors.h"
 
 namespace halcyon::worker {
+namespace {
+
+std::string_view KindOf(jobs::HeadKind head) {
+  switch (head) {
+    case jobs::HeadKind::kEnergy:
+      return "calm-energy";
+    case jobs::HeadKind::kDiffusion:
+      return "calm-diffusion";
+    case jobs::HeadKind::kFlow:
+      return "calm-flow";
+    case jobs::HeadKind::kSoftmax:
+      return "softmax";
+  }
+  return "";
+}
+
+}  // namespace
 
 CalmTrainee::CalmTrainee(const jobs::JobSpec& spec, const CalmData& data)
     : spec_(spec),
@@ -16,48 +33,20 @@ CalmTrainee::CalmTrainee(const jobs::JobSpec& spec, const CalmData& data)
              data.autoencoder->vocab_size()) {}
 
 absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch) {
-  const jobs::ModelSpec& spec = spec_.model;
-  const int64_t latent = model_.latent_size();
-  const int64_t rows = static_cast<int64_t>(batch.items.size());
-  ASSIGN_OR_RETURN(const WindowTensors data,
-                   LoadWindows(*data_.windows, pipeline::Split::kTrain, batch.items,
-                               spec_.autoencoder.chunk_size, latent));
-  const int64_t positions = data.tokens.size(1) - 1;  // the first chunk is never predicted
-  const at::Tensor hidden = model_.Backbone(data.tokens.narrow(1, 0, positions));
-  const at::Tensor noise =
-      model::UniformNoise({spec_.seed, NoiseStream::kHeadNoise, batch.step}, batch.slots,
-                          {spec.samples, positions, spec.noise_size})
-          .transpose(0, 1) -
-      0.5;  // [samples, rows, positions, noise]
-  const at::Tensor samples =
-      model_.Sample(hidden, noise).reshape({spec.samples, rows * positions, latent}).contiguous();
-  const auto next = [&](const at::Tensor& of_chunks) {
-    return of_chunks.view({rows, positions + 1, latent})
-        .narrow(1, 1, positions)
-        .reshape({rows * positions, latent});
-  };
-  const at::Tensor mean = next(data.posterior.mean);
-  const at::Tensor log_std = next(data.posterior.log_std);
-  model::EnergyTerms terms;
-  if (spec.target == jobs::EnergyTarget::kExact) {
-    terms = model::ExactEnergyLoss(samples, mean, log_std, spec.alpha);
-  } else {
-    const at::Tensor normal =
-        model::NormalNoise({spec_.seed, NoiseStream::kTargetSamples, batch.step}, batch.slots,
-                           {spec.target_samples, positions, latent})
-            .transpose(0, 1)
-            .reshape({spec.target_samples, rows * positions, latent});
-    terms = model::SampledEnergyLoss(samples, mean, log_std, normal, spec.alpha);
+  ASSIGN_OR_RETURN(const WindowTensors data, LoadWindows(*data_.windows, pipeline::Split::kTrain,
+                                                         batch.items, model_.latent_size()));
+  const Prediction window = ToPrediction(data, model_.SeesLatents());
+  const at::Tensor hidden = model_.Backbone(window.tokens, window.latents);
+  const model::NoiseRows noise{spec_.seed, NoiseStream::kHeadNoise, batch.step, batch.slots};
+  const model::LatentHead::Loss loss = model_.HeadLoss(hidden, window.next, noise);
+  const at::Tensor share = PositionWeights(batch, hidden.size(1));
+  const at::Tensor total = (loss.loss * share).sum();
+  total.backward();
+  Figures figures = {{"loss", total.item<double>()}};
+  for (const auto& [name, values] : loss.terms) {
+    figures[name] = (values * share).sum().item<double>();
   }
-  const at::Tensor weights = at::empty({rows}, at::kFloat);
-  std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
-  const at::Tensor share =
-      (weights / (batch.divisor * static_cast<double>(positions))).repeat_interleave(positions);
-  const at::Tensor loss = (terms.energy * share).sum();
-  loss.backward();
-  return Figures{{"loss", loss.item<double>()},
-                 {"target", (terms.target * share).sum().item<double>()},
-                 {"spread", (terms.spread * share).sum().item<double>()}};
+  return figures;
 }
 
 absl::StatusOr<nlohmann::json> CalmTrainee::Evaluate(cluster::Collectives& collectives,
@@ -70,11 +59,10 @@ absl::StatusOr<nlohmann::json> CalmTrainee::Evaluate(cluster::Collectives& colle
   ASSIGN_OR_RETURN(
       const LanguageModelScore score,
       ScoreLanguageModel(model_, *data_.autoencoder, *data_.heldout_windows, options, collectives));
-  nlohmann::json figures = {
-      {"heldout_loss", score.energy},   {"heldout_target", score.target},
-      {"heldout_spread", score.spread}, {"brier_lm", score.brier.brier_lm},
-      {"low", score.brier.low},         {"high", score.brier.high},
-      {"windows", score.windows},       {"token_context", score.token_context}};
+  nlohmann::json figures = {{"heldout_loss", score.loss}, {"brier_lm", score.brier.brier_lm},
+                            {"low", score.brier.low},     {"high", score.brier.high},
+                            {"windows", score.windows},   {"token_context", score.token_context}};
+  for (const auto& [name, value] : score.terms) figures["heldout_" + name] = value;
   if (final) return figures;
   // Every rank generates the same text, with a fixed number of chunks, so that the gathers match.
   Generator generator(&model_, data_.autoencoder, data_.packing->rule());
@@ -87,7 +75,7 @@ absl::StatusOr<nlohmann::json> CalmTrainee::Evaluate(cluster::Collectives& colle
 
 std::map<std::string, std::string> CalmTrainee::Metadata() const {
   return {{"format", "halcyon-1"},
-          {"kind", "calm-energy"},
+          {"kind", std::string(KindOf(spec_.model.head))},
           {"vocab_size", std::to_string(data_.autoencoder->vocab_size())},
           {"chunk_size", std::to_string(spec_.autoencoder.chunk_size)},
           {"latent_size", std::to_string(spec_.autoencoder.latent_size)},

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "model/energy_loss.h"
 #include "model/noise.h"
+#include "worker/window_tensors.h"
 
 namespace halcyon::worker {
 namespace {
@@ -25,34 +25,30 @@ struct WindowScorer {
   const pipeline::WindowLoader& loader;
   const LanguageModelOptions& options;
   model::BrierAccumulator brier;
-  std::vector<double> sums = {0, 0, 0, 0};  // energy, target, spread, positions
+  double loss = 0;
+  std::map<std::string, double> terms = {};
+  double positions_all = 0;
 
   absl::Status Add(uint64_t window, bool counts) {
     const int64_t chunk_size = autoencoder.spec().chunk_size;
     const int64_t latent = autoencoder.spec().latent_size;
     ASSIGN_OR_RETURN(const WindowTensors data,
-                     LoadWindows(loader, Split::kHeldout, {window}, chunk_size, latent));
-    const int64_t positions = data.tokens.size(1) - 1;
-    const at::Tensor hidden = model.Backbone(data.tokens.narrow(1, 0, positions));
-    const model::NoiseKey key{options.seed, NoiseStream::kEvaluation, 0};
-    const std::vector<uint64_t> ids = {window};
-    const at::Tensor noise =
-        model::UniformNoise(key, ids, {options.samples, positions, model.spec().noise_size})
-            .transpose(0, 1) -
-        0.5;
-    const at::Tensor samples = model.Sample(hidden, noise).squeeze(1).contiguous();
+                     LoadWindows(loader, Split::kHeldout, {window}, latent));
+    const Prediction prediction = ToPrediction(data, model.SeesLatents());
+    const int64_t positions = prediction.tokens.size(1);
+    const at::Tensor hidden = model.Backbone(prediction.tokens, prediction.latents);
+    const model::NoiseRows noise{options.seed, NoiseStream::kEvaluation, 0, {window}};
+    const at::Tensor samples = model.Sample(hidden, 0, options.samples, noise);
     const at::Tensor drawn = autoencoder.DecodeTokens(samples.reshape({-1, latent}))
                                  .reshape({options.samples, positions, chunk_size})
                                  .transpose(0, 1)
                                  .contiguous();  // [positions, samples, K]
+    const model::LatentHead::Loss head = model.HeadLoss(hidden, prediction.next, noise);
+    for (const auto& [name, values] : head.terms) terms[name] += 0;
     if (!counts) return absl::OkStatus();
-    const auto terms = model::ExactEnergyLoss(
-        samples, data.posterior.mean.narrow(0, 1, positions).contiguous(),
-        data.posterior.log_std.narrow(0, 1, positions).contiguous(), model.spec().alpha);
-    sums[0] += terms.energy.sum().item<double>();
-    sums[1] += terms.target.sum().item<double>();
-    sums[2] += terms.spread.sum().item<double>();
-    sums[3] += static_cast<double>(positions);
+    loss += head.loss.sum().item<double>();
+    for (const auto& [name, values] : head.terms) terms[name] += values.sum().item<double>();
+    positions_all += static_cast<double>(positions);
     AddBrier(window, drawn, data.tokens);
     return absl::OkStatus();
   }
@@ -88,26 +84,6 @@ absl::StatusOr<model::BrierAccumulator> JoinBrier(const model::BrierAccumulator&
 }
 
 }  // namespace
-
-absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader, Split split,
-                                          const std::vector<uint64_t>& windows, int64_t chunk_size,
-                                          int64_t latent_size) {
-  std::vector<uint32_t> ids;
-  std::vector<float> posteriors;
-  for (const uint64_t window : windows) {
-    RETURN_IF_ERROR(loader.Load(split, window, &ids, &posteriors));
-  }
-  WindowTensors data;
-  data.tokens = at::empty(
-      {static_cast<int64_t>(windows.size()), loader.window_chunks(), chunk_size}, at::kLong);
-  std::copy(ids.begin(), ids.end(), data.tokens.data_ptr<int64_t>());
-  const int64_t chunks = static_cast<int64_t>(windows.size()) * loader.window_chunks();
-  const at::Tensor both = at::empty({chunks, 2 * latent_size}, at::kFloat);
-  std::copy(posteriors.begin(), posteriors.end(), both.data_ptr<float>());
-  data.posterior.mean = both.narrow(1, 0, latent_size).contiguous();
-  data.posterior.log_std = both.narrow(1, latent_size, latent_size).contiguous();
-  return data;
-}
 
 absl::StatusOr<Reconstruction> MeasureReconstruction(model::Autoencoder& autoencoder,
                                                      const pipeline::Packing& packing,
@@ -161,15 +137,49 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
     const uint64_t index = turn * ranks + collectives.rank();
     RETURN_IF_ERROR(scorer.Add(std::min(index, count - 1) * total / count, index < count));
   }
-  RETURN_IF_ERROR(collectives.AllReduceSum(scorer.sums));
+  // Every rank has the same names: each scored a window, counted or not.
+  std::vector<double> sums = {scorer.loss, scorer.positions_all};
+  for (const auto& [name, value] : scorer.terms) sums.push_back(value);
+  RETURN_IF_ERROR(collectives.AllReduceSum(sums));
   ASSIGN_OR_RETURN(const auto brier, JoinBrier(scorer.brier, chunk_size, collectives));
   LanguageModelScore score;
-  score.energy = scorer.sums[0] / scorer.sums[3];
-  score.target = scorer.sums[1] / scorer.sums[3];
-  score.spread = scorer.sums[2] / scorer.sums[3];
+  score.loss = sums[0] / sums[1];
+  size_t next = 2;
+  for (const auto& [name, value] : scorer.terms) score.terms[name] = sums[next++] / sums[1];
   score.brier = brier.Compute(options.seed, options.bootstrap);
   score.windows = count;
   score.token_context = static_cast<uint64_t>(loader.window_chunks()) * chunk_size;
+  return score;
+}
+
+absl::StatusOr<LanguageModelScore> ScoreBaseline(model::BaselineModel& model,
+                                                 const pipeline::WindowLoader& loader,
+                                                 const LanguageModelOptions& options,
+                                                 cluster::Collectives& collectives) {
+  c10::NoGradGuard no_grad;
+  const uint64_t total = loader.Windows(Split::kHeldout);
+  const uint64_t count = std::min<uint64_t>(options.windows, total);
+  const uint64_t ranks = collectives.size();
+  std::vector<double> sums = {0, 0};
+  for (uint64_t turn = 0; turn * ranks < count; ++turn) {
+    const uint64_t index = turn * ranks + collectives.rank();
+    const uint64_t window = std::min(index, count - 1) * total / count;
+    ASSIGN_OR_RETURN(const WindowTensors data,
+                     LoadWindows(loader, Split::kHeldout, {window}, /*latent_size=*/0));
+    const at::Tensor tokens = data.tokens.flatten(1);
+    const int64_t positions = tokens.size(1) - 1;
+    const at::Tensor logits = model.Logits(tokens.narrow(1, 0, positions));
+    const at::Tensor loss = at::cross_entropy_loss(
+        logits.flatten(0, 1), tokens.narrow(1, 1, positions).flatten(), {}, at::Reduction::Sum);
+    if (index >= count) continue;
+    sums[0] += loss.item<double>();
+    sums[1] += static_cast<double>(positions);
+  }
+  RETURN_IF_ERROR(collectives.AllReduceSum(sums));
+  LanguageModelScore score;
+  score.loss = sums[0] / sums[1];
+  score.windows = count;
+  score.token_context = static_cast<uint64_t>(loader.window_chunks()) * 4;
   return score;
 }
 

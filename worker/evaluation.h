@@ -4,11 +4,14 @@
 #define HALCYON_WORKER_EVALUATION_H_
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "cluster/collectives.h"
 #include "model/autoencoder.h"
+#include "model/baseline_model.h"
 #include "model/brier.h"
 #include "model/calm_model.h"
 #include "pipeline/packing.h"
@@ -33,7 +36,8 @@ struct LanguageModelOptions {
   uint64_t seed = 0;
 };
 struct LanguageModelScore {
-  double energy = 0, target = 0, spread = 0;  // mean energy loss and its two terms
+  double loss = 0;                      // the head's own, mean over positions
+  std::map<std::string, double> terms;  // its parts, by name
   model::BrierAccumulator::Score brier;
   uint64_t windows = 0;
   uint64_t token_context = 0;  // tokens a window: scores of other contexts do not compare
@@ -45,15 +49,11 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
                                                       const LanguageModelOptions& options,
                                                       cluster::Collectives& collectives);
 
-// Loads one window of a split as tensors: int64 [1, T, K] and float32 [T, latent] twice.
-struct WindowTensors {
-  at::Tensor tokens;
-  model::Posterior posterior;
-};
-absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
-                                          pipeline::Split split,
-                                          const std::vector<uint64_t>& windows, int64_t chunk_size,
-                                          int64_t latent_size);
+// The softmax baseline on the same windows; its loss is the cross-entropy a token, in nats.
+absl::StatusOr<LanguageModelScore> ScoreBaseline(model::BaselineModel& model,
+                                                 const pipeline::WindowLoader& windows,
+                                                 const LanguageModelOptions& options,
+                                                 cluster::Collectives& collectives);
 
 }  // namespace halcyon::worker
 

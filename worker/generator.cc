@@ -43,12 +43,12 @@ std::vector<int64_t> Generator::DrawChunk(const std::vector<int64_t>& context, i
   const int64_t chunks = std::min(chunks_all, model_->spec().window_chunks - 1);
   const at::Tensor tokens = at::empty({1, chunks, chunk_size}, at::kLong);
   std::copy(context.end() - chunks * chunk_size, context.end(), tokens.data_ptr<int64_t>());
-  const at::Tensor hidden = model_->Backbone(tokens).narrow(1, chunks - 1, 1);
-  const model::NoiseKey key{options.seed, NoiseStream::kGeneration, static_cast<uint64_t>(chunk)};
-  const std::vector<uint64_t> texts = {options.text};
-  const at::Tensor noise =
-      model::UniformNoise(key, texts, {draws, 1, model_->spec().noise_size}).transpose(0, 1) - 0.5;
-  const at::Tensor latents = model_->Sample(hidden, noise).reshape({draws, -1});
+  at::Tensor seen;
+  if (model_->SeesLatents()) seen = autoencoder_->Encode(tokens[0]).mean.unsqueeze(0);
+  const at::Tensor hidden = model_->Backbone(tokens, seen).narrow(1, chunks - 1, 1);
+  const model::NoiseRows noise{
+      options.seed, NoiseStream::kGeneration, static_cast<uint64_t>(chunk), {options.text}};
+  const at::Tensor latents = model_->Sample(hidden, 0, draws, noise).reshape({draws, -1});
   const at::Tensor ids = autoencoder_->DecodeTokens(latents).contiguous();
   const int64_t* first = ids.const_data_ptr<int64_t>();
   return {first, first + ids.numel()};

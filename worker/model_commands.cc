@@ -54,7 +54,7 @@ absl::Status RunGenerate(const GenerateCommand& command) {
   const pipeline::Tokenizer& tokenizer = *networks.tokenizer;
   const pipeline::PackingRule rule{static_cast<uint32_t>(networks.opened.chunk_size),
                                    tokenizer.end_of_text(), tokenizer.padding()};
-  Generator generator(networks.opened.model.get(), networks.autoencoder.get(), rule);
+  Generator generator(networks.opened.calm.get(), networks.autoencoder.get(), rule);
   std::vector<uint32_t> prompt;
   const std::string prompt_text = pipeline::ReplaceInvalidUtf8(command.prompt);
   pipeline::Encoder::Create(networks.tokenizer)->Encode(prompt_text, &prompt);
@@ -102,13 +102,12 @@ absl::Status RunEval(const EvalCommand& command) {
   }
   Print(fmt::format(
       "BrierLM {:.3f} (95 % interval {:.3f} to {:.3f}; {} windows of {} tokens, {} documents)\n"
-      "energy loss {:.4f} (target {:.4f}, spread {:.4f})\n"
+      "held-out loss {:.4f}\n"
       "token reconstruction {:.3f} % of {} held-out tokens\n",
       report["brier_lm"].get<double>(), report["brier_low"].get<double>(),
       report["brier_high"].get<double>(), report["windows"].get<uint64_t>(),
       report["token_context"].get<uint64_t>(), report["documents"].get<uint64_t>(),
-      report["heldout_loss"].get<double>(), report["heldout_target"].get<double>(),
-      report["heldout_spread"].get<double>(), 100 * report["reconstruction"].get<double>(),
+      report["heldout_loss"].get<double>(), 100 * report["reconstruction"].get<double>(),
       report["reconstruction_tokens"].get<uint64_t>()));
   for (int n = 0; n < 4; ++n) {
     Print(fmt::format("{}-grams: Brier {:.4f}, accuracy {:.4f}, collision {:.4f}\n", n + 1,

@@ -12,13 +12,14 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
   ASSIGN_OR_RETURN(const std::string model_dir, PathOf(paths, "model"));
   ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(paths, "autoencoder"));
   ASSIGN_OR_RETURN(const OpenedModel opened, OpenModel(env, model_dir));
+  if (opened.calm == nullptr) return FailedPrecondition(model_dir + ": no CALM model");
   ASSIGN_OR_RETURN(const auto autoencoder, OpenAutoencoder(env, autoencoder_dir));
   ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(paths));
   ASSIGN_OR_RETURN(const PackedTokens tokens,
-                   OpenPackedTokens(paths, *tokenizer, opened.chunk_size));
+                   OpenPackedTokens(paths, *tokenizer, opened.spec.autoencoder));
   ASSIGN_OR_RETURN(const auto latents, OpenLatents(paths, opened.latent_size));
   ASSIGN_OR_RETURN(const Windows windows,
-                   OpenWindows(*tokens.packing, latents.get(), opened.model->spec().window_chunks));
+                   OpenWindows(*tokens.packing, latents.get(), opened.calm->spec().window_chunks));
   cluster::SingleRank alone;
   ASSIGN_OR_RETURN(const Reconstruction reconstruction,
                    MeasureReconstruction(*autoencoder, *tokens.packing, /*chunks_max=*/0, alone));
@@ -29,9 +30,9 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
                                      .seed = options.seed};
   ASSIGN_OR_RETURN(
       const LanguageModelScore score,
-      ScoreLanguageModel(*opened.model, *autoencoder, *windows.heldout, scoring, alone));
+      ScoreLanguageModel(*opened.calm, *autoencoder, *windows.heldout, scoring, alone));
   on_progress(0.8);
-  Generator generator(opened.model.get(), autoencoder.get(), tokens.packing->rule());
+  Generator generator(opened.calm.get(), autoencoder.get(), tokens.packing->rule());
   ASSIGN_OR_RETURN(const auto continuations,
                    MakeContinuations(generator, *tokens.packing, *tokenizer, options.eval,
                                      options.seed, /*stop_at_end=*/true));
@@ -46,9 +47,8 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
               {"documents", score.brier.documents},
               {"windows", score.windows},
               {"token_context", score.token_context},
-              {"heldout_loss", score.energy},
-              {"heldout_target", score.target},
-              {"heldout_spread", score.spread},
+              {"heldout_loss", score.loss},
+              {"heldout_terms", score.terms},
               {"reconstruction", reconstruction.accuracy},
               {"reconstruction_tokens", reconstruction.tokens},
               {"continuations", ToJson(continuations)}};

@@ -11,6 +11,7 @@
 #include "cluster/mpi_collectives.h"
 #include "worker/artifacts.h"
 #include "worker/autoencoder_trainee.h"
+#include "worker/baseline_trainee.h"
 #include "worker/calm_trainee.h"
 #include "worker/runtime.h"
 #include "worker/trainer.h"
@@ -56,25 +57,44 @@ struct Rank {
   absl::StatusOr<json> RunStage() {
     const ArtifactPaths& paths = assignment.input_paths;
     ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(paths));
+    const bool is_autoencoder = assignment.stage == "autoencoder";
+    const TextPart part = is_autoencoder                     ? TextPart::kAutoencoders
+                          : spec.model.skip_autoencoder_data ? TextPart::kOthers
+                                                             : TextPart::kAll;
     ASSIGN_OR_RETURN(const PackedTokens tokens,
-                     OpenPackedTokens(paths, *tokenizer, spec.autoencoder.chunk_size));
+                     OpenPackedTokens(paths, *tokenizer, spec.autoencoder, part));
     if (tokens.packing->Chunks(pipeline::Split::kTrain) == 0) {
       return InvalidArgument("no document is left to train on; lower data.heldout");
     }
-    if (assignment.stage == "autoencoder") {
+    if (is_autoencoder) {
       AutoencoderTrainee trainee(spec, tokenizer->vocab_size(), tokens.packing.get());
       return Train(trainee);
     }
     if (assignment.stage != "model") {
       return InvalidArgument("stage \"" + assignment.stage + "\" is not trained by ranks");
     }
+    if (spec.model.head == jobs::HeadKind::kSoftmax) return TrainBaseline(*tokenizer, tokens);
+    return TrainCalm(*tokenizer, tokens);
+  }
+
+  absl::StatusOr<json> TrainBaseline(const pipeline::Tokenizer& tokenizer,
+                                     const PackedTokens& tokens) {
+    ASSIGN_OR_RETURN(const Windows windows,
+                     OpenWindows(*tokens.packing, /*latents=*/nullptr, spec.model.window_chunks));
+    BaselineTrainee trainee(
+        spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(), &tokenizer});
+    return Train(trainee);
+  }
+
+  absl::StatusOr<json> TrainCalm(const pipeline::Tokenizer& tokenizer, const PackedTokens& tokens) {
+    const ArtifactPaths& paths = assignment.input_paths;
     ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(paths, "autoencoder"));
     ASSIGN_OR_RETURN(const auto autoencoder, OpenAutoencoder(*Env::Posix(), autoencoder_dir));
     ASSIGN_OR_RETURN(const auto latents, OpenLatents(paths, spec.autoencoder.latent_size));
     ASSIGN_OR_RETURN(const Windows windows,
                      OpenWindows(*tokens.packing, latents.get(), spec.model.window_chunks));
     CalmTrainee trainee(spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(),
-                               autoencoder.get(), tokenizer.get()});
+                               autoencoder.get(), &tokenizer});
     return Train(trainee);
   }
 };

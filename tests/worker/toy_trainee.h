@@ -40,7 +40,7 @@ class ToyTrainee : public Trainee {
   absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) override {
     const at::Tensor input = InputOf(batch.items);
     const at::Tensor noise =
-        model::NormalNoise({1, NoiseStream::kHeadNoise, batch.step}, batch.slots, {3});
+        model::NoiseRows{1, NoiseStream::kHeadNoise, batch.step, batch.slots}.Normal({3});
     const at::Tensor output = Forward(input);
     const at::Tensor weights =
         at::from_blob(const_cast<float*>(batch.weights.data()),
@@ -64,7 +64,7 @@ class ToyTrainee : public Trainee {
 
  private:
   static at::Tensor InputOf(const std::vector<uint64_t>& items) {
-    return model::NormalNoise({3, NoiseStream::kEvaluation, 0}, items, {kWidth});
+    return model::NoiseRows{3, NoiseStream::kEvaluation, 0, items}.Normal({kWidth});
   }
 
   jobs::TrainSpec train_;

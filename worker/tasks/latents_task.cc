@@ -36,7 +36,7 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
     inputs->fingerprint = lease.assignment.fingerprint;
     ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(paths));
     ASSIGN_OR_RETURN(inputs->tokens,
-                     OpenPackedTokens(paths, *tokenizer, context.spec->autoencoder.chunk_size));
+                     OpenPackedTokens(paths, *tokenizer, context.spec->autoencoder));
     ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, "autoencoder"));
     ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, dir));
     inputs_ = std::move(inputs);
