@@ -245,7 +245,7 @@ TEST(JobSpec, ASettingOfAnotherHeadIsRefused) {
               ElementsAre("6: model.alpha: has no effect with this model.head; remove it"));
   EXPECT_THAT(ErrorsAfterHead("[model]\nflow_steps = 20\n"),
               ElementsAre("5: model.flow_steps: has no effect with this model.head; remove it"));
-  EXPECT_TRUE(ParseAfterHead("[model]\nhead = \"flow\"\nflow_steps = 20\n")).ok();
+  EXPECT_TRUE(ParseAfterHead("[model]\nhead = \"flow\"\nflow_steps = 20\n").ok());
 }
 
 TEST(JobSpec, AlphaTwoIsAllowedWithAWarning) {
