@@ -56,6 +56,49 @@ TEST_F(WindowLoaderTest, TokensAndPosteriorsBelongTogetherAcrossShards) {
   }
 }
 
+TEST_F(WindowLoaderTest, WithoutLatentsThereAreTokensAlone) {
+  const WindowLoader loader(packing_.get(), nullptr, 4);
+  std::vector<uint32_t> tokens;
+  std::vector<float> posteriors;
+  ASSERT_TRUE(loader.Load(Split::kTrain, 1, &tokens, &posteriors).ok());
+  EXPECT_EQ(tokens.size(), 8u);
+  EXPECT_TRUE(posteriors.empty());
+}
+
+// A stream of the last shard only: its windows bring that shard's tokens and posteriors.
+TEST_F(WindowLoaderTest, ShardsLeftOutOfTheStreamAreSkipped) {
+  auto some = Packing::Build(tokens_.get(), {.chunk_size = 2, .end_of_text = kEnd, .padding = kPad},
+                             {false, true, true});
+  ASSERT_TRUE(some.ok());
+  EXPECT_EQ((*some)->Chunks(Split::kTrain), 5u);
+  EXPECT_EQ((*some)->Chunks(Split::kHeldout), packing_->Chunks(Split::kHeldout));
+  const WindowLoader loader(some->get(), latents_.get(), 5);
+  std::vector<uint32_t> tokens, expected(10);
+  std::vector<float> posteriors;
+  ASSERT_TRUE(loader.Load(Split::kTrain, 0, &tokens, &posteriors).ok());
+  ASSERT_TRUE(packing_->Tokens(Split::kTrain, 4, expected).ok());
+  EXPECT_EQ(tokens, expected);
+  EXPECT_EQ(posteriors[0], Posterior(2, Split::kTrain, 0)[0]);
+  EXPECT_EQ(posteriors[1], Posterior(2, Split::kTrain, 0)[1]);
+}
+
+TEST(ChooseShardsTest, AFractionAtLeastOneAndTheSameEachTime) {
+  const auto count = [](uint32_t shards, double fraction) {
+    const std::vector<bool> chosen = ChooseShards(shards, fraction);
+    EXPECT_EQ(chosen.size(), shards);
+    EXPECT_EQ(chosen, ChooseShards(shards, fraction));
+    return std::count(chosen.begin(), chosen.end(), true);
+  };
+  EXPECT_EQ(count(10, 0.3), 3);
+  EXPECT_EQ(count(10, 1), 10);
+  EXPECT_EQ(count(10, 0.001), 1);
+  EXPECT_EQ(count(1, 0.5), 1);
+  EXPECT_EQ(count(0, 0.5), 0);
+  // A larger fraction keeps what a smaller one has.
+  const std::vector<bool> less = ChooseShards(50, 0.2), more = ChooseShards(50, 0.6);
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(!less[i] || more[i]);
+}
+
 TEST_F(WindowLoaderTest, DocumentsOfAWindow) {
   const WindowLoader loader(packing_.get(), latents_.get(), 4);
   EXPECT_THAT(loader.Documents(Split::kTrain, 0), ElementsAre(0, 0, 0, 1));
