@@ -34,7 +34,8 @@ jobs::AutoencoderSpec SmallSpec() {
 
 class AutoencoderTest : public testing::Test {
  protected:
-  AutoencoderTest() : spec_(SmallSpec()), autoencoder_(spec_, kVocab) {
+  explicit AutoencoderTest(const jobs::AutoencoderSpec& spec = SmallSpec())
+      : spec_(spec), autoencoder_(spec_, kVocab) {
     Randomise(autoencoder_.units(), 1);
     tokens_ = at::arange(kChunks * spec_.chunk_size).remainder(kVocab).view({kChunks, -1});
     const std::vector<uint64_t> samples = {0, 1, 2, 3, 4};
@@ -83,15 +84,20 @@ AutoencoderTest::OracleLoss AutoencoderTest::LossOf(const NetworkOracle& net, in
   const std::vector<int64_t> labels = Chunk(chunk);
   std::vector<int64_t> inputs = labels;
   for (int64_t k = 0; k < spec_.chunk_size; ++k) {
-    if (noise_.token_dropout[chunk][k].item<double>() < spec_.token_dropout) inputs[k] = -1;
+    if (noise_.token_dropout[chunk][k].item<double>() < spec_.token_dropout) {
+      inputs[k] = spec_.token_dropout_rule == jobs::TokenDropoutRule::kMask ? -1 : 0;
+    }
   }
   const OraclePosterior posterior = EncodeChunk(net, spec_, inputs);
   OracleLoss loss;
   Vector latent;
   for (int64_t i = 0; i < spec_.latent_size; ++i) {
-    const double mean = posterior.mean[i], std = std::exp(posterior.log_std[i]);
-    loss.kl +=
-        std::max(spec_.kl_clamp, 0.5 * (mean * mean + std * std - 1 - 2 * posterior.log_std[i]));
+    const double mean = posterior.mean[i];
+    const double std = spec_.variational ? std::exp(posterior.log_std[i]) : 0;
+    if (spec_.variational) {
+      loss.kl +=
+          std::max(spec_.kl_clamp, 0.5 * (mean * mean + std * std - 1 - 2 * posterior.log_std[i]));
+    }
     const bool dropped = noise_.latent_dropout[chunk][i].item<double>() < spec_.latent_dropout;
     const double value = mean + std * noise_.posterior[chunk][i].item<double>();
     latent.push_back(dropped ? 0 : value / (1 - spec_.latent_dropout));
@@ -153,6 +159,52 @@ TEST_F(AutoencoderTest, GradientsMatchFiniteDifferences) {
   ExpectGradientsMatch(autoencoder_.units(), NetworkOracle(autoencoder_.units()),
                        [&](const NetworkOracle& net) { return TotalLoss(net).total; });
 }
+
+struct Variant {
+  const char* name;
+  int64_t chunk_size;
+  bool variational;
+  jobs::TokenDropoutRule rule;
+};
+
+jobs::AutoencoderSpec SpecOf(const Variant& variant) {
+  jobs::AutoencoderSpec spec = SmallSpec();
+  spec.chunk_size = variant.chunk_size;
+  spec.variational = variant.variational;
+  spec.token_dropout_rule = variant.rule;
+  if (!variant.variational) spec.kl_weight = spec.kl_clamp = 0;
+  return spec;
+}
+
+class AutoencoderVariants : public AutoencoderTest, public testing::WithParamInterface<Variant> {
+ protected:
+  AutoencoderVariants() : AutoencoderTest(SpecOf(GetParam())) {}
+};
+
+TEST_P(AutoencoderVariants, LossAndGradientsMatchTheOracle) {
+  const Autoencoder::Loss loss = autoencoder_.TrainingLoss(tokens_, noise_, weights_, kDivisor);
+  loss.total.backward();
+  const NetworkOracle net(autoencoder_.units());
+  const OracleLoss expected = TotalLoss(net);
+  EXPECT_NEAR(loss.total.item<double>(), expected.total, 1e-5 * (1 + expected.total));
+  EXPECT_NEAR(loss.kl.item<double>(), expected.kl, 1e-5 * (1 + expected.kl));
+  ExpectGradientsMatch(autoencoder_.units(), net,
+                       [&](const NetworkOracle& moved) { return TotalLoss(moved).total; });
+  const Posterior posterior = autoencoder_.Encode(tokens_);
+  const OraclePosterior first = EncodeChunk(net, spec_, Chunk(0));
+  for (int64_t i = 0; i < spec_.latent_size; ++i) {
+    EXPECT_NEAR(posterior.mean[0][i].item<double>(), first.mean[i], 1e-5);
+    EXPECT_NEAR(posterior.log_std[0][i].item<double>(), first.log_std[i], 1e-5);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Specs, AutoencoderVariants,
+    testing::Values(Variant{"k1", 1, true, jobs::TokenDropoutRule::kMask},
+                    Variant{"k2", 2, true, jobs::TokenDropoutRule::kZeroId},
+                    Variant{"k4plain", 4, false, jobs::TokenDropoutRule::kMask},
+                    Variant{"k8plain", 8, false, jobs::TokenDropoutRule::kZeroId}),
+    [](const auto& info) { return info.param.name; });
 
 // With a clamp above every element's KL, the posterior loses its pull towards N(0, 1) altogether.
 TEST_F(AutoencoderTest, ClampedElementsGetNoGradientFromTheKl) {

@@ -168,8 +168,8 @@ OraclePosterior EncodeChunk(const NetworkOracle& net, const jobs::AutoencoderSpe
     x = net.GatedMlp(x, layer(i));
   }
   const Vector both = net.Linear(net.RmsNorm(x, "encoder.norm"), "encoder.posterior");
-  OraclePosterior posterior = {Part(both, 0, spec.latent_size),
-                               Part(both, spec.latent_size, spec.latent_size)};
+  OraclePosterior posterior = {Part(both, 0, spec.latent_size), Vector(spec.latent_size, -10.0)};
+  if (spec.variational) posterior.log_std = Part(both, spec.latent_size, spec.latent_size);
   for (double& value : posterior.log_std) value = std::clamp(value, -10.0, 4.0);
   return posterior;
 }
