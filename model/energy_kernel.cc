@@ -1,69 +1,71 @@
 #include "model/energy_kernel.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "base/check.h"
+#include "model/energy_lanes.h"
 #include "model/energy_math.h"
 
 namespace halcyon::model {
 namespace {
 
-// Wide enough for any vector unit; rows are padded with zeros to whole lanes.
-constexpr int64_t kLanes = 16;
-// Below this share of the position's largest E||y - x||^2 a sample counts as resting on the target.
-constexpr double kNegligible = 1e-20;
-constexpr float kScaleMin = 1e-35f;
-// Squared distances below this are coincidences: the gradient's factor would overflow.
-constexpr float kCoincident = 1e-30f;
-
-float SumOf(const float (&lanes)[kLanes]) {
-  float sum = 0;
-  for (const float lane : lanes) sum += lane;
+// Sum over n < k of ||x_n - x_k||^alpha. Adds `weight` times its gradient.
+HALCYON_VECTOR_CLONES double AddPairs(const float* rows, int64_t samples, int64_t padded,
+                                      double alpha, double weight, float* gradient) {
+  double sum = 0;
+  for (int64_t n = 0; n < samples; ++n) {
+    for (int64_t k = n + 1; k < samples; ++k) {
+      const float *a = rows + n * padded, *b = rows + k * padded;
+      const float square = SquaredDistance(a, b, padded);
+      if (square <= kCoincident) continue;
+      const double value = DistancePower(square, alpha);
+      sum += value;
+      const float slope = static_cast<float>(weight * alpha * value / square);
+      float *slope_a = gradient + n * padded, *slope_b = gradient + k * padded;
+      Floats move, other, total;
+      for (int64_t i = 0; i < padded; i += kFloats) {
+        Load(a + i, move);
+        Load(b + i, other);
+        move = slope * (move - other);
+        Load(slope_a + i, total);
+        Store(total + move, slope_a + i);
+        Load(slope_b + i, total);
+        Store(total - move, slope_b + i);
+      }
+    }
+  }
   return sum;
 }
 
-float Dot(const float* a, const float* b, int64_t padded) {
-  float lanes[kLanes] = {};
-  for (int64_t i = 0; i < padded; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) lanes[j] += a[i + j] * b[i + j];
-  }
-  return SumOf(lanes);
-}
-
-// ||a - b||^2 of rows that are not padded.
-float SquaredDistance(const float* a, const float* b, int64_t size) {
-  float lanes[kLanes] = {};
-  const int64_t whole = size / kLanes * kLanes;
-  for (int64_t i = 0; i < whole; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) {
-      const float difference = a[i + j] - b[i + j];
-      lanes[j] += difference * difference;
+// Sum over n of ||offset_n - draw||^alpha. Adds `weight` times its gradient in x_n.
+HALCYON_VECTOR_CLONES double AddDraw(const float* offsets, const float* draw, int64_t samples,
+                                     int64_t padded, double alpha, double weight, float* gradient) {
+  double sum = 0;
+  for (int64_t n = 0; n < samples; ++n) {
+    const float* row = offsets + n * padded;
+    const float square = SquaredDistance(row, draw, padded);
+    if (square <= kCoincident) continue;
+    const double value = DistancePower(square, alpha);
+    sum += value;
+    const float slope = static_cast<float>(weight * alpha * value / square);
+    float* out = gradient + n * padded;
+    Floats move, other, total;
+    for (int64_t i = 0; i < padded; i += kFloats) {
+      Load(row + i, move);
+      Load(draw + i, other);
+      Load(out + i, total);
+      Store(total + slope * (move - other), out + i);
     }
   }
-  for (int64_t i = whole; i < size; ++i) {
-    const float difference = a[i] - b[i];
-    lanes[i - whole] += difference * difference;
-  }
-  return SumOf(lanes);
+  return sum;
 }
 
-// q_i = 1 / (1 + 2 t s_i^2) and the product of all 1 + 2 t s_i^2. An infinite product is right: its
-// inverse is the zero that it stands for.
-double Shrink(const float* variance, float two_t, int64_t padded, float* shrink) {
-  double lanes[kLanes];
-  std::fill_n(lanes, kLanes, 1.0);
-  for (int64_t i = 0; i < padded; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) {
-      const float ratio = two_t * variance[i + j];
-      shrink[i + j] = 1.0f / (1.0f + ratio);
-      lanes[j] *= 1.0 + static_cast<double>(ratio);
-    }
-  }
-  double product = 1;
-  for (const double lane : lanes) product *= lane;
-  return product;
+HALCYON_VECTOR_CLONES void Subtract(const float* a, const float* b, int64_t size, float* out) {
+  for (int64_t i = 0; i < size; ++i) out[i] = a[i] - b[i];
+}
+
+HALCYON_VECTOR_CLONES void Multiply(const float* a, const float* b, int64_t size, float* out) {
+  for (int64_t i = 0; i < size; ++i) out[i] = a[i] * b[i];
 }
 
 }  // namespace
@@ -71,164 +73,46 @@ double Shrink(const float* variance, float two_t, int64_t padded, float* shrink)
 EnergyKernel::EnergyKernel(int64_t samples, int64_t latent, double alpha)
     : samples_(samples),
       latent_(latent),
-      padded_((latent + kLanes - 1) / kLanes * kLanes),
+      padded_(PaddedTo(latent, kLanes)),
       alpha_(alpha),
-      factor_(IntegralFactor(alpha)),
-      variance_(padded_),
-      squares_(samples * padded_),
-      shrink_(padded_),
-      pulls_(samples * padded_),
-      common_(samples),
-      values_(samples),
-      second_(samples),
-      dispersion_(samples) {
-  HALCYON_CHECK(samples >= 2 && latent >= 1 && alpha > 0 && alpha < 2);
+      exact_(samples, latent, padded_, alpha),
+      rows_(samples * padded_),
+      offsets_(samples * padded_),
+      gradient_(samples * padded_),
+      std_(padded_),
+      draw_(padded_) {
+  HALCYON_CHECK(samples >= 2 && latent >= 1 && alpha > 0 && alpha <= 2);
 }
 
 EnergyKernel::Terms EnergyKernel::Run(const Input& input, float* gradient) {
-  const double target = AddTarget(input, gradient);
-  return {target, AddSpread(input, gradient)};
-}
-
-bool EnergyKernel::Prepare(const Input& input) {
-  std::copy_n(input.variance, latent_, variance_.begin());
-  float largest = 0;
+  std::copy_n(input.std, latent_, std_.begin());
   for (int64_t n = 0; n < samples_; ++n) {
-    float* squares = &squares_[n * padded_];
     const float* sample = input.samples + n * input.stride;
-    float lanes[kLanes] = {};
-    for (int64_t i = 0; i < latent_; ++i) {
-      const float offset = sample[i] - input.mean[i];
-      squares[i] = offset * offset;
-    }
-    for (int64_t i = 0; i < padded_; i += kLanes) {
-      for (int64_t j = 0; j < kLanes; ++j) lanes[j] += squares[i + j] + variance_[i + j];
-    }
-    second_[n] = SumOf(lanes);
-    // Not std::max: a NaN has to win.
-    if (!(second_[n] <= largest)) largest = static_cast<float>(second_[n]);
-    if (std::isnan(largest)) break;
+    std::copy_n(sample, latent_, &rows_[n * padded_]);
+    Subtract(sample, input.mean, latent_, &offsets_[n * padded_]);
   }
-  scale_ = largest;
-  if (!std::isfinite(largest) || largest < kScaleMin) return false;
-
-  const float unit = 1.0f / largest;
-  for (float& value : variance_) value *= unit;
-  for (float& value : squares_) value *= unit;
-  for (int64_t n = 0; n < samples_; ++n) {
-    const float* squares = &squares_[n * padded_];
-    float lanes[kLanes] = {};
-    for (int64_t i = 0; i < padded_; i += kLanes) {
-      for (int64_t j = 0; j < kLanes; ++j) {
-        lanes[j] += variance_[i + j] * (variance_[i + j] + 2.0f * squares[i + j]);
-      }
-    }
-    second_[n] *= unit;
-    dispersion_[n] = SumOf(lanes) / (second_[n] * second_[n]);
-  }
-  return true;
-}
-
-void EnergyKernel::ChooseGrid(double* first, double* step) const {
-  double first_t = std::numeric_limits<double>::infinity();
-  double dispersion_max = 0;
-  for (int64_t n = 0; n < samples_; ++n) {
-    if (second_[n] < kNegligible) continue;
-    first_t = std::min(first_t, FirstTau(dispersion_[n], alpha_, factor_) / second_[n]);
-    dispersion_max = std::max(dispersion_max, dispersion_[n]);
-  }
-  *first = std::log(first_t);
-  *step = StepOf(dispersion_max);
-}
-
-double EnergyKernel::AddNode(double t, double weight) {
-  const double product =
-      Shrink(variance_.data(), static_cast<float>(2 * t), padded_, shrink_.data());
-  const double shrunk = 1.0 / std::sqrt(product);
-  const double shrink_max = *std::max_element(shrink_.begin(), shrink_.begin() + latent_);
-  double tail = 0;
-  for (int64_t n = 0; n < samples_; ++n) {
-    if (second_[n] < kNegligible) continue;
-    const double distance = t * Dot(&squares_[n * padded_], shrink_.data(), padded_);
-    const double m = shrunk * std::exp(-distance);
-    const double plain = std::exp(-t * second_[n]);
-    values_[n] -= weight * (m - plain);
-    common_[n] -= 2 * t * weight * plain;
-    const float pull = static_cast<float>(2 * t * weight * m);
-    float* pulls = &pulls_[n * padded_];
-    for (int64_t i = 0; i < padded_; ++i) pulls[i] += pull * shrink_[i];
-    // One sample that needs the next node is enough.
-    if (tail < kTailTolerance) {
-      const double pulled = std::sqrt(distance * shrink_max);
-      tail = std::max(tail, UpperTail(t * second_[n], m, pulled, alpha_, factor_));
-    }
-  }
-  return tail;
-}
-
-void EnergyKernel::Integrate() {
-  for (int64_t n = 0; n < samples_; ++n) {
-    const double second = second_[n];
-    values_[n] = std::pow(second, 0.5 * alpha_);
-    common_[n] = second > 0 ? alpha_ * values_[n] / second : 0;
-  }
-  std::fill(pulls_.begin(), pulls_.end(), 0.0f);
-  double first, step;
-  ChooseGrid(&first, &step);
-  for (int64_t node = 0; node < kNodesMax; ++node) {
-    const double u = first + static_cast<double>(node) * step;
-    if (AddNode(std::exp(u), factor_ * step * std::exp(-0.5 * alpha_ * u)) < kTailTolerance) break;
-  }
-}
-
-double EnergyKernel::AddTarget(const Input& input, float* gradient) {
-  if (!Prepare(input)) {
-    const double value = scale_ < kScaleMin ? 0 : std::numeric_limits<double>::quiet_NaN();
-    for (int64_t n = 0; n < samples_; ++n) {
-      std::fill_n(gradient + n * input.stride, latent_, static_cast<float>(value));
-    }
-    return value;
-  }
-  Integrate();
-  const double value_unit = std::pow(scale_, 0.5 * alpha_);
-  const double slope_unit = 2 * value_unit / scale_ / static_cast<double>(samples_);
-  double sum = 0;
-  for (int64_t n = 0; n < samples_; ++n) {
-    sum += values_[n];
-    const float common = static_cast<float>(common_[n] * slope_unit);
-    const float unit = static_cast<float>(slope_unit);
-    const float* sample = input.samples + n * input.stride;
-    const float* pulls = &pulls_[n * padded_];
-    float* out = gradient + n * input.stride;
-    for (int64_t i = 0; i < latent_; ++i) {
-      out[i] = (common + unit * pulls[i]) * (sample[i] - input.mean[i]);
-    }
-  }
-  return value_unit * sum / static_cast<double>(samples_);
-}
-
-double EnergyKernel::AddSpread(const Input& input, float* gradient) const {
+  Terms terms;
+  terms.target = input.draws > 0 ? SampledTarget(input)
+                                 : exact_.Run(offsets_.data(), std_.data(), gradient_.data());
   const double pairs = static_cast<double>(samples_) * static_cast<double>(samples_ - 1);
-  double sum = 0;
+  terms.spread =
+      2 * AddPairs(rows_.data(), samples_, padded_, alpha_, -2 / pairs, gradient_.data()) / pairs;
   for (int64_t n = 0; n < samples_; ++n) {
-    const float* a = input.samples + n * input.stride;
-    float* slope_a = gradient + n * input.stride;
-    for (int64_t k = n + 1; k < samples_; ++k) {
-      const float* b = input.samples + k * input.stride;
-      float* slope_b = gradient + k * input.stride;
-      const float square = SquaredDistance(a, b, latent_);
-      if (square <= kCoincident) continue;
-      const double value = std::pow(static_cast<double>(square), 0.5 * alpha_);
-      sum += value;
-      const float slope = static_cast<float>(2 * alpha_ * value / square / pairs);
-      for (int64_t i = 0; i < latent_; ++i) {
-        const float move = slope * (a[i] - b[i]);
-        slope_a[i] -= move;
-        slope_b[i] += move;
-      }
-    }
+    std::copy_n(&gradient_[n * padded_], latent_, gradient + n * input.stride);
   }
-  return 2 * sum / pairs;
+  return terms;
+}
+
+double EnergyKernel::SampledTarget(const Input& input) {
+  std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+  const double count = static_cast<double>(samples_) * static_cast<double>(input.draws);
+  double sum = 0;
+  for (int64_t m = 0; m < input.draws; ++m) {
+    Multiply(input.normal + m * input.stride, std_.data(), latent_, draw_.data());
+    sum += AddDraw(offsets_.data(), draw_.data(), samples_, padded_, alpha_, 2 / count,
+                   gradient_.data());
+  }
+  return sum / count;
 }
 
 }  // namespace halcyon::model

@@ -18,12 +18,13 @@ struct EnergyTerms {
 };
 
 // samples [N, positions, latent], mean and log_std [positions, latent], float32 contiguous on the
-// CPU; N >= 2, 0 < alpha < 2. Forward and gradient in one pass over positions; no tensor of
-// [N, M, positions, latent]. The gradient at coincident samples is zero.
+// CPU; N >= 2, 0 < alpha <= 2. Forward and gradient in one pass over positions; no tensor of
+// [N, M, positions, latent]. The gradient at coincident samples is zero. alpha = 2 is allowed but
+// not strictly proper: the energy then sees the samples' mean alone.
 EnergyTerms ExactEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                             const at::Tensor& log_std, double alpha);
 
-// The same with the target term estimated from M draws: normal [M, positions, latent].
+// The same with the target term estimated from M draws: normal [M, positions, latent], contiguous.
 EnergyTerms SampledEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                               const at::Tensor& log_std, const at::Tensor& normal, double alpha);
 

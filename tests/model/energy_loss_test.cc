@@ -45,7 +45,7 @@ double SpreadOf(const at::Tensor& samples, double alpha) {
 }
 
 TEST(EnergyLossTest, SpreadIsTheMeanOverPairs) {
-  for (const double alpha : {0.5, 1.0, 1.9}) {
+  for (const double alpha : {0.5, 1.0, 1.9, 2.0}) {
     const Position p = MakePositions(5, 3, 19, 11);
     const EnergyTerms terms = ExactEnergyLoss(p.samples, p.mean, p.log_std, alpha);
     for (int64_t i = 0; i < 3; ++i) {
@@ -164,8 +164,8 @@ TEST(EnergyLossTest, SampledFormAgreesInExpectation) {
   at::Tensor copies = p.samples.expand({2, kPositions, kLatent}).contiguous().requires_grad_(true);
   const at::Tensor normal = Normals({1, kPositions, kLatent}, 72);
   const EnergyTerms sampled =
-      SampledEnergyLoss(copies, p.mean.expand({kPositions, kLatent}),
-                        p.log_std.expand({kPositions, kLatent}), normal, kAlpha);
+      SampledEnergyLoss(copies, p.mean.expand({kPositions, kLatent}).contiguous(),
+                        p.log_std.expand({kPositions, kLatent}).contiguous(), normal, kAlpha);
   sampled.energy.sum().backward();
   const double root = std::sqrt(static_cast<double>(kPositions));
   EXPECT_NEAR(sampled.target.mean().item<double>(), exact.target.item<double>(),
@@ -174,6 +174,60 @@ TEST(EnergyLossTest, SampledFormAgreesInExpectation) {
   const at::Tensor difference = (copies.grad().mean(1) - samples.grad().select(1, 0)).abs();
   const at::Tensor errors = copies.grad().std(1) / root;
   EXPECT_TRUE((difference <= 5 * errors).all().item<bool>());
+}
+
+// The definition in float64: [N, latent] samples, [M, latent] targets.
+double SampledEnergyOf(const at::Tensor& samples, const at::Tensor& targets, double alpha) {
+  const auto x = samples.accessor<double, 2>(), y = targets.accessor<double, 2>();
+  double sum = 0;
+  for (int64_t n = 0; n < x.size(0); ++n) {
+    for (int64_t m = 0; m < y.size(0); ++m) {
+      double square = 0;
+      for (int64_t i = 0; i < x.size(1); ++i) square += std::pow(x[n][i] - y[m][i], 2);
+      sum += std::pow(square, alpha / 2);
+    }
+  }
+  return 2 * sum / static_cast<double>(x.size(0) * y.size(0)) - SpreadOf(samples, alpha);
+}
+
+TEST(EnergyLossTest, SampledFormMatchesItsDefinitionAndFiniteDifferences) {
+  constexpr int64_t kSampleCount = 3, kDraws = 4, kPositions = 2;
+  for (const int64_t latent : {1, 2, 10, 19, 128}) {
+    for (const double alpha : {0.5, 1.0, 1.5, 1.9, 2.0}) {
+      Position p = MakePositions(kSampleCount, kPositions, latent, 81);
+      const at::Tensor normal = Normals({kDraws, kPositions, latent}, 84);
+      p.samples.requires_grad_(true);
+      const EnergyTerms terms = SampledEnergyLoss(p.samples, p.mean, p.log_std, normal, alpha);
+      terms.energy.sum().backward();
+      const at::Tensor targets =
+          p.mean.to(at::kDouble) + normal.to(at::kDouble) * p.log_std.to(at::kDouble).exp();
+      for (int64_t at = 0; at < kPositions; ++at) {
+        const at::Tensor y = targets.select(1, at).contiguous();
+        const at::Tensor x = p.samples.detach().select(1, at).to(at::kDouble).contiguous();
+        EXPECT_NEAR(terms.energy[at].item<double>() / SampledEnergyOf(x, y, alpha), 1, 1e-5);
+        const at::Tensor slopes = p.samples.grad().select(1, at).to(at::kDouble);
+        const at::Tensor direction = Normals({kSampleCount, latent}, 85).to(at::kDouble);
+        const double difference = (SampledEnergyOf(x + 1e-6 * direction, y, alpha) -
+                                   SampledEnergyOf(x - 1e-6 * direction, y, alpha)) /
+                                  2e-6;
+        EXPECT_NEAR((slopes * direction).sum().item<double>(), difference,
+                    1e-5 * (slopes.norm() * direction.norm()).item<double>());
+      }
+    }
+  }
+}
+
+// Without draws of the posterior the energy at alpha = 2 sees the samples' mean alone.
+TEST(EnergyLossTest, AtAlphaTwoOnlyTheMeanOfTheSamplesCounts) {
+  Position p = MakePositions(6, 3, 10, 91);
+  p.samples.requires_grad_(true);
+  const EnergyTerms terms = ExactEnergyLoss(p.samples, p.mean, p.log_std, 2);
+  terms.energy.sum().backward();
+  const at::Tensor centre = p.samples.detach().mean(0) - p.mean;
+  // mean over n of 4 (x_n - mean) / N - 4 (x_n - mean of x) N / (N (N - 1)), added up over n.
+  EXPECT_TRUE(at::allclose(p.samples.grad().sum(0), 4 * centre, 1e-4, 1e-5));
+  const double spread = SpreadOf(p.samples.detach().select(1, 0).to(at::kDouble).contiguous(), 2);
+  EXPECT_NEAR(terms.spread[0].item<double>() / spread, 1, 1e-5);
 }
 
 TEST(EnergyLossTest, SampledFormHasNoGradientWhereSamplesCoincide) {
