@@ -7,12 +7,14 @@
 #include <string>
 
 #include "base/check.h"
+#include "model/argmax.h"
 #include "model/layers.h"
 
 namespace halcyon::model {
 namespace {
 
-constexpr int64_t kLogitsBytesMax = 64 << 20;
+// Decoded at a time by DecodeTokens: bounds the activations.
+constexpr int64_t kDecodeChunksMax = 1024;
 
 std::deque<GatedMlp> AddMlps(Unit& unit, const std::string& name, int64_t count,
                              const jobs::AutoencoderSpec& spec) {
@@ -68,13 +70,18 @@ struct Autoencoder::Network {
     return mask_embedding != nullptr ? mask_embedding->value : embedding.value[0];
   }
 
-  // latents [chunks, latent] -> logits [chunks * K, vocab].
-  at::Tensor Decode(const at::Tensor& latents) const {
+  // latents [chunks, latent] -> [chunks * K, hidden], which the embedding turns into logits.
+  at::Tensor DecodeHidden(const at::Tensor& latents) const {
     const size_t middle = decoder_layers.size() / 2;
     at::Tensor rows = Apply(decoder_layers, 0, middle, from_latent(latents));
     rows = expand(rows).view({-1, rows.size(1)});
     rows = Apply(decoder_layers, middle, decoder_layers.size(), rows);
-    return at::mm(decoder_norm(rows), embedding.value.t());
+    return decoder_norm(rows);
+  }
+
+  // latents [chunks, latent] -> logits [chunks * K, vocab].
+  at::Tensor Decode(const at::Tensor& latents) const {
+    return at::mm(DecodeHidden(latents), embedding.value.t());
   }
 
   Unit unit;
@@ -141,15 +148,14 @@ at::Tensor Autoencoder::DecodeTokens(const at::Tensor& latents) {
   HALCYON_CHECK(latents.dim() == 2 && latents.size(1) == spec_.latent_size);
   const at::NoGradGuard no_grad;
   const int64_t chunks = latents.size(0);
-  const int64_t chunk_bytes = spec_.chunk_size * vocab_size_ * static_cast<int64_t>(sizeof(float));
-  const int64_t block = std::max<int64_t>(1, kLogitsBytesMax / chunk_bytes);
   at::Tensor tokens = at::empty({chunks, spec_.chunk_size}, at::kLong);
   Unit& unit = network_->unit;
   unit.Enter();
-  for (int64_t first = 0; first < chunks; first += block) {
-    const int64_t count = std::min(block, chunks - first);
-    const at::Tensor logits = network_->Decode(latents.narrow(0, first, count));
-    tokens.narrow(0, first, count).copy_(logits.argmax(1).view({count, spec_.chunk_size}));
+  for (int64_t first = 0; first < chunks; first += kDecodeChunksMax) {
+    const int64_t count = std::min(kDecodeChunksMax, chunks - first);
+    const at::Tensor hidden = network_->DecodeHidden(latents.narrow(0, first, count));
+    const at::Tensor best = BlockedArgmax(hidden, network_->embedding.value);
+    tokens.narrow(0, first, count).copy_(best.view({count, spec_.chunk_size}));
   }
   return unit.Exit(tokens);
 }

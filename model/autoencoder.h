@@ -32,8 +32,7 @@ class Autoencoder {
   Posterior EncodeUnclamped(const at::Tensor& tokens);
   // latents: [chunks, latent] -> logits [chunks, K, vocab].
   at::Tensor Decode(const at::Tensor& latents);
-  // argmax of Decode: int64 [chunks, K]. Works in blocks so that no more than about 64 MB of logits
-  // exist at a time.
+  // argmax of Decode: int64 [chunks, K], without ever holding the logits (model/argmax.h).
   at::Tensor DecodeTokens(const at::Tensor& latents);
 
   // Random numbers of one training pass, all [chunks, ...] (model/noise.h).

@@ -264,11 +264,11 @@ TEST(AutoencoderNoiseTest, DropsTokensAtTheGivenRate) {
 
 TEST(AutoencoderDecodeTest, TokensAreTheArgmaxInWhateverBlocks) {
   jobs::AutoencoderSpec spec = SmallSpec();
-  constexpr int64_t kWideVocab = 4000;  // 1398 chunks fill a block
+  constexpr int64_t kWideVocab = 4000;
   Autoencoder autoencoder(spec, kWideVocab);
   autoencoder.units()[0]->Materialise();
   Initialise(*autoencoder.units()[0], jobs::InitRule::kFanIn, 0.5, 3);
-  std::vector<uint64_t> samples(3000);
+  std::vector<uint64_t> samples(3000);  // three blocks of chunks
   for (size_t i = 0; i < samples.size(); ++i) samples[i] = i;
   const at::Tensor latents =
       NoiseRows{1, NoiseStream::kEvaluation, 0, samples}.Normal({spec.latent_size});
