@@ -86,12 +86,12 @@ HALCYON_LANES_INLINE void Exponential(Doubles& x) {
   constexpr double kLog2E = 1.4426950408889634;
   constexpr double kLn2High = 0.693147180369123816490, kLn2Low = 1.90821492927058770002e-10;
   constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: rounds, and leaves the integer below
-  const Doubles least = x - x - 700.0;
+  const Doubles least = Doubles{} - 700.0;
   x = x < least ? least : x;
   const Doubles shifted = x * kLog2E + kRound;
   const Doubles whole = shifted - kRound;
   const Doubles rest = (x - whole * kLn2High) - whole * kLn2Low;
-  Doubles sum = rest - rest + 1.0 / 39916800;
+  Doubles sum = Doubles{} + 1.0 / 39916800;
   constexpr double kFactorials[] = {1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
                                     1.0 / 720,     1.0 / 120,    1.0 / 24,    1.0 / 6,
                                     1.0 / 2,       1.0,          1.0};

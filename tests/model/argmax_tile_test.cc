@@ -83,6 +83,14 @@ TEST(ArgmaxTileTest, FindsTheLowestIndexOfTheLargest) {
   EXPECT_EQ(Launch(problem, 512), expected);
 }
 
+// The zeros that fill up the last tile are no candidates.
+TEST(ArgmaxTileTest, FindsTheLargestOfNegativeNumbers) {
+  const std::vector<float> rows(5, 1.0f);
+  const std::vector<float> table = {-4, -3, -2, -2, -9, -7, -5};
+  const ArgmaxProblem problem = {rows.data(), table.data(), 5, 7, 1};
+  EXPECT_EQ(Launch(problem, 512), std::vector<int64_t>(5, 2));
+}
+
 TEST(ArgmaxTileTest, KeysOrderLikeNumbersAndThenByIndex) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
