@@ -46,6 +46,7 @@ const std::vector<LibraryRule> kLibraries = {
     {"pcre2", {"pipeline"}, false},
     {"simdjson", {"pipeline"}, false},
     {"(ATen|torch|c10)/", {"model", "worker", "bench"}, true},
+    {"cuda_", {"worker"}, false},
     {"cluster/mpi_collectives\\.h", {"cluster", "worker"}, true},
 };
 
@@ -189,7 +190,7 @@ TEST(Tidy, EverySourceFileIsInATarget) {
     }
   }
   for (const SourceFile& file : Tree()) {
-    if (!file.HasSuffix(".cc")) continue;
+    if (!file.HasSuffix(".cc") && !file.HasSuffix(".cu")) continue;
     std::filesystem::path folder = std::filesystem::path(file.path).parent_path();
     while (!folder.empty() && !cmake_of.contains(folder.string())) folder = folder.parent_path();
     if (folder.empty()) {
@@ -200,7 +201,7 @@ TEST(Tidy, EverySourceFileIsInATarget) {
     std::string stem = std::filesystem::path(file.path).lexically_relative(folder).string();
     stem = std::regex_replace(stem.substr(0, stem.size() - 3), std::regex(R"([.+])"), R"(\$&)");
     EXPECT_TRUE(
-        Matches(cmake_of[folder.string()]->text, R"((^|[\s(]))" + stem + R"((\.cc)?([\s)]|$))"))
+        Matches(cmake_of[folder.string()]->text, R"((^|[\s(]))" + stem + R"((\.c[cu])?([\s)]|$))"))
         << file.path << ": not named in " << folder.string() << "/CMakeLists.txt";
   }
 }

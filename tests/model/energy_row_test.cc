@@ -1,11 +1,13 @@
-// The GPU's form of the energy loss, run by a group of one lane, against the CPU's form.
+// The GPU's form of the energy loss, run by one lane and by four threads, against the CPU's form.
 #include "model/energy_row.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <barrier>
 #include <cmath>
 #include <limits>
+#include <thread>
 #include <vector>
 
 #include "base/philox.h"
@@ -19,6 +21,40 @@ struct OneLane {
   int64_t size() const { return 1; }
   float Sum(float value) const { return value; }
   double Product(double value) const { return value; }
+};
+
+// Lanes that are threads; each waits for the others to put down their numbers.
+class ThreadLanes {
+ public:
+  static constexpr int kCount = 4;
+  struct Shared {
+    std::barrier<> barrier{kCount};
+    double numbers[kCount] = {};
+  };
+  ThreadLanes(int index, Shared* shared) : index_(index), shared_(shared) {}
+
+  int64_t index() const { return index_; }
+  int64_t size() const { return kCount; }
+  float Sum(float value) const {
+    return static_cast<float>(Combine(value, [](double a, double b) { return a + b; }));
+  }
+  double Product(double value) const {
+    return Combine(value, [](double a, double b) { return a * b; });
+  }
+
+ private:
+  template <typename Operation>
+  double Combine(double value, Operation operation) const {
+    shared_->numbers[index_] = value;
+    shared_->barrier.arrive_and_wait();
+    double total = shared_->numbers[0];
+    for (int i = 1; i < kCount; ++i) total = operation(total, shared_->numbers[i]);
+    shared_->barrier.arrive_and_wait();
+    return total;
+  }
+
+  int index_;
+  Shared* shared_;
 };
 
 std::vector<float> Normals(int64_t count, uint64_t seed, double scale, double shift) {
@@ -45,18 +81,40 @@ struct Result {
   std::vector<float> gradient;
 };
 
-Result Rows(const Case& c, double alpha) {
-  const EnergyPosition position = {c.samples.data(), c.latent,     c.count, c.latent,
-                                   c.mean.data(),    c.std.data(), alpha,   IntegralFactor(alpha)};
-  Result result = {{0, 0}, std::vector<float>(c.count * c.latent)};
-  for (int64_t n = 0; n < c.count; ++n) {
-    float* gradient = &result.gradient[n * c.latent];
-    result.terms.target += TargetOfRow(OneLane{}, position, n, gradient);
-    result.terms.spread += SpreadOfRow(OneLane{}, position, n, gradient);
+EnergyPosition PositionOf(const Case& c, double alpha) {
+  return {c.samples.data(), c.latent,     c.count, c.latent,
+          c.mean.data(),    c.std.data(), alpha,   IntegralFactor(alpha)};
+}
+
+template <typename Lanes>
+EnergyKernel::Terms RunRows(const Lanes& lanes, const EnergyPosition& position, float* gradient) {
+  EnergyKernel::Terms terms = {0, 0};
+  for (int64_t n = 0; n < position.count; ++n) {
+    terms.target += TargetOfRow(lanes, position, n, gradient + n * position.latent);
+    terms.spread += SpreadOfRow(lanes, position, n, gradient + n * position.latent);
   }
-  const double count = static_cast<double>(c.count);
-  result.terms.target /= count;
-  result.terms.spread /= count * (count - 1);
+  const double count = static_cast<double>(position.count);
+  return {terms.target / count, terms.spread / (count * (count - 1))};
+}
+
+Result Rows(const Case& c, double alpha) {
+  Result result = {{0, 0}, std::vector<float>(c.count * c.latent)};
+  result.terms = RunRows(OneLane{}, PositionOf(c, alpha), result.gradient.data());
+  return result;
+}
+
+Result RowsOfThreads(const Case& c, double alpha) {
+  Result result = {{0, 0}, std::vector<float>(c.count * c.latent)};
+  ThreadLanes::Shared shared;
+  std::vector<std::jthread> lanes;
+  for (int index = 0; index < ThreadLanes::kCount; ++index) {
+    lanes.emplace_back([&, index] {
+      const EnergyKernel::Terms terms =
+          RunRows(ThreadLanes(index, &shared), PositionOf(c, alpha), result.gradient.data());
+      if (index == 0) result.terms = terms;
+    });
+  }
+  lanes.clear();
   return result;
 }
 
@@ -68,8 +126,7 @@ Result Kernel(const Case& c, double alpha) {
   return result;
 }
 
-void ExpectAgreement(const Case& c, double alpha) {
-  const Result rows = Rows(c, alpha), kernel = Kernel(c, alpha);
+void ExpectAgreement(const Result& rows, const Result& kernel) {
   EXPECT_NEAR(rows.terms.target, kernel.terms.target, 1e-5 * kernel.terms.target);
   EXPECT_NEAR(rows.terms.spread, kernel.terms.spread, 1e-5 * kernel.terms.spread);
   float largest = 0;
@@ -82,8 +139,20 @@ void ExpectAgreement(const Case& c, double alpha) {
 TEST(EnergyRowTest, AgreesWithTheCpusForm) {
   for (const int64_t latent : {1, 2, 10, 33, 128}) {
     for (const double alpha : {0.5, 1.0, 1.5, 1.9, 2.0}) {
-      for (const double noise : {1e-4, 0.3, 50.0})
-        ExpectAgreement(MakeCase(5, latent, noise), alpha);
+      for (const double noise : {1e-4, 0.3, 50.0}) {
+        const Case c = MakeCase(5, latent, noise);
+        ExpectAgreement(Rows(c, alpha), Kernel(c, alpha));
+      }
+    }
+  }
+}
+
+// Fewer dimensions than lanes, and more.
+TEST(EnergyRowTest, LanesShareTheDimensions) {
+  for (const int64_t latent : {1, 3, 4, 33}) {
+    for (const double alpha : {1.0, 2.0}) {
+      const Case c = MakeCase(3, latent, 0.5);
+      ExpectAgreement(RowsOfThreads(c, alpha), Kernel(c, alpha));
     }
   }
 }
@@ -92,7 +161,7 @@ TEST(EnergyRowTest, AgreesUnderADominantDimension) {
   for (const double alpha : {0.5, 1.0, 1.9}) {
     Case c = MakeCase(3, 16, 1e-4);
     c.std[3] = 100;
-    ExpectAgreement(c, alpha);
+    ExpectAgreement(Rows(c, alpha), Kernel(c, alpha));
   }
 }
 

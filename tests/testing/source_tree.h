@@ -16,11 +16,11 @@ struct SourceFile {
   uint64_t bytes = 0;     // on the disk
   std::string text = "";  // empty for binary files and those above kTextBytesMax
   // The same length and lines as `text`, with comments and the insides of literals blanked out;
-  // only for C++.
+  // only for C++ and CUDA.
   std::string code = "";
 
   bool HasSuffix(std::string_view suffix) const;
-  bool IsCpp() const { return HasSuffix(".cc") || HasSuffix(".h"); }
+  bool IsCpp() const { return HasSuffix(".cc") || HasSuffix(".h") || HasSuffix(".cu"); }
   // The first part of the path: "storage"; "" for a file in the root.
   std::string Folder() const;
 };
