@@ -65,7 +65,7 @@ struct SavedTensor {
 };
 
 inline std::string PickleTensor(const SavedTensor& tensor) {
-  int64_t elements = 1;
+  uint64_t elements = 1;  // may wrap, in a test of that
   std::vector<int64_t> strides(tensor.shape.size());
   for (size_t i = tensor.shape.size(); i-- > 0; elements *= tensor.shape[i]) strides[i] = elements;
   if (!tensor.strides.empty()) strides = tensor.strides;
