@@ -7,13 +7,14 @@
 #include <deque>
 
 #include "base/digest.h"
-#include "storage/safetensors.h"
 
 namespace halcyon::worker {
 namespace {
 
 constexpr char kWeightsFile[] = "model.safetensors";
 constexpr char kSpecFile[] = "job.toml";
+
+}  // namespace
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -24,18 +25,16 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-absl::Status WriteFolder(Env& env, const std::string& dir,
-                         const std::vector<storage::TensorView>& tensors,
-                         const std::map<std::string, std::string>& metadata,
-                         const std::string& spec_toml) {
+absl::Status WriteNetworkFolder(Env& env, const std::string& dir,
+                                const std::vector<storage::TensorView>& tensors,
+                                const std::map<std::string, std::string>& metadata,
+                                const std::string& spec_toml) {
   RETURN_IF_ERROR(env.RemoveTree(dir));
   RETURN_IF_ERROR(env.CreateDirs(dir));
   const std::string weights = JoinPath(dir, kWeightsFile);
   RETURN_IF_ERROR(storage::WriteSafetensors(env, weights, tensors, metadata).status());
   return WriteFileAtomically(env, JoinPath(dir, kSpecFile), spec_toml);
 }
-
-}  // namespace
 
 absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& collectives, Env& env,
                                             const std::string& dir,
@@ -54,7 +53,7 @@ absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& co
     return absl::OkStatus();
   }));
   if (!writes) return WrittenNetwork{};
-  RETURN_IF_ERROR(WriteFolder(env, dir, tensors, metadata, spec_toml));
+  RETURN_IF_ERROR(WriteNetworkFolder(env, dir, tensors, metadata, spec_toml));
   WrittenNetwork written;
   const std::string weights = JoinPath(dir, kWeightsFile);
   ASSIGN_OR_RETURN(written.content_digest, Sha256OfFile(weights));

@@ -13,6 +13,7 @@
 #include "cluster/collectives.h"
 #include "jobs/job_spec.h"
 #include "model/unit.h"
+#include "storage/safetensors.h"
 #include "worker/fsdp.h"
 
 namespace halcyon::worker {
@@ -28,6 +29,15 @@ absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& co
                                             const std::string& dir,
                                             const std::map<std::string, std::string>& metadata,
                                             const std::string& spec_toml);
+
+// The same from tensors at hand.
+absl::Status WriteNetworkFolder(Env& env, const std::string& dir,
+                                const std::vector<storage::TensorView>& tensors,
+                                const std::map<std::string, std::string>& metadata,
+                                const std::string& spec_toml);
+
+// "[2, 3]".
+std::string ShapeText(const std::vector<int64_t>& shape);
 
 // What a network's folder says about it.
 struct NetworkDescription {
