@@ -4,12 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <thread>
 
 #include "base/exit_code.h"
 #include "base/logging.h"
 #include "worker/agent.h"
 #include "worker/model_commands.h"
+#include "worker/reference_commands.h"
 #include "worker/runtime.h"
 #include "worker/training_rank.h"
 
@@ -67,6 +69,8 @@ absl::Status Main(int argc, char** argv) {
   eval_app->add_option("--samples", eval.samples);
   eval_app->add_option("--seed", eval.seed);
   eval_app->add_flag("--json", eval.json);
+  std::function<absl::Status()> reference;
+  AddReferenceCommands(app, &reference);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -79,6 +83,7 @@ absl::Status Main(int argc, char** argv) {
   if (*rank_app) return RunTrainingRank(rank, threads);
   LogToStderr("halcyon-worker");
   ConfigureRuntime(std::max(1u, std::thread::hardware_concurrency()));
+  if (reference) return reference();
   return *generate_app ? RunGenerate(generate) : RunEval(eval);
 }
 

@@ -114,11 +114,13 @@ void AddOne(CLI::App* parent, CommandLine* line, const std::string& name,
 }  // namespace
 
 void AddCheckpoint(CLI::App& app, CommandLine* line) {
-  CLI::App* checkpoint = app.add_subcommand("checkpoint", "Checkpoints of training stages");
+  CLI::App* checkpoint =
+      app.add_subcommand("checkpoint", "Checkpoints of training stages, and published ones");
   checkpoint->require_subcommand(1);
   AddOne(checkpoint, line, "list", "List the committed checkpoints", /*verify_shards=*/false);
   AddOne(checkpoint, line, "verify", "Read every shard and compare it with its checksum",
          /*verify_shards=*/true);
+  AddReferenceCheckpoint(*checkpoint, line);
 }
 
 }  // namespace halcyon::coordinator

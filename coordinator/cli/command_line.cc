@@ -48,6 +48,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddTokenizer(app, &line);
   AddEval(app, &line);
   AddGenerate(app, &line);
+  AddProbe(app, &line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

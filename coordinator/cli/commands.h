@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "coordinator/job_status.h"
@@ -32,6 +33,9 @@ void AddCheckpoint(CLI::App& app, CommandLine* line);
 void AddTokenizer(CLI::App& app, CommandLine* line);
 void AddEval(CLI::App& app, CommandLine* line);
 void AddGenerate(CLI::App& app, CommandLine* line);
+void AddProbe(CLI::App& app, CommandLine* line);
+// `import` and `export`, below `checkpoint`.
+void AddReferenceCheckpoint(CLI::App& checkpoint, CommandLine* line);
 
 // --- what several commands need ---
 
@@ -44,6 +48,9 @@ absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::st
                                   bool done_only);
 // The job's state as a word; "interrupted" when it says that it runs and nobody runs it.
 std::string StateWord(const JobStatus& status, const storage::HomeLayout& home);
+
+// Becomes halcyon-worker with these words as its command line; returns only when that fails.
+absl::Status ExecWorker(std::vector<std::string> words);
 
 void PrintText(std::string_view text);       // to standard output
 void PrintJson(const nlohmann::json& json);  // and a newline

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 
+#include "cluster/launcher.h"
 #include "coordinator/cli/commands.h"
 
 namespace halcyon::coordinator {
@@ -35,6 +38,16 @@ absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::st
 std::string StateWord(const JobStatus& status, const storage::HomeLayout& home) {
   if (status.state == jobs::JobState::kRunning && !HasOwner(home)) return "interrupted";
   return std::string(jobs::NameOf(status.state));
+}
+
+absl::Status ExecWorker(std::vector<std::string> words) {
+  ASSIGN_OR_RETURN(const std::string program, cluster::WorkerProgram());
+  words.insert(words.begin(), program);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv(program.c_str(), argv.data());
+  return ErrnoStatus(errno, "cannot start " + program);
 }
 
 void PrintText(std::string_view text) {

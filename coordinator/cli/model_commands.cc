@@ -1,12 +1,8 @@
 // `halcyon eval` and `halcyon generate`: this program finds the artifacts, and hands over to
 // halcyon-worker, which has the networks.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <map>
 
-#include "cluster/launcher.h"
 #include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
 
@@ -53,9 +49,8 @@ absl::Status FillFromJob(const ModelCommand& command, const std::string& home_fl
 
 absl::Status HandOver(const ModelCommand& command, ModelArguments arguments,
                       const std::string& home_flag) {
-  ASSIGN_OR_RETURN(const std::string program, cluster::WorkerProgram());
   RETURN_IF_ERROR(FillFromJob(command, home_flag, &arguments));
-  std::vector<std::string> words = {program, command.name};
+  std::vector<std::string> words = {command.name};
   for (const auto& [stage, dir] : arguments.artifacts) {
     // A tokenizer may be named by its file, the others are folders.
     const bool is_file = BaseName(dir) == "tokenizer.json";
@@ -66,11 +61,7 @@ absl::Status HandOver(const ModelCommand& command, ModelArguments arguments,
     if (!value.empty()) words.push_back(option + "=" + value);
   }
   if (arguments.json) words.push_back("--json");
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  execv(program.c_str(), argv.data());
-  return ErrnoStatus(errno, "cannot start " + program);
+  return ExecWorker(std::move(words));
 }
 
 void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model_command) {
