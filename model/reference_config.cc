@@ -1,9 +1,9 @@
 #include "model/reference_config.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/check.h"
+#include "model/config_reader.h"
 
 namespace halcyon::model {
 namespace {
@@ -31,69 +31,6 @@ constexpr jobs::HeadKind kHeads[] = {
     // In the order of ReferenceKind; an autoencoder has none.
     jobs::HeadKind::kEnergy, jobs::HeadKind::kEnergy, jobs::HeadKind::kFlow,
     jobs::HeadKind::kDiffusion, jobs::HeadKind::kSoftmax};
-
-// Reads members and collects what is wrong with them.
-class ConfigReader {
- public:
-  explicit ConfigReader(const json& config) : config_(config) {
-    if (!config.is_object()) Add("is no object");
-  }
-
-  // Null counts as missing: the reference's tools write it for what is not set.
-  const json* Find(const char* name) const {
-    if (!config_.is_object()) return nullptr;
-    const auto found = config_.find(name);
-    return found == config_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  int64_t Integer(const char* name, std::optional<int64_t> otherwise = std::nullopt) {
-    const json* value = Find(name);
-    if (value == nullptr) {
-      if (!otherwise) Add(std::string(name) + " is missing");
-      return otherwise.value_or(0);
-    }
-    if (value->is_number_integer() && *value >= 0 && *value <= int64_t{1} << 62) {
-      return value->get<int64_t>();
-    }
-    Add(std::string(name) + " = " + value->dump() + " is no count");
-    return 0;
-  }
-
-  double Number(const char* name, double otherwise) {
-    const json* value = Find(name);
-    if (value == nullptr) return otherwise;
-    if (value->is_number()) return value->get<double>();
-    Add(std::string(name) + " = " + value->dump() + " is no number");
-    return otherwise;
-  }
-
-  bool Boolean(const char* name, bool otherwise) {
-    const json* value = Find(name);
-    if (value == nullptr) return otherwise;
-    if (value->is_boolean()) return value->get<bool>();
-    Add(std::string(name) + " = " + value->dump() + " is neither true nor false");
-    return otherwise;
-  }
-
-  // A key that only one value of is supported.
-  void Expect(const char* name, const json& supported) {
-    const json* value = Find(name);
-    if (value != nullptr && *value != supported) {
-      Add(std::string(name) + " = " + value->dump() + " is not supported, only " +
-          supported.dump());
-    }
-  }
-
-  void Add(const std::string& problem) { problems_ += (problems_.empty() ? "" : "; ") + problem; }
-
-  absl::Status status() const {
-    return problems_.empty() ? absl::OkStatus() : InvalidArgument("config.json: " + problems_);
-  }
-
- private:
-  const json& config_;
-  std::string problems_;
-};
 
 // rope_theta stands at the top level or, from newer tools, in rope_parameters. A rotary embedding
 // that is scaled in some way is another function.
