@@ -223,6 +223,8 @@ class Prober {
         inputs_.Take("head.hidden", DType::kF32, {points, model_.calm->spec().hidden_size}));
     if (time_type == DType::kI64) {
       RETURN_IF_ERROR(inputs_.CheckRange("head.t", times, model::kDiffusionSteps));
+    } else if (!((times >= 0) & (times < 1)).all().item<bool>()) {
+      return InvalidArgument("input head.t has values outside 0 to 1, 1 excluded");
     }
     Put("head.prediction",
         predict(noisy.unsqueeze(0), times.unsqueeze(0), hidden).view({points, -1}));

@@ -39,9 +39,16 @@ class ProbeTest : public ::testing::Test {
   std::vector<int64_t> tokens_;
   uint64_t next_ = 0;
 
+  // With the autoencoder's config.json beside it: its epsilon is in no tensor.
   void Import(const PublishedCheckpoint& published) {
     published.WriteTorch(dir_.Path("published"));
-    const auto facts = ImportReference(env_, dir_.Path("published"), "", dir_.Path("imported"));
+    std::string autoencoder;
+    if (published.config()["architectures"][0] != "LlamaForCausalLM") {
+      autoencoder = dir_.Path("autoencoder");
+      published.AutoencoderAlone().WriteTorch(autoencoder);
+    }
+    const auto facts =
+        ImportReference(env_, dir_.Path("published"), autoencoder, dir_.Path("imported"));
     ASSERT_TRUE(facts.ok()) << facts.status();
   }
 
@@ -297,8 +304,10 @@ TEST_F(ProbeTest, InputsThatDoNotFitAreNamed) {
   refused("input head.t is missing");
   PutNormal("head.t", {3});
   refused("input head.t is F32 [3], expected F32 [2]");
-  PutNormal("head.t", {2});
+  PutFloats("head.t", {2}, {0.5f, 1.0f});
   PutNormal("head.hidden", {2, s.width});
+  refused("input head.t has values outside 0 to 1");
+  PutFloats("head.t", {2}, {0.5f, 0.0f});
   PutNormal("noise", {2, kBatch, kSteps, s.noise});
   refused("input noise is not one that this network takes");
 }

@@ -34,7 +34,7 @@ class PublishedCheckpoint {
   nlohmann::json autoencoder_config() const;
   // Names that stand for another name's tensor.
   const std::map<std::string, std::string>& aliases() const { return aliases_; }
-  std::map<std::string, std::vector<int64_t>>& shapes() { return shapes_; }
+  const std::map<std::string, std::vector<int64_t>>& shapes() const { return shapes_; }
   Vector& at(const std::string& name) { return values_.at(name); }
   void Remove(const std::string& name) { shapes_.erase(name), aliases_.erase(name); }
   void Add(const std::string& name, std::vector<int64_t> shape);
