@@ -1,4 +1,4 @@
-// `halcyon generate` and `halcyon eval`: `halcyon` finds the artifacts and hands over to these.
+// `halcyon eval`: `halcyon` finds the artifacts and hands over to this.
 #ifndef HALCYON_WORKER_MODEL_COMMANDS_H_
 #define HALCYON_WORKER_MODEL_COMMANDS_H_
 
@@ -9,19 +9,6 @@
 #include "worker/artifacts.h"
 
 namespace halcyon::worker {
-
-struct GenerateCommand {
-  ArtifactPaths paths;  // tokenizer, autoencoder, model
-  std::string prompt;
-  double temperature = 0.5;
-  int64_t chunks = 64;
-  int64_t draws = 100;
-  int64_t texts = 1;
-  uint64_t seed = 1;
-  bool json = false;
-};
-// Streams the prompt and what follows to stdout; with `json` one object a text.
-absl::Status RunGenerate(const GenerateCommand& command);
 
 struct EvalCommand {
   ArtifactPaths paths;  // tokenizer, tokens, autoencoder, latents, model

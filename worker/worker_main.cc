@@ -10,6 +10,7 @@
 #include "base/exit_code.h"
 #include "base/logging.h"
 #include "worker/agent.h"
+#include "worker/generate_command.h"
 #include "worker/model_commands.h"
 #include "worker/reference_commands.h"
 #include "worker/runtime.h"
