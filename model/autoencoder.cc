@@ -70,18 +70,25 @@ struct Autoencoder::Network {
     return mask_embedding != nullptr ? mask_embedding->value : embedding.value[0];
   }
 
-  // latents [chunks, latent] -> [chunks * K, hidden], which the embedding turns into logits.
-  at::Tensor DecodeHidden(const at::Tensor& latents) const {
-    const size_t middle = decoder_layers.size() / 2;
-    at::Tensor rows = Apply(decoder_layers, 0, middle, from_latent(latents));
-    rows = expand(rows).view({-1, rows.size(1)});
-    rows = Apply(decoder_layers, middle, decoder_layers.size(), rows);
-    return decoder_norm(rows);
+  // latents [chunks, latent] -> [chunks, hidden].
+  at::Tensor DecodeStates(const at::Tensor& latents) const {
+    return Apply(decoder_layers, 0, decoder_layers.size() / 2, from_latent(latents));
+  }
+
+  // states [chunks, hidden] -> tokens first ... of each: [chunks * count, hidden], to be multiplied
+  // with the table.
+  at::Tensor DecodeRows(const at::Tensor& states, int64_t first, int64_t count) const {
+    const int64_t width = states.size(1);
+    const at::Tensor weight = expand.weight().narrow(0, first * width, count * width);
+    const at::Tensor bias = expand.bias().narrow(0, first * width, count * width);
+    const at::Tensor rows = at::addmm(bias, states, weight.t()).view({-1, width});
+    return decoder_norm(
+        Apply(decoder_layers, decoder_layers.size() / 2, decoder_layers.size(), rows));
   }
 
   // latents [chunks, latent] -> logits [chunks * K, vocab].
-  at::Tensor Decode(const at::Tensor& latents) const {
-    return at::mm(DecodeHidden(latents), embedding.value.t());
+  at::Tensor Decode(const at::Tensor& latents, int64_t chunk_size) const {
+    return at::mm(DecodeRows(DecodeStates(latents), 0, chunk_size), embedding.value.t());
   }
 
   Unit unit;
@@ -140,24 +147,36 @@ at::Tensor Autoencoder::Decode(const at::Tensor& latents) {
   HALCYON_CHECK(latents.dim() == 2 && latents.size(1) == spec_.latent_size);
   Unit& unit = network_->unit;
   unit.Enter();
-  const at::Tensor logits = unit.Exit(network_->Decode(latents));
+  const at::Tensor logits = unit.Exit(network_->Decode(latents, spec_.chunk_size));
   return logits.view({latents.size(0), spec_.chunk_size, vocab_size_});
 }
 
-at::Tensor Autoencoder::DecodeTokens(const at::Tensor& latents) {
+at::Tensor Autoencoder::DecodeStates(const at::Tensor& latents) {
   HALCYON_CHECK(latents.dim() == 2 && latents.size(1) == spec_.latent_size);
   const at::NoGradGuard no_grad;
-  const int64_t chunks = latents.size(0);
-  at::Tensor tokens = at::empty({chunks, spec_.chunk_size}, at::kLong);
   Unit& unit = network_->unit;
   unit.Enter();
-  for (int64_t first = 0; first < chunks; first += kDecodeChunksMax) {
-    const int64_t count = std::min(kDecodeChunksMax, chunks - first);
-    const at::Tensor hidden = network_->DecodeHidden(latents.narrow(0, first, count));
-    const at::Tensor best = BlockedArgmax(hidden, network_->embedding.value);
-    tokens.narrow(0, first, count).copy_(best.view({count, spec_.chunk_size}));
+  return unit.Exit(network_->DecodeStates(latents));
+}
+
+at::Tensor Autoencoder::DecodeTokensOf(const at::Tensor& states, int64_t first, int64_t count) {
+  HALCYON_CHECK(states.dim() == 2 && first >= 0 && first + count <= spec_.chunk_size);
+  const at::NoGradGuard no_grad;
+  const int64_t chunks = states.size(0);
+  at::Tensor tokens = at::empty({chunks, count}, at::kLong);
+  Unit& unit = network_->unit;
+  unit.Enter();
+  for (int64_t begin = 0; begin < chunks; begin += kDecodeChunksMax) {
+    const int64_t size = std::min(kDecodeChunksMax, chunks - begin);
+    const at::Tensor rows = network_->DecodeRows(states.narrow(0, begin, size), first, count);
+    const at::Tensor best = BlockedArgmax(rows, network_->embedding.value);
+    tokens.narrow(0, begin, size).copy_(best.view({size, count}));
   }
   return unit.Exit(tokens);
+}
+
+at::Tensor Autoencoder::DecodeTokens(const at::Tensor& latents) {
+  return DecodeTokensOf(DecodeStates(latents), 0, spec_.chunk_size);
 }
 
 Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Noise& noise,
@@ -181,7 +200,7 @@ Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Nois
     const at::Tensor kept = noise.latent_dropout >= spec_.latent_dropout;
     latents = latents * (kept / (1 - spec_.latent_dropout));
   }
-  const at::Tensor logits = network.Decode(latents);
+  const at::Tensor logits = network.Decode(latents, spec_.chunk_size);
   const at::Tensor cross_entropy =
       at::cross_entropy_loss(logits, labels, {}, at::Reduction::None).view({chunks, -1}).mean(1);
   const at::Tensor kl =

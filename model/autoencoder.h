@@ -34,6 +34,11 @@ class Autoencoder {
   at::Tensor Decode(const at::Tensor& latents);
   // argmax of Decode: int64 [chunks, K], without ever holding the logits (model/argmax.h).
   at::Tensor DecodeTokens(const at::Tensor& latents);
+  // The same in two steps, for those who need only some of the tokens. [chunks, latent] -> [chunks,
+  // hidden]: what the decoder makes of a chunk as a whole.
+  at::Tensor DecodeStates(const at::Tensor& latents);
+  // Tokens first ... first + count - 1 of each of those chunks: int64 [chunks, count].
+  at::Tensor DecodeTokensOf(const at::Tensor& states, int64_t first, int64_t count);
 
   // Random numbers of one training pass, all [chunks, ...] (model/noise.h).
   struct Noise {
