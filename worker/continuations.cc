@@ -34,30 +34,30 @@ absl::StatusOr<std::vector<Continuation>> MakeContinuations(Generator& generator
                                                             const pipeline::Packing& packing,
                                                             const pipeline::Tokenizer& tokenizer,
                                                             const jobs::EvalSpec& eval,
-                                                            uint64_t seed, bool stop_at_end) {
+                                                            uint64_t seed, bool in_step) {
   std::vector<Continuation> continuations;
   const uint64_t chunks = packing.Chunks(Split::kHeldout);
   if (chunks == 0) return continuations;
   const uint64_t prompt_chunks = std::min<uint64_t>(eval.prompt_chunks, chunks);
   const PhiloxStream random(seed, NoiseStream::kEvaluation, 1, 0);
+  std::vector<std::vector<uint32_t>> prompts;
   for (int64_t i = 0; i < eval.continuations; ++i) {
     const uint64_t first = RandomStart(packing, prompt_chunks, random, i);
-    std::vector<uint32_t> prompt(prompt_chunks * packing.rule().chunk_size);
+    auto& prompt = prompts.emplace_back(prompt_chunks * packing.rule().chunk_size);
     RETURN_IF_ERROR(packing.Tokens(Split::kHeldout, first, prompt));
-    GenerationOptions options;
-    options.chunks = eval.continuation_chunks;
-    options.temperature = eval.temperature;
-    options.draws = eval.temperature_samples;
-    options.seed = seed;
-    options.text = static_cast<uint64_t>(i);
-    options.stop_at_end = stop_at_end;
-    ASSIGN_OR_RETURN(const auto text, generator.Continue(prompt, options));
-    Continuation continuation;
-    ASSIGN_OR_RETURN(const std::string prompt_bytes, tokenizer.Decode(prompt));
-    ASSIGN_OR_RETURN(const std::string text_bytes, tokenizer.Decode(text));
-    continuation.prompt = pipeline::ReplaceInvalidUtf8(prompt_bytes);
-    continuation.text = pipeline::ReplaceInvalidUtf8(text_bytes);
-    continuations.push_back(std::move(continuation));
+  }
+  if (prompts.empty()) return continuations;
+  GenerationOptions options;
+  options.tokens = eval.continuation_chunks * packing.rule().chunk_size;
+  options.rule = {.temperature = eval.temperature, .draws = eval.temperature_samples};
+  options.seed = seed;
+  options.in_step = in_step;
+  ASSIGN_OR_RETURN(const auto texts, generator.Continue(prompts, options));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    ASSIGN_OR_RETURN(const std::string prompt, tokenizer.Decode(prompts[i]));
+    ASSIGN_OR_RETURN(const std::string text, tokenizer.Decode(texts[i].ids));
+    continuations.push_back(
+        {pipeline::ReplaceInvalidUtf8(prompt), pipeline::ReplaceInvalidUtf8(text)});
   }
   return continuations;
 }

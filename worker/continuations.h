@@ -20,12 +20,12 @@ struct Continuation {
 };
 
 // eval.continuations of them, from the starts of held-out documents chosen by the seed; none when
-// no text is held out.
+// no text is held out. `in_step`: see GenerationOptions.
 absl::StatusOr<std::vector<Continuation>> MakeContinuations(Generator& generator,
                                                             const pipeline::Packing& packing,
                                                             const pipeline::Tokenizer& tokenizer,
                                                             const jobs::EvalSpec& eval,
-                                                            uint64_t seed, bool stop_at_end);
+                                                            uint64_t seed, bool in_step);
 
 // [{"prompt", "text"}, ...]
 nlohmann::json ToJson(const std::vector<Continuation>& continuations);

@@ -1,100 +1,111 @@
 #include "worker/generator.h"
 
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
-#include "model/noise.h"
-#include "model/temperature.h"
+#include "base/check.h"
 
 namespace halcyon::worker {
-namespace {
 
-// Draws when leftover tokens of the prompt must be met and the temperature alone needs just one.
-constexpr int64_t kLeftoverDraws = 64;
-// The choice among draws has its own texts, apart from the head's noise.
-constexpr uint64_t kChoiceOffset = uint64_t{1} << 31;
+// A text that is being written.
+struct Generator::Row {
+  size_t prompt = 0;
+  Tokens prefix;  // leftover tokens of the prompt, for the first step
+  int64_t steps_left = 0;
+  bool ended = false;
+  GeneratedText text;
+};
 
-// Rows of `draws` that start with `prefix`; all rows, with the prefix put in, when none does.
-std::vector<int64_t> RowsStartingWith(std::vector<int64_t> draws, std::span<const int64_t> prefix,
-                                      int64_t chunk_size) {
-  std::vector<int64_t> kept;
-  for (size_t row = 0; row < draws.size(); row += chunk_size) {
-    if (!std::equal(prefix.begin(), prefix.end(), draws.begin() + row)) continue;
-    kept.insert(kept.end(), draws.begin() + row, draws.begin() + row + chunk_size);
+Generator::Generator(StepSampler* sampler, const pipeline::PackingRule& rule)
+    : sampler_(sampler), rule_(rule) {
+  HALCYON_CHECK(rule.chunk_size == sampler->step_size());
+}
+
+absl::StatusOr<std::vector<Generator::Row>> Generator::Begin(
+    std::span<const std::vector<uint32_t>> prompts, const GenerationOptions& options) {
+  RETURN_IF_ERROR(sampler_->Check(options.rule));
+  if (prompts.empty()) return InvalidArgument("no prompts to continue");
+  if (options.tokens < 1) {
+    return InvalidArgument(fmt::format("{} tokens to generate; use at least 1", options.tokens));
   }
-  if (!kept.empty()) return kept;
-  draws.resize(chunk_size);
-  std::copy(prefix.begin(), prefix.end(), draws.begin());
-  return draws;
+  const int64_t step_size = sampler_->step_size();
+  std::vector<Row> rows(prompts.size());
+  std::vector<Tokens> contexts;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    // What stands before a document in training: the end of the one before.
+    Tokens context(step_size, rule_.padding);
+    context[0] = rule_.end_of_text;
+    context.insert(context.end(), prompts[i].begin(), prompts[i].end());
+    for (const int64_t id : context) {
+      if (id < sampler_->vocab_size()) continue;
+      return InvalidArgument(fmt::format("prompt: id {} is not in the vocabulary", id));
+    }
+    const int64_t leftover = static_cast<int64_t>(context.size()) % step_size;
+    rows[i].prompt = i;
+    rows[i].prefix.assign(context.end() - leftover, context.end());
+    rows[i].steps_left = (leftover + options.tokens + step_size - 1) / step_size;
+    context.resize(context.size() - leftover);
+    contexts.push_back(std::move(context));
+  }
+  sampler_->Begin(std::move(contexts));
+  return rows;
 }
 
-}  // namespace
-
-Generator::Generator(model::CalmModel* model, model::Autoencoder* autoencoder,
-                     const pipeline::PackingRule& rule)
-    : model_(model), autoencoder_(autoencoder), rule_(rule) {}
-
-std::vector<int64_t> Generator::DrawChunk(const std::vector<int64_t>& context, int64_t draws,
-                                          const GenerationOptions& options, int64_t chunk) {
-  const int64_t chunk_size = rule_.chunk_size;
-  const int64_t chunks_all = static_cast<int64_t>(context.size()) / chunk_size;
-  const int64_t chunks = std::min(chunks_all, model_->spec().window_chunks - 1);
-  const at::Tensor tokens = at::empty({1, chunks, chunk_size}, at::kLong);
-  std::copy(context.end() - chunks * chunk_size, context.end(), tokens.data_ptr<int64_t>());
-  at::Tensor seen;
-  if (model_->SeesLatents()) seen = autoencoder_->Encode(tokens[0]).mean.unsqueeze(0);
-  const at::Tensor hidden = model_->Backbone(tokens, seen).narrow(1, chunks - 1, 1);
-  const model::NoiseRows noise{
-      options.seed, NoiseStream::kGeneration, static_cast<uint64_t>(chunk), {options.text}};
-  const at::Tensor latents = model_->Sample(hidden, 0, draws, noise).reshape({draws, -1});
-  const at::Tensor ids = autoencoder_->DecodeTokens(latents).contiguous();
-  const int64_t* first = ids.const_data_ptr<int64_t>();
-  return {first, first + ids.numel()};
+bool Generator::Take(const StepChoice& choice, const GenerationOptions& options, Row* row) const {
+  GeneratedText& text = row->text;
+  for (size_t i = row->prefix.size(); i < choice.tokens.size() && !row->ended; ++i) {
+    const auto id = static_cast<uint32_t>(choice.tokens[i]);
+    const bool has_room = static_cast<int64_t>(text.ids.size()) < options.tokens;
+    row->ended = id == rule_.end_of_text && has_room;
+    if (id != rule_.end_of_text && id != rule_.padding && has_room) text.ids.push_back(id);
+  }
+  row->prefix.clear();
+  --row->steps_left;
+  ++text.steps;
+  text.draws += choice.draws;
+  text.steps_ran_out += choice.ran_out ? 1 : 0;
+  text.prefix_missed = text.prefix_missed || choice.prefix_missed;
+  text.end = row->ended ? TextEnd::kEndOfText : TextEnd::kLength;
+  return row->steps_left > 0 && (options.in_step || !row->ended);
 }
 
-absl::StatusOr<std::vector<uint32_t>> Generator::Continue(
-    std::span<const uint32_t> prompt, const GenerationOptions& options,
-    const std::function<void(std::span<const uint32_t>)>& on_chunk) {
+absl::StatusOr<std::vector<GeneratedText>> Generator::Continue(
+    std::span<const std::vector<uint32_t>> prompts, const GenerationOptions& options,
+    const std::function<void(size_t, std::span<const uint32_t>)>& on_tokens) {
   c10::NoGradGuard no_grad;
-  ASSIGN_OR_RETURN(const int64_t inverse, model::InverseTemperature(options.temperature));
-  const int64_t chunk_size = rule_.chunk_size;
-  // What stands before a document in training: the end of the one before.
-  std::vector<int64_t> context(chunk_size, rule_.padding);
-  context[0] = rule_.end_of_text;
-  context.insert(context.end(), prompt.begin(), prompt.end());
-  for (const int64_t id : context) {
-    if (id >= autoencoder_->vocab_size()) {
-      return InvalidArgument("prompt: id " + std::to_string(id) + " is not in the vocabulary");
+  ASSIGN_OR_RETURN(std::vector<Row> rows, Begin(prompts, options));
+  std::vector<GeneratedText> texts(prompts.size());
+  StepOptions step{.rule = options.rule, .seed = options.seed, .draw_all = options.in_step};
+  for (; !rows.empty(); ++step.step) {
+    std::vector<uint64_t> numbers;
+    std::vector<Tokens> prefixes;
+    for (const Row& row : rows) {
+      numbers.push_back(options.first_text + row.prompt);
+      prefixes.push_back(row.prefix);
     }
-  }
-  std::vector<int64_t> leftover(context.end() - static_cast<int64_t>(context.size()) % chunk_size,
-                                context.end());
-  context.resize(context.size() - leftover.size());
-
-  std::vector<uint32_t> text;
-  for (int64_t chunk = 0; chunk < options.chunks; ++chunk) {
-    int64_t draws = inverse == 1 ? 1 : options.draws;
-    if (!leftover.empty()) draws = std::max(draws, kLeftoverDraws);
-    const std::vector<int64_t> rows =
-        RowsStartingWith(DrawChunk(context, draws, options, chunk), leftover, chunk_size);
-    const PhiloxStream choice(options.seed, NoiseStream::kGeneration, chunk,
-                              kChoiceOffset + options.text);
-    const int64_t row = model::ChooseAtTemperature(rows, chunk_size, inverse, choice, 0);
-    const std::span chosen(rows.data() + row * chunk_size, chunk_size);
-    context.insert(context.end(), chosen.begin(), chosen.end());
-    const size_t before = text.size();
-    bool ended = false;
-    for (size_t i = leftover.size(); i < chosen.size() && !ended; ++i) {
-      ended = chosen[i] == rule_.end_of_text;
-      if (!ended && chosen[i] != rule_.padding) text.push_back(static_cast<uint32_t>(chosen[i]));
+    const std::vector<StepChoice> choices = sampler_->Draw(numbers, prefixes, step);
+    std::vector<int64_t> kept;
+    std::vector<Tokens> added;
+    std::vector<Row> going_on;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const size_t before = rows[i].text.ids.size();
+      const bool goes_on = Take(choices[i], options, &rows[i]);
+      if (on_tokens) on_tokens(rows[i].prompt, std::span(rows[i].text.ids).subspan(before));
+      if (goes_on) {
+        kept.push_back(static_cast<int64_t>(i));
+        added.push_back(choices[i].tokens);
+        going_on.push_back(std::move(rows[i]));
+      } else {
+        texts[rows[i].prompt] = std::move(rows[i].text);
+      }
     }
-    if (on_chunk) on_chunk(std::span(text).subspan(before));
-    if (ended && options.stop_at_end) break;
-    leftover.clear();
+    if (kept.size() < rows.size()) sampler_->Keep(kept);
+    if (!kept.empty()) sampler_->Append(added);
+    rows = std::move(going_on);
   }
-  return text;
+  return texts;
 }
 
 }  // namespace halcyon::worker

@@ -1,5 +1,4 @@
-// Text from a trained CALM: draw latents, decode them to chunks, choose one at the temperature, go
-// on.
+// Text from a trained language model: step by step, for a batch of prompts at once.
 #ifndef HALCYON_WORKER_GENERATOR_H_
 #define HALCYON_WORKER_GENERATOR_H_
 
@@ -9,42 +8,55 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/autoencoder.h"
-#include "model/calm_model.h"
 #include "pipeline/packing.h"
+#include "worker/step_sampler.h"
 
 namespace halcyon::worker {
 
 struct GenerationOptions {
-  int64_t chunks = 24;     // to generate at most
-  double temperature = 1;  // 1, or 1/n by the batch approximation
-  int64_t draws = 100;     // draws a chunk of the batch approximation
+  int64_t tokens = 96;  // of a text, at most
+  model::TemperatureRule rule;
   uint64_t seed = 0;
-  uint64_t text = 0;        // number of this text under the seed
-  bool stop_at_end = true;  // at end-of-text; otherwise always `chunks` chunks (collective use)
+  uint64_t first_text = 0;  // number of the first prompt's text under the seed; the others follow
+  // All texts take all their steps, with the same calls of the networks whatever is drawn: for
+  // ranks that hold shards of them. Otherwise a text leaves the batch when it ends.
+  bool in_step = false;
 };
 
-// Not thread-safe. Owns neither network.
+enum class TextEnd { kEndOfText, kLength };
+
+struct GeneratedText {
+  std::vector<uint32_t> ids;  // without end-of-text and padding
+  TextEnd end = TextEnd::kLength;
+  int64_t steps = 0;
+  int64_t draws = 0;           // over all steps
+  int64_t steps_ran_out = 0;   // where the exact algorithm met draws_max
+  bool prefix_missed = false;  // no draw began with the prompt's leftover tokens
+};
+
+// Not thread-safe. Does not own the sampler.
 class Generator {
  public:
-  Generator(model::CalmModel* model, model::Autoencoder* autoencoder,
-            const pipeline::PackingRule& rule);
+  // rule.chunk_size is the sampler's step size.
+  Generator(StepSampler* sampler, const pipeline::PackingRule& rule);
 
-  // Continues `prompt` (ids, any length; may be empty: the start of a document). Returns the new
-  // ids, without end-of-text and padding; `on_chunk` hears each chunk's ids as they come.
-  // A prompt that is no multiple of K conditions the first new chunk on its leftover tokens: only
-  // draws that begin with them are candidates; when none does, the first draw's rest is taken.
-  // The context is the last window_chunks - 1 chunks. kInvalidArgument: temperature or ids.
-  absl::StatusOr<std::vector<uint32_t>> Continue(
-      std::span<const uint32_t> prompt, const GenerationOptions& options,
-      const std::function<void(std::span<const uint32_t>)>& on_chunk = {});
+  // Continues the prompts (ids, any length; empty: the start of a document). `on_tokens` hears the
+  // new ids of prompt number i as they come.
+  // A prompt that is no multiple of K conditions the first step on its leftover tokens: only draws
+  // that begin with them are candidates; when none of many does, the first draw's rest is taken and
+  // prefix_missed says so. kInvalidArgument: temperature, draws, ids, nothing to do.
+  absl::StatusOr<std::vector<GeneratedText>> Continue(
+      std::span<const std::vector<uint32_t>> prompts, const GenerationOptions& options,
+      const std::function<void(size_t, std::span<const uint32_t>)>& on_tokens = {});
 
  private:
-  std::vector<int64_t> DrawChunk(const std::vector<int64_t>& context, int64_t draws,
-                                 const GenerationOptions& options, int64_t chunk);
+  struct Row;
+  absl::StatusOr<std::vector<Row>> Begin(std::span<const std::vector<uint32_t>> prompts,
+                                         const GenerationOptions& options);
+  // Adds a step's tokens to the row's text; whether the text goes on.
+  bool Take(const StepChoice& choice, const GenerationOptions& options, Row* row) const;
 
-  model::CalmModel* model_;
-  model::Autoencoder* autoencoder_;
+  StepSampler* sampler_;
   pipeline::PackingRule rule_;
 };
 
