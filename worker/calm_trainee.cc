@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/noise.h"
+#include "worker/calm_sampler.h"
 #include "worker/continuations.h"
 #include "worker/evaluation.h"
 #include "worker/window_tensors.h"
@@ -64,11 +65,12 @@ absl::StatusOr<nlohmann::json> CalmTrainee::Evaluate(cluster::Collectives& colle
                             {"windows", score.windows},   {"token_context", score.token_context}};
   for (const auto& [name, value] : score.terms) figures["heldout_" + name] = value;
   if (final) return figures;
-  // Every rank generates the same text, with a fixed number of chunks, so that the gathers match.
-  Generator generator(&model_, data_.autoencoder, data_.packing->rule());
+  // Every rank generates the same text, in step, so that the gathers match.
+  CalmSampler sampler(&model_, data_.autoencoder);
+  Generator generator(&sampler, data_.packing->rule());
   ASSIGN_OR_RETURN(const auto continuations,
                    MakeContinuations(generator, *data_.packing, *data_.tokenizer, eval, spec_.seed,
-                                     /*stop_at_end=*/false));
+                                     /*in_step=*/true));
   figures["samples"] = ToJson(continuations);
   return figures;
 }

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
-
 namespace halcyon::worker {
 
 // A text that is being written.
@@ -19,9 +17,7 @@ struct Generator::Row {
 };
 
 Generator::Generator(StepSampler* sampler, const pipeline::PackingRule& rule)
-    : sampler_(sampler), rule_(rule) {
-  HALCYON_CHECK(rule.chunk_size == sampler->step_size());
-}
+    : sampler_(sampler), rule_(rule) {}
 
 absl::StatusOr<std::vector<Generator::Row>> Generator::Begin(
     std::span<const std::vector<uint32_t>> prompts, const GenerationOptions& options) {

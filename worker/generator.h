@@ -37,7 +37,7 @@ struct GeneratedText {
 // Not thread-safe. Does not own the sampler.
 class Generator {
  public:
-  // rule.chunk_size is the sampler's step size.
+  // Of the rule, its special tokens matter.
   Generator(StepSampler* sampler, const pipeline::PackingRule& rule);
 
   // Continues the prompts (ids, any length; empty: the start of a document). `on_tokens` hears the

@@ -2,6 +2,7 @@
 
 #include "worker/continuations.h"
 #include "worker/evaluation.h"
+#include "worker/make_sampler.h"
 
 namespace halcyon::worker {
 
@@ -32,10 +33,11 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
       const LanguageModelScore score,
       ScoreLanguageModel(*opened.calm, *autoencoder, *windows.heldout, scoring, alone));
   on_progress(0.8);
-  Generator generator(opened.calm.get(), autoencoder.get(), tokens.packing->rule());
+  const auto sampler = MakeSampler(opened, autoencoder.get());
+  Generator generator(sampler.get(), tokens.packing->rule());
   ASSIGN_OR_RETURN(const auto continuations,
                    MakeContinuations(generator, *tokens.packing, *tokenizer, options.eval,
-                                     options.seed, /*stop_at_end=*/true));
+                                     options.seed, /*in_step=*/false));
   on_progress(1.0);
   return json{{"brier_lm", score.brier.brier_lm},
               {"brier_low", score.brier.low},

@@ -30,11 +30,31 @@ void AddWorkerOptions(CLI::App* app, WorkerOptions* options, const char* name_fl
   app->add_option(log_flag, options->log_path, "log file")->required();
 }
 
-void AddArtifact(CLI::App* app, ArtifactPaths* paths, const std::string& stage) {
+void AddArtifact(CLI::App* app, ArtifactPaths* paths, const std::string& stage,
+                 bool required = true) {
   app->add_option_function<std::string>(
          "--" + stage, [paths, stage](const std::string& dir) { (*paths)[stage] = dir; },
          "folder of the " + stage + " artifact")
-      ->required();
+      ->required(required);
+}
+
+void AddGenerateOptions(CLI::App* app, GenerateCommand* command) {
+  AddArtifact(app, &command->paths, "tokenizer");
+  AddArtifact(app, &command->paths, "autoencoder", /*required=*/false);
+  AddArtifact(app, &command->paths, "model");
+  app->add_option("--prompt", command->prompt);
+  app->add_option("--prompt-file", command->prompt_file);
+  app->add_option("--temperature", command->temperature);
+  app->add_option("--algorithm", command->algorithm);
+  app->add_option("--draws", command->draws);
+  app->add_option("--max-draws", command->max_draws);
+  app->add_option("--chunks", command->chunks);
+  app->add_option("--tokens", command->tokens);
+  app->add_option("--texts", command->texts);
+  app->add_option("--batch", command->batch);
+  app->add_option("--seed", command->seed);
+  app->add_flag("--verbose", command->verbose);
+  app->add_flag("--json", command->json);
 }
 
 absl::Status Main(int argc, char** argv) {
@@ -52,16 +72,7 @@ absl::Status Main(int argc, char** argv) {
     sub->add_option("--threads", threads, "threads of the arithmetic");
   }
   auto* generate_app = app.add_subcommand("generate", "continue a prompt");
-  for (const char* stage : {"tokenizer", "autoencoder", "model"}) {
-    AddArtifact(generate_app, &generate.paths, stage);
-  }
-  generate_app->add_option("--prompt", generate.prompt);
-  generate_app->add_option("--temperature", generate.temperature);
-  generate_app->add_option("--chunks", generate.chunks);
-  generate_app->add_option("--draws", generate.draws);
-  generate_app->add_option("--texts", generate.texts);
-  generate_app->add_option("--seed", generate.seed);
-  generate_app->add_flag("--json", generate.json);
+  AddGenerateOptions(generate_app, &generate);
   auto* eval_app = app.add_subcommand("eval", "score a model on held-out text");
   for (const char* stage : {"tokenizer", "tokens", "autoencoder", "latents", "model"}) {
     AddArtifact(eval_app, &eval.paths, stage);

@@ -13,6 +13,7 @@ struct ModelArguments {
   std::string job;
   std::map<std::string, std::string> artifacts;  // stage -> folder, as given
   std::map<std::string, std::string> values;     // option -> value, as given
+  std::vector<std::string> flags;                // as given
   bool json = false;
 };
 
@@ -20,6 +21,7 @@ struct ModelCommand {
   std::string name, description;
   std::vector<std::string> stages;                           // artifacts that it needs
   std::vector<std::pair<std::string, std::string>> options;  // name, description
+  std::vector<std::pair<std::string, std::string>> flags = {};
 };
 
 // Folders that were not given come from the job.
@@ -60,6 +62,7 @@ absl::Status HandOver(const ModelCommand& command, ModelArguments arguments,
   for (const auto& [option, value] : arguments.values) {
     if (!value.empty()) words.push_back(option + "=" + value);
   }
+  words.insert(words.end(), arguments.flags.begin(), arguments.flags.end());
   if (arguments.json) words.push_back("--json");
   return ExecWorker(std::move(words));
 }
@@ -81,6 +84,10 @@ void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model
           arguments->values[option] = value;
         },
         description);
+  }
+  for (const auto& [flag, description] : model_command.flags) {
+    command->add_flag_callback(
+        flag, [arguments, flag = flag] { arguments->flags.push_back(flag); }, description);
   }
   command->add_flag("--json", arguments->json, "Print as JSON");
   command->callback(
@@ -105,11 +112,19 @@ void AddGenerate(CLI::App& app, CommandLine* line) {
                    "Continue a prompt with a trained model",
                    {"tokenizer", "autoencoder", "model"},
                    {{"--prompt", "The text to continue; none: the start of a document"},
-                    {"--temperature", "1, or 1/n for a whole n: lower is less random"},
-                    {"--chunks", "Chunks to write at most"},
-                    {"--draws", "Draws a chunk, with a temperature below 1"},
+                    {"--prompt-file", "A file whose bytes are the prompt"},
+                    {"--temperature", "In (0, 1]: lower is less random"},
+                    {"--algorithm",
+                     "batch: a choice among --draws draws, at 1/n; exact: at any "
+                     "temperature, with up to --max-draws"},
+                    {"--draws", "Draws a chunk of the batch algorithm"},
+                    {"--max-draws", "Draws a chunk of the exact one before the batch rule decides"},
+                    {"--tokens", "Tokens to write at most"},
+                    {"--chunks", "The same in chunks"},
                     {"--texts", "How many continuations"},
-                    {"--seed", "Of the draws"}}});
+                    {"--batch", "Continuations at a time"},
+                    {"--seed", "Of the draws"}},
+                   {{"--verbose", "Say on stderr how fast it was, as on a terminal"}}});
 }
 
 }  // namespace halcyon::coordinator
