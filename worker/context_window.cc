@@ -56,7 +56,6 @@ void ContextWindow::Keep(const std::vector<int64_t>& rows) {
   std::vector<Tokens> kept;
   for (const int64_t row : rows) kept.push_back(std::move(contexts_[row]));
   contexts_ = std::move(kept);
-  if (contexts_.empty()) return;
   const at::Tensor index = at::tensor(rows, at::kLong);
   cache_.Select(index);
   if (last_.defined()) last_ = last_.index_select(0, index);

@@ -74,7 +74,7 @@ absl::StatusOr<std::vector<GeneratedText>> Generator::Continue(
   ASSIGN_OR_RETURN(std::vector<Row> rows, Begin(prompts, options));
   std::vector<GeneratedText> texts(prompts.size());
   StepOptions step{.rule = options.rule, .seed = options.seed, .draw_all = options.in_step};
-  for (; !rows.empty(); ++step.step) {
+  for (;; ++step.step) {
     std::vector<uint64_t> numbers;
     std::vector<Tokens> prefixes;
     for (const Row& row : rows) {
@@ -97,8 +97,9 @@ absl::StatusOr<std::vector<GeneratedText>> Generator::Continue(
         texts[rows[i].prompt] = std::move(rows[i].text);
       }
     }
+    if (kept.empty()) break;
     if (kept.size() < rows.size()) sampler_->Keep(kept);
-    if (!kept.empty()) sampler_->Append(added);
+    sampler_->Append(added);
     rows = std::move(going_on);
   }
   return texts;

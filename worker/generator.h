@@ -15,7 +15,7 @@ namespace halcyon::worker {
 
 struct GenerationOptions {
   int64_t tokens = 96;  // of a text, at most
-  model::TemperatureRule rule;
+  model::TemperatureRule rule = {};
   uint64_t seed = 0;
   uint64_t first_text = 0;  // number of the first prompt's text under the seed; the others follow
   // All texts take all their steps, with the same calls of the networks whatever is drawn: for

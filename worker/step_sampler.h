@@ -15,7 +15,7 @@ namespace halcyon::worker {
 using Tokens = std::vector<int64_t>;
 
 struct StepOptions {
-  model::TemperatureRule rule;
+  model::TemperatureRule rule = {};
   uint64_t seed = 0;
   uint64_t step = 0;  // of the generation
   // Make all draws of the rule at once, so that calls of the networks do not depend on what is
@@ -48,7 +48,7 @@ class StepSampler {
                                        const StepOptions& options) = 0;
   // Adds one step to each text.
   virtual void Append(std::span<const Tokens> steps) = 0;
-  // Goes on with these rows of the batch only, ascending.
+  // Goes on with these rows of the batch only: at least one, ascending.
   virtual void Keep(const std::vector<int64_t>& rows) = 0;
 };
 
