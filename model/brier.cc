@@ -12,20 +12,39 @@ namespace halcyon::model {
 namespace {
 
 constexpr double kTwo32 = 4294967296.0;
-// Serialised: chunk size, number of documents, then this many numbers for each document.
-constexpr size_t kHeaderNumbers = 2;
-constexpr size_t kDocumentNumbers = 3 + 3 * kBrierOrders;
+// Serialised: the number of documents, then this many numbers for each.
+constexpr size_t kHeaderNumbers = 1;
+constexpr size_t kDocumentNumbers = 3 + 2 * kBrierOrders;
 
-using Sums = std::array<double, kBrierOrders>;
+// Sums over places.
+struct Totals {
+  uint64_t positions = 0;
+  BrierOrders accuracy{}, collision{};
 
-double BrierLm(const Sums& accuracy, const Sums& collision, const Sums& count, int orders) {
-  double log_sum = 0;
-  for (int n = 0; n < orders; ++n) {
-    const double brier = (2 * accuracy[n] - collision[n]) / count[n];
-    if (!(brier > 0)) return 0;
-    log_sum += std::log(brier);
+  BrierOrders Brier() const {
+    BrierOrders brier{};
+    for (int n = 0; n < kBrierOrders; ++n) {
+      brier[n] = (2 * accuracy[n] - collision[n]) / static_cast<double>(positions);
+    }
+    return brier;
   }
-  return 100 * std::exp(log_sum / orders);
+};
+
+template <typename Sums>
+void AddTo(Totals& totals, const Sums& more) {
+  totals.positions += more.positions;
+  for (int n = 0; n < kBrierOrders; ++n) {
+    totals.accuracy[n] += more.accuracy[n];
+    totals.collision[n] += more.collision[n];
+  }
+}
+
+double BrierLm(const BrierOrders& brier, BrierProtocol protocol) {
+  double product = 1;
+  for (const double value : brier) {
+    product *= protocol == BrierProtocol::kPairwise ? std::max(value, 0.0) : value;
+  }
+  return 100 * std::pow(std::max(product, 0.0), 1.0 / kBrierOrders);
 }
 
 double Quantile(const std::vector<double>& sorted, double probability) {
@@ -35,17 +54,14 @@ double Quantile(const std::vector<double>& sorted, double probability) {
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-void AddTo(Sums& sums, const Sums& more) {
-  for (int n = 0; n < kBrierOrders; ++n) sums[n] += more[n];
+// How many tokens two n-grams share from their start on.
+int CommonTokens(const int64_t* a, const int64_t* b) {
+  int length = 0;
+  while (length < kBrierOrders && a[length] == b[length]) ++length;
+  return length;
 }
 
 }  // namespace
-
-BrierAccumulator::BrierAccumulator(int64_t chunk_size)
-    : chunk_size_(chunk_size),
-      orders_(static_cast<int>(std::min<int64_t>(chunk_size, kBrierOrders))) {
-  HALCYON_CHECK(chunk_size >= 1);
-}
 
 BrierAccumulator::DocumentSums& BrierAccumulator::SumsOf(uint64_t document) {
   auto place = std::lower_bound(
@@ -58,65 +74,60 @@ BrierAccumulator::DocumentSums& BrierAccumulator::SumsOf(uint64_t document) {
   return *place;
 }
 
-void BrierAccumulator::Add(std::span<const int64_t> samples, std::span<const int64_t> truth,
-                           uint64_t document) {
-  const int64_t draws = static_cast<int64_t>(samples.size()) / chunk_size_;
-  HALCYON_CHECK(draws >= 2 && static_cast<int64_t>(samples.size()) == draws * chunk_size_ &&
-                static_cast<int64_t>(truth.size()) == chunk_size_);
-  // How many tokens two chunks share from their start on, up to the longest n-gram.
-  const auto common = [&](const int64_t* a, const int64_t* b) {
-    int length = 0;
-    while (length < orders_ && a[length] == b[length]) ++length;
-    return length;
-  };
-  Sums right{}, equal{};
+void BrierAccumulator::AddSamples(std::span<const int64_t> samples, std::span<const int64_t> truth,
+                                  uint64_t document) {
+  const int64_t draws = static_cast<int64_t>(samples.size()) / kBrierOrders;
+  HALCYON_CHECK(draws >= 2 && static_cast<int64_t>(samples.size()) == draws * kBrierOrders &&
+                truth.size() == kBrierOrders);
+  const double pairs = 0.5 * static_cast<double>(draws) * static_cast<double>(draws - 1);
+  BrierOrders accuracy{}, collision{};
   for (int64_t i = 0; i < draws; ++i) {
-    const int64_t* sample = samples.data() + i * chunk_size_;
-    for (int n = common(sample, truth.data()); n > 0; --n) right[n - 1] += 1;
+    const int64_t* sample = samples.data() + i * kBrierOrders;
+    for (int n = CommonTokens(sample, truth.data()); n > 0; --n) accuracy[n - 1] += 1;
     for (int64_t j = i + 1; j < draws; ++j) {
-      for (int n = common(sample, samples.data() + j * chunk_size_); n > 0; --n) equal[n - 1] += 1;
+      const int64_t* other = samples.data() + j * kBrierOrders;
+      for (int n = CommonTokens(sample, other); n > 0; --n) collision[n - 1] += 1;
     }
   }
-  DocumentSums& sums = SumsOf(document);
-  const double count = static_cast<double>(draws);
-  for (int n = 0; n < orders_; ++n) {
-    sums.accuracy[n] += right[n] / count;
-    sums.collision[n] += equal[n] / (0.5 * count * (count - 1));
-    sums.count[n] += 1;
-  }
-  sums.positions += 1;
+  for (double& value : accuracy) value /= static_cast<double>(draws);
+  for (double& value : collision) value /= pairs;
+  AddValues(accuracy, collision, document);
 }
 
-BrierAccumulator::Score BrierAccumulator::Compute(uint64_t seed, int64_t resamples) const {
+void BrierAccumulator::AddValues(const BrierOrders& accuracy, const BrierOrders& collision,
+                                 uint64_t document) {
+  DocumentSums& sums = SumsOf(document);
+  sums.positions += 1;
+  for (int n = 0; n < kBrierOrders; ++n) {
+    sums.accuracy[n] += accuracy[n];
+    sums.collision[n] += collision[n];
+  }
+}
+
+BrierAccumulator::Score BrierAccumulator::Compute(BrierProtocol protocol, uint64_t seed,
+                                                  int64_t resamples) const {
   Score score;
   if (documents_.empty()) return score;
-  Sums accuracy{}, collision{}, count{};
-  for (const DocumentSums& sums : documents_) {
-    AddTo(accuracy, sums.accuracy);
-    AddTo(collision, sums.collision);
-    AddTo(count, sums.count);
-    score.positions += sums.positions;
-  }
+  Totals totals;
+  for (const DocumentSums& sums : documents_) AddTo(totals, sums);
+  score.positions = totals.positions;
   score.documents = documents_.size();
-  for (int n = 0; n < orders_; ++n) {
-    score.accuracy[n] = accuracy[n] / count[n];
-    score.collision[n] = collision[n] / count[n];
-    score.brier[n] = 2 * score.accuracy[n] - score.collision[n];
+  score.brier = totals.Brier();
+  for (int n = 0; n < kBrierOrders; ++n) {
+    score.accuracy[n] = totals.accuracy[n] / static_cast<double>(totals.positions);
+    score.collision[n] = totals.collision[n] / static_cast<double>(totals.positions);
   }
-  score.brier_lm = score.low = score.high = BrierLm(accuracy, collision, count, orders_);
+  score.brier_lm = score.low = score.high = BrierLm(score.brier, protocol);
   if (resamples <= 0) return score;
 
   std::vector<double> values;
   for (int64_t resample = 0; resample < resamples; ++resample) {
     const PhiloxStream stream(seed, NoiseStream::kBootstrap, static_cast<uint64_t>(resample), 0);
-    accuracy = collision = count = Sums{};
+    totals = Totals{};
     for (size_t i = 0; i < documents_.size(); ++i) {
-      const DocumentSums& sums = documents_[stream.Below(i, documents_.size())];
-      AddTo(accuracy, sums.accuracy);
-      AddTo(collision, sums.collision);
-      AddTo(count, sums.count);
+      AddTo(totals, documents_[stream.Below(i, documents_.size())]);
     }
-    values.push_back(BrierLm(accuracy, collision, count, orders_));
+    values.push_back(BrierLm(totals.Brier(), protocol));
   }
   std::sort(values.begin(), values.end());
   score.low = Quantile(values, 0.025);
@@ -125,14 +136,13 @@ BrierAccumulator::Score BrierAccumulator::Compute(uint64_t seed, int64_t resampl
 }
 
 std::vector<double> BrierAccumulator::Serialise() const {
-  std::vector<double> numbers = {static_cast<double>(chunk_size_),
-                                 static_cast<double>(documents_.size())};
+  std::vector<double> numbers = {static_cast<double>(documents_.size())};
   for (const DocumentSums& sums : documents_) {
     // A double holds 53 bits: the name of a document takes two.
     numbers.push_back(static_cast<double>(sums.document >> 32));
     numbers.push_back(static_cast<double>(sums.document & 0xFFFFFFFFu));
     numbers.push_back(static_cast<double>(sums.positions));
-    for (const Sums* values : {&sums.accuracy, &sums.collision, &sums.count}) {
+    for (const BrierOrders* values : {&sums.accuracy, &sums.collision}) {
       numbers.insert(numbers.end(), values->begin(), values->end());
     }
   }
@@ -140,12 +150,10 @@ std::vector<double> BrierAccumulator::Serialise() const {
 }
 
 absl::Status BrierAccumulator::Merge(std::span<const double> serialised) {
-  if (serialised.size() < kHeaderNumbers || serialised[0] != static_cast<double>(chunk_size_) ||
-      !(serialised[1] >= 0) ||
+  if (serialised.size() < kHeaderNumbers || !(serialised[0] >= 0) ||
       static_cast<double>(serialised.size()) !=
-          static_cast<double>(kHeaderNumbers) + kDocumentNumbers * serialised[1]) {
-    return InvalidArgument(fmt::format("{} numbers are no Brier sums over chunks of {} tokens",
-                                       serialised.size(), chunk_size_));
+          static_cast<double>(kHeaderNumbers) + kDocumentNumbers * serialised[0]) {
+    return InvalidArgument(fmt::format("{} numbers are no Brier sums", serialised.size()));
   }
   for (const double number : serialised) {
     if (!(number >= 0 && number < kTwo32)) {
@@ -157,7 +165,7 @@ absl::Status BrierAccumulator::Merge(std::span<const double> serialised) {
                                 static_cast<uint64_t>(serialised[at + 1]));
     sums.positions += static_cast<uint64_t>(serialised[at + 2]);
     size_t next = at + 3;
-    for (Sums* values : {&sums.accuracy, &sums.collision, &sums.count}) {
+    for (BrierOrders* values : {&sums.accuracy, &sums.collision}) {
       for (double& value : *values) value += serialised[next++];
     }
   }

@@ -13,29 +13,41 @@ namespace halcyon::model {
 
 inline constexpr int kBrierOrders = 4;  // n-grams of 1 ... 4 tokens
 
-// Scores predicted chunks. For every position and n <= min(K, 4), over the n-gram that starts the
-// chunk:
-//   accuracy  = mean over samples of [sample n-gram = true n-gram]
-//   collision = mean over pairs of different samples of [their n-grams are equal]
-//   Brier-n   = 2 * accuracy - collision       (unbiased pairwise form of the two-sample statistic)
+// A value for each n: element n - 1.
+using BrierOrders = std::array<double, kBrierOrders>;
+
+// How a score is made of draws.
+enum class BrierProtocol {
+  kPairwise,    // every draw is compared with every other; each Brier-n is clipped at 0
+  kTwoSamples,  // as in the paper: two draws a position; their product is clipped at 0, so that two
+                // negative Brier-n cancel
+};
+
+// Scores the four tokens that follow a place in the text. For every place and n <= 4, over the
+// n-gram that starts there, drawn x_1 ... x_N and true y:
+//   accuracy  = mean over i of [x_i = y]                estimates P(y)
+//   collision = mean over i < j of [x_i = x_j]          estimates sum_x P(x)^2
+//   Brier-n   = mean over places of 2 * accuracy - collision
+// which for N = 2 is the paper's [x_1 = y] + [x_2 = y] - [x_1 = x_2], and unbiased for every N.
 class BrierAccumulator {
  public:
-  explicit BrierAccumulator(int64_t chunk_size);
-
-  // samples: [draws, K] ids of one position, truth: [K] ids, `document`: whom the position belongs
-  // to, for the bootstrap. REQUIRES: draws >= 2.
-  void Add(std::span<const int64_t> samples, std::span<const int64_t> truth, uint64_t document);
+  // samples: [draws, 4] ids of one place, truth: [4] ids, `document`: whom the place belongs to,
+  // for the bootstrap. A sample that was given up after n tokens, because it equals neither the
+  // truth nor another sample up to there, may hold any ids after them that occur nowhere else.
+  // REQUIRES: draws >= 2.
+  void AddSamples(std::span<const int64_t> samples, std::span<const int64_t> truth,
+                  uint64_t document);
+  // A place whose accuracy and collision are known, or estimated in another unbiased way.
+  void AddValues(const BrierOrders& accuracy, const BrierOrders& collision, uint64_t document);
 
   struct Score {
-    // 100 * (B1 B2 B3 B4)^(1/4), each Brier-n clipped at 0; with K < 4 the geometric mean of B1 ...
-    // BK.
-    double brier_lm = 0;
-    double low = 0, high = 0;  // 95 % bootstrap interval by document
-    std::array<double, kBrierOrders> brier{}, accuracy{}, collision{};
+    double brier_lm = 0;                           // 100 * (B1 B2 B3 B4)^(1/4)
+    double low = 0, high = 0;                      // 95 % bootstrap interval by document
+    BrierOrders brier{}, accuracy{}, collision{};  // not clipped
     uint64_t positions = 0, documents = 0;
   };
   // `resamples` bootstrap draws from Philox(seed, kBootstrap).
-  Score Compute(uint64_t seed, int64_t resamples) const;
+  Score Compute(BrierProtocol protocol, uint64_t seed, int64_t resamples) const;
 
   // For joining the accumulators of several ranks: a flat array, and its inverse
   // (kInvalidArgument).
@@ -45,13 +57,11 @@ class BrierAccumulator {
  private:
   struct DocumentSums {
     uint64_t document = 0;
-    std::array<double, kBrierOrders> accuracy{}, collision{}, count{};
     uint64_t positions = 0;
+    BrierOrders accuracy{}, collision{};
   };
   DocumentSums& SumsOf(uint64_t document);
 
-  int64_t chunk_size_;
-  int orders_;                           // min(K, kBrierOrders)
   std::vector<DocumentSums> documents_;  // sorted by document
 };
 

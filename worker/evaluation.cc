@@ -59,22 +59,25 @@ struct WindowScorer {
     const int64_t* truth = tokens.const_data_ptr<int64_t>();
     const int64_t* draws = drawn.const_data_ptr<int64_t>();
     for (int64_t p = 0; p < drawn.size(0); ++p) {
-      brier.Add(
-          {draws + p * drawn.size(1) * chunk_size, static_cast<size_t>(drawn.size(1) * chunk_size)},
-          {truth + (p + 1) * chunk_size, static_cast<size_t>(chunk_size)}, documents[p + 1]);
+      std::vector<int64_t> grams;
+      for (int64_t i = 0; i < drawn.size(1); ++i) {
+        const int64_t* draw = draws + (p * drawn.size(1) + i) * chunk_size;
+        grams.insert(grams.end(), draw, draw + model::kBrierOrders);
+      }
+      brier.AddSamples(grams, {truth + (p + 1) * chunk_size, model::kBrierOrders},
+                       documents[p + 1]);
     }
   }
 };
 
 // Joins the ranks' accumulators in rank order.
 absl::StatusOr<model::BrierAccumulator> JoinBrier(const model::BrierAccumulator& mine,
-                                                  int64_t chunk_size,
                                                   cluster::Collectives& collectives) {
   const std::vector<double> flat = mine.Serialise();
   ASSIGN_OR_RETURN(const auto all,
                    collectives.AllGatherBytes(
                        {reinterpret_cast<const char*>(flat.data()), flat.size() * sizeof(double)}));
-  model::BrierAccumulator joined(chunk_size);
+  model::BrierAccumulator joined;
   for (const std::string& bytes : all) {
     std::vector<double> values(bytes.size() / sizeof(double));
     std::copy_n(bytes.data(), bytes.size(), reinterpret_cast<char*>(values.data()));
@@ -132,7 +135,7 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
   const uint64_t count = std::min<uint64_t>(options.windows, total);
   const uint64_t ranks = collectives.size();
   const int64_t chunk_size = autoencoder.spec().chunk_size;
-  WindowScorer scorer{model, autoencoder, loader, options, model::BrierAccumulator(chunk_size)};
+  WindowScorer scorer{model, autoencoder, loader, options, {}};
   for (uint64_t turn = 0; turn * ranks < count; ++turn) {
     const uint64_t index = turn * ranks + collectives.rank();
     RETURN_IF_ERROR(scorer.Add(std::min(index, count - 1) * total / count, index < count));
@@ -141,12 +144,12 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
   std::vector<double> sums = {scorer.loss, scorer.positions_all};
   for (const auto& [name, value] : scorer.terms) sums.push_back(value);
   RETURN_IF_ERROR(collectives.AllReduceSum(sums));
-  ASSIGN_OR_RETURN(const auto brier, JoinBrier(scorer.brier, chunk_size, collectives));
+  ASSIGN_OR_RETURN(const auto brier, JoinBrier(scorer.brier, collectives));
   LanguageModelScore score;
   score.loss = sums[0] / sums[1];
   size_t next = 2;
   for (const auto& [name, value] : scorer.terms) score.terms[name] = sums[next++] / sums[1];
-  score.brier = brier.Compute(options.seed, options.bootstrap);
+  score.brier = brier.Compute(model::BrierProtocol::kPairwise, options.seed, options.bootstrap);
   score.windows = count;
   score.token_context = static_cast<uint64_t>(loader.window_chunks()) * chunk_size;
   return score;
