@@ -1,9 +1,8 @@
 // `halcyon eval`: `halcyon` finds the artifacts and hands over to this.
-#ifndef HALCYON_WORKER_MODEL_COMMANDS_H_
-#define HALCYON_WORKER_MODEL_COMMANDS_H_
+#ifndef HALCYON_WORKER_EVAL_COMMAND_H_
+#define HALCYON_WORKER_EVAL_COMMAND_H_
 
 #include <cstdint>
-#include <string>
 
 #include "base/status.h"
 #include "worker/artifacts.h"
@@ -21,4 +20,4 @@ absl::Status RunEval(const EvalCommand& command);
 
 }  // namespace halcyon::worker
 
-#endif  // HALCYON_WORKER_MODEL_COMMANDS_H_
+#endif  // HALCYON_WORKER_EVAL_COMMAND_H_

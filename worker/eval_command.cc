@@ -1,9 +1,8 @@
-#include "worker/model_commands.h"
-
-#include <fmt/format.h>
+#include "worker/eval_command.h"
 
 #include <cstdio>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "worker/model_report.h"
@@ -13,10 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-void Print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
+void Print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 }  // namespace
 
