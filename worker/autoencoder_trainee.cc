@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/noise.h"
-#include "worker/evaluation.h"
+#include "worker/reconstruction.h"
 
 namespace halcyon::worker {
 namespace {
@@ -46,11 +46,13 @@ absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& ba
 
 absl::StatusOr<nlohmann::json> AutoencoderTrainee::Evaluate(cluster::Collectives& collectives,
                                                             bool final) {
-  ASSIGN_OR_RETURN(
-      const Reconstruction heldout,
-      MeasureReconstruction(autoencoder_, *packing_, final ? 0 : kQuickChunks, collectives));
-  return nlohmann::json{{"heldout_reconstruction", heldout.accuracy},
-                        {"heldout_tokens", heldout.tokens}};
+  const ReconstructionOptions options{.chunks_max = final ? 0 : kQuickChunks, .seed = spec_.seed};
+  ASSIGN_OR_RETURN(const Reconstruction heldout,
+                   MeasureReconstruction(autoencoder_, *packing_, options, collectives));
+  return nlohmann::json{{"heldout_reconstruction", heldout.all.mean},
+                        {"heldout_reconstruction_noisy", heldout.all.noisy},
+                        {"heldout_tokens", heldout.all.tokens},
+                        {"active_dimensions", heldout.ActiveDimensions()}};
 }
 
 std::map<std::string, std::string> AutoencoderTrainee::Metadata() const {

@@ -14,9 +14,6 @@ namespace {
 
 using pipeline::Split;
 
-// Chunks encoded at a time.
-constexpr uint64_t kBlockChunks = 1024;
-
 // Adds one held-out window to the sums. `counts` is false for a window that only keeps ranks in
 // step.
 struct WindowScorer {
@@ -87,38 +84,6 @@ absl::StatusOr<model::BrierAccumulator> JoinBrier(const model::BrierAccumulator&
 }
 
 }  // namespace
-
-absl::StatusOr<Reconstruction> MeasureReconstruction(model::Autoencoder& autoencoder,
-                                                     const pipeline::Packing& packing,
-                                                     uint64_t chunks_max,
-                                                     cluster::Collectives& collectives) {
-  c10::NoGradGuard no_grad;
-  const uint64_t held_out = packing.Chunks(Split::kHeldout);
-  const uint64_t chunks = chunks_max == 0 ? held_out : std::min(chunks_max, held_out);
-  const uint64_t blocks = (chunks + kBlockChunks - 1) / kBlockChunks;
-  const uint64_t ranks = collectives.size();
-  const int64_t chunk_size = autoencoder.spec().chunk_size;
-  std::vector<double> sums = {0, 0};  // right, all
-  for (uint64_t turn = 0; turn * ranks < blocks; ++turn) {
-    const uint64_t block = turn * ranks + collectives.rank();
-    const uint64_t first = std::min(block, blocks - 1) * kBlockChunks;
-    const uint64_t count = std::min(kBlockChunks, chunks - first);
-    std::vector<uint32_t> ids(count * chunk_size);
-    RETURN_IF_ERROR(packing.Tokens(Split::kHeldout, first, ids));
-    const at::Tensor tokens = at::empty({static_cast<int64_t>(count), chunk_size}, at::kLong);
-    std::copy(ids.begin(), ids.end(), tokens.data_ptr<int64_t>());
-    const at::Tensor decoded = autoencoder.DecodeTokens(autoencoder.Encode(tokens).mean);
-    if (block >= blocks) continue;
-    const at::Tensor real = tokens.ne(static_cast<int64_t>(packing.rule().padding));
-    sums[0] += decoded.eq(tokens).logical_and(real).sum().item<double>();
-    sums[1] += real.sum().item<double>();
-  }
-  RETURN_IF_ERROR(collectives.AllReduceSum(sums));
-  Reconstruction result;
-  result.tokens = static_cast<uint64_t>(sums[1]);
-  result.accuracy = sums[1] > 0 ? sums[0] / sums[1] : 0;
-  return result;
-}
 
 absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
                                                       model::Autoencoder& autoencoder,

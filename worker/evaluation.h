@@ -19,16 +19,6 @@
 
 namespace halcyon::worker {
 
-struct Reconstruction {
-  double accuracy = 0;  // of tokens, from the posterior mean, pads left out
-  uint64_t tokens = 0;
-};
-// The first `chunks_max` held-out chunks (0: all). No held-out chunks give 0 tokens.
-absl::StatusOr<Reconstruction> MeasureReconstruction(model::Autoencoder& autoencoder,
-                                                     const pipeline::Packing& packing,
-                                                     uint64_t chunks_max,
-                                                     cluster::Collectives& collectives);
-
 struct LanguageModelOptions {
   int64_t windows = 0;  // evenly spaced over the held-out ones; all when there are fewer
   int64_t samples = 8;  // draws a position

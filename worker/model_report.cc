@@ -2,7 +2,7 @@
 
 #include "worker/continuations.h"
 #include "worker/evaluation.h"
-#include "worker/make_sampler.h"
+#include "worker/reconstruction.h"
 
 namespace halcyon::worker {
 
@@ -23,7 +23,7 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
                    OpenWindows(*tokens.packing, latents.get(), opened.calm->spec().window_chunks));
   cluster::SingleRank alone;
   ASSIGN_OR_RETURN(const Reconstruction reconstruction,
-                   MeasureReconstruction(*autoencoder, *tokens.packing, /*chunks_max=*/0, alone));
+                   MeasureReconstruction(*autoencoder, *tokens.packing, {}, alone));
   on_progress(0.3);
   const LanguageModelOptions scoring{.windows = options.eval.final_windows,
                                      .samples = options.eval.samples,
@@ -33,11 +33,10 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
       const LanguageModelScore score,
       ScoreLanguageModel(*opened.calm, *autoencoder, *windows.heldout, scoring, alone));
   on_progress(0.8);
-  const auto sampler = MakeSampler(opened, autoencoder.get());
-  Generator generator(sampler.get(), tokens.packing->rule());
+  Generator generator(opened.calm.get(), autoencoder.get(), tokens.packing->rule());
   ASSIGN_OR_RETURN(const auto continuations,
                    MakeContinuations(generator, *tokens.packing, *tokenizer, options.eval,
-                                     options.seed, /*in_step=*/false));
+                                     options.seed, /*stop_at_end=*/true));
   on_progress(1.0);
   return json{{"brier_lm", score.brier.brier_lm},
               {"brier_low", score.brier.low},
@@ -51,8 +50,8 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
               {"token_context", score.token_context},
               {"heldout_loss", score.loss},
               {"heldout_terms", score.terms},
-              {"reconstruction", reconstruction.accuracy},
-              {"reconstruction_tokens", reconstruction.tokens},
+              {"reconstruction", reconstruction.all.mean},
+              {"reconstruction_tokens", reconstruction.all.tokens},
               {"continuations", ToJson(continuations)}};
 }
 
