@@ -18,6 +18,7 @@ class WindowLoader {
   WindowLoader(const Packing* packing, storage::LatentReader* latents, uint32_t window_chunks);
   uint64_t Windows(Split split) const;
   uint32_t window_chunks() const { return window_chunks_; }
+  const Packing& packing() const { return *packing_; }
 
   // Appends window `window` of the split: T*K ids and, with latents, float32 [T, 2*latent_size].
   absl::Status Load(Split split, uint64_t window, std::vector<uint32_t>* tokens,

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/evaluation.h"
+#include "worker/language_model_score.h"
 #include "worker/window_tensors.h"
 
 namespace halcyon::worker {

@@ -5,7 +5,7 @@
 #include "model/noise.h"
 #include "worker/calm_sampler.h"
 #include "worker/continuations.h"
-#include "worker/evaluation.h"
+#include "worker/language_model_score.h"
 #include "worker/window_tensors.h"
 
 namespace halcyon::worker {

@@ -1,7 +1,7 @@
 #include "worker/model_report.h"
 
 #include "worker/continuations.h"
-#include "worker/evaluation.h"
+#include "worker/language_model_score.h"
 #include "worker/reconstruction.h"
 
 namespace halcyon::worker {
