@@ -106,8 +106,11 @@ absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir) {
     return opened;
   }
   ASSIGN_OR_RETURN(opened.latent_size, MetadataNumber(description, "latent_size"));
-  opened.calm = std::make_unique<model::CalmModel>(opened.spec.model, opened.chunk_size,
-                                                   opened.latent_size, opened.vocab_size);
+  // A finished model is judged against the exact target, whatever it was trained on.
+  jobs::ModelSpec judged = opened.spec.model;
+  judged.target = jobs::EnergyTarget::kExact;
+  opened.calm = std::make_unique<model::CalmModel>(judged, opened.chunk_size, opened.latent_size,
+                                                   opened.vocab_size);
   RETURN_IF_ERROR(ReadNetwork(env, dir, opened.calm->units()));
   return opened;
 }

@@ -74,12 +74,15 @@ absl::Status Main(int argc, char** argv) {
   auto* generate_app = app.add_subcommand("generate", "continue a prompt");
   AddGenerateOptions(generate_app, &generate);
   auto* eval_app = app.add_subcommand("eval", "score a model on held-out text");
-  for (const char* stage : {"tokenizer", "tokens", "autoencoder", "latents", "model"}) {
-    AddArtifact(eval_app, &eval.paths, stage);
+  for (const char* stage : {"tokenizer", "tokens"}) AddArtifact(eval_app, &eval.paths, stage);
+  for (const char* stage : {"autoencoder", "latents", "model"}) {
+    AddArtifact(eval_app, &eval.paths, stage, /*required=*/false);
   }
   eval_app->add_option("--windows", eval.windows);
   eval_app->add_option("--samples", eval.samples);
   eval_app->add_option("--seed", eval.seed);
+  eval_app->add_option("--protocol", eval.protocol);
+  eval_app->add_option("--noise-std", eval.noise_std);
   eval_app->add_flag("--json", eval.json);
   std::function<absl::Status()> reference;
   AddReferenceCommands(app, &reference);

@@ -1,7 +1,9 @@
 // `halcyon eval` and `halcyon generate`: this program finds the artifacts, and hands over to
 // halcyon-worker, which has the networks.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
@@ -22,13 +24,20 @@ struct ModelCommand {
   std::vector<std::string> stages;                           // artifacts that it needs
   std::vector<std::pair<std::string, std::string>> options;  // name, description
   std::vector<std::pair<std::string, std::string>> flags = {};
+  std::vector<std::set<std::string>> enough = {};  // artifacts that do without a job's others
 };
 
 // Folders that were not given come from the job.
 absl::Status FillFromJob(const ModelCommand& command, const std::string& home_flag,
                          ModelArguments* arguments) {
-  if (arguments->artifacts.size() == command.stages.size() && arguments->job.empty()) {
-    return absl::OkStatus();
+  if (arguments->job.empty()) {
+    std::set<std::string> given;
+    for (const auto& [stage, dir] : arguments->artifacts) given.insert(stage);
+    const auto& enough = command.enough;
+    if (given.size() == command.stages.size() ||
+        std::find(enough.begin(), enough.end(), given) != enough.end()) {
+      return absl::OkStatus();
+    }
   }
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(const JobStatus job,
@@ -99,11 +108,17 @@ void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model
 void AddEval(CLI::App& app, CommandLine* line) {
   AddModelCommand(app, line,
                   {"eval",
-                   "Score a trained model on held-out text: BrierLM and token reconstruction",
+                   "Score a trained model, an autoencoder or both on held-out text: BrierLM, the "
+                   "head's loss, token reconstruction",
                    {"tokenizer", "tokens", "autoencoder", "latents", "model"},
                    {{"--windows", "Held-out windows to score"},
-                    {"--samples", "Draws a position, at least 2"},
-                    {"--seed", "Of the draws"}}});
+                    {"--samples", "Draws a place, at least 2"},
+                    {"--seed", "Of the draws"},
+                    {"--protocol",
+                     "pairwise: all draws, Brier-n clipped at 0; two-samples: as in "
+                     "the paper"},
+                    {"--noise-std", "Of the noise that the autoencoder is to withstand"}},
+                   {{"tokenizer", "tokens", "autoencoder"}, {"tokenizer", "tokens", "model"}}});
 }
 
 void AddGenerate(CLI::App& app, CommandLine* line) {
