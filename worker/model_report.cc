@@ -5,6 +5,7 @@
 
 #include "worker/continuations.h"
 #include "worker/language_model_score.h"
+#include "worker/make_sampler.h"
 #include "worker/reconstruction.h"
 
 namespace halcyon::worker {
@@ -150,12 +151,12 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const Repo
   on_progress(0.3);
   if (inputs.HasModel()) RETURN_IF_ERROR(ReportModel(inputs, paths, options, &report));
   on_progress(0.8);
-  if (inputs.opened.calm != nullptr) {
-    Generator generator(inputs.opened.calm.get(), inputs.autoencoder.get(),
-                        inputs.tokens.packing->rule());
+  if (inputs.HasModel()) {
+    const auto sampler = MakeSampler(inputs.opened, inputs.autoencoder.get());
+    Generator generator(sampler.get(), inputs.tokens.packing->rule());
     ASSIGN_OR_RETURN(const auto continuations,
                      MakeContinuations(generator, *inputs.tokens.packing, *inputs.tokenizer,
-                                       options.eval, options.seed, /*stop_at_end=*/true));
+                                       options.eval, options.seed, /*in_step=*/false));
     report["continuations"] = ToJson(continuations);
   }
   on_progress(1.0);

@@ -118,6 +118,7 @@ void AddEval(CLI::App& app, CommandLine* line) {
                      "pairwise: all draws, Brier-n clipped at 0; two-samples: as in "
                      "the paper"},
                     {"--noise-std", "Of the noise that the autoencoder is to withstand"}},
+                   /*flags=*/{},
                    {{"tokenizer", "tokens", "autoencoder"}, {"tokenizer", "tokens", "model"}}});
 }
 
