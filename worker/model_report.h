@@ -40,7 +40,7 @@ struct ReportOptions {
 //                                          at equal contexts and chunk sizes
 //   heldout_loss, heldout_terms            the head's own loss and its parts by name
 //   perplexity       with a softmax: exp(heldout_terms.cross_entropy)
-//   continuations    [{prompt, text}], of a CALM model
+//   continuations    [{prompt, text}]
 absl::StatusOr<nlohmann::json> MakeReport(Env& env, const ArtifactPaths& paths,
                                           const ReportOptions& options,
                                           const std::function<void(double)>& on_progress);
