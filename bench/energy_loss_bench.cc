@@ -10,7 +10,7 @@
 #include <cstdint>
 
 #include "bench/allocation_meter.h"
-#include "model/energy_loss.h"
+#include "model/energy/energy_loss.h"
 
 namespace halcyon::model {
 namespace {

@@ -109,6 +109,15 @@ class Checker {
                          "embeddings need; choose a multiple of {}",
                          hidden, heads, 2 * heads));
     }
+    // Four tokens behind the first chunk are what BrierLM scores.
+    const int64_t chunk_size = spec_.autoencoder.chunk_size, scored = 4;
+    if ((spec_.model.window_chunks - 1) * chunk_size < scored) {
+      Refuse({"model.window_chunks", "autoencoder.chunk_size"},
+             fmt::format("{} chunks of {} leave no {} tokens behind the first chunk to score; "
+                         "choose {} or more",
+                         spec_.model.window_chunks, chunk_size, scored,
+                         1 + (scored + chunk_size - 1) / chunk_size));
+    }
     const int64_t shared = spec_.model.key_value_heads;
     if (shared != 0 && heads % shared != 0) {
       Refuse({"model.key_value_heads", "model.attention_heads"},

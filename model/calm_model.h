@@ -11,7 +11,7 @@
 
 #include "jobs/job_spec.h"
 #include "model/backbone.h"
-#include "model/latent_head.h"
+#include "model/heads/latent_head.h"
 #include "model/unit.h"
 
 namespace halcyon::model {

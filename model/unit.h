@@ -2,7 +2,7 @@
 //
 // A network registers its parameters in units and, in its forward pass, calls Enter before the
 // first use of a unit's parameters and Exit after the last one. Without hooks both do nothing; the
-// sharder (worker/fsdp.h) installs hooks that gather and free.
+// sharder (worker/training/fsdp.h) installs hooks that gather and free.
 #ifndef HALCYON_MODEL_UNIT_H_
 #define HALCYON_MODEL_UNIT_H_
 

@@ -22,7 +22,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
-#include "storage/safetensors.h"
+#include "storage/weights/safetensors.h"
 
 namespace halcyon::storage {
 

@@ -31,7 +31,7 @@
 #include "storage/journal.h"
 #include "storage/latent_cache.h"
 #include "storage/page_cache.h"
-#include "storage/safetensors.h"
 #include "storage/token_cache.h"
+#include "storage/weights/safetensors.h"
 
 #endif  // HALCYON_STORAGE_STORAGE_H_

@@ -13,8 +13,8 @@
 #include "cluster/collectives.h"
 #include "jobs/job_spec.h"
 #include "model/unit.h"
-#include "storage/safetensors.h"
-#include "worker/fsdp.h"
+#include "storage/weights/safetensors.h"
+#include "worker/training/fsdp.h"
 
 namespace halcyon::worker {
 

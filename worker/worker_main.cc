@@ -10,11 +10,11 @@
 #include "base/exit_code.h"
 #include "base/logging.h"
 #include "worker/agent.h"
-#include "worker/eval_command.h"
-#include "worker/generate_command.h"
-#include "worker/reference_commands.h"
+#include "worker/commands/eval_command.h"
+#include "worker/commands/generate_command.h"
+#include "worker/commands/reference_commands.h"
 #include "worker/runtime.h"
-#include "worker/training_rank.h"
+#include "worker/training/training_rank.h"
 
 namespace halcyon::worker {
 namespace {

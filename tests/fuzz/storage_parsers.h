@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "storage/checkpoint_manifest.h"
-#include "storage/safetensors.h"
+#include "storage/weights/safetensors.h"
 
 namespace halcyon::storage {
 

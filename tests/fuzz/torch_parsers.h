@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "storage/torch_pickle.h"
-#include "storage/zip_directory.h"
+#include "storage/weights/torch_pickle.h"
+#include "storage/weights/zip_directory.h"
 
 namespace halcyon::storage {
 

@@ -255,6 +255,12 @@ TEST(JobSpec, AlphaTwoIsAllowedWithAWarning) {
   EXPECT_TRUE(Warnings(JobSpec()).empty());
 }
 
+TEST(JobSpec, AWindowHoldsFourTokensToScore) {
+  EXPECT_THAT(ErrorsAfterHead("[model]\nwindow_chunks = 4\n[autoencoder]\nchunk_size = 1\n"),
+              ElementsAre(HasSubstr("choose 5 or more")));
+  EXPECT_TRUE(ParseAfterHead("[model]\nwindow_chunks = 3\n[autoencoder]\nchunk_size = 2\n").ok());
+}
+
 TEST(JobSpec, HeadsThatShareKeysMustDivide) {
   EXPECT_THAT(ErrorsAfterHead("[model]\nkey_value_heads = 3\n"),
               ElementsAre(HasSubstr("3 does not divide attention_heads = 16")));

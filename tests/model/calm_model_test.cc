@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "model/energy_head.h"
+#include "model/heads/energy_head.h"
 #include "model/initialise.h"
 #include "model/noise.h"
 #include "tests/model/gradient_check.h"

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "storage/safetensors.h"
-#include "tests/worker/toy_trainee.h"
+#include "storage/weights/safetensors.h"
+#include "tests/worker/training/toy_trainee.h"
 
 namespace halcyon::worker {
 namespace {

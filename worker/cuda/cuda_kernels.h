@@ -17,7 +17,7 @@ namespace halcyon::worker {
 inline constexpr uint32_t kCudaKernelsAbiVersion = 1;
 inline constexpr char kCudaKernelsSymbol[] = "HalcyonCudaKernels";
 
-// The exact energy loss (model/energy_loss.h) of every position. float32; count >= 2,
+// The exact energy loss (model/energy/energy_loss.h) of every position. float32; count >= 2,
 // 0 < alpha <= 2.
 struct CudaEnergyLoss {
   const float* samples = nullptr;  // [count, positions, latent]

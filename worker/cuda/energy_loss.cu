@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "model/energy_row.h"
+#include "model/energy/energy_row.h"
 #include "worker/cuda/kernels.h"
 
 namespace halcyon::worker {

@@ -1,4 +1,4 @@
-#include "worker/model_report.h"
+#include "worker/scoring/model_report.h"
 #include "worker/tasks/tasks.h"
 
 namespace halcyon::worker {

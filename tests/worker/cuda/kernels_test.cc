@@ -10,7 +10,7 @@
 
 #include "base/philox.h"
 #include "model/argmax.h"
-#include "model/energy_kernel.h"
+#include "model/energy/energy_kernel.h"
 #include "tests/worker/cuda/plugin.h"
 
 namespace halcyon::worker {

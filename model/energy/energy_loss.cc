@@ -1,0 +1,88 @@
+#include "model/energy/energy_loss.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "base/check.h"
+#include "model/energy/energy_kernel.h"
+
+namespace halcyon::model {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+bool Fits(const at::Tensor& tensor, at::IntArrayRef shape) {
+  return tensor.sizes() == shape && tensor.is_contiguous() && tensor.is_cpu() &&
+         tensor.scalar_type() == at::kFloat;
+}
+
+// Outputs energy, target, spread; only the first is differentiable, in the first argument. The
+// forward pass leaves the gradient in the context. `normal` [M, positions, latent]; M = 0 asks for
+// the exact target.
+struct FusedEnergy : public torch::autograd::Function<FusedEnergy> {
+  static variable_list forward(AutogradContext* context, const Variable& samples,
+                               const at::Tensor& mean, const at::Tensor& std,
+                               const at::Tensor& normal, double alpha) {
+    const int64_t count = samples.size(0), positions = samples.size(1), latent = samples.size(2);
+    const bool exact = normal.size(0) == 0;
+    at::Tensor energy = at::empty({positions}, at::kFloat);
+    at::Tensor target = at::empty({positions}, at::kFloat);
+    at::Tensor spread = at::empty({positions}, at::kFloat);
+    at::Tensor gradient = at::empty({count, positions, latent}, at::kFloat);
+    at::parallel_for(0, positions, 1, [&](int64_t begin, int64_t end) {
+      EnergyKernel kernel(count, latent, alpha);
+      for (int64_t p = begin; p < end; ++p) {
+        const int64_t row = p * latent;
+        const EnergyKernel::Input input = {
+            .samples = samples.const_data_ptr<float>() + row,
+            .stride = positions * latent,
+            .mean = mean.const_data_ptr<float>() + row,
+            .std = std.const_data_ptr<float>() + row,
+            .normal = exact ? nullptr : normal.const_data_ptr<float>() + row,
+            .draws = normal.size(0)};
+        const EnergyKernel::Terms terms = kernel.Run(input, gradient.data_ptr<float>() + row);
+        energy.data_ptr<float>()[p] = static_cast<float>(2 * terms.target - terms.spread);
+        target.data_ptr<float>()[p] = static_cast<float>(terms.target);
+        spread.data_ptr<float>()[p] = static_cast<float>(terms.spread);
+      }
+    });
+    context->save_for_backward({gradient});
+    context->mark_non_differentiable({target, spread});
+    return {energy, target, spread};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& outputs) {
+    const at::Tensor gradient = context->get_saved_variables()[0];
+    return {gradient * outputs[0].unsqueeze(1), Variable(), Variable(), Variable(), Variable()};
+  }
+};
+
+EnergyTerms FusedEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
+                            const at::Tensor& log_std, const at::Tensor& normal, double alpha) {
+  HALCYON_CHECK(samples.dim() == 3 && samples.size(0) >= 2 && alpha > 0 && alpha <= 2);
+  HALCYON_CHECK(Fits(samples, samples.sizes()) && Fits(mean, samples.sizes().slice(1)) &&
+                Fits(log_std, samples.sizes().slice(1)));
+  const variable_list terms =
+      FusedEnergy::apply(samples, mean.detach(), at::exp(log_std.detach()), normal, alpha);
+  return {terms[0], terms[1], terms[2]};
+}
+
+}  // namespace
+
+EnergyTerms ExactEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
+                            const at::Tensor& log_std, double alpha) {
+  const at::Tensor no_draws = at::empty({0}, at::kFloat);
+  return FusedEnergyLoss(samples, mean, log_std, no_draws, alpha);
+}
+
+EnergyTerms SampledEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
+                              const at::Tensor& log_std, const at::Tensor& normal, double alpha) {
+  HALCYON_CHECK(normal.dim() == 3 && normal.size(0) >= 1 && Fits(normal, normal.sizes()) &&
+                normal.sizes().slice(1) == mean.sizes());
+  return FusedEnergyLoss(samples, mean, log_std, normal.detach(), alpha);
+}
+
+}  // namespace halcyon::model

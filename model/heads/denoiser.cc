@@ -1,0 +1,74 @@
+#include "model/heads/denoiser.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <vector>
+
+namespace halcyon::model {
+namespace {
+
+constexpr int64_t kFrequencies = 128;
+constexpr double kLongestPeriod = 10000;
+
+// [cos | sin](t * 10000^(-i / 128)): int64 [...] -> float32 [times, 256]. The reference's float32.
+at::Tensor Sinusoids(const at::Tensor& times) {
+  const at::Tensor index = at::arange(kFrequencies, at::kFloat);
+  const at::Tensor frequency = at::exp(index * (-std::log(kLongestPeriod) / kFrequencies));
+  const at::Tensor angle = times.reshape({-1, 1}).to(at::kFloat) * frequency;
+  return at::cat({at::cos(angle), at::sin(angle)}, 1);
+}
+
+at::Tensor Apply(const Linear& linear, const at::Tensor& input) {
+  std::vector<int64_t> shape = input.sizes().vec();
+  shape.back() = -1;
+  return linear(input.reshape({-1, input.size(-1)})).view(shape);
+}
+
+at::Tensor Modulate(const at::Tensor& state, const at::Tensor& shift, const at::Tensor& scale) {
+  return state * (1 + scale) + shift;
+}
+
+}  // namespace
+
+DenoiserBlock::DenoiserBlock(Unit& unit, const std::string& name, int64_t width)
+    : norm_(unit, name + ".norm", width),
+      expand_(unit, name + ".expand", width, width, Linear::Bias::kYes),
+      contract_(unit, name + ".contract", width, width, Linear::Bias::kYes),
+      modulation_(unit, name + ".modulation", width, 3 * width, Linear::Bias::kYes,
+                  InitKind::kZero) {}
+
+at::Tensor DenoiserBlock::operator()(const at::Tensor& state, const at::Tensor& y) const {
+  const std::vector<at::Tensor> parts = at::chunk(Apply(modulation_, y), 3, -1);
+  const at::Tensor moved = Modulate(norm_(state), parts[0], parts[1]);
+  return state + parts[2] * Apply(contract_, at::silu(Apply(expand_, moved)));
+}
+
+Denoiser::Denoiser(Unit& unit, const jobs::ModelSpec& spec, int64_t latent_size,
+                   int64_t output_size)
+    : width_(spec.hidden_size),
+      time_first_(unit, "head.time.0", 2 * kFrequencies, width_, Linear::Bias::kYes),
+      time_second_(unit, "head.time.1", width_, width_, Linear::Bias::kYes),
+      condition_(unit, "head.condition", width_, width_, Linear::Bias::kYes),
+      input_(unit, "head.input", latent_size, width_, Linear::Bias::kYes),
+      output_modulation_(unit, "head.output_modulation", width_, 2 * width_, Linear::Bias::kYes,
+                         InitKind::kZero),
+      output_(unit, "head.output", width_, output_size, Linear::Bias::kYes, InitKind::kZero) {
+  for (int64_t i = 0; i < spec.head_layers; ++i) {
+    blocks_.emplace_back(unit, "head.blocks." + std::to_string(i), width_);
+  }
+}
+
+at::Tensor Denoiser::operator()(const at::Tensor& noisy, const at::Tensor& times,
+                                const at::Tensor& hidden) const {
+  const at::Tensor time = time_second_(at::silu(time_first_(Sinusoids(times))));
+  const at::Tensor y =
+      at::silu(time.view({times.size(0), times.size(1), width_}) + condition_(hidden));
+  at::Tensor state = Apply(input_, noisy);
+  for (const DenoiserBlock& block : blocks_) state = block(state, y);
+  const std::vector<at::Tensor> parts = at::chunk(Apply(output_modulation_, y), 2, -1);
+  state = at::layer_norm(state, {width_}, {}, {}, kLayerNormEpsilon);
+  return Apply(output_, Modulate(state, parts[0], parts[1]));
+}
+
+}  // namespace halcyon::model

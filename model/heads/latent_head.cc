@@ -1,0 +1,25 @@
+#include "model/heads/latent_head.h"
+
+#include "base/check.h"
+#include "model/heads/diffusion_head.h"
+#include "model/heads/energy_head.h"
+#include "model/heads/flow_head.h"
+
+namespace halcyon::model {
+
+std::unique_ptr<LatentHead> MakeLatentHead(Unit& unit, const jobs::ModelSpec& spec,
+                                           int64_t latent_size) {
+  switch (spec.head) {
+    case jobs::HeadKind::kEnergy:
+      return std::make_unique<EnergyHead>(unit, spec, latent_size);
+    case jobs::HeadKind::kFlow:
+      return std::make_unique<FlowHead>(unit, spec, latent_size);
+    case jobs::HeadKind::kDiffusion:
+      return std::make_unique<DiffusionHead>(unit, spec, latent_size);
+    case jobs::HeadKind::kSoftmax:
+      break;
+  }
+  HALCYON_CHECK(false && "a softmax predicts tokens, not latents");
+}
+
+}  // namespace halcyon::model

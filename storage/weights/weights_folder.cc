@@ -1,0 +1,121 @@
+#include "storage/weights/weights_folder.h"
+
+#include <bit>
+#include <cstring>
+#include <set>
+
+#include "storage/half.h"
+#include "storage/strict_json.h"
+
+namespace halcyon::storage {
+namespace {
+
+constexpr const char* kNames[] = {"model.safetensors", "model.safetensors.index.json",
+                                  "pytorch_model.bin", "pytorch_model.bin.index.json"};
+
+std::vector<float> FloatsOf(DType dtype, const std::string& bytes) {
+  std::vector<float> floats(bytes.size() / SizeOf(dtype));
+  if (dtype == DType::kF32) {
+    if (!floats.empty()) std::memcpy(floats.data(), bytes.data(), bytes.size());
+  } else if (dtype == DType::kF16) {
+    DecodeHalves(bytes.data(), floats);
+  } else if (dtype == DType::kBF16) {
+    for (size_t i = 0; i < floats.size(); ++i) {
+      uint16_t half;
+      std::memcpy(&half, bytes.data() + 2 * i, sizeof(half));
+      floats[i] = std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
+    }
+  } else {
+    for (size_t i = 0; i < floats.size(); ++i) {
+      double value;
+      std::memcpy(&value, bytes.data() + 8 * i, sizeof(value));
+      floats[i] = static_cast<float>(value);
+    }
+  }
+  return floats;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WeightsFolder>> WeightsFolder::Open(Env& env,
+                                                                   const std::string& dir) {
+  auto folder = std::unique_ptr<WeightsFolder>(new WeightsFolder(env, dir));
+  for (const std::string name : kNames) {
+    if (!env.Exists(JoinPath(dir, name))) continue;
+    RETURN_IF_ERROR(name.ends_with(".json") ? folder->AddIndex(name) : folder->AddFile(name));
+    return folder;
+  }
+  return InvalidArgument(dir + ": no weights there; expected model.safetensors or " +
+                         "pytorch_model.bin, or the .index.json of either");
+}
+
+absl::Status WeightsFolder::AddFile(const std::string& name) {
+  const std::string path = JoinPath(dir_, name);
+  const auto add = [&](const std::string& tensor, DType dtype, const std::vector<int64_t>& shape) {
+    if (tensors_.emplace(tensor, Tensor{dtype, shape, name}).second) return absl::OkStatus();
+    return InvalidArgument(path + ": tensor \"" + tensor + "\" is in another shard, too");
+  };
+  if (name.ends_with(".safetensors")) {
+    ASSIGN_OR_RETURN(auto file, SafetensorsFile::Open(env_, path));
+    for (const auto& [tensor, entry] : file->header().tensors) {
+      RETURN_IF_ERROR(add(tensor, entry.dtype, entry.shape));
+    }
+    safetensors_[name] = std::move(file);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(auto file, TorchFile::Open(env_, path));
+  for (const auto& [tensor, entry] : file->tensors()) {
+    RETURN_IF_ERROR(add(tensor, entry.dtype, entry.shape));
+  }
+  torch_files_[name] = std::move(file);
+  return absl::OkStatus();
+}
+
+absl::Status WeightsFolder::AddIndex(const std::string& name) {
+  const std::string path = JoinPath(dir_, name);
+  ASSIGN_OR_RETURN(const std::string text, env_.ReadFile(path));
+  ASSIGN_OR_RETURN(const nlohmann::json index, ParseStrictJson(text), path);
+  ASSIGN_OR_RETURN(const auto files, StringMapMember(index, "weight_map"), path);
+  std::set<std::string> shards;
+  for (const auto& [tensor, file] : files) {
+    // A name from a file that somebody else wrote must not lead out of its folder.
+    if (file.find('/') != file.npos ||
+        !(file.ends_with(".bin") || file.ends_with(".safetensors"))) {
+      return InvalidArgument(path + ": \"" + file + "\" is no name of a shard in this folder");
+    }
+    shards.insert(file);
+  }
+  for (const std::string& shard : shards) RETURN_IF_ERROR(AddFile(shard), path);
+  for (const auto& [tensor, file] : files) {
+    const auto found = tensors_.find(tensor);
+    if (found == tensors_.end() || found->second.file != file) {
+      return InvalidArgument(path + ": tensor \"" + tensor + "\" is not in " + file);
+    }
+  }
+  if (files.size() == tensors_.size()) return absl::OkStatus();
+  for (const auto& [tensor, entry] : tensors_) {
+    if (!files.contains(tensor)) {
+      return InvalidArgument(path + ": does not list tensor \"" + tensor + "\" of " + entry.file);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<float>> WeightsFolder::ReadFloats(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return NotFound(dir_ + ": no tensor \"" + name + "\"");
+  const Tensor& tensor = found->second;
+  if (tensor.dtype != DType::kF32 && tensor.dtype != DType::kF16 && tensor.dtype != DType::kBF16 &&
+      tensor.dtype != DType::kF64) {
+    return InvalidArgument(JoinPath(dir_, tensor.file) + ": tensor \"" + name + "\" is " +
+                           std::string(NameOf(tensor.dtype)) +
+                           "; only F32, F16, BF16 and F64 are weights");
+  }
+  const auto file = safetensors_.find(tensor.file);
+  ASSIGN_OR_RETURN(const std::string bytes, file != safetensors_.end()
+                                                ? file->second->Read(name)
+                                                : torch_files_.at(tensor.file)->Read(name));
+  return FloatsOf(tensor.dtype, bytes);
+}
+
+}  // namespace halcyon::storage

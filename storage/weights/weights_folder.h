@@ -1,0 +1,53 @@
+// The weights in a folder as Hugging Face's tools leave them: model.safetensors or
+// pytorch_model.bin, whole or in shards with an index.
+#ifndef HALCYON_STORAGE_WEIGHTS_WEIGHTS_FOLDER_H_
+#define HALCYON_STORAGE_WEIGHTS_WEIGHTS_FOLDER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "storage/weights/safetensors.h"
+#include "storage/weights/torch_file.h"
+
+namespace halcyon::storage {
+
+// An open folder. Reads are independent of each other.
+class WeightsFolder {
+ public:
+  struct Tensor {
+    DType dtype = DType::kF32;
+    std::vector<int64_t> shape;
+    std::string file;  // its name in the folder
+  };
+
+  // Looks for, in this order, model.safetensors, model.safetensors.index.json, pytorch_model.bin,
+  // pytorch_model.bin.index.json. kInvalidArgument when there is none or when index and shards
+  // differ; what the files' readers return otherwise.
+  static absl::StatusOr<std::unique_ptr<WeightsFolder>> Open(Env& env, const std::string& dir);
+
+  const std::string& dir() const { return dir_; }
+  const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+  // Row-major, converted exactly from F32, F16 or BF16, rounded from F64. kInvalidArgument names a
+  // tensor of another type, kNotFound one that is not there.
+  absl::StatusOr<std::vector<float>> ReadFloats(const std::string& name) const;
+
+ private:
+  WeightsFolder(Env& env, std::string dir) : env_(env), dir_(std::move(dir)) {}
+  absl::Status AddFile(const std::string& name);
+  absl::Status AddIndex(const std::string& name);
+
+  Env& env_;
+  std::string dir_;
+  std::map<std::string, Tensor> tensors_;
+  std::map<std::string, std::unique_ptr<SafetensorsFile>> safetensors_;  // file -> open
+  std::map<std::string, std::unique_ptr<TorchFile>> torch_files_;
+};
+
+}  // namespace halcyon::storage
+
+#endif  // HALCYON_STORAGE_WEIGHTS_WEIGHTS_FOLDER_H_

@@ -1,0 +1,103 @@
+#include "storage/weights/weights_folder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/storage/power_cut_env.h"
+#include "tests/testing/torch_writer.h"
+
+namespace halcyon::storage {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+template <typename Number>
+std::string Bytes(const std::vector<Number>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Number)};
+}
+
+class WeightsFolderTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(env_.CreateDirs("/w").ok()); }
+  void Write(const std::string& name, const std::string& bytes) {
+    ASSERT_TRUE(env_.NewWritableFile("/w/" + name).value()->Append(bytes).ok());
+  }
+  void WriteTorch(const std::string& name, const std::string& tensor, float value) {
+    Write(name, testing::WriteTorchFile(
+                    {{tensor, "FloatStorage", {1}, Bytes(std::vector<float>{value})}}));
+  }
+  void WriteSafe(const std::string& name, const std::string& tensor, DType dtype, int64_t size,
+                 const std::string& bytes) {
+    ASSERT_TRUE(WriteSafetensors(env_, "/w/" + name, {{tensor, dtype, {size}, bytes}}, {}).ok());
+  }
+  void ExpectRefused(const std::string& reason) {
+    const auto folder = WeightsFolder::Open(env_, "/w");
+    ASSERT_FALSE(folder.ok()) << "accepted, expected: " << reason;
+    EXPECT_EQ(folder.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(MessageOf(folder.status()), HasSubstr(reason));
+  }
+
+  testing::PowerCutEnv env_;
+};
+
+TEST_F(WeightsFolderTest, EveryFloatTypeBecomesAFloat) {
+  const std::vector<std::tuple<DType, std::string, float>> cases = {
+      {DType::kF32, Bytes(std::vector<float>{0.1f, -2.5f}), 0.1f},
+      {DType::kF64, Bytes(std::vector<double>{0.1, -2.5}), 0.1f},
+      {DType::kF16, Bytes(std::vector<uint16_t>{0x2e66, 0xc100}), 0.0999755859375f},
+      {DType::kBF16, Bytes(std::vector<uint16_t>{0x3dcd, 0xc020}), 0.10009765625f}};
+  for (const auto& [dtype, bytes, first] : cases) {
+    WriteSafe("model.safetensors", "t", dtype, 2, bytes);
+    const auto folder = WeightsFolder::Open(env_, "/w");
+    ASSERT_TRUE(folder.ok()) << folder.status();
+    const auto floats = (*folder)->ReadFloats("t");
+    ASSERT_TRUE(floats.ok()) << floats.status();
+    EXPECT_THAT(*floats, ElementsAre(first, -2.5f)) << NameOf(dtype);
+  }
+  WriteSafe("model.safetensors", "t", DType::kI64, 1, Bytes(std::vector<int64_t>{1}));
+  const auto folder = WeightsFolder::Open(env_, "/w");
+  EXPECT_THAT(MessageOf((*folder)->ReadFloats("t").status()), HasSubstr("\"t\" is I64"));
+  EXPECT_TRUE(absl::IsNotFound((*folder)->ReadFloats("u").status()));
+}
+
+TEST_F(WeightsFolderTest, ShardsAreOneFolder) {
+  WriteTorch("pytorch_model-00001-of-00002.bin", "a", 1);
+  WriteTorch("pytorch_model-00002-of-00002.bin", "b", 2);
+  Write("pytorch_model.bin.index.json",
+        R"({"metadata":{"total_size":8},"weight_map":{"a":"pytorch_model-00001-of-00002.bin",)"
+        R"("b":"pytorch_model-00002-of-00002.bin"}})");
+  const auto folder = WeightsFolder::Open(env_, "/w");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  EXPECT_THAT(*(*folder)->ReadFloats("a"), ElementsAre(1.0f));
+  EXPECT_THAT(*(*folder)->ReadFloats("b"), ElementsAre(2.0f));
+}
+
+TEST_F(WeightsFolderTest, AnIndexMustAgreeWithItsShards) {
+  const auto index = [&](const std::string& map) {
+    Write("model.safetensors.index.json", "{\"weight_map\":{" + map + "}}");
+  };
+  WriteSafe("1.safetensors", "a", DType::kF32, 1, "abcd");
+  WriteSafe("2.safetensors", "a", DType::kF32, 1, "abcd");
+  index(R"("b":"1.safetensors")");
+  ExpectRefused("tensor \"b\" is not in 1.safetensors");
+  index(R"("a":"1.safetensors","b":"2.safetensors")");
+  ExpectRefused("\"a\" is in another shard, too");
+  index(R"("a":"../1.safetensors")");
+  ExpectRefused("no name of a shard");
+  index("");
+  ASSERT_TRUE(WeightsFolder::Open(env_, "/w").ok());
+  WriteTorch("3.bin", "c", 1);
+  index(R"("a":"1.safetensors","c":"3.bin")");
+  ASSERT_TRUE(WeightsFolder::Open(env_, "/w").ok());
+  ASSERT_TRUE(WriteSafetensors(env_, "/w/1.safetensors",
+                               {{"a", DType::kF32, {1}, "abcd"}, {"d", DType::kF32, {1}, "abcd"}},
+                               {})
+                  .ok());
+  ExpectRefused("does not list tensor \"d\" of 1.safetensors");
+}
+
+TEST_F(WeightsFolderTest, AnEmptyFolderIsAClearError) { ExpectRefused("no weights there"); }
+
+}  // namespace
+}  // namespace halcyon::storage

@@ -1,0 +1,79 @@
+// A small regression with two units, quick enough to train whole runs in a test.
+#ifndef HALCYON_TESTS_WORKER_TRAINING_TOY_TRAINEE_H_
+#define HALCYON_TESTS_WORKER_TRAINING_TOY_TRAINEE_H_
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include "base/philox.h"
+#include "model/noise.h"
+#include "worker/training/trainee.h"
+
+namespace halcyon::worker {
+
+class ToyTrainee : public Trainee {
+ public:
+  static constexpr int64_t kWidth = 5;
+
+  explicit ToyTrainee(const jobs::TrainSpec& train) : train_(train) {
+    first_weight_ = &first_.Add("first.weight", {7, kWidth}, model::InitKind::kWeight);
+    first_bias_ = &first_.Add("first.bias", {7}, model::InitKind::kZero);
+    second_weight_ = &second_.Add("second.weight", {3, 7}, model::InitKind::kWeight);
+    first_weight_->decays = second_weight_->decays = true;
+  }
+
+  std::vector<model::Unit*> units() override { return {&first_, &second_}; }
+  const jobs::TrainSpec& train_spec() const override { return train_; }
+  jobs::InitRule init_rule() const override { return jobs::InitRule::kFanIn; }
+  double init_std() const override { return 0.5; }
+  uint64_t items() const override { return 40; }
+  uint64_t tokens_per_sample() const override { return 1; }
+
+  at::Tensor Forward(const at::Tensor& input) {
+    first_.Enter();
+    at::Tensor hidden = at::tanh(at::linear(input, first_weight_->value, first_bias_->value));
+    hidden = first_.Exit(hidden);
+    second_.Enter();
+    return second_.Exit(at::linear(hidden, second_weight_->value));
+  }
+
+  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) override {
+    const at::Tensor input = InputOf(batch.items);
+    const at::Tensor noise =
+        model::NoiseRows{1, NoiseStream::kHeadNoise, batch.step, batch.slots}.Normal({3});
+    const at::Tensor output = Forward(input);
+    const at::Tensor weights =
+        at::from_blob(const_cast<float*>(batch.weights.data()),
+                      {static_cast<int64_t>(batch.weights.size())}, at::kFloat);
+    const at::Tensor error = (output - input.narrow(1, 0, 3) - 0.1 * noise).pow(2).sum(1);
+    const at::Tensor loss = (error * weights).sum() / batch.divisor;
+    loss.backward();
+    ++passes_;
+    return Figures{{"loss", loss.item<double>()}};
+  }
+
+  absl::StatusOr<nlohmann::json> Evaluate(cluster::Collectives&, bool) override {
+    ++evaluations_;
+    c10::NoGradGuard no_grad;
+    return nlohmann::json{{"output", Forward(InputOf({0})).sum().item<double>()}};
+  }
+  std::map<std::string, std::string> Metadata() const override { return {{"kind", "toy"}}; }
+
+  int passes() const { return passes_; }
+  int evaluations() const { return evaluations_; }
+
+ private:
+  static at::Tensor InputOf(const std::vector<uint64_t>& items) {
+    return model::NoiseRows{3, NoiseStream::kEvaluation, 0, items}.Normal({kWidth});
+  }
+
+  jobs::TrainSpec train_;
+  model::Unit first_{"first"}, second_{"second"};
+  model::Parameter *first_weight_, *first_bias_, *second_weight_;
+  int passes_ = 0;
+  int evaluations_ = 0;
+};
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_TESTS_WORKER_TRAINING_TOY_TRAINEE_H_

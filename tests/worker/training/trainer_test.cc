@@ -1,0 +1,174 @@
+#include "worker/training/trainer.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <map>
+#include <mutex>
+
+#include "base/digest.h"
+#include "tests/worker/training/toy_trainee.h"
+
+namespace halcyon::worker {
+namespace {
+
+using nlohmann::json;
+
+class Listener : public TrainerListener {
+ public:
+  explicit Listener(uint64_t stop_at) : stop_at_(stop_at) {}
+  void OnPhase(const std::string& phase) override {
+    stop_ = stop_ || (stop_at_ > 0 && phase == "step " + std::to_string(stop_at_));
+  }
+  void OnProgress(uint64_t, const json& figures) override { figures_.push_back(figures); }
+  bool StopRequested() override { return stop_; }
+  const std::vector<json>& figures() const { return figures_; }
+
+ private:
+  uint64_t stop_at_;
+  bool stop_ = false;
+  std::vector<json> figures_;
+};
+
+struct Outcome {
+  absl::Status status;
+  json result;
+  std::vector<json> figures;
+};
+
+class TrainerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    root_ = testing::TempDir() + "trainer-" + info->name() + "-" + std::to_string(getpid());
+    ASSERT_TRUE(Env::Posix()->RemoveTree(root_).ok());
+    train_.steps = 12;
+    train_.batch = 6;
+    train_.learning_rate = 0.02;
+    train_.warmup_steps = 3;
+    options_.checkpoint = {.every = 4, .keep = 3};
+    options_.seed = 5;
+    options_.spec_toml = "name = \"toy\"\n";
+    options_.assignment.stage = "model";
+    options_.assignment.fingerprint = std::string(64, 'a');
+    options_.assignment.incarnation = 1;
+  }
+  void TearDown() override { ASSERT_TRUE(Env::Posix()->RemoveTree(root_).ok()); }
+
+  std::string WorkDir(const std::string& name) { return root_ + "/" + name; }
+
+  Outcome Run(const std::string& work, int ranks, uint64_t stop_at = 0) {
+    TrainerOptions options = options_;
+    options.assignment.work_dir = WorkDir(work);
+    EXPECT_TRUE(Env::Posix()->CreateDirs(options.assignment.work_dir + "/checkpoints").ok());
+    // As the coordinator does before it launches a gang.
+    storage::CheckpointStore store(*Env::Posix(), options.assignment.work_dir + "/checkpoints");
+    EXPECT_TRUE(store.Fence(options.assignment.incarnation).ok() ||
+                absl::IsAborted(store.Fence(1)));
+    Outcome outcome;
+    std::mutex mutex;
+    cluster::RunInProcessGang(ranks, [&](cluster::Collectives& collectives) {
+      ToyTrainee toy(train_);
+      Listener listener(stop_at);
+      Trainer trainer(options, &toy, &collectives, &listener, Env::Posix(), Clock::Real());
+      const auto result = trainer.Run();
+      if (collectives.rank() != 0) return;
+      const std::lock_guard lock(mutex);
+      outcome.status = result.status();
+      if (result.ok()) outcome.result = *result;
+      outcome.figures = listener.figures();
+    });
+    return outcome;
+  }
+
+  std::string root_;
+  jobs::TrainSpec train_;
+  TrainerOptions options_;
+};
+
+TEST_F(TrainerTest, ResumedEqualsUninterruptedBitForBit) {
+  for (int ranks : {1, 2, 3}) {
+    const std::string suffix = std::to_string(ranks);
+    const Outcome whole = Run("whole" + suffix, ranks);
+    ASSERT_TRUE(whole.status.ok()) << whole.status;
+    const Outcome stopped = Run("parts" + suffix, ranks, /*stop_at=*/6);
+    EXPECT_TRUE(absl::IsAborted(stopped.status)) << stopped.status;
+    const Outcome resumed = Run("parts" + suffix, ranks);
+    ASSERT_TRUE(resumed.status.ok()) << resumed.status;
+    EXPECT_EQ(resumed.figures.front()["resumed_from"], 7) << resumed.figures.front();
+    EXPECT_EQ(resumed.result["content_digest"], whole.result["content_digest"]);
+  }
+}
+
+TEST_F(TrainerTest, AFlippedByteFallsBackAndStillGivesTheSameWeights) {
+  const Outcome whole = Run("whole", 2);
+  ASSERT_TRUE(Run("parts", 2, /*stop_at=*/9).status.ok() == false);
+  const std::string shard =
+      WorkDir("parts") + "/checkpoints/step-00000010/" + storage::ShardFileName(1, 2);
+  std::string bytes = *Env::Posix()->ReadFile(shard);
+  bytes[bytes.size() - 3] ^= 0x10;
+  ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), shard, bytes).ok());
+  const Outcome resumed = Run("parts", 2);
+  ASSERT_TRUE(resumed.status.ok()) << resumed.status;
+  EXPECT_EQ(resumed.figures.front()["resumed_from"], 8);
+  EXPECT_NE(resumed.figures.front()["rejected_checkpoints"].dump().find("step-00000010"),
+            std::string::npos);
+  EXPECT_EQ(resumed.result["content_digest"], whole.result["content_digest"]);
+}
+
+TEST_F(TrainerTest, EvaluatingLeavesTheWeightsAlone) {
+  const Outcome without = Run("without", 2);
+  options_.evaluate_every = 3;
+  const Outcome with = Run("with", 2);
+  EXPECT_EQ(with.result["content_digest"], without.result["content_digest"]);
+  int evaluations = 0;
+  for (const json& figures : with.figures) evaluations += figures.contains("eval");
+  EXPECT_EQ(evaluations, 3);  // after 3, 6 and 9; the one after 12 is the final one
+}
+
+TEST_F(TrainerTest, RanksAndMicroBatchesAgreeWithinRounding) {
+  const double alone = Run("r1", 1).result["facts"]["loss"];
+  EXPECT_NEAR(Run("r2", 2).result["facts"]["loss"].get<double>(), alone, 1e-5 * alone);
+  EXPECT_NEAR(Run("r3", 3).result["facts"]["loss"].get<double>(), alone, 1e-5 * alone);
+  EXPECT_NEAR(Run("r4", 4).result["facts"]["loss"].get<double>(), alone, 1e-5 * alone);
+  train_.micro_batch = 2;
+  EXPECT_NEAR(Run("m2", 1).result["facts"]["loss"].get<double>(), alone, 1e-5 * alone);
+}
+
+TEST_F(TrainerTest, ACheckpointLoadsUnderAnotherNumberOfRanks) {
+  const double alone = Run("whole", 1).result["facts"]["loss"];
+  ASSERT_TRUE(absl::IsAborted(Run("parts", 3, /*stop_at=*/5).status));
+  const Outcome resumed = Run("parts", 2);
+  ASSERT_TRUE(resumed.status.ok()) << resumed.status;
+  EXPECT_EQ(resumed.figures.front()["bits_may_differ"]["ranks"], "3 -> 2");
+  EXPECT_NEAR(resumed.result["facts"]["loss"].get<double>(), alone, 1e-5 * alone);
+}
+
+TEST_F(TrainerTest, ACheckpointOfAnotherStageIsRefused) {
+  ASSERT_TRUE(absl::IsAborted(Run("parts", 1, /*stop_at=*/5).status));
+  options_.assignment.fingerprint = std::string(64, 'b');
+  EXPECT_TRUE(absl::IsFailedPrecondition(Run("parts", 1).status));
+}
+
+TEST_F(TrainerTest, AnOldIncarnationCannotCommit) {
+  ASSERT_TRUE(Env::Posix()->CreateDirs(WorkDir("fenced") + "/checkpoints").ok());
+  storage::CheckpointStore store(*Env::Posix(), WorkDir("fenced") + "/checkpoints");
+  ASSERT_TRUE(store.Fence(2).ok());
+  EXPECT_TRUE(absl::IsAborted(Run("fenced", 2).status));
+  EXPECT_TRUE(store.ListCommitted()->empty());
+}
+
+TEST_F(TrainerTest, LearnsAndKeepsMetricsOfEachStepOnce) {
+  ASSERT_TRUE(absl::IsAborted(Run("parts", 1, /*stop_at=*/6).status));
+  ASSERT_TRUE(Run("parts", 1).status.ok());
+  const std::string lines = *Env::Posix()->ReadFile(WorkDir("parts") + "/metrics.jsonl");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 12);
+  const json first = json::parse(lines.substr(0, lines.find('\n')));
+  train_.steps = 60;
+  options_.assignment.fingerprint = std::string(64, 'c');
+  const Outcome longer = Run("longer", 1);
+  EXPECT_LT(longer.result["facts"]["loss"].get<double>(), 0.5 * first["loss"].get<double>());
+}
+
+}  // namespace
+}  // namespace halcyon::worker

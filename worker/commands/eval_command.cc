@@ -1,0 +1,36 @@
+#include "worker/commands/eval_command.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "worker/scoring/model_report.h"
+
+namespace halcyon::worker {
+
+absl::Status RunEval(const EvalCommand& command) {
+  if (command.windows < 1) return InvalidArgument("--windows: a score needs a window");
+  if (command.samples < 2) return InvalidArgument("--samples: BrierLM compares two draws");
+  if (!(command.noise_std >= 0 && std::isfinite(command.noise_std))) {
+    return InvalidArgument("--noise-std: must be a number from 0 on");
+  }
+  if (command.protocol != "pairwise" && command.protocol != "two-samples") {
+    return InvalidArgument("--protocol: there is no '" + command.protocol +
+                           "'; write pairwise or two-samples");
+  }
+  ReportOptions options;
+  options.eval.final_windows = command.windows;
+  options.eval.samples = command.samples;
+  options.eval.continuations = 0;
+  options.seed = command.seed;
+  options.noise_std = command.noise_std;
+  if (command.protocol == "two-samples") options.protocol = model::BrierProtocol::kTwoSamples;
+  ASSIGN_OR_RETURN(const nlohmann::json report,
+                   MakeReport(*Env::Posix(), command.paths, options, [](double) {}));
+  const std::string text = command.json ? report.dump() + "\n" : ReportText(report);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::worker

@@ -1,0 +1,86 @@
+#include "worker/commands/reference_commands.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "worker/reference/probe.h"
+#include "worker/reference/reference_export.h"
+#include "worker/reference/reference_import.h"
+
+namespace halcyon::worker {
+namespace {
+
+using nlohmann::json;
+
+struct Arguments {
+  std::string from, autoencoder, to;
+  std::string checkpoint, inputs, output;
+  bool json = false;
+};
+
+void Print(const std::string& text) { std::fputs((text + "\n").c_str(), stdout); }
+
+absl::Status Import(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const json facts, ImportReference(*Env::Posix(), arguments.from,
+                                                     arguments.autoencoder, arguments.to));
+  Print(arguments.json
+            ? facts.dump()
+            : fmt::format("{}: {} with {} parameters in {} tensors", arguments.to,
+                          facts["kind"].get<std::string>(), facts["parameters"].get<uint64_t>(),
+                          facts["tensors"].get<uint64_t>()));
+  return absl::OkStatus();
+}
+
+absl::Status Export(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const json facts, ExportReference(*Env::Posix(), arguments.from,
+                                                     arguments.autoencoder, arguments.to));
+  if (arguments.json) {
+    Print(facts.dump());
+    return absl::OkStatus();
+  }
+  Print(fmt::format("{}: config.json and {} tensors", arguments.to,
+                    facts["tensors"].get<uint64_t>()));
+  for (const json& item : facts["left_out"]) Print("left out: " + item.get<std::string>());
+  return absl::OkStatus();
+}
+
+absl::Status RunProbe(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const json facts,
+                   Probe(*Env::Posix(), arguments.checkpoint, arguments.inputs, arguments.output));
+  if (arguments.json) {
+    Print(facts.dump());
+    return absl::OkStatus();
+  }
+  for (const auto& [name, shape] : facts["tensors"].items()) Print(name + " " + shape.dump());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddReferenceCommands(CLI::App& app, std::function<absl::Status()>* chosen) {
+  const auto arguments = std::make_shared<Arguments>();
+  const auto add = [&](const char* name, const char* description,
+                       absl::Status (*run)(const Arguments&)) {
+    CLI::App* command = app.add_subcommand(name, description);
+    command->add_flag("--json", arguments->json);
+    command->callback([=] { *chosen = [=] { return run(*arguments); }; });
+    return command;
+  };
+  for (CLI::App* command : {add("checkpoint-import", "take over a published checkpoint", Import),
+                            add("checkpoint-export", "write a published checkpoint", Export)}) {
+    command->add_option("--from", arguments->from)->required();
+    command->add_option("--ae", arguments->autoencoder);
+    command->add_option("--to", arguments->to)->required();
+  }
+  CLI::App* probe = add("probe", "one forward pass laid open", RunProbe);
+  probe->add_option("--checkpoint", arguments->checkpoint)->required();
+  probe->add_option("--inputs", arguments->inputs)->required();
+  probe->add_option("--output", arguments->output)->required();
+}
+
+}  // namespace halcyon::worker

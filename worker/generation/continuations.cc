@@ -1,0 +1,74 @@
+#include "worker/generation/continuations.h"
+
+#include <algorithm>
+
+#include "base/philox.h"
+#include "pipeline/utf8.h"
+#include "worker/scoring/evaluation_noise.h"
+
+namespace halcyon::worker {
+namespace {
+
+using pipeline::Split;
+
+// Where to look for a document's start before taking what comes.
+constexpr int kTriesMax = 64;
+
+// First chunk at or after a random place where a document starts, so that prompts start like text.
+uint64_t RandomStart(const pipeline::Packing& packing, uint64_t prompt_chunks,
+                     const PhiloxStream& random, uint64_t index) {
+  const uint64_t chunks = packing.Chunks(Split::kHeldout);
+  const uint64_t last = chunks > prompt_chunks ? chunks - prompt_chunks : 0;
+  uint64_t chunk = random.Below(index, last + 1);
+  for (int tries = 0; tries < kTriesMax && chunk < last; ++tries, ++chunk) {
+    if (chunk == 0 || packing.DocumentOf(Split::kHeldout, chunk) !=
+                          packing.DocumentOf(Split::kHeldout, chunk - 1)) {
+      break;
+    }
+  }
+  return chunk;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Continuation>> MakeContinuations(Generator& generator,
+                                                            const pipeline::Packing& packing,
+                                                            const pipeline::Tokenizer& tokenizer,
+                                                            const jobs::EvalSpec& eval,
+                                                            uint64_t seed, bool in_step) {
+  std::vector<Continuation> continuations;
+  const uint64_t chunks = packing.Chunks(Split::kHeldout);
+  if (chunks == 0) return continuations;
+  const uint64_t prompt_chunks = std::min<uint64_t>(eval.prompt_chunks, chunks);
+  const PhiloxStream random(seed, NoiseStream::kEvaluation, kPromptPlaces, 0);
+  std::vector<std::vector<uint32_t>> prompts;
+  for (int64_t i = 0; i < eval.continuations; ++i) {
+    const uint64_t first = RandomStart(packing, prompt_chunks, random, i);
+    auto& prompt = prompts.emplace_back(prompt_chunks * packing.rule().chunk_size);
+    RETURN_IF_ERROR(packing.Tokens(Split::kHeldout, first, prompt));
+  }
+  if (prompts.empty()) return continuations;
+  GenerationOptions options;
+  options.tokens = eval.continuation_chunks * packing.rule().chunk_size;
+  options.rule = {.temperature = eval.temperature, .draws = eval.temperature_samples};
+  options.seed = seed;
+  options.in_step = in_step;
+  ASSIGN_OR_RETURN(const auto texts, generator.Continue(prompts, options));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    ASSIGN_OR_RETURN(const std::string prompt, tokenizer.Decode(prompts[i]));
+    ASSIGN_OR_RETURN(const std::string text, tokenizer.Decode(texts[i].ids));
+    continuations.push_back(
+        {pipeline::ReplaceInvalidUtf8(prompt), pipeline::ReplaceInvalidUtf8(text)});
+  }
+  return continuations;
+}
+
+nlohmann::json ToJson(const std::vector<Continuation>& continuations) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Continuation& one : continuations) {
+    list.push_back({{"prompt", one.prompt}, {"text", one.text}});
+  }
+  return list;
+}
+
+}  // namespace halcyon::worker

@@ -1,0 +1,27 @@
+// The other way of worker/reference/reference_import.h.
+#ifndef HALCYON_WORKER_REFERENCE_REFERENCE_EXPORT_H_
+#define HALCYON_WORKER_REFERENCE_REFERENCE_EXPORT_H_
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/env.h"
+#include "base/status.h"
+
+namespace halcyon::worker {
+
+// `from`: a folder that an import wrote, whose config.json comes back as it was; or an artifact of
+// training, an autoencoder's or a model's. `autoencoder`: the artifact of the model's autoencoder,
+// or ""; needed for a model of training that has one, refused otherwise. `to`: must not exist or be
+// empty; gets config.json and model.safetensors (one file, every tensor under every name that it
+// has), tokenizer.json when `from` has it, and for a model autoencoder/ with the autoencoder alone,
+// where the published code wants its ae_path to point.
+// kInvalidArgument when the reference has no such network. Returns facts to print, among them
+// "left_out": what has no place in a checkpoint.
+absl::StatusOr<nlohmann::json> ExportReference(Env& env, const std::string& from,
+                                               const std::string& autoencoder,
+                                               const std::string& to);
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_REFERENCE_REFERENCE_EXPORT_H_

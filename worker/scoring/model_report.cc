@@ -1,0 +1,166 @@
+#include "worker/scoring/model_report.h"
+
+#include <cmath>
+#include <memory>
+
+#include "worker/generation/continuations.h"
+#include "worker/generation/make_sampler.h"
+#include "worker/scoring/language_model_score.h"
+#include "worker/scoring/reconstruction.h"
+
+namespace halcyon::worker {
+namespace {
+
+using nlohmann::json;
+
+std::string_view HeadName(jobs::HeadKind head) {
+  switch (head) {
+    case jobs::HeadKind::kEnergy:
+      return "energy";
+    case jobs::HeadKind::kFlow:
+      return "flow";
+    case jobs::HeadKind::kDiffusion:
+      return "diffusion";
+    case jobs::HeadKind::kSoftmax:
+      return "softmax";
+  }
+  return "";
+}
+
+// What the paths lead to.
+struct Inputs {
+  std::shared_ptr<const pipeline::Tokenizer> tokenizer;
+  std::unique_ptr<model::Autoencoder> autoencoder;  // may be null
+  OpenedModel opened;                               // may hold neither network
+  PackedTokens tokens;
+
+  bool HasModel() const { return opened.calm != nullptr || opened.baseline != nullptr; }
+};
+
+absl::StatusOr<Inputs> Open(Env& env, const ArtifactPaths& paths) {
+  Inputs inputs;
+  jobs::AutoencoderSpec packing;
+  ASSIGN_OR_RETURN(inputs.tokenizer, OpenTokenizer(paths));
+  const auto check_vocabulary = [&](int64_t vocab_size, const std::string& dir) -> absl::Status {
+    if (vocab_size == inputs.tokenizer->vocab_size()) return absl::OkStatus();
+    return InvalidArgument(dir + ": has a vocabulary of " + std::to_string(vocab_size) +
+                           " tokens, the tokenizer " +
+                           std::to_string(inputs.tokenizer->vocab_size()) +
+                           "; name the tokenizer it was trained with");
+  };
+  if (paths.contains("autoencoder")) {
+    ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, "autoencoder"));
+    ASSIGN_OR_RETURN(inputs.autoencoder, OpenAutoencoder(env, dir));
+    RETURN_IF_ERROR(check_vocabulary(inputs.autoencoder->vocab_size(), dir));
+    packing = inputs.autoencoder->spec();
+  }
+  if (paths.contains("model")) {
+    ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, "model"));
+    ASSIGN_OR_RETURN(inputs.opened, OpenModel(env, dir));
+    RETURN_IF_ERROR(check_vocabulary(inputs.opened.vocab_size, dir));
+    packing = inputs.opened.spec.autoencoder;
+    if (inputs.opened.calm != nullptr &&
+        (inputs.autoencoder == nullptr || !paths.contains("latents"))) {
+      return InvalidArgument(dir + ": is a CALM model, which is scored with the autoencoder and " +
+                             "the latents it was trained on; give both");
+    }
+    if (inputs.opened.calm != nullptr &&
+        (inputs.autoencoder->spec().chunk_size != inputs.opened.chunk_size ||
+         inputs.autoencoder->spec().latent_size != inputs.opened.latent_size)) {
+      return InvalidArgument(dir + ": was trained with another autoencoder than " +
+                             paths.at("autoencoder"));
+    }
+  }
+  if (inputs.autoencoder == nullptr && !inputs.HasModel()) {
+    return InvalidArgument("nothing to evaluate: give an autoencoder, a model or both");
+  }
+  ASSIGN_OR_RETURN(inputs.tokens, OpenPackedTokens(paths, *inputs.tokenizer, packing));
+  return inputs;
+}
+
+absl::Status ReportAutoencoder(Inputs& inputs, const ReportOptions& options, json* report) {
+  ASSIGN_OR_RETURN(const auto counts,
+                   CountTokens(*inputs.tokens.packing, inputs.tokenizer->vocab_size()));
+  const TokenClasses classes(*inputs.tokenizer, counts);
+  const ReconstructionOptions measuring{
+      .noise_std = options.noise_std, .seed = options.seed, .classes = &classes};
+  cluster::SingleRank alone;
+  ASSIGN_OR_RETURN(
+      const Reconstruction reconstruction,
+      MeasureReconstruction(*inputs.autoencoder, *inputs.tokens.packing, measuring, alone));
+  (*report)["autoencoder"] =
+      ToJson(reconstruction, measuring, inputs.autoencoder->spec().variational);
+  (*report)["reconstruction"] = reconstruction.all.mean;
+  (*report)["reconstruction_tokens"] = reconstruction.all.tokens;
+  return absl::OkStatus();
+}
+
+absl::Status ReportModel(Inputs& inputs, const ArtifactPaths& paths, const ReportOptions& options,
+                         json* report) {
+  const LanguageModelOptions scoring{.windows = options.eval.final_windows,
+                                     .samples = options.eval.samples,
+                                     .bootstrap = options.eval.bootstrap,
+                                     .seed = options.seed,
+                                     .protocol = options.protocol};
+  OpenedModel& opened = inputs.opened;
+  const bool two = options.protocol == model::BrierProtocol::kTwoSamples;
+  std::unique_ptr<storage::LatentReader> latents;
+  if (opened.calm != nullptr) {
+    ASSIGN_OR_RETURN(latents, OpenLatents(paths, opened.latent_size));
+    (*report)["samples"] = two ? 2 : scoring.samples;
+  }
+  ASSIGN_OR_RETURN(const Windows windows, OpenWindows(*inputs.tokens.packing, latents.get(),
+                                                      opened.spec.model.window_chunks));
+  cluster::SingleRank alone;
+  ASSIGN_OR_RETURN(
+      const LanguageModelScore score,
+      opened.calm != nullptr
+          ? ScoreLanguageModel(*opened.calm, *inputs.autoencoder, *windows.heldout, scoring, alone)
+          : ScoreBaseline(*opened.baseline, *windows.heldout, scoring, alone));
+  report->update({{"head", HeadName(opened.spec.model.head)},
+                  {"protocol", two ? "two-samples" : "pairwise"},
+                  {"brier_lm", score.brier.brier_lm},
+                  {"brier_low", score.brier.low},
+                  {"brier_high", score.brier.high},
+                  {"brier", score.brier.brier},
+                  {"accuracy", score.brier.accuracy},
+                  {"collision", score.brier.collision},
+                  {"positions", score.brier.positions},
+                  {"documents", score.brier.documents},
+                  {"windows", score.windows},
+                  {"token_context", score.token_context},
+                  {"chunk_size", inputs.tokens.packing->rule().chunk_size},
+                  {"heldout_loss", score.loss},
+                  {"heldout_terms", score.terms}});
+  if (two) (*report)["brier_reference"] = score.brier.brier_lm / 100;
+  if (opened.baseline != nullptr) {
+    (*report)["perplexity"] = std::exp(score.terms.at("cross_entropy"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const ReportOptions& options,
+                                const std::function<void(double)>& on_progress) {
+  ASSIGN_OR_RETURN(Inputs inputs, Open(env, paths));
+  json report;
+  if (inputs.autoencoder != nullptr) {
+    RETURN_IF_ERROR(ReportAutoencoder(inputs, options, &report));
+  }
+  on_progress(0.3);
+  if (inputs.HasModel()) RETURN_IF_ERROR(ReportModel(inputs, paths, options, &report));
+  on_progress(0.8);
+  if (inputs.HasModel()) {
+    const auto sampler = MakeSampler(inputs.opened, inputs.autoencoder.get());
+    Generator generator(sampler.get(), inputs.tokens.packing->rule());
+    ASSIGN_OR_RETURN(const auto continuations,
+                     MakeContinuations(generator, *inputs.tokens.packing, *inputs.tokenizer,
+                                       options.eval, options.seed, /*in_step=*/false));
+    report["continuations"] = ToJson(continuations);
+  }
+  on_progress(1.0);
+  return report;
+}
+
+}  // namespace halcyon::worker

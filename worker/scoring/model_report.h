@@ -1,0 +1,53 @@
+// What finished networks are worth on held-out text: the eval stage, and `halcyon eval`.
+#ifndef HALCYON_WORKER_SCORING_MODEL_REPORT_H_
+#define HALCYON_WORKER_SCORING_MODEL_REPORT_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "jobs/job_spec.h"
+#include "model/brier.h"
+#include "worker/artifacts.h"
+
+namespace halcyon::worker {
+
+struct ReportOptions {
+  jobs::EvalSpec eval;  // final_windows, samples, bootstrap, continuations ...
+  uint64_t seed = 1;
+  model::BrierProtocol protocol = model::BrierProtocol::kPairwise;
+  double noise_std = 0.3;  // that the autoencoder is to withstand
+};
+
+// Needs the artifacts tokenizer and tokens, and reports on what else is given: an autoencoder, a
+// softmax baseline ("model"), or a CALM model with its autoencoder and latents.
+//
+// Of an autoencoder:
+//   reconstruction, reconstruction_tokens  share of held-out tokens that the posterior's mean gives
+//                                          back, and how many tokens there were
+//   autoencoder                            worker/scoring/reconstruction.h
+// Of a language model:
+//   head             energy | flow | diffusion | softmax
+//   protocol         pairwise | two-samples; samples: draws a place (none with a softmax)
+//   brier_lm, brier_low, brier_high        score and its 95 % interval, of 100 at most
+//   brier_reference  with two-samples: the same without the factor of 100
+//   brier, accuracy, collision             of n-grams of 1 ... 4 tokens, four numbers each
+//   windows, token_context, chunk_size, positions, documents  what was scored: scores compare only
+//                                          at equal contexts and chunk sizes
+//   heldout_loss, heldout_terms            the head's own loss and its parts by name
+//   perplexity       with a softmax: exp(heldout_terms.cross_entropy)
+//   continuations    [{prompt, text}]
+absl::StatusOr<nlohmann::json> MakeReport(Env& env, const ArtifactPaths& paths,
+                                          const ReportOptions& options,
+                                          const std::function<void(double)>& on_progress);
+
+// The same for people.
+std::string ReportText(const nlohmann::json& report);
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_SCORING_MODEL_REPORT_H_

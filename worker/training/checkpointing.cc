@@ -1,0 +1,132 @@
+#include "worker/training/checkpointing.h"
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/fault_point.h"
+
+namespace halcyon::worker {
+namespace {
+
+using nlohmann::json;
+
+std::string_view BytesOf(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+}
+
+// The arrays of a shard that a checkpoint holds, by their prefix in the file.
+std::vector<std::pair<const char*, std::vector<float>*>> ArraysOf(UnitShard& shard) {
+  return {{"param", &shard.value}, {"exp_avg", &shard.exp_avg}, {"exp_avg_sq", &shard.exp_avg_sq}};
+}
+
+bool SameParameters(const std::vector<storage::UnitLayout>& a,
+                    const std::vector<storage::UnitLayout>& b) {
+  const auto same_parameter = [](const auto& x, const auto& y) {
+    return x.name == y.name && x.shape == y.shape && x.offset == y.offset;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const auto& x, const auto& y) {
+    return x.name == y.name && x.numel == y.numel &&
+           std::equal(x.parameters.begin(), x.parameters.end(), y.parameters.begin(),
+                      y.parameters.end(), same_parameter);
+  });
+}
+
+absl::StatusOr<uint64_t> FindStep(storage::CheckpointStore& store,
+                                  std::vector<std::string>* rejected) {
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> committed, store.ListCommitted());
+  if (committed.empty()) return 0;
+  auto found = store.FindLastGood();
+  if (absl::IsNotFound(found.status())) {
+    rejected->push_back(MessageOf(found.status()));
+    return 0;
+  }
+  RETURN_IF_ERROR(found.status());
+  *rejected = found->rejected;
+  return found->manifest.step;
+}
+
+absl::Status LoadShards(storage::CheckpointStore& store, Fsdp& fsdp,
+                        const storage::CheckpointManifest& manifest,
+                        const std::string& fingerprint) {
+  if (manifest.fingerprint != fingerprint) {
+    return FailedPrecondition(store.root() + ": the checkpoint belongs to stage fingerprint " +
+                              manifest.fingerprint + ", this stage is " + fingerprint);
+  }
+  if (!SameParameters(manifest.units, fsdp.Layouts())) {
+    return FailedPrecondition(store.root() +
+                              ": the checkpoint's parameters differ from the model's");
+  }
+  for (UnitShard* shard : fsdp.shards()) {
+    for (auto& [array, values] : ArraysOf(*shard)) {
+      RETURN_IF_ERROR(store.ReadFlat(manifest, array, shard->unit, shard->first, *values));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Agree(cluster::Collectives& collectives, const absl::Status& mine) {
+  const json encoded = {{"code", static_cast<int>(mine.code())}, {"message", MessageOf(mine)}};
+  ASSIGN_OR_RETURN(const auto all, collectives.AllGatherBytes(encoded.dump()));
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    const json status = json::parse(all[rank]);
+    if (status["code"] != 0) {
+      return MakeStatus(
+          static_cast<absl::StatusCode>(status["code"].get<int>()),
+          "rank " + std::to_string(rank) + ": " + status["message"].get<std::string>());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SaveCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
+                            cluster::Collectives& collectives, storage::CheckpointManifest manifest,
+                            uint64_t keep) {
+  std::vector<storage::TensorView> tensors;
+  for (UnitShard* shard : fsdp.shards()) {
+    for (auto& [array, values] : ArraysOf(*shard)) {
+      tensors.push_back({std::string(array) + "." + shard->unit,
+                         storage::DType::kF32,
+                         {static_cast<int64_t>(values->size())},
+                         BytesOf(*values)});
+    }
+  }
+  const auto written = store.WriteShard(manifest.step, static_cast<uint32_t>(collectives.rank()),
+                                        static_cast<uint32_t>(collectives.size()), tensors);
+  RETURN_IF_ERROR(Agree(collectives, written.status()));
+  const json mine = {{"name", written->name}, {"bytes", written->bytes}, {"xxh3", written->xxh3}};
+  ASSIGN_OR_RETURN(const auto all, collectives.AllGatherBytes(mine.dump()));
+  absl::Status committed;
+  if (collectives.rank() == 0) {
+    manifest.world_size = static_cast<uint32_t>(collectives.size());
+    manifest.units = fsdp.Layouts();
+    for (const std::string& text : all) {
+      const json shard = json::parse(text);
+      manifest.shards.push_back({shard["name"], shard["bytes"], shard["xxh3"]});
+    }
+    FaultPoint("rank 0 " + manifest.stage + " commit " + std::to_string(manifest.step));
+    committed = store.Commit(manifest, keep);
+  }
+  return Agree(collectives, committed);
+}
+
+absl::StatusOr<Resumed> RestoreCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
+                                          cluster::Collectives& collectives,
+                                          const std::string& fingerprint) {
+  Resumed resumed;
+  absl::StatusOr<uint64_t> step = uint64_t{0};
+  if (collectives.rank() == 0) step = FindStep(store, &resumed.rejected);
+  RETURN_IF_ERROR(Agree(collectives, step.status()));
+  ASSIGN_OR_RETURN(const auto steps, collectives.AllGatherBytes(std::to_string(*step)));
+  resumed.step = std::stoull(steps[0]);
+  if (resumed.step == 0) return resumed;
+  auto manifest = store.Load(resumed.step, /*verify_shards=*/false);
+  absl::Status loaded = manifest.status();
+  if (loaded.ok()) loaded = LoadShards(store, fsdp, *manifest, fingerprint);
+  RETURN_IF_ERROR(Agree(collectives, loaded));
+  resumed.manifest = *std::move(manifest);
+  return resumed;
+}
+
+}  // namespace halcyon::worker

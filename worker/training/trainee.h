@@ -1,0 +1,59 @@
+// What the trainer trains: a network with its data, loss and held-out evaluation.
+#ifndef HALCYON_WORKER_TRAINING_TRAINEE_H_
+#define HALCYON_WORKER_TRAINING_TRAINEE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/status.h"
+#include "cluster/collectives.h"
+#include "jobs/job_spec.h"
+#include "model/unit.h"
+
+namespace halcyon::worker {
+
+// The samples one rank takes through one forward and backward pass.
+struct MicroBatch {
+  uint64_t step = 0;
+  std::vector<uint64_t> slots;  // place of each sample in the global batch: keys the noise
+  std::vector<uint64_t> items;  // which item of the training data each sample is
+  std::vector<float> weights;   // 1, or 0 for a sample that only keeps the ranks in step
+  double divisor = 1;           // samples of the global batch
+};
+
+// Parts of the mean over the global batch: adding them over micro-batches and ranks gives it.
+// Names are the same in every call.
+using Figures = std::map<std::string, double>;
+
+class Trainee {
+ public:
+  virtual ~Trainee() = default;
+  virtual std::vector<model::Unit*> units() = 0;
+  virtual const jobs::TrainSpec& train_spec() const = 0;
+  virtual jobs::InitRule init_rule() const = 0;
+  virtual double init_std() const = 0;
+  // Items to draw samples from: chunks, windows.
+  virtual uint64_t items() const = 0;
+  // Tokens of text that a sample stands for, for tokens/s.
+  virtual uint64_t tokens_per_sample() const = 0;
+
+  // Forward and backward. The gradient of every micro-batch and rank adds up to that of the mean
+  // loss of the global batch.
+  virtual absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) = 0;
+
+  // Figures on held-out text. Collective; touches no state of training: its noise comes from
+  // streams of its own. `final` measures more thoroughly, for the finished artifact.
+  virtual absl::StatusOr<nlohmann::json> Evaluate(cluster::Collectives& collectives,
+                                                  bool final) = 0;
+
+  // What a reader of the weights must know, put into the artifact's metadata.
+  virtual std::map<std::string, std::string> Metadata() const = 0;
+};
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_TRAINING_TRAINEE_H_

@@ -1,0 +1,207 @@
+#include "worker/training/trainer.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/fault_point.h"
+#include "model/optimizer.h"
+#include "worker/network_file.h"
+#include "worker/runtime.h"
+#include "worker/training/checkpointing.h"
+
+namespace halcyon::worker {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kReportIntervalMs = 500;
+
+}  // namespace
+
+Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Collectives* collectives,
+                 TrainerListener* listener, Env* env, Clock* clock)
+    : options_(options),
+      trainee_(trainee),
+      collectives_(collectives),
+      listener_(listener),
+      env_(env),
+      clock_(clock),
+      fsdp_(trainee->units(), collectives),
+      store_(*env, JoinPath(options.assignment.work_dir, "checkpoints")),
+      order_(options.seed, trainee->items()),
+      metrics_(JoinPath(options.assignment.work_dir, "metrics.jsonl")) {}
+
+absl::StatusOr<json> Trainer::Run() {
+  const uint64_t steps = trainee_->train_spec().steps;
+  RETURN_IF_ERROR(Start());
+  while (steps_done_ < steps) {
+    listener_->OnPhase("step " + std::to_string(steps_done_));
+    FaultPoint("rank " + std::to_string(collectives_->rank()) + " " + options_.assignment.stage +
+               " step " + std::to_string(steps_done_));
+    ASSIGN_OR_RETURN(last_figures_, Step(steps_done_), "step " + std::to_string(steps_done_));
+    ++steps_done_;
+    const auto due = [&](int64_t every) { return every > 0 && steps_done_ % every == 0; };
+    if (due(options_.evaluate_every) && steps_done_ < steps) RETURN_IF_ERROR(EvaluateAndReport());
+    if (due(options_.checkpoint.every) || stop_agreed_ || steps_done_ == steps) {
+      RETURN_IF_ERROR(Save());
+    }
+    if (stop_agreed_ && steps_done_ < steps) {
+      return Aborted("stopped after step " + std::to_string(steps_done_) +
+                     "; the same command goes on from there");
+    }
+  }
+  return Finish();
+}
+
+absl::Status Trainer::Start() {
+  started_ms_ = reported_ms_ = clock_->MonotonicMs();
+  fsdp_.Initialise(trainee_->init_rule(), trainee_->init_std(), options_.seed);
+  listener_->OnPhase("loading a checkpoint");
+  RETURN_IF_ERROR(store_.Fence(options_.assignment.incarnation));
+  ASSIGN_OR_RETURN(const Resumed resumed, RestoreCheckpoint(store_, fsdp_, *collectives_,
+                                                            options_.assignment.fingerprint));
+  for (const std::string& reason : resumed.rejected) spdlog::warn("checkpoint: {}", reason);
+  steps_done_ = saved_step_ = reported_step_ = resumed.step;
+  json figures = {{"resumed_from", resumed.step}};
+  if (!resumed.rejected.empty()) figures["rejected_checkpoints"] = resumed.rejected;
+  if (resumed.step > 0) {
+    json changed = json::object();
+    for (const auto& [name, now] : RuntimeDescription()) {
+      const auto before = resumed.manifest.runtime.find(name);
+      if (before == resumed.manifest.runtime.end() || before->second == now) continue;
+      changed[name] = before->second + " -> " + now;
+    }
+    if (resumed.manifest.world_size != static_cast<uint32_t>(collectives_->size())) {
+      changed["ranks"] = std::to_string(resumed.manifest.world_size) + " -> " +
+                         std::to_string(collectives_->size());
+    }
+    if (!changed.empty()) figures["bits_may_differ"] = changed;
+    spdlog::info("resumed from step {} {}", resumed.step, changed.dump());
+  }
+  if (collectives_->rank() != 0) return absl::OkStatus();
+  RETURN_IF_ERROR(metrics_.Open(resumed.step));
+  listener_->OnProgress(steps_done_, figures);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Figures> Trainer::Accumulate(uint64_t step) {
+  const jobs::TrainSpec& train = trainee_->train_spec();
+  const uint64_t batch = train.batch;
+  const uint64_t ranks = collectives_->size();
+  // Rank r takes slots r, r + ranks, ...; all ranks take equally many, some of no weight.
+  const uint64_t per_rank = (batch + ranks - 1) / ranks;
+  const uint64_t micro = train.micro_batch > 0 ? train.micro_batch : per_rank;
+  Figures sums;
+  for (uint64_t begin = 0; begin < per_rank; begin += micro) {
+    MicroBatch part;
+    part.step = step;
+    part.divisor = static_cast<double>(batch);
+    for (uint64_t i = begin; i < std::min(begin + micro, per_rank); ++i) {
+      const uint64_t slot = i * ranks + collectives_->rank();
+      part.slots.push_back(slot);
+      part.items.push_back(order_.ItemAt(step * batch + std::min(slot, batch - 1)));
+      part.weights.push_back(slot < batch ? 1.0f : 0.0f);
+    }
+    auto figures = trainee_->ForwardBackward(part);
+    RETURN_IF_ERROR(figures.status());
+    RETURN_IF_ERROR(fsdp_.FinishBackward());
+    for (const auto& [name, value] : *figures) sums[name] += value;
+  }
+  return sums;
+}
+
+absl::StatusOr<json> Trainer::Step(uint64_t step) {
+  const jobs::TrainSpec& train = trainee_->train_spec();
+  fsdp_.ZeroGradients();
+  ASSIGN_OR_RETURN(const Figures mine, Accumulate(step));
+  // One reduction carries everything the ranks must agree on.
+  std::vector<double> shared = {fsdp_.LocalGradientSquares(),
+                                listener_->StopRequested() ? 1.0 : 0.0};
+  for (const auto& [name, value] : mine) shared.push_back(value);
+  RETURN_IF_ERROR(collectives_->AllReduceSum(shared));
+  stop_agreed_ = shared[1] > 0;
+  const double norm = std::sqrt(shared[0]);
+  json figures = {{"grad_norm", norm}, {"learning_rate", model::LearningRate(train, step)}};
+  size_t next = 2;
+  for (const auto& [name, value] : mine) figures[name] = shared[next++];
+  if (!std::isfinite(norm) || !std::isfinite(figures.value("loss", 0.0))) {
+    return FailedPrecondition(
+        "the loss or its gradient is not a finite number; lower the learning rate, or look at the "
+        "data of this step");
+  }
+  const double scale = train.clip_norm > 0 && norm > train.clip_norm ? train.clip_norm / norm : 1.0;
+  fsdp_.OptimizerStep(train, step, scale);
+  if (collectives_->rank() != 0) return figures;
+  metrics_.Write(step + 1, figures);
+  const int64_t now_ms = clock_->MonotonicMs();
+  if (now_ms - reported_ms_ >= kReportIntervalMs) {
+    const double seconds = static_cast<double>(now_ms - reported_ms_) / 1000;
+    const double tokens = static_cast<double>((step + 1 - reported_step_) * train.batch *
+                                              trainee_->tokens_per_sample());
+    figures["tokens_per_s"] = tokens / seconds;
+    listener_->OnProgress(step + 1, figures);
+    reported_ms_ = now_ms;
+    reported_step_ = step + 1;
+  }
+  return figures;
+}
+
+storage::CheckpointManifest Trainer::Manifest() const {
+  storage::CheckpointManifest manifest;
+  manifest.step = steps_done_;
+  manifest.incarnation = options_.assignment.incarnation;
+  manifest.stage = options_.assignment.stage;
+  manifest.fingerprint = options_.assignment.fingerprint;
+  manifest.seed = options_.seed;
+  manifest.samples_seen = steps_done_ * trainee_->train_spec().batch;
+  manifest.spec_toml = options_.spec_toml;
+  manifest.inputs = options_.assignment.input_digests;
+  manifest.runtime = RuntimeDescription();
+  return manifest;
+}
+
+absl::Status Trainer::Save() {
+  if (saved_step_ == steps_done_) return absl::OkStatus();
+  listener_->OnPhase("saving step " + std::to_string(steps_done_));
+  RETURN_IF_ERROR(
+      SaveCheckpoint(store_, fsdp_, *collectives_, Manifest(), options_.checkpoint.keep),
+      "checkpoint of step " + std::to_string(steps_done_));
+  saved_step_ = steps_done_;
+  if (collectives_->rank() == 0) {
+    listener_->OnProgress(steps_done_, {{"checkpoint", steps_done_}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::EvaluateAndReport() {
+  listener_->OnPhase("evaluating step " + std::to_string(steps_done_));
+  ASSIGN_OR_RETURN(const json evaluation, trainee_->Evaluate(*collectives_, /*final=*/false),
+                   "evaluation");
+  if (collectives_->rank() != 0) return absl::OkStatus();
+  metrics_.Write(steps_done_, {{"eval", evaluation}});
+  listener_->OnProgress(steps_done_, {{"eval", evaluation}});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<json> Trainer::Finish() {
+  listener_->OnPhase("final evaluation");
+  ASSIGN_OR_RETURN(json facts, trainee_->Evaluate(*collectives_, /*final=*/true),
+                   "final evaluation");
+  listener_->OnPhase("writing the artifact");
+  const std::string out = JoinPath(options_.assignment.work_dir, "out");
+  absl::StatusOr<WrittenNetwork> written =
+      WriteNetwork(fsdp_, *collectives_, *env_, out, trainee_->Metadata(), options_.spec_toml);
+  RETURN_IF_ERROR(Agree(*collectives_, written.status()));
+  for (const auto& [name, value] : last_figures_.items()) facts.emplace(name, value);
+  facts["parameters"] = fsdp_.parameters();
+  facts["steps"] = steps_done_;
+  facts["seconds"] = static_cast<double>(clock_->MonotonicMs() - started_ms_) / 1000;
+  return json{{"path", out},
+              {"content_digest", written->content_digest},
+              {"bytes", written->bytes},
+              {"facts", facts}};
+}
+
+}  // namespace halcyon::worker

@@ -1,0 +1,86 @@
+// The training loop of one rank: the same for every trainee.
+#ifndef HALCYON_WORKER_TRAINING_TRAINER_H_
+#define HALCYON_WORKER_TRAINING_TRAINER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "cluster/collectives.h"
+#include "cluster/messages.h"
+#include "jobs/job_spec.h"
+#include "pipeline/sample_order.h"
+#include "storage/checkpoint.h"
+#include "worker/training/fsdp.h"
+#include "worker/training/metrics_log.h"
+#include "worker/training/trainee.h"
+
+namespace halcyon::worker {
+
+// What the trainer says and hears while it runs.
+class TrainerListener {
+ public:
+  virtual ~TrainerListener() = default;
+  virtual void OnPhase(const std::string& phase) = 0;
+  // Rank 0 only.
+  virtual void OnProgress(uint64_t step, const nlohmann::json& figures) = 0;
+  virtual bool StopRequested() = 0;
+};
+
+struct TrainerOptions {
+  cluster::StageAssignment assignment;
+  jobs::CheckpointSpec checkpoint;
+  int64_t evaluate_every = 0;  // steps; 0: never while training
+  uint64_t seed = 0;
+  std::string spec_toml;  // the resolved spec, bound into checkpoints and kept with the weights
+};
+
+// Collective: every rank makes one and calls Run. Not thread-safe; owns nothing it is given.
+class Trainer {
+ public:
+  Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Collectives* collectives,
+          TrainerListener* listener, Env* env, Clock* clock);
+
+  // From the last good checkpoint, or from the start, to the last step, then writes the artifact to
+  // work_dir/out. Rank 0's result: {"path", "content_digest", "bytes", "facts"}.
+  // kAborted: stopped on request after a checkpoint, or fenced off. kFailedPrecondition: the loss
+  // or the gradient is not finite; the last checkpoint stands.
+  absl::StatusOr<nlohmann::json> Run();
+
+ private:
+  absl::Status Start();
+  absl::StatusOr<nlohmann::json> Step(uint64_t step);
+  absl::StatusOr<Figures> Accumulate(uint64_t step);
+  absl::Status Save();
+  absl::Status EvaluateAndReport();
+  absl::StatusOr<nlohmann::json> Finish();
+  storage::CheckpointManifest Manifest() const;
+
+  TrainerOptions options_;
+  Trainee* trainee_;
+  cluster::Collectives* collectives_;
+  TrainerListener* listener_;
+  Env* env_;
+  Clock* clock_;
+  Fsdp fsdp_;
+  storage::CheckpointStore store_;
+  pipeline::SampleOrder order_;
+  MetricsLog metrics_;
+  uint64_t steps_done_ = 0;
+  uint64_t saved_step_ = 0;
+  int64_t started_ms_ = 0;
+  int64_t reported_ms_ = 0;
+  uint64_t reported_step_ = 0;
+  bool stop_agreed_ = false;
+  nlohmann::json last_figures_;
+};
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_TRAINING_TRAINER_H_

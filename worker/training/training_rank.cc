@@ -1,0 +1,161 @@
+#include "worker/training/training_rank.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/exit_code.h"
+#include "base/logging.h"
+#include "cluster/mpi_collectives.h"
+#include "worker/artifacts.h"
+#include "worker/runtime.h"
+#include "worker/training/autoencoder_trainee.h"
+#include "worker/training/baseline_trainee.h"
+#include "worker/training/calm_trainee.h"
+#include "worker/training/trainer.h"
+
+namespace halcyon::worker {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kWelcomeTimeoutMs = 30000;
+
+class LinkListener : public TrainerListener {
+ public:
+  LinkListener(cluster::CoordinatorLink* link, std::string stage, uint64_t steps)
+      : link_(link), stage_(std::move(stage)), steps_(steps) {}
+  void OnPhase(const std::string& phase) override { link_->SetPhase(phase); }
+  void OnProgress(uint64_t step, const json& figures) override {
+    link_->Send(cluster::TrainProgress{stage_, step, steps_, figures});
+  }
+  bool StopRequested() override { return link_->stop_requested(); }
+
+ private:
+  cluster::CoordinatorLink* link_;
+  std::string stage_;
+  uint64_t steps_;
+};
+
+struct Rank {
+  cluster::Collectives* collectives;
+  cluster::CoordinatorLink* link;
+  cluster::StageAssignment assignment;
+  jobs::JobSpec spec;
+  std::string spec_toml;
+
+  absl::StatusOr<json> Train(Trainee& trainee) {
+    LinkListener listener(link, assignment.stage, trainee.train_spec().steps);
+    const TrainerOptions options{assignment, spec.checkpoint, spec.eval.every, spec.seed,
+                                 spec_toml};
+    Trainer trainer(options, &trainee, collectives, &listener, Env::Posix(), Clock::Real());
+    return trainer.Run();
+  }
+
+  absl::StatusOr<json> RunStage() {
+    const ArtifactPaths& paths = assignment.input_paths;
+    ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(paths));
+    const bool is_autoencoder = assignment.stage == "autoencoder";
+    const TextPart part = is_autoencoder                     ? TextPart::kAutoencoders
+                          : spec.model.skip_autoencoder_data ? TextPart::kOthers
+                                                             : TextPart::kAll;
+    ASSIGN_OR_RETURN(const PackedTokens tokens,
+                     OpenPackedTokens(paths, *tokenizer, spec.autoencoder, part));
+    if (tokens.packing->Chunks(pipeline::Split::kTrain) == 0) {
+      return InvalidArgument("no document is left to train on; lower data.heldout");
+    }
+    if (is_autoencoder) {
+      AutoencoderTrainee trainee(spec, tokenizer->vocab_size(), tokens.packing.get());
+      return Train(trainee);
+    }
+    if (assignment.stage != "model") {
+      return InvalidArgument("stage \"" + assignment.stage + "\" is not trained by ranks");
+    }
+    if (spec.model.head == jobs::HeadKind::kSoftmax) return TrainBaseline(*tokenizer, tokens);
+    return TrainCalm(*tokenizer, tokens);
+  }
+
+  absl::StatusOr<json> TrainBaseline(const pipeline::Tokenizer& tokenizer,
+                                     const PackedTokens& tokens) {
+    ASSIGN_OR_RETURN(const Windows windows,
+                     OpenWindows(*tokens.packing, /*latents=*/nullptr, spec.model.window_chunks));
+    BaselineTrainee trainee(
+        spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(), &tokenizer});
+    return Train(trainee);
+  }
+
+  absl::StatusOr<json> TrainCalm(const pipeline::Tokenizer& tokenizer, const PackedTokens& tokens) {
+    const ArtifactPaths& paths = assignment.input_paths;
+    ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(paths, "autoencoder"));
+    ASSIGN_OR_RETURN(const auto autoencoder, OpenAutoencoder(*Env::Posix(), autoencoder_dir));
+    ASSIGN_OR_RETURN(const auto latents, OpenLatents(paths, spec.autoencoder.latent_size));
+    ASSIGN_OR_RETURN(const Windows windows,
+                     OpenWindows(*tokens.packing, latents.get(), spec.model.window_chunks));
+    CalmTrainee trainee(spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(),
+                               autoencoder.get(), &tokenizer});
+    return Train(trainee);
+  }
+};
+
+absl::StatusOr<cluster::StageAssignment> AwaitAssignment(cluster::CoordinatorLink& link) {
+  const auto message = link.Receive(kWelcomeTimeoutMs);
+  if (message) {
+    if (const auto* welcome = std::get_if<cluster::Welcome>(&message->body)) {
+      return welcome->assignment;
+    }
+  }
+  return Unavailable("the coordinator did not answer Hello");
+}
+
+absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::CoordinatorLink& link,
+                             std::string* stage) {
+  link.Send(HelloOf("rank", static_cast<uint32_t>(collectives.rank())));
+  Rank rank{&collectives, &link, {}, {}, {}};
+  ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
+  *stage = rank.assignment.stage;
+  ASSIGN_OR_RETURN(rank.spec_toml, Env::Posix()->ReadFile(rank.assignment.spec_path));
+  ASSIGN_OR_RETURN(rank.spec,
+                   jobs::ParseJobSpec(rank.spec_toml, rank.assignment.spec_path,
+                                      DirName(rank.assignment.spec_path), /*check_files=*/false));
+  spdlog::info("stage {} rank {} of {}", *stage, collectives.rank(), collectives.size());
+  // LibTorch reports its faults by exceptions; none leaves this function.
+  try {
+    return rank.RunStage();
+  } catch (const std::exception& error) {
+    return Internal(std::string("LibTorch: ") + error.what());
+  }
+}
+
+}  // namespace
+
+absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
+  ConfigureRuntime(threads);
+  ASSIGN_OR_RETURN(auto collectives, cluster::MakeMpiCollectives());
+  const std::string suffix = fmt::format("-{}", collectives->rank());
+  options.name += suffix;
+  RETURN_IF_ERROR(LogToFile(options.name, options.log_path + suffix + ".log"));
+  auto membership = Membership::Join(options);
+  if (!membership.ok()) {
+    spdlog::error("{}", MessageOf(membership.status()));
+    _exit(static_cast<int>(ExitCodeOf(membership.status())));
+  }
+  std::string stage;
+  const absl::StatusOr<json> result = RunRank(*collectives, (*membership)->link(), &stage);
+  const absl::Status& status = result.status();
+  (*membership)
+      ->link()
+      .Send(cluster::RankEnded{stage, static_cast<uint32_t>(collectives->rank()),
+                               static_cast<int>(status.code()), MessageOf(status),
+                               result.ok() ? *result : json()});
+  membership->reset();  // sends what is queued
+  if (!status.ok()) {
+    spdlog::error("{}", MessageOf(status));
+    // Not through MPI_Finalize, which waits for ranks that may be inside a collective.
+    _exit(static_cast<int>(ExitCodeOf(status)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::worker

@@ -1,0 +1,54 @@
+#include "worker/training/window_tensors.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace halcyon::worker {
+
+absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
+                                          pipeline::Split split,
+                                          const std::vector<uint64_t>& windows,
+                                          int64_t latent_size) {
+  std::vector<uint32_t> ids;
+  std::vector<float> posteriors;
+  for (const uint64_t window : windows) {
+    RETURN_IF_ERROR(loader.Load(split, window, &ids, &posteriors));
+  }
+  const int64_t count = static_cast<int64_t>(windows.size());
+  const int64_t chunks = loader.window_chunks();
+  WindowTensors data;
+  data.tokens =
+      at::empty({count, chunks, static_cast<int64_t>(ids.size()) / (count * chunks)}, at::kLong);
+  std::copy(ids.begin(), ids.end(), data.tokens.data_ptr<int64_t>());
+  if (latent_size == 0) return data;
+  const at::Tensor both = at::empty({count * chunks, 2 * latent_size}, at::kFloat);
+  std::copy(posteriors.begin(), posteriors.end(), both.data_ptr<float>());
+  data.posterior.mean = both.narrow(1, 0, latent_size).contiguous();
+  data.posterior.log_std = both.narrow(1, latent_size, latent_size).contiguous();
+  return data;
+}
+
+Prediction ToPrediction(const WindowTensors& windows, bool with_latents) {
+  const int64_t count = windows.tokens.size(0), chunks = windows.tokens.size(1);
+  const int64_t latent = windows.posterior.mean.size(1);
+  const auto by_window = [&](const at::Tensor& of_chunks) {
+    return of_chunks.view({count, chunks, latent});
+  };
+  const auto next = [&](const at::Tensor& of_chunks) {
+    return by_window(of_chunks).narrow(1, 1, chunks - 1).reshape({-1, latent});
+  };
+  Prediction prediction;
+  prediction.tokens = windows.tokens.narrow(1, 0, chunks - 1);
+  if (with_latents) prediction.latents = by_window(windows.posterior.mean).narrow(1, 0, chunks - 1);
+  prediction.next = {next(windows.posterior.mean), next(windows.posterior.log_std)};
+  return prediction;
+}
+
+at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions) {
+  const at::Tensor weights = at::empty({static_cast<int64_t>(batch.weights.size())}, at::kFloat);
+  std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
+  return (weights / (batch.divisor * static_cast<double>(positions))).repeat_interleave(positions);
+}
+
+}  // namespace halcyon::worker

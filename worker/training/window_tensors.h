@@ -1,0 +1,40 @@
+// Windows of text as the language models take them.
+#ifndef HALCYON_WORKER_TRAINING_WINDOW_TENSORS_H_
+#define HALCYON_WORKER_TRAINING_WINDOW_TENSORS_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "base/status.h"
+#include "model/posterior.h"
+#include "pipeline/window_loader.h"
+#include "worker/training/trainee.h"
+
+namespace halcyon::worker {
+
+struct WindowTensors {
+  at::Tensor tokens;           // int64 [windows, T, K]
+  model::Posterior posterior;  // [windows * T, latent]; undefined where the loader has no latents
+};
+// latent_size 0: without latents.
+absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
+                                          pipeline::Split split,
+                                          const std::vector<uint64_t>& windows,
+                                          int64_t latent_size);
+
+// What CALM sees of windows, and what it is to predict: chunk t + 1 from chunks 0 ... t.
+struct Prediction {
+  at::Tensor tokens;      // [windows, T - 1, K]: all chunks but the last
+  at::Tensor latents;     // [windows, T - 1, latent]: their posteriors' means; maybe undefined
+  model::Posterior next;  // [windows * (T - 1), latent], contiguous: all chunks but the first
+};
+Prediction ToPrediction(const WindowTensors& windows, bool with_latents);
+
+// [rows * positions]: what each position's loss counts for in the mean over the global batch.
+at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions);
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_TRAINING_WINDOW_TENSORS_H_
