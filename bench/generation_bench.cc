@@ -16,9 +16,9 @@
 
 #include "base/check.h"
 #include "model/initialise.h"
-#include "worker/baseline_sampler.h"
-#include "worker/calm_sampler.h"
-#include "worker/generator.h"
+#include "worker/generation/baseline_sampler.h"
+#include "worker/generation/calm_sampler.h"
+#include "worker/generation/generator.h"
 
 namespace halcyon::worker {
 namespace {
