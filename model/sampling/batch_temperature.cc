@@ -7,7 +7,7 @@
 namespace halcyon::model {
 namespace {
 
-constexpr int64_t kTrialsAheadMax = 32;
+constexpr int64_t kTrialsAheadMax = 64;
 
 }  // namespace
 
@@ -48,8 +48,8 @@ void BatchChooser::LookAhead(const Draws& draws, Needs* needs) {
                           std::all_of(members.begin(), members.end(),
                                       [&](int64_t draw) { return !draws.Known(draw).empty(); });
     if (all_seen && draws.AllEqual(members).has_value()) continue;
-    // Members that agree so far need the rest; the first trial hopes so from the start.
-    const int64_t depth = all_seen || trial == 0 ? chunk_size : 1;
+    // Members that agree so far need the rest; the first trials hope so from the start.
+    const int64_t depth = all_seen || trial < kTrialsWhole ? chunk_size : 1;
     for (const int64_t draw : members) needs->Want(draws, draw, depth);
   }
   trials_ahead_ = std::min(2 * trials_ahead_, kTrialsAheadMax);

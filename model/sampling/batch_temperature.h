@@ -38,7 +38,9 @@ class BatchChooser : public Chooser {
   int64_t labels_used_ = 0;
   std::vector<std::vector<int64_t>> trials_;
   int64_t trial_ = 0;
-  int64_t trials_ahead_ = 1;
+  // The first look ahead: where values repeat often, one pass over the networks then decides.
+  static constexpr int64_t kTrialsWhole = 4;
+  int64_t trials_ahead_ = kTrialsWhole;
 };
 
 }  // namespace halcyon::model

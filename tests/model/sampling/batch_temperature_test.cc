@@ -158,23 +158,24 @@ TEST(BatchTemperatureTest, EarlyStoppingChangesNoChoice) {
       }
     }
   }
-  EXPECT_LT(lazy_tokens, 0.8 * static_cast<double>(eager_tokens));
+  EXPECT_LT(lazy_tokens, 0.9 * static_cast<double>(eager_tokens));
 }
 
 TEST(BatchTemperatureTest, RepeatedValuesEndItAfterFewDraws) {
   BatchChooser chooser(2, 200, Random(1));
   const Outcome outcome = Feed(chooser, ToySampler(std::vector<double>{1.0}, 1));
-  EXPECT_EQ(outcome.draws_made, 2);
-  EXPECT_EQ(outcome.choice.draws_used, 2);
+  EXPECT_EQ(outcome.draws_made, 8) << "four pairs at the first look";
+  EXPECT_EQ(outcome.choice.draws_used, 8);
 }
 
 TEST(BatchTemperatureTest, CountingTellsOnlySmallGroupsApart) {
-  // 200 values that differ in their first token: one token of each draw, and the chosen one.
+  // 200 values that differ in their first token: one token of each draw, and all of those that are
+  // looked at first or chosen.
   const std::vector<double> even(300, 1.0 / 300);
   BatchChooser chooser(3, 200, Random(2));
   const Outcome outcome = Feed(chooser, ToySampler(even, 2));
   EXPECT_EQ(outcome.draws_made, 200);
-  EXPECT_LT(outcome.tokens_decoded, 300);
+  EXPECT_LT(outcome.tokens_decoded, 330);
 }
 
 TEST(BatchTemperatureTest, CopiesAreEqualWithoutDecoding) {
