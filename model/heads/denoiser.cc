@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "model/heads/latent_head.h"
+
 namespace halcyon::model {
 namespace {
 
@@ -69,6 +71,21 @@ at::Tensor Denoiser::operator()(const at::Tensor& noisy, const at::Tensor& times
   const std::vector<at::Tensor> parts = at::chunk(Apply(output_modulation_, y), 2, -1);
   state = at::layer_norm(state, {width_}, {}, {}, kLayerNormEpsilon);
   return Apply(output_, Modulate(state, parts[0], parts[1]));
+}
+
+DenoisingTasks DrawDenoisingTasks(const Posterior& next, int64_t draws, const NoiseRows& noise) {
+  const int64_t all = next.mean.size(0), latent = next.mean.size(1);
+  const int64_t positions = all / static_cast<int64_t>(noise.rows.size());
+  // [rows, draws, positions, ...] -> [draws, rows * positions, ...]
+  const auto by_draw = [&](const at::Tensor& numbers) {
+    return numbers.transpose(0, 1).reshape({draws, all, -1});
+  };
+  const std::vector<int64_t> shape = {draws, positions, latent};
+  DenoisingTasks tasks;
+  tasks.target = next.mean + at::exp(next.log_std) * by_draw(noise.Normal(shape, kTargetNumbers));
+  tasks.noise = by_draw(noise.Normal(shape));
+  tasks.times = by_draw(noise.Uniform({draws, positions, 1}, kTimeNumbers)).squeeze(2);
+  return tasks;
 }
 
 }  // namespace halcyon::model

@@ -12,6 +12,8 @@
 
 #include "jobs/job_spec.h"
 #include "model/layers.h"
+#include "model/noise.h"
+#include "model/posterior.h"
 
 namespace halcyon::model {
 
@@ -44,6 +46,15 @@ class Denoiser {
   std::deque<DenoiserBlock> blocks_;
   Linear output_modulation_, output_;
 };
+
+// What a denoising head trains on: for each position, draws of the next latent, each with noise and
+// a time of its own.
+struct DenoisingTasks {
+  at::Tensor target, noise;  // [draws, rows * positions, latent]
+  at::Tensor times;          // uniform on [0, 1), [draws, rows * positions]
+};
+// next: [rows * positions, latent].
+DenoisingTasks DrawDenoisingTasks(const Posterior& next, int64_t draws, const NoiseRows& noise);
 
 }  // namespace halcyon::model
 

@@ -69,26 +69,16 @@ at::Tensor DiffusionHead::Predict(const at::Tensor& noisy, const at::Tensor& tim
 
 LatentHead::Loss DiffusionHead::TrainingLoss(const at::Tensor& hidden, const Posterior& next,
                                              const NoiseRows& noise) const {
-  const int64_t rows = hidden.size(0), positions = hidden.size(1), draws = spec_.samples;
-  // [rows, draws, positions, ...] -> [draws, rows * positions, ...]
-  const auto by_draw = [&](const at::Tensor& numbers) {
-    return numbers.transpose(0, 1).reshape({draws, rows * positions, -1});
-  };
-  const std::vector<int64_t> shape = {draws, positions, latent_size_};
-  const at::Tensor target =
-      next.mean + at::exp(next.log_std) * by_draw(noise.Normal(shape, kTargetNumbers));
-  const at::Tensor true_noise = by_draw(noise.Normal(shape));
-  const at::Tensor times =
-      (by_draw(noise.Uniform({draws, positions, 1}, kTimeNumbers)).squeeze(2) * kDiffusionSteps)
-          .to(at::kLong);
+  const DenoisingTasks tasks = DrawDenoisingTasks(next, spec_.samples, noise);
+  const at::Tensor times = (tasks.times * kDiffusionSteps).to(at::kLong);
   const at::Tensor signal = At(training_.signal, times);
-  const at::Tensor noisy = at::sqrt(signal) * target + at::sqrt(1 - signal) * true_noise;
-  const at::Tensor both = Predict(noisy, times, hidden.reshape({rows * positions, -1}));
+  const at::Tensor noisy = at::sqrt(signal) * tasks.target + at::sqrt(1 - signal) * tasks.noise;
+  const at::Tensor both = Predict(noisy, times, hidden.flatten(0, 1));
   const at::Tensor predicted = both.narrow(2, 0, latent_size_);
-  const at::Tensor error = (predicted - true_noise).square().mean(2).mean(0);
+  const at::Tensor error = (predicted - tasks.noise).square().mean(2).mean(0);
   // The variance learns from the bound, the mean must not.
   const at::Tensor variational =
-      VariationalTerm(training_, times, target, noisy,
+      VariationalTerm(training_, times, tasks.target, noisy,
                       StepMean(training_, times, noisy, predicted.detach()),
                       StepLogVariance(training_, times, both.narrow(2, latent_size_, latent_size_)))
           .mean(2)

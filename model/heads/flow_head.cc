@@ -14,20 +14,11 @@ at::Tensor FlowHead::Velocity(const at::Tensor& noisy, const at::Tensor& times,
 
 LatentHead::Loss FlowHead::TrainingLoss(const at::Tensor& hidden, const Posterior& next,
                                         const NoiseRows& noise) const {
-  const int64_t rows = hidden.size(0), positions = hidden.size(1), draws = spec_.samples;
-  // [rows, draws, positions, ...] -> [draws, rows * positions, ...]
-  const auto by_draw = [&](const at::Tensor& numbers) {
-    return numbers.transpose(0, 1).reshape({draws, rows * positions, -1});
-  };
-  const std::vector<int64_t> shape = {draws, positions, latent_size_};
-  const at::Tensor target =
-      next.mean + at::exp(next.log_std) * by_draw(noise.Normal(shape, kTargetNumbers));
-  const at::Tensor start = by_draw(noise.Normal(shape));
-  const at::Tensor times = by_draw(noise.Uniform({draws, positions, 1}, kTimeNumbers));
-  const at::Tensor noisy = (1 - times) * start + times * target;
-  const at::Tensor velocity =
-      Velocity(noisy, times.squeeze(2), hidden.reshape({rows * positions, -1}));
-  return {(velocity - (target - start)).square().mean(2).mean(0), {}};
+  const DenoisingTasks tasks = DrawDenoisingTasks(next, spec_.samples, noise);
+  const at::Tensor times = tasks.times.unsqueeze(2);
+  const at::Tensor noisy = (1 - times) * tasks.noise + times * tasks.target;
+  const at::Tensor velocity = Velocity(noisy, tasks.times, hidden.flatten(0, 1));
+  return {(velocity - (tasks.target - tasks.noise)).square().mean(2).mean(0), {}};
 }
 
 at::Tensor FlowHead::Solve(const at::Tensor& start, const at::Tensor& hidden,
