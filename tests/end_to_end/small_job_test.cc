@@ -82,6 +82,10 @@ TEST(SmallJobTest, TheCommandsTellWhatIsThere) {
     EXPECT_TRUE(result.status.ok()) << command[0] << ": " << result.output;
     EXPECT_TRUE(json::accept(result.output)) << command[0] << ": " << result.output;
   }
+  const RunResult refused = job.Halcyon({"generate", "--prompt", "word", "--temperature", "0.7"});
+  EXPECT_EQ(refused.status.code, 2);
+  EXPECT_EQ(refused.output.rfind("error: temperature 0.7", 0), 0u)
+      << "nothing stands before the error: " << refused.output;
 }
 
 TEST(SmallJobTest, BadInputStartsNothing) {

@@ -179,6 +179,8 @@ absl::Status RunGenerate(const GenerateCommand& command) {
   Generator generator(sampler.get(), {static_cast<uint32_t>(sampler->step_size()),
                                       tokenizer.end_of_text(), tokenizer.padding()});
   GenerationOptions options = OptionsOf(command, sampler->step_size());
+  // Before the prompt is printed: output that ends in an error is worth nothing.
+  RETURN_IF_ERROR(sampler->Check(options.rule));
   for (int64_t first = 0; first < command.texts; first += command.batch) {
     options.first_text = static_cast<uint64_t>(first);
     RETURN_IF_ERROR(GenerateBatch(command, tokenizer, prompt, ids, options,
