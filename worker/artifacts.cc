@@ -115,4 +115,16 @@ absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir) {
   return opened;
 }
 
+absl::Status CheckBelongTogether(const OpenedModel& model, const std::string& model_dir,
+                                 const model::Autoencoder& autoencoder,
+                                 const std::string& autoencoder_dir) {
+  if (autoencoder.spec().chunk_size == model.chunk_size &&
+      autoencoder.spec().latent_size == model.latent_size &&
+      autoencoder.vocab_size() == model.vocab_size) {
+    return absl::OkStatus();
+  }
+  return InvalidArgument(model_dir + ": was trained with another autoencoder than " +
+                         autoencoder_dir);
+}
+
 }  // namespace halcyon::worker

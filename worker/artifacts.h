@@ -66,6 +66,11 @@ struct OpenedModel {
 };
 absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir);
 
+// kInvalidArgument, naming the two folders: a CALM model that was trained with another autoencoder.
+absl::Status CheckBelongTogether(const OpenedModel& model, const std::string& model_dir,
+                                 const model::Autoencoder& autoencoder,
+                                 const std::string& autoencoder_dir);
+
 }  // namespace halcyon::worker
 
 #endif  // HALCYON_WORKER_ARTIFACTS_H_

@@ -61,6 +61,37 @@ absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& co
   return written;
 }
 
+std::string_view HeadName(jobs::HeadKind head) {
+  switch (head) {
+    case jobs::HeadKind::kEnergy:
+      return "energy";
+    case jobs::HeadKind::kFlow:
+      return "flow";
+    case jobs::HeadKind::kDiffusion:
+      return "diffusion";
+    case jobs::HeadKind::kSoftmax:
+      return "softmax";
+  }
+  return "";
+}
+
+std::string NetworkKind(jobs::HeadKind head) {
+  const std::string name(HeadName(head));
+  return head == jobs::HeadKind::kSoftmax ? name : "calm-" + name;
+}
+
+absl::StatusOr<std::string> ReadParameter(const storage::SafetensorsFile& file,
+                                          const std::string& name,
+                                          const std::vector<int64_t>& shape) {
+  ASSIGN_OR_RETURN(const storage::TensorEntry entry, file.Find(name));
+  if (entry.dtype != storage::DType::kF32 || entry.shape != shape) {
+    return DataLoss(file.path() + ": tensor " + name + " is " +
+                    std::string(storage::NameOf(entry.dtype)) + " " + ShapeText(entry.shape) +
+                    ", expected F32 " + ShapeText(shape));
+  }
+  return file.Read(name);
+}
+
 absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& dir) {
   NetworkDescription description;
   const std::string weights = JoinPath(dir, kWeightsFile);
@@ -96,13 +127,8 @@ absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<mod
   for (model::Unit* unit : units) {
     unit->Materialise();
     for (model::Parameter& parameter : unit->parameters()) {
-      ASSIGN_OR_RETURN(const storage::TensorEntry entry, file->Find(parameter.name));
-      if (entry.dtype != storage::DType::kF32 || entry.shape != parameter.shape) {
-        return DataLoss(file->path() + ": tensor " + parameter.name + " is " +
-                        std::string(storage::NameOf(entry.dtype)) + " " + ShapeText(entry.shape) +
-                        ", expected F32 " + ShapeText(parameter.shape));
-      }
-      ASSIGN_OR_RETURN(const std::string bytes, file->Read(parameter.name));
+      ASSIGN_OR_RETURN(const std::string bytes,
+                       ReadParameter(*file, parameter.name, parameter.shape));
       std::memcpy(parameter.value.data_ptr<float>(), bytes.data(), bytes.size());
       ++used;
     }

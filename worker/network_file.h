@@ -39,6 +39,16 @@ absl::Status WriteNetworkFolder(Env& env, const std::string& dir,
 // "[2, 3]".
 std::string ShapeText(const std::vector<int64_t>& shape);
 
+// "energy", "flow", "diffusion", "softmax".
+std::string_view HeadName(jobs::HeadKind head);
+// The metadata's "kind" of a language model: "calm-energy", ..., "softmax".
+std::string NetworkKind(jobs::HeadKind head);
+
+// A float32 tensor's bytes. kDataLoss when it is missing or has another type or shape.
+absl::StatusOr<std::string> ReadParameter(const storage::SafetensorsFile& file,
+                                          const std::string& name,
+                                          const std::vector<int64_t>& shape);
+
 // What a network's folder says about it.
 struct NetworkDescription {
   std::map<std::string, std::string> metadata;

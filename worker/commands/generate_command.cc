@@ -45,12 +45,7 @@ absl::StatusOr<Networks> OpenNetworks(const ArtifactPaths& paths) {
   }
   ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(paths, "autoencoder"));
   ASSIGN_OR_RETURN(networks.autoencoder, OpenAutoencoder(*Env::Posix(), autoencoder_dir));
-  const jobs::AutoencoderSpec& spec = networks.autoencoder->spec();
-  if (spec.chunk_size != opened.chunk_size || spec.latent_size != opened.latent_size ||
-      networks.autoencoder->vocab_size() != opened.vocab_size) {
-    return InvalidArgument(model_dir + ": was trained with another autoencoder than " +
-                           autoencoder_dir);
-  }
+  RETURN_IF_ERROR(CheckBelongTogether(opened, model_dir, *networks.autoencoder, autoencoder_dir));
   return networks;
 }
 

@@ -30,13 +30,7 @@ class Tensors {
   absl::Status Add(Env& env, const std::string& dir, const std::vector<ReferenceTensor>& tensors) {
     ASSIGN_OR_RETURN(const auto file, storage::SafetensorsFile::Open(env, JoinPath(dir, kWeights)));
     for (const ReferenceTensor& tensor : tensors) {
-      ASSIGN_OR_RETURN(const storage::TensorEntry entry, file->Find(tensor.parameter));
-      if (entry.dtype != storage::DType::kF32 || entry.shape != tensor.shape) {
-        return DataLoss(fmt::format("{}: tensor {} is {} {}, expected F32 {}", file->path(),
-                                    tensor.parameter, storage::NameOf(entry.dtype),
-                                    ShapeText(entry.shape), ShapeText(tensor.shape)));
-      }
-      ASSIGN_OR_RETURN(std::string bytes, file->Read(tensor.parameter));
+      ASSIGN_OR_RETURN(std::string bytes, ReadParameter(*file, tensor.parameter, tensor.shape));
       bytes_.push_back(std::move(bytes));
       for (const std::string& name : tensor.names) {
         views_.push_back({name, storage::DType::kF32, tensor.shape, bytes_.back()});

@@ -5,6 +5,7 @@
 
 #include "worker/generation/continuations.h"
 #include "worker/generation/make_sampler.h"
+#include "worker/network_file.h"
 #include "worker/scoring/language_model_score.h"
 #include "worker/scoring/reconstruction.h"
 
@@ -12,20 +13,6 @@ namespace halcyon::worker {
 namespace {
 
 using nlohmann::json;
-
-std::string_view HeadName(jobs::HeadKind head) {
-  switch (head) {
-    case jobs::HeadKind::kEnergy:
-      return "energy";
-    case jobs::HeadKind::kFlow:
-      return "flow";
-    case jobs::HeadKind::kDiffusion:
-      return "diffusion";
-    case jobs::HeadKind::kSoftmax:
-      return "softmax";
-  }
-  return "";
-}
 
 // What the paths lead to.
 struct Inputs {
@@ -64,11 +51,9 @@ absl::StatusOr<Inputs> Open(Env& env, const ArtifactPaths& paths) {
       return InvalidArgument(dir + ": is a CALM model, which is scored with the autoencoder and " +
                              "the latents it was trained on; give both");
     }
-    if (inputs.opened.calm != nullptr &&
-        (inputs.autoencoder->spec().chunk_size != inputs.opened.chunk_size ||
-         inputs.autoencoder->spec().latent_size != inputs.opened.latent_size)) {
-      return InvalidArgument(dir + ": was trained with another autoencoder than " +
-                             paths.at("autoencoder"));
+    if (inputs.opened.calm != nullptr) {
+      RETURN_IF_ERROR(
+          CheckBelongTogether(inputs.opened, dir, *inputs.autoencoder, paths.at("autoencoder")));
     }
   }
   if (inputs.autoencoder == nullptr && !inputs.HasModel()) {

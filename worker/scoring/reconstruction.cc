@@ -26,7 +26,7 @@ constexpr int kGroups = 2 + kTokenClasses;
 struct Block {
   at::Tensor tokens;                         // int64 [chunks, K]
   model::Posterior posterior;                // [chunks, latent]
-  std::array<at::Tensor, kSources> decoded;  // int64 [chunks, K]
+  std::array<at::Tensor, kSources> decoded;  // int64 [chunks, K]; undefined where not asked for
 };
 
 // Sums over the blocks of this rank, one flat array so that ranks add up in one go.
@@ -40,11 +40,15 @@ class Sums {
   void Add(const Block& block) {
     const int64_t* tokens = block.tokens.const_data_ptr<int64_t>();
     std::array<const int64_t*, kSources> decoded{};
-    for (int s = 0; s < kSources; ++s) decoded[s] = block.decoded[s].const_data_ptr<int64_t>();
+    for (int s = 0; s < kSources; ++s) {
+      if (block.decoded[s].defined()) decoded[s] = block.decoded[s].const_data_ptr<int64_t>();
+    }
     for (int64_t i = 0; i < block.tokens.numel(); ++i) {
       if (tokens[i] == padding_) continue;
       std::array<bool, kSources> right{};
-      for (int s = 0; s < kSources; ++s) right[s] = decoded[s][i] == tokens[i];
+      for (int s = 0; s < kSources; ++s) {
+        right[s] = decoded[s] != nullptr && decoded[s][i] == tokens[i];
+      }
       AddToken(0, right);
       if (classes_ == nullptr) continue;
       if (classes_->IsRare(tokens[i])) AddToken(1, right);
@@ -125,9 +129,10 @@ absl::StatusOr<Block> Reconstruct(model::Autoencoder& autoencoder, const pipelin
   };
   const at::Tensor& mean = block.posterior.mean;
   const at::Tensor noisy = mean + options.noise_std * noise(kFixedStdNoise);
+  block.decoded = {autoencoder.DecodeTokens(mean), autoencoder.DecodeTokens(noisy), at::Tensor()};
+  if (!options.with_posterior || !autoencoder.spec().variational) return block;
   const at::Tensor drawn = mean + at::exp(block.posterior.log_std) * noise(kPosteriorNoise);
-  block.decoded = {autoencoder.DecodeTokens(mean), autoencoder.DecodeTokens(noisy),
-                   autoencoder.DecodeTokens(drawn)};
+  block.decoded[2] = autoencoder.DecodeTokens(drawn);
   return block;
 }
 

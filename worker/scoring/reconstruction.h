@@ -21,6 +21,7 @@ struct ReconstructionOptions {
   double noise_std = 0.3;   // the paper's, for which it reports more than 99.9 % (section 2.2)
   uint64_t seed = 0;
   const TokenClasses* classes = nullptr;  // null: no figures by class
+  bool with_posterior = true;             // false: draws of the posterior are not decoded
 };
 
 struct Reconstruction {
@@ -29,7 +30,7 @@ struct Reconstruction {
     uint64_t tokens = 0;
     double mean = 0;       // from the posterior's mean
     double noisy = 0;      // from mean + noise_std * n, n ~ N(0, I)
-    double posterior = 0;  // from a draw of the posterior, mean + exp(log_std) * n
+    double posterior = 0;  // from a draw of the posterior, mean + exp(log_std) * n; 0 without one
   };
   Accuracy all, rare;
   std::array<Accuracy, kTokenClasses> by_class;  // by TokenClass

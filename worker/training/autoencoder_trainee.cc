@@ -46,7 +46,8 @@ absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& ba
 
 absl::StatusOr<nlohmann::json> AutoencoderTrainee::Evaluate(cluster::Collectives& collectives,
                                                             bool final) {
-  const ReconstructionOptions options{.chunks_max = final ? 0 : kQuickChunks, .seed = spec_.seed};
+  const ReconstructionOptions options{
+      .chunks_max = final ? 0 : kQuickChunks, .seed = spec_.seed, .with_posterior = false};
   ASSIGN_OR_RETURN(const Reconstruction heldout,
                    MeasureReconstruction(autoencoder_, *packing_, options, collectives));
   return nlohmann::json{{"heldout_reconstruction", heldout.all.mean},

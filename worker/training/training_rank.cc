@@ -93,8 +93,9 @@ struct Rank {
     ASSIGN_OR_RETURN(const auto latents, OpenLatents(paths, spec.autoencoder.latent_size));
     ASSIGN_OR_RETURN(const Windows windows,
                      OpenWindows(*tokens.packing, latents.get(), spec.model.window_chunks));
-    CalmTrainee trainee(spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(),
-                               autoencoder.get(), &tokenizer});
+    CalmTrainee trainee(
+        spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(), &tokenizer},
+        autoencoder.get());
     return Train(trainee);
   }
 };

@@ -1,0 +1,33 @@
+#include "worker/training/language_model_trainee.h"
+
+#include "worker/network_file.h"
+
+namespace halcyon::worker {
+
+LanguageModelOptions LanguageModelTrainee::ScoringOptions() const {
+  return {.windows = spec_.eval.windows,
+          .samples = spec_.eval.samples,
+          .bootstrap = spec_.eval.bootstrap,
+          .seed = spec_.seed};
+}
+
+nlohmann::json LanguageModelTrainee::FiguresOf(const LanguageModelScore& score) {
+  return {{"heldout_loss", score.loss}, {"brier_lm", score.brier.brier_lm},
+          {"low", score.brier.low},     {"high", score.brier.high},
+          {"windows", score.windows},   {"token_context", score.token_context}};
+}
+
+std::map<std::string, std::string> LanguageModelTrainee::Metadata() const {
+  std::map<std::string, std::string> metadata = {
+      {"format", "halcyon-1"},
+      {"kind", NetworkKind(spec_.model.head)},
+      {"vocab_size", std::to_string(data_.tokenizer->vocab_size())},
+      {"end_of_text", std::to_string(data_.packing->rule().end_of_text)},
+      {"padding", std::to_string(data_.packing->rule().padding)}};
+  const bool is_baseline = spec_.model.head == jobs::HeadKind::kSoftmax;
+  metadata["chunk_size"] = is_baseline ? "1" : std::to_string(spec_.autoencoder.chunk_size);
+  if (!is_baseline) metadata["latent_size"] = std::to_string(spec_.autoencoder.latent_size);
+  return metadata;
+}
+
+}  // namespace halcyon::worker

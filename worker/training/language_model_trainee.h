@@ -1,0 +1,52 @@
+// What the training of CALM and that of the baseline have in common: the windows, the schedule, and
+// the figures of an evaluation.
+#ifndef HALCYON_WORKER_TRAINING_LANGUAGE_MODEL_TRAINEE_H_
+#define HALCYON_WORKER_TRAINING_LANGUAGE_MODEL_TRAINEE_H_
+
+#include "pipeline/packing.h"
+#include "pipeline/tokenizer.h"
+#include "pipeline/window_loader.h"
+#include "worker/scoring/language_model_score.h"
+#include "worker/training/trainee.h"
+
+namespace halcyon::worker {
+
+// What a language model trains on and is judged with. Nothing is owned.
+struct LanguageModelData {
+  const pipeline::Packing* packing = nullptr;
+  const pipeline::WindowLoader* windows = nullptr;          // of training
+  const pipeline::WindowLoader* heldout_windows = nullptr;  // shorter when held-out text is short
+  const pipeline::Tokenizer* tokenizer = nullptr;
+};
+
+class LanguageModelTrainee : public Trainee {
+ public:
+  const jobs::TrainSpec& train_spec() const override { return spec_.train; }
+  jobs::InitRule init_rule() const override { return spec_.model.init; }
+  double init_std() const override { return spec_.model.init_std; }
+  uint64_t items() const override { return data_.windows->Windows(pipeline::Split::kTrain); }
+  uint64_t tokens_per_sample() const override {
+    return spec_.model.window_chunks * spec_.autoencoder.chunk_size;
+  }
+  std::map<std::string, std::string> Metadata() const override;
+
+ protected:
+  LanguageModelTrainee(const jobs::JobSpec& spec, const LanguageModelData& data)
+      : spec_(spec), data_(data) {}
+
+  // Of an evaluation while training.
+  LanguageModelOptions ScoringOptions() const;
+  // {"heldout_loss", "brier_lm", "low", "high", "windows", "token_context"}
+  static nlohmann::json FiguresOf(const LanguageModelScore& score);
+
+  const jobs::JobSpec& spec() const { return spec_; }
+  const LanguageModelData& data() const { return data_; }
+
+ private:
+  jobs::JobSpec spec_;
+  LanguageModelData data_;
+};
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_TRAINING_LANGUAGE_MODEL_TRAINEE_H_
