@@ -1,55 +1,57 @@
 #include "cluster/collectives.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <exception>
-#include <mutex>
 #include <thread>
 
 #include "base/check.h"
+#include "base/mutex.h"
 
 namespace halcyon::cluster {
 namespace {
 
-// Where the threads of a gang meet. Each lays a view of its bytes on the table, all meet, each
-// reads what the others laid down, all meet again; then the bytes may change.
-class Table {
+// What the ranks of an in-process gang share. An exchange: each rank publishes a view of its bytes,
+// all pass a barrier, each reads what the others published, all pass a second barrier; then the
+// bytes may change.
+class Exchange {
  public:
-  explicit Table(int ranks) : views_(ranks) {}
+  explicit Exchange(int ranks) : views_(ranks) {}
 
   int ranks() const { return static_cast<int>(views_.size()); }
 
-  void Lay(int rank, std::string_view bytes) { views_[rank] = bytes; }
+  void Publish(int rank, std::string_view bytes) { views_[rank] = bytes; }
   std::string_view bytes_of(int rank) const { return views_[rank]; }
 
-  // kUnavailable when a rank has left for good: the others would wait for ever.
-  absl::Status Meet() {
-    std::unique_lock lock(mutex_);
-    const uint64_t meeting = meetings_;
-    if (++present_ == ranks()) {
-      present_ = 0;
-      ++meetings_;
-      changed_.notify_all();
+  // kUnavailable when a rank has ended: the others would wait for ever.
+  absl::Status Barrier() {
+    const MutexLock lock(&mutex_);
+    const uint64_t barrier = barriers_;
+    if (++waiting_ == ranks()) {
+      waiting_ = 0;
+      ++barriers_;
+      changed_.NotifyAll();
       return absl::OkStatus();
     }
-    changed_.wait(lock, [&] { return meetings_ != meeting || left_; });
-    return meetings_ != meeting ? absl::OkStatus()
+    changed_.Wait(&mutex_, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return barriers_ != barrier || rank_ended_;
+    });
+    return barriers_ != barrier ? absl::OkStatus()
                                 : Unavailable("another rank of the gang has ended");
   }
 
-  void Leave() {
-    const std::lock_guard lock(mutex_);
-    left_ = true;
-    changed_.notify_all();
+  void EndRank() {
+    const MutexLock lock(&mutex_);
+    rank_ended_ = true;
+    changed_.NotifyAll();
   }
 
  private:
-  std::vector<std::string_view> views_;  // each written by its rank, read by all between meetings
-  std::mutex mutex_;                     // guards the rest
-  std::condition_variable changed_;
-  uint64_t meetings_ = 0;
-  int present_ = 0;
-  bool left_ = false;
+  std::vector<std::string_view> views_;  // each written by its rank, read by all between barriers
+  Mutex mutex_;
+  ConditionVariable changed_;
+  uint64_t barriers_ ABSL_GUARDED_BY(mutex_) = 0;
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool rank_ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 template <typename T>
@@ -59,54 +61,56 @@ std::string_view BytesOf(std::span<const T> values) {
 
 class InProcessCollectives : public Collectives {
  public:
-  InProcessCollectives(int rank, Table* table) : rank_(rank), table_(table) {}
+  InProcessCollectives(int rank, Exchange* exchange) : rank_(rank), exchange_(exchange) {}
 
   int rank() const override { return rank_; }
-  int size() const override { return table_->ranks(); }
+  int size() const override { return exchange_->ranks(); }
 
   absl::Status AllGather(std::span<const float> in, std::span<float> out) override {
     HALCYON_CHECK(out.size() == in.size() * size());
-    return Exchange(BytesOf(in), [&](int rank) {
-      std::ranges::copy(Laid<float>(rank, in.size()), out.begin() + rank * in.size());
+    return AfterPublishing(BytesOf(in), [&](int rank) {
+      std::ranges::copy(PublishedBy<float>(rank, in.size()), out.begin() + rank * in.size());
     });
   }
 
   absl::Status ReduceScatterSum(std::span<const float> in, std::span<float> out) override {
     HALCYON_CHECK(in.size() == out.size() * size());
-    return Exchange(BytesOf(in), [&](int rank) {
-      const auto part = Laid<float>(rank, in.size()).subspan(rank_ * out.size(), out.size());
+    return AfterPublishing(BytesOf(in), [&](int rank) {
+      const auto part = PublishedBy<float>(rank, in.size()).subspan(rank_ * out.size(), out.size());
       Accumulate<float>(rank, part, out);
     });
   }
 
   absl::Status AllReduceSum(std::span<double> values) override {
     const std::vector<double> in(values.begin(), values.end());
-    return Exchange(BytesOf<double>(in), [&](int rank) {
-      Accumulate<double>(rank, Laid<double>(rank, in.size()), values);
+    return AfterPublishing(BytesOf<double>(in), [&](int rank) {
+      Accumulate<double>(rank, PublishedBy<double>(rank, in.size()), values);
     });
   }
 
   absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override {
     std::vector<std::string> all;
-    RETURN_IF_ERROR(Exchange(bytes, [&](int rank) { all.emplace_back(table_->bytes_of(rank)); }));
+    RETURN_IF_ERROR(
+        AfterPublishing(bytes, [&](int rank) { all.emplace_back(exchange_->bytes_of(rank)); }));
     return all;
   }
 
-  absl::Status Barrier() override { return table_->Meet(); }
+  absl::Status Barrier() override { return exchange_->Barrier(); }
 
  private:
-  // Calls `read(rank)` for each rank in order, while what they laid down stands still.
+  // Publishes this rank's bytes, then calls `read(rank)` for each rank in order while nobody's
+  // bytes change.
   template <typename Read>
-  absl::Status Exchange(std::string_view bytes, Read read) {
-    table_->Lay(rank_, bytes);
-    RETURN_IF_ERROR(table_->Meet());
+  absl::Status AfterPublishing(std::string_view bytes, Read read) {
+    exchange_->Publish(rank_, bytes);
+    RETURN_IF_ERROR(exchange_->Barrier());
     for (int rank = 0; rank < size(); ++rank) read(rank);
-    return table_->Meet();
+    return exchange_->Barrier();
   }
 
   template <typename T>
-  std::span<const T> Laid(int rank, size_t count) const {
-    const std::string_view bytes = table_->bytes_of(rank);
+  std::span<const T> PublishedBy(int rank, size_t count) const {
+    const std::string_view bytes = exchange_->bytes_of(rank);
     HALCYON_CHECK(bytes.size() == count * sizeof(T));
     return {reinterpret_cast<const T*>(bytes.data()), count};
   }
@@ -117,25 +121,25 @@ class InProcessCollectives : public Collectives {
   }
 
   const int rank_;
-  Table* const table_;
+  Exchange* const exchange_;
 };
 
 }  // namespace
 
 void RunInProcessGang(int ranks, const std::function<void(Collectives&)>& rank_main) {
   HALCYON_CHECK(ranks >= 1);
-  Table table(ranks);
+  Exchange exchange(ranks);
   std::vector<std::exception_ptr> thrown(ranks);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank) {
-    threads.emplace_back([&table, &thrown, &rank_main, rank] {
-      InProcessCollectives collectives(rank, &table);
+    threads.emplace_back([&exchange, &thrown, &rank_main, rank] {
+      InProcessCollectives collectives(rank, &exchange);
       try {
         rank_main(collectives);
       } catch (...) {
         thrown[rank] = std::current_exception();
       }
-      table.Leave();
+      exchange.EndRank();
     });
   }
   for (std::thread& thread : threads) thread.join();

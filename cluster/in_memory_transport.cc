@@ -2,13 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
-#include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <utility>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace halcyon::cluster {
 
@@ -18,35 +17,35 @@ class InMemoryNetwork::Hub {
   using Address = std::optional<WorkerId>;
 
   void Open(const Address& address) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     inboxes_[address];
   }
   void Close(const Address& address) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     inboxes_.erase(address);
   }
 
   void SetHook(std::function<Fate(const Message&)> hook) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     hook_ = std::move(hook);
   }
 
   void Send(const Address& to, const Message& message) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const Fate fate = hook_ ? hook_(message) : Fate::kDeliver;
     if (fate == Fate::kHold) held_.emplace_back(to, Encode(message));
     if (fate == Fate::kDeliver) Deliver(to, Encode(message));
   }
 
   void ReleaseHeld() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     for (auto& [to, bytes] : std::exchange(held_, {})) Deliver(to, std::move(bytes));
   }
 
   std::optional<Message> Receive(const Address& at, int64_t timeout_ms) {
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(&mutex_);
     std::deque<std::string>& inbox = inboxes_[at];
-    arrived_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return !inbox.empty(); });
+    arrived_.WaitFor(&mutex_, timeout_ms, [&] { return !inbox.empty(); });
     if (inbox.empty()) return std::nullopt;
     absl::StatusOr<Message> message = Decode(inbox.front());
     inbox.pop_front();
@@ -56,18 +55,18 @@ class InMemoryNetwork::Hub {
   }
 
  private:
-  void Deliver(const Address& to, std::string bytes) {
+  void Deliver(const Address& to, std::string bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     // The server's inbox is there before the server is; a worker's ends with the worker.
     if (to.has_value() && !inboxes_.contains(to)) return;
     inboxes_[to].push_back(std::move(bytes));
-    arrived_.notify_all();
+    arrived_.NotifyAll();
   }
 
-  std::mutex mutex_;  // guards all below
-  std::condition_variable arrived_;
-  std::map<Address, std::deque<std::string>> inboxes_;
-  std::vector<std::pair<Address, std::string>> held_;
-  std::function<Fate(const Message&)> hook_;
+  Mutex mutex_;
+  ConditionVariable arrived_;
+  std::map<Address, std::deque<std::string>> inboxes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<Address, std::string>> held_ ABSL_GUARDED_BY(mutex_);
+  std::function<Fate(const Message&)> hook_ ABSL_GUARDED_BY(mutex_);
 };
 
 class InMemoryNetwork::Server : public ServerTransport {

@@ -13,6 +13,8 @@ add_library(halcyon_options INTERFACE)
 # -Wno-restrict: g++ 12 reports it for a literal + std::string (its bug 105651).
 target_compile_options(halcyon_options INTERFACE -Wall -Wextra -Werror
                        $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+# Locks are annotated (base/mutex.h); only clang reads that.
+target_compile_options(halcyon_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 target_include_directories(halcyon_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(HALCYON_SANITIZE)
   target_compile_options(halcyon_options INTERFACE -fsanitize=${HALCYON_SANITIZE}

@@ -144,7 +144,7 @@ absl::StatusOr<std::vector<uint32_t>> TokenReader::DocumentLengths(uint32_t shar
 
 absl::StatusOr<std::shared_ptr<const std::string>> TokenReader::LoadPage(const PageKey& key) {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const auto found = std::find_if(recent_.begin(), recent_.end(),
                                     [&](const RecentPage& page) { return page.key == key; });
     if (found != recent_.end()) {
@@ -155,7 +155,7 @@ absl::StatusOr<std::shared_ptr<const std::string>> TokenReader::LoadPage(const P
   // Read without the lock: two threads may read one page twice, none waits for another's disk.
   ASSIGN_OR_RETURN(std::string bytes, GetExpected(*cache_, key));
   auto value = std::make_shared<const std::string>(std::move(bytes));
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   recent_.push_front({key, value});
   if (recent_.size() > kRecentPagesMax) recent_.pop_back();
   return value;

@@ -8,11 +8,11 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::storage {
@@ -71,8 +71,8 @@ class TokenReader {
 
   std::unique_ptr<CacheReader> cache_;
   std::vector<std::array<Counts, kSplits>> counts_;  // by shard
-  std::mutex mutex_;
-  std::list<RecentPage> recent_;  // guarded by mutex_; the latest first
+  Mutex mutex_;
+  std::list<RecentPage> recent_ ABSL_GUARDED_BY(mutex_);  // the latest first
 };
 
 }  // namespace halcyon::storage

@@ -18,10 +18,11 @@ absl::Status IgnoreNotFound(absl::Status status) {
 class FaultyEnv::File : public WritableFile {
  public:
   File(FaultyEnv* env, std::string path, std::unique_ptr<WritableFile> base)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(env->mutex_)
       : env_(env), path_(std::move(path)), base_(std::move(base)), life_(env->power_cuts_) {}
 
   absl::Status Append(std::string_view bytes) override {
-    const std::lock_guard lock(env_->mutex_);
+    const MutexLock lock(&env_->mutex_);
     RETURN_IF_ERROR(CheckPower());
     if (!env_->bytes_left_.has_value()) {
       size_ += bytes.size();
@@ -36,7 +37,7 @@ class FaultyEnv::File : public WritableFile {
   }
 
   absl::Status Sync() override {
-    const std::lock_guard lock(env_->mutex_);
+    const MutexLock lock(&env_->mutex_);
     RETURN_IF_ERROR(CheckPower());
     RETURN_IF_ERROR(base_->Sync());
     env_->synced_sizes_[path_] = size_;
@@ -44,13 +45,13 @@ class FaultyEnv::File : public WritableFile {
   }
 
   absl::Status Close() override {
-    const std::lock_guard lock(env_->mutex_);
+    const MutexLock lock(&env_->mutex_);
     RETURN_IF_ERROR(CheckPower());
     return base_->Close();
   }
 
  private:
-  absl::Status CheckPower() const {
+  absl::Status CheckPower() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(env_->mutex_) {
     if (life_ == env_->power_cuts_) return absl::OkStatus();
     return Unavailable(path_ + ": was open when the power was cut");
   }
@@ -63,18 +64,18 @@ class FaultyEnv::File : public WritableFile {
 };
 
 void FaultyEnv::FailWritesAfter(uint64_t bytes, absl::Status status) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   bytes_left_ = bytes;
   write_error_ = std::move(status);
 }
 
 void FaultyEnv::StopFailing() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   bytes_left_.reset();
 }
 
 absl::Status FaultyEnv::DropUnsynced() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   ++power_cuts_;
   for (const auto& [path, size] : synced_sizes_) {
     if (!base_->Exists(path)) continue;
@@ -96,7 +97,7 @@ absl::Status FaultyEnv::Undo(const EntryChange& change) {
 }
 
 absl::StatusOr<std::unique_ptr<WritableFile>> FaultyEnv::NewWritableFile(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const bool is_new = !base_->Exists(path);
   ASSIGN_OR_RETURN(auto file, base_->NewWritableFile(path));
   if (is_new) unsynced_entries_.push_back({.path = path, .renamed_from = "", .replaced = {}});
@@ -124,7 +125,7 @@ absl::StatusOr<std::vector<std::string>> FaultyEnv::ListDir(const std::string& p
 }
 
 absl::Status FaultyEnv::CreateDirs(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   std::vector<std::string> created;
   for (std::string dir = path; !base_->Exists(dir); dir = DirName(dir)) created.push_back(dir);
   RETURN_IF_ERROR(base_->CreateDirs(path));
@@ -135,7 +136,7 @@ absl::Status FaultyEnv::CreateDirs(const std::string& path) {
 }
 
 absl::Status FaultyEnv::Rename(const std::string& from, const std::string& to) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   EntryChange change{.path = to, .renamed_from = from, .replaced = {}};
   // A folder has no size: one that is replaced is empty and needs no bytes.
   if (base_->FileSize(to).ok()) {
@@ -148,21 +149,21 @@ absl::Status FaultyEnv::Rename(const std::string& from, const std::string& to) {
 }
 
 absl::Status FaultyEnv::RemoveFile(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   RETURN_IF_ERROR(base_->RemoveFile(path));
   synced_sizes_.erase(path);
   return absl::OkStatus();
 }
 
 absl::Status FaultyEnv::RemoveTree(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   RETURN_IF_ERROR(base_->RemoveTree(path));
   std::erase_if(synced_sizes_, [&](const auto& file) { return IsAtOrBelow(file.first, path); });
   return absl::OkStatus();
 }
 
 absl::Status FaultyEnv::SyncDir(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   RETURN_IF_ERROR(base_->SyncDir(path));
   std::erase_if(unsynced_entries_,
                 [&](const EntryChange& change) { return DirName(change.path) == path; });

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/env.h"
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace halcyon::testing {
@@ -61,19 +61,22 @@ class FaultyEnv : public Env {
     std::optional<std::string> replaced;  // synced bytes of the file that a rename replaced
   };
 
-  absl::Status Undo(const EntryChange& change);
+  absl::Status Undo(const EntryChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts `to` in the place of `from` in the paths of all files below or at `from`.
-  void MoveSizes(const std::string& from, const std::string& to);
-  absl::StatusOr<std::string> SyncedBytes(const std::string& path);
+  void MoveSizes(const std::string& from, const std::string& to)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::string> SyncedBytes(const std::string& path)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Overwrite(const std::string& path, std::string_view bytes);
 
   Env* const base_;
-  std::mutex mutex_;  // guards what follows
-  std::optional<uint64_t> bytes_left_;
-  absl::Status write_error_;
-  uint64_t power_cuts_ = 0;
-  std::map<std::string, uint64_t> synced_sizes_;  // of the files written through this
-  std::vector<EntryChange> unsynced_entries_;     // oldest first
+  Mutex mutex_;
+  std::optional<uint64_t> bytes_left_ ABSL_GUARDED_BY(mutex_);
+  absl::Status write_error_ ABSL_GUARDED_BY(mutex_);
+  uint64_t power_cuts_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of the files written through this.
+  std::map<std::string, uint64_t> synced_sizes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<EntryChange> unsynced_entries_ ABSL_GUARDED_BY(mutex_);  // oldest first
 };
 
 }  // namespace halcyon::testing
