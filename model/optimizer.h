@@ -1,5 +1,5 @@
-// AdamW with decoupled weight decay (Loshchilov and Hutter) and learning-rate schedules, on flat
-// arrays: the optimizer sees the shard of a unit, not tensors.
+// AdamW with decoupled weight decay (Loshchilov and Hutter) on flat arrays: the optimizer sees the
+// shard of a unit, not tensors.
 #ifndef HALCYON_MODEL_OPTIMIZER_H_
 #define HALCYON_MODEL_OPTIMIZER_H_
 
@@ -9,10 +9,6 @@
 #include "jobs/job_spec.h"
 
 namespace halcyon::model {
-
-// Learning rate of step `step` = 0, 1, ... : linear warm-up from learning_rate / warmup_steps, then
-// constant, cosine or linear decay to final_learning_rate_ratio * learning_rate at the last step.
-double LearningRate(const jobs::TrainSpec& spec, uint64_t step);
 
 struct AdamWState {
   std::span<float> value, exp_avg, exp_avg_sq;

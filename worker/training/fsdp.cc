@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "model/initialise.h"
+#include "model/learning_rate.h"
 #include "model/optimizer.h"
 
 namespace halcyon::worker {

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/fault_point.h"
-#include "model/optimizer.h"
+#include "model/learning_rate.h"
 #include "worker/network_file.h"
 #include "worker/runtime.h"
 #include "worker/training/checkpointing.h"
