@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "base/check.h"
 
 namespace halcyon {
@@ -33,14 +34,7 @@ std::string Sha256::HexDigest() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> raw;
   unsigned int size = 0;
   HALCYON_CHECK(EVP_DigestFinal_ex(context_->md, raw.data(), &size) == 1);
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(2 * size);
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[raw[i] >> 4];
-    hex += kDigits[raw[i] & 15];
-  }
-  return hex;
+  return absl::BytesToHexString({reinterpret_cast<const char*>(raw.data()), size});
 }
 
 std::string Sha256::Of(std::string_view bytes) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "base/env.h"
 #include "storage/cache_format.h"
 #include "storage/cache_manifest.h"
@@ -165,7 +166,8 @@ class RocksBuilder : public CacheBuilder {
     std::vector<rocksdb::LiveFileMetaData> live;
     db_->GetLiveFilesMetaData(&live);
     std::map<std::string, std::string> known;
-    for (const auto& sst : live) known[sst.relative_filename] = HexFromBytes(sst.file_checksum);
+    for (const auto& sst : live)
+      known[sst.relative_filename] = absl::BytesToHexString(sst.file_checksum);
     ASSIGN_OR_RETURN(const auto names, Env::Posix()->ListDir(dir));
     std::vector<CacheManifest::File> files;
     for (const std::string& name : names) {

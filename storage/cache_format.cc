@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/escaping.h"
 #include "base/check.h"
 #include "storage/hex.h"
 #include "storage/strict_json.h"
@@ -174,7 +175,7 @@ absl::StatusOr<CacheKey> DecodeKey(std::string_view bytes) {
                     std::to_string(kKeyBytes));
   }
   CacheKey key;
-  key.dataset_prefix = HexFromBytes(bytes.substr(0, kDatasetPrefixBytes));
+  key.dataset_prefix = absl::BytesToHexString(ToAbsl(bytes.substr(0, kDatasetPrefixBytes)));
   const std::string_view relative = bytes.substr(kDatasetPrefixBytes);
   key.page.shard = GetBig32(relative);
   if (relative == RelativeRecordKey(key.page.shard)) {

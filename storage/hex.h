@@ -1,4 +1,4 @@
-// Bytes as lowercase hexadecimal digits.
+// Hexadecimal digits as bytes; absl::BytesToHexString is the way back.
 #ifndef HALCYON_STORAGE_HEX_H_
 #define HALCYON_STORAGE_HEX_H_
 
@@ -8,8 +8,7 @@
 
 namespace halcyon::storage {
 
-std::string HexFromBytes(std::string_view bytes);
-// Nothing unless `hex` is an even number of lowercase digits.
+// Nothing unless `hex` is an even number of lowercase digits: one value has one spelling.
 std::optional<std::string> BytesFromHex(std::string_view hex);
 
 }  // namespace halcyon::storage

@@ -10,8 +10,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "absl/strings/escaping.h"
 #include "base/env.h"
-#include "storage/hex.h"
 
 namespace halcyon::storage {
 namespace {
@@ -85,7 +85,7 @@ absl::StatusOr<std::string> FileCrc32c(const std::string& path) {
     generator->Update(part.data(), part.size());
   }
   generator->Finalize();
-  return HexFromBytes(generator->GetChecksum());
+  return absl::BytesToHexString(generator->GetChecksum());
 }
 
 }  // namespace halcyon::storage

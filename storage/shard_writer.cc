@@ -1,9 +1,9 @@
 #include <rocksdb/options.h>
 #include <rocksdb/sst_file_writer.h>
 
+#include "absl/strings/escaping.h"
 #include "base/env.h"
 #include "storage/cache_format.h"
-#include "storage/hex.h"
 #include "storage/page_cache.h"
 #include "storage/rocks.h"
 
@@ -50,7 +50,7 @@ class SstShardWriter : public ShardWriter {
     RETURN_IF_ERROR(Env::Posix()->Rename(temporary_, path_));
     finished_ = true;
     RETURN_IF_ERROR(Env::Posix()->SyncDir(DirName(path_)));
-    return SstFile{path_, HexFromBytes(info.file_checksum), info.file_size};
+    return SstFile{path_, absl::BytesToHexString(info.file_checksum), info.file_size};
   }
 
  private:

@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/escaping.h"
 #include "storage/cache_manifest.h"
-#include "storage/hex.h"
 #include "tests/testing/mutate.h"
 
 namespace halcyon::storage {
@@ -33,9 +33,11 @@ ShardRecord TestRecord() {
 }
 
 TEST(CacheFormat, WorkedExample) {
-  EXPECT_EQ(HexFromBytes(EncodeKey(kDataset, kKey)), "0123456789abcdef00000003010100000007");
-  EXPECT_EQ(HexFromBytes(EncodeRecordKey(kDataset, 3)), "0123456789abcdef00000003ffffffffffff");
-  EXPECT_EQ(HexFromBytes(TestPage()),
+  EXPECT_EQ(absl::BytesToHexString(EncodeKey(kDataset, kKey)),
+            "0123456789abcdef00000003010100000007");
+  EXPECT_EQ(absl::BytesToHexString(EncodeRecordKey(kDataset, 3)),
+            "0123456789abcdef00000003ffffffffffff");
+  EXPECT_EQ(absl::BytesToHexString(TestPage()),
             "010101000300000001000000"
             "9e1ad8dc5c0cea87"
             "01000200f401");
@@ -87,7 +89,7 @@ TEST(CacheFormat, PageRoundTrip) {
   EXPECT_EQ(page->element, Element::kU16);
   EXPECT_EQ(page->count, 3u);
   EXPECT_EQ(page->width, 1u);
-  EXPECT_EQ(HexFromBytes(page->payload), "01000200f401");
+  EXPECT_EQ(absl::BytesToHexString(ToAbsl(page->payload)), "01000200f401");
 }
 
 TEST(CacheFormat, EveryBitOfAPageAndItsPlaceIsGuarded) {
