@@ -136,8 +136,4 @@ absl::StatusOr<ReadCounts> ReadDocuments(
   return ShardReader(data, shard, visit).Read();
 }
 
-bool IsHeldout(std::string_view text, double fraction) {
-  return static_cast<double>(Xxh3(text) >> 11) * 0x1.0p-53 < fraction;
-}
-
 }  // namespace halcyon::pipeline

@@ -29,9 +29,6 @@ absl::StatusOr<ReadCounts> ReadDocuments(
     const jobs::DataSpec& data, const SourceShard& shard,
     const std::function<absl::Status(std::string_view text)>& visit);
 
-// Whether a document is held out: by XXH3 of its bytes, so the same everywhere and always.
-bool IsHeldout(std::string_view text, double fraction);
-
 }  // namespace halcyon::pipeline
 
 #endif  // HALCYON_PIPELINE_DOCUMENT_READER_H_

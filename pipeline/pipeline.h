@@ -1,7 +1,8 @@
 // From text files to training samples: bytes, ids and spans, no tensors.
 //
 //   shard_plan.h       the sources cut into shards of whole documents
-//   document_reader.h  the documents of a shard; bad UTF-8 repaired or refused; who is held out
+//   document_reader.h  the documents of a shard; bad UTF-8 repaired or refused
+//   heldout_split.h    which documents are never trained on
 //   tokenizer.h        byte-level BPE: training, tokenizer.json files, encoding, decoding
 //   packing.h          the documents of the token cache as one stream of chunks of K tokens
 //   sample_order.h     which window comes when: a permutation with random access
@@ -22,6 +23,7 @@
 #define HALCYON_PIPELINE_PIPELINE_H_
 
 #include "pipeline/document_reader.h"
+#include "pipeline/heldout_split.h"
 #include "pipeline/npy.h"
 #include "pipeline/packing.h"
 #include "pipeline/sample_order.h"

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 
-#include "base/digest.h"
 #include "tests/pipeline/source_fixture.h"
 
 namespace halcyon::pipeline {
@@ -151,22 +150,6 @@ TEST_F(DocumentReaderTest, JsonErrorsSayWhatIsWrong) {
     EXPECT_EQ(Error().code(), absl::StatusCode::kInvalidArgument) << line;
     EXPECT_THAT(MessageOf(Error()), HasSubstr(message)) << line;
   }
-}
-
-TEST(IsHeldout, DependsOnTheBytesAlone) {
-  EXPECT_FALSE(IsHeldout("a document", 0.0));
-  EXPECT_TRUE(IsHeldout("a document", 1.0));
-  // The top 53 bits of XXH3 as a fraction of one; a document moves at its own fraction only.
-  const double at = static_cast<double>(Xxh3("a document")) / 18446744073709551616.0;
-  EXPECT_FALSE(IsHeldout("a document", at - 1e-9));
-  EXPECT_TRUE(IsHeldout("a document", at + 1e-9));
-}
-
-// 20000 documents at 2 %: mean 400, five standard errors 99.
-TEST(IsHeldout, TakesTheFractionAskedFor) {
-  int count = 0;
-  for (int i = 0; i < 20000; ++i) count += IsHeldout("document " + std::to_string(i), 0.02);
-  EXPECT_NEAR(count, 400, 99);
 }
 
 }  // namespace

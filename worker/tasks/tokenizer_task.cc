@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "pipeline/document_reader.h"
+#include "pipeline/heldout_split.h"
 #include "pipeline/sample_order.h"
 #include "pipeline/shard_plan.h"
 #include "pipeline/tokenizer.h"

@@ -1,4 +1,5 @@
 #include "pipeline/document_reader.h"
+#include "pipeline/heldout_split.h"
 #include "pipeline/tokenizer.h"
 #include "storage/token_cache.h"
 #include "worker/artifacts.h"
