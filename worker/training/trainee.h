@@ -13,17 +13,9 @@
 #include "cluster/collectives.h"
 #include "jobs/job_spec.h"
 #include "model/unit.h"
+#include "worker/training/batch_plan.h"
 
 namespace halcyon::worker {
-
-// The samples one rank takes through one forward and backward pass.
-struct MicroBatch {
-  uint64_t step = 0;
-  std::vector<uint64_t> slots;  // place of each sample in the global batch: keys the noise
-  std::vector<uint64_t> items;  // which item of the training data each sample is
-  std::vector<float> weights;   // 1, or 0 for a sample that only keeps the ranks in step
-  double divisor = 1;           // samples of the global batch
-};
 
 // Parts of the mean over the global batch: adding them over micro-batches and ranks gives it.
 // Names are the same in every call.

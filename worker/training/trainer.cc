@@ -88,22 +88,11 @@ absl::Status Trainer::Start() {
 
 absl::StatusOr<Figures> Trainer::Accumulate(uint64_t step) {
   const jobs::TrainSpec& train = trainee_->train_spec();
-  const uint64_t batch = train.batch;
-  const uint64_t ranks = collectives_->size();
-  // Rank r takes slots r, r + ranks, ...; all ranks take equally many, some of no weight.
-  const uint64_t per_rank = (batch + ranks - 1) / ranks;
-  const uint64_t micro = train.micro_batch > 0 ? train.micro_batch : per_rank;
+  const BatchShape shape = {
+      static_cast<uint64_t>(train.batch), static_cast<uint64_t>(train.micro_batch),
+      static_cast<uint64_t>(collectives_->rank()), static_cast<uint64_t>(collectives_->size())};
   Figures sums;
-  for (uint64_t begin = 0; begin < per_rank; begin += micro) {
-    MicroBatch part;
-    part.step = step;
-    part.divisor = static_cast<double>(batch);
-    for (uint64_t i = begin; i < std::min(begin + micro, per_rank); ++i) {
-      const uint64_t slot = i * ranks + collectives_->rank();
-      part.slots.push_back(slot);
-      part.items.push_back(order_.ItemAt(step * batch + std::min(slot, batch - 1)));
-      part.weights.push_back(slot < batch ? 1.0f : 0.0f);
-    }
+  for (const MicroBatch& part : PlanBatch(shape, order_, step)) {
     auto figures = trainee_->ForwardBackward(part);
     RETURN_IF_ERROR(figures.status());
     RETURN_IF_ERROR(fsdp_.FinishBackward());
