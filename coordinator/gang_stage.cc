@@ -15,7 +15,7 @@
 namespace halcyon::coordinator {
 namespace {
 
-constexpr int64_t kPollMs = 50;
+constexpr int64_t kGangPollMs = 50;
 // A rank's last message travels beside its exit: the line must be quiet for so long after it.
 constexpr int64_t kLastWordsMs = 500;
 // What a rank's shared memory and log take of the disk before it has done anything.
@@ -39,7 +39,7 @@ class GangRun {
     while (!exit_) {
       RETURN_IF_ERROR(WatchForStop());
       WatchRanks();
-      ASSIGN_OR_RETURN(const auto message, tools_.board->Next(kPollMs));
+      ASSIGN_OR_RETURN(const auto message, tools_.board->Next(kGangPollMs));
       if (message) RETURN_IF_ERROR(OnMessage(*message));
       tools_.status->Tell();
       exit_ = child_->Poll();

@@ -9,7 +9,7 @@ namespace halcyon::coordinator {
 namespace {
 
 constexpr uint64_t kFencesReserved = 64;
-constexpr int64_t kPollMs = 50;
+constexpr int64_t kTaskPollMs = 50;
 
 class TaskRun {
  public:
@@ -36,7 +36,8 @@ class TaskRun {
       if (tools_.context->stop_requests() > 0) return StoppedStatus();
       RETURN_IF_ERROR(tools_.crew->Tend());
       while (scheduler.CanGrant()) RETURN_IF_ERROR(LeaseNext());
-      ASSIGN_OR_RETURN(const std::optional<cluster::Message> message, tools_.board->Next(kPollMs));
+      ASSIGN_OR_RETURN(const std::optional<cluster::Message> message,
+                       tools_.board->Next(kTaskPollMs));
       if (message) RETURN_IF_ERROR(OnMessage(*message));
       RETURN_IF_ERROR(scheduler.failure());
       ShowProgress();

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -60,7 +61,7 @@ at::Tensor BlockedArgmax(const at::Tensor& rows, const at::Tensor& table) {
   HALCYON_CHECK(table.size(0) >= 1 && table.size(0) <= std::numeric_limits<int32_t>::max());
   HALCYON_CHECK(rows.scalar_type() == at::kFloat && table.scalar_type() == at::kFloat &&
                 rows.is_cpu() && table.is_cpu());
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const int64_t count = rows.size(0), vocab = table.size(0);
   at::Tensor result = at::empty({count}, at::kLong);
   if (count == 0) return result;

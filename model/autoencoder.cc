@@ -1,6 +1,7 @@
 #include "model/autoencoder.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <deque>
@@ -153,7 +154,7 @@ at::Tensor Autoencoder::Decode(const at::Tensor& latents) {
 
 at::Tensor Autoencoder::DecodeStates(const at::Tensor& latents) {
   HALCYON_CHECK(latents.dim() == 2 && latents.size(1) == spec_.latent_size);
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   Unit& unit = network_->unit;
   unit.Enter();
   return unit.Exit(network_->DecodeStates(latents));
@@ -161,7 +162,7 @@ at::Tensor Autoencoder::DecodeStates(const at::Tensor& latents) {
 
 at::Tensor Autoencoder::DecodeTokensOf(const at::Tensor& states, int64_t first, int64_t count) {
   HALCYON_CHECK(states.dim() == 2 && first >= 0 && first + count <= spec_.chunk_size);
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const int64_t chunks = states.size(0);
   at::Tensor tokens = at::empty({chunks, count}, at::kLong);
   Unit& unit = network_->unit;
@@ -210,7 +211,7 @@ Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Nois
 
   Loss loss;
   loss.total = network.unit.Exit(total);
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const at::Tensor right = (logits.argmax(1) == labels).to(at::kFloat).view({chunks, -1}).mean(1);
   loss.cross_entropy = at::dot(weights, cross_entropy) / divisor;
   loss.kl = at::dot(weights, kl) / divisor;

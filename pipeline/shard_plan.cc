@@ -11,7 +11,7 @@
 namespace halcyon::pipeline {
 namespace {
 
-constexpr uint64_t kReadBytes = 1 << 20;
+constexpr uint64_t kSearchBytes = 1 << 20;
 
 // Cuts one source. Holds the bytes of a shard at a time.
 class SourcePlanner {
@@ -33,7 +33,7 @@ class SourcePlanner {
 
   // Leaves in the buffer at least the bytes of the shard that begins at begin_.
   absl::StatusOr<uint64_t> BytesOfNextShard() {
-    uint64_t wanted = shard_bytes_ + kReadBytes;
+    uint64_t wanted = shard_bytes_ + kSearchBytes;
     while (true) {
       const uint64_t missing = wanted > buffer_.size() ? wanted - buffer_.size() : 0;
       const uint64_t more = std::min(missing, Unread());

@@ -17,7 +17,7 @@
 namespace halcyon::storage {
 namespace {
 
-constexpr size_t kWriteBufferBytes = 64 << 10;  // nothing is ever written but by ingestion
+constexpr size_t kCacheBufferBytes = 64 << 10;  // nothing is ever written but by ingestion
 
 std::string ChecksumName() {
   return rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({})->Name();
@@ -195,7 +195,7 @@ absl::StatusOr<std::unique_ptr<CacheBuilder>> CacheBuilder::Open(const std::stri
   RETURN_IF_ERROR(Env::Posix()->CreateDirs(dir));
   rocksdb::Options options = CacheOptions();
   options.create_if_missing = true;
-  options.write_buffer_size = kWriteBufferBytes;
+  options.write_buffer_size = kCacheBufferBytes;
   rocksdb::DB* raw = nullptr;
   RETURN_IF_ERROR(FromRocksOpen(rocksdb::DB::Open(options, dir, &raw), "cannot open " + dir));
   auto builder = std::make_unique<RocksBuilder>(std::unique_ptr<rocksdb::DB>(raw), dataset);

@@ -14,7 +14,7 @@
 namespace halcyon::storage {
 namespace {
 
-constexpr size_t kWriteBufferBytes = 1 << 20;
+constexpr size_t kJournalBufferBytes = 1 << 20;
 constexpr int kOpenFilesMax = 64;
 
 constexpr char kFormatKey[] = "format";
@@ -30,7 +30,7 @@ std::string ArtifactKey(jobs::StageKind kind, const std::string& fingerprint) {
 
 rocksdb::Options JournalOptions() {
   rocksdb::Options options = QuietOptions();
-  options.write_buffer_size = kWriteBufferBytes;
+  options.write_buffer_size = kJournalBufferBytes;
   options.max_open_files = kOpenFilesMax;
   // The default stops silently at the first damaged record, as if the later ones never were.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;

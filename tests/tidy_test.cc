@@ -8,6 +8,7 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -204,6 +205,35 @@ TEST(Tidy, EverySourceFileIsInATarget) {
         Matches(cmake_of[folder.string()]->text, R"((^|[\s(]))" + stem + R"((\.c[cu])?([\s)]|$))"))
         << file.path << ": not named in " << folder.string() << "/CMakeLists.txt";
   }
+}
+
+TEST(Tidy, NamesOfUnnamedNamespacesDifferWithinATarget) {
+  std::map<std::string, const SourceFile*> files;
+  for (const SourceFile& file : Tree()) files[file.path] = &file;
+  static const std::regex kTarget(
+      R"(halcyon_(?:library|program|test)\((\S+)\s+SOURCES\s+([^()]*?)\s*(?:LINKS|PUBLIC|PRIVATE|\)))");
+  int targets = 0;
+  for (const auto& [path, cmake] : files) {
+    if (!cmake->HasSuffix("/CMakeLists.txt")) continue;
+    const auto folder = std::filesystem::path(path).parent_path();
+    for (std::sregex_iterator target(cmake->text.begin(), cmake->text.end(), kTarget), end;
+         target != end; ++target) {
+      ++targets;
+      std::map<std::string, std::string> owner;  // of a name
+      std::istringstream sources((*target)[2]);
+      for (std::string source; sources >> source;) {
+        const auto file = files.find((folder / source).string());
+        if (file == files.end()) continue;
+        for (const std::string& name : testing::UnnamedNamespaceNames(file->second->code)) {
+          const auto [first, is_new] = owner.emplace(name, file->first);
+          EXPECT_TRUE(is_new) << file->first << " and " << first->second << ": both name something "
+                              << name << " in an unnamed namespace; they are compiled together "
+                              << "(HALCYON_UNITY), so rename one";
+        }
+      }
+    }
+  }
+  EXPECT_GE(targets, 20);
 }
 
 TEST(Tidy, NobodyCallsWhatHasOnePlace) {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kFingerprintShown = 16;
 
-nlohmann::json ToJson(const Artifact& artifact) {
+nlohmann::json ArtifactToJson(const Artifact& artifact) {
   const storage::ArtifactRecord& record = artifact.record;
   return {{"stage", jobs::StageName(record.kind)},
           {"fingerprint", record.fingerprint},
@@ -25,13 +25,13 @@ nlohmann::json ToJson(const Artifact& artifact) {
           {"facts", artifact.facts}};
 }
 
-absl::Status List(bool as_json, const std::string& home_flag) {
+absl::Status ListArtifacts(bool as_json, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   std::vector<std::string> damaged;
   ASSIGN_OR_RETURN(const auto artifacts, ScanArtifacts(*Env::Posix(), home, &damaged));
   if (as_json) {
     nlohmann::json list = nlohmann::json::array();
-    for (const Artifact& artifact : artifacts) list.push_back(ToJson(artifact));
+    for (const Artifact& artifact : artifacts) list.push_back(ArtifactToJson(artifact));
     PrintJson({{"home", home.root}, {"artifacts", list}, {"damaged", damaged}});
     return absl::OkStatus();
   }
@@ -75,7 +75,7 @@ struct ExplainArguments {
   bool json = false;
 };
 
-nlohmann::json ToJson(const PlannedStage& stage) {
+nlohmann::json PlanToJson(const PlannedStage& stage) {
   nlohmann::json differences = nlohmann::json::array();
   for (const jobs::FieldDifference& field : stage.differences) {
     differences.push_back(
@@ -99,7 +99,7 @@ absl::Status Explain(const ExplainArguments& arguments, const std::string& home_
   ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, *owned.journal, store));
   if (arguments.json) {
     nlohmann::json stages = nlohmann::json::array();
-    for (const PlannedStage& stage : plan) stages.push_back(ToJson(stage));
+    for (const PlannedStage& stage : plan) stages.push_back(PlanToJson(stage));
     PrintJson({{"job_id", job.value()}, {"stages", stages}});
     return absl::OkStatus();
   }
@@ -118,7 +118,7 @@ void AddCache(CLI::App& app, CommandLine* line) {
   const auto as_json = std::make_shared<bool>(false);
   CLI::App* list = cache->add_subcommand("list", "List the artifacts, the newest first");
   list->add_flag("--json", *as_json, "Print as JSON");
-  list->callback([=] { line->chosen = [=] { return List(*as_json, line->home); }; });
+  list->callback([=] { line->chosen = [=] { return ListArtifacts(*as_json, line->home); }; });
   CLI::App* verify = cache->add_subcommand(
       "verify", "Read every byte of every artifact and compare it with its checksums");
   verify->add_flag("--json", *as_json, "Print as JSON");

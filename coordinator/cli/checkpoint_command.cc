@@ -64,7 +64,7 @@ absl::StatusOr<std::vector<CheckpointLine>> ReadCheckpoints(const CheckpointArgu
   return lines;
 }
 
-nlohmann::json ToJson(const CheckpointLine& line) {
+nlohmann::json CheckpointToJson(const CheckpointLine& line) {
   uint64_t bytes = 0;
   for (const storage::ShardFile& shard : line.manifest.shards) bytes += shard.bytes;
   return {{"path", line.path},
@@ -84,7 +84,7 @@ absl::Status Show(const CheckpointArguments& arguments, const std::string& home_
   nlohmann::json list = nlohmann::json::array();
   absl::Status first_damage;
   for (const CheckpointLine& line : lines) {
-    const nlohmann::json json = ToJson(line);
+    const nlohmann::json json = CheckpointToJson(line);
     if (first_damage.ok()) first_damage = line.status;
     list.push_back(json);
     if (arguments.json) continue;

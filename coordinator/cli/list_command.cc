@@ -19,7 +19,7 @@ std::string StageWord(const JobStatus& status) {
   return "all stages";
 }
 
-absl::Status List(bool as_json, const std::string& home_flag) {
+absl::Status ListJobs(bool as_json, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(const std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home));
   if (as_json) {
@@ -47,7 +47,7 @@ void AddList(CLI::App& app, CommandLine* line) {
   const auto as_json = std::make_shared<bool>(false);
   CLI::App* command = app.add_subcommand("list", "List the jobs, the last changed first");
   command->add_flag("--json", *as_json, "Print as JSON");
-  command->callback([=] { line->chosen = [=] { return List(*as_json, line->home); }; });
+  command->callback([=] { line->chosen = [=] { return ListJobs(*as_json, line->home); }; });
 }
 
 }  // namespace halcyon::coordinator

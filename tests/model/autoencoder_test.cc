@@ -1,6 +1,7 @@
 #include "model/autoencoder.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -17,7 +18,7 @@ namespace {
 constexpr int64_t kVocab = 7;
 constexpr int64_t kChunks = 5;
 
-jobs::AutoencoderSpec SmallSpec() {
+jobs::AutoencoderSpec SmallAutoencoder() {
   jobs::AutoencoderSpec spec;
   spec.chunk_size = 3;
   spec.latent_size = 4;
@@ -34,7 +35,7 @@ jobs::AutoencoderSpec SmallSpec() {
 
 class AutoencoderTest : public testing::Test {
  protected:
-  explicit AutoencoderTest(const jobs::AutoencoderSpec& spec = SmallSpec())
+  explicit AutoencoderTest(const jobs::AutoencoderSpec& spec = SmallAutoencoder())
       : spec_(spec), autoencoder_(spec_, kVocab) {
     Randomise(autoencoder_.units(), 1);
     tokens_ = at::arange(kChunks * spec_.chunk_size).remainder(kVocab).view({kChunks, -1});
@@ -168,7 +169,7 @@ struct Variant {
 };
 
 jobs::AutoencoderSpec SpecOf(const Variant& variant) {
-  jobs::AutoencoderSpec spec = SmallSpec();
+  jobs::AutoencoderSpec spec = SmallAutoencoder();
   spec.chunk_size = variant.chunk_size;
   spec.variational = variant.variational;
   spec.token_dropout_rule = variant.rule;
@@ -229,7 +230,7 @@ TEST_F(AutoencoderTest, ClampedElementsGetNoGradientFromTheKl) {
 TEST_F(AutoencoderTest, ClampsTheLogarithmOfTheStandardDeviation) {
   for (Parameter& parameter : autoencoder_.units()[0]->parameters()) {
     if (parameter.name != "encoder.posterior.bias") continue;
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     parameter.value[spec_.latent_size] = 1000;
     parameter.value[spec_.latent_size + 1] = -1000;
   }
@@ -263,7 +264,7 @@ TEST(AutoencoderNoiseTest, DropsTokensAtTheGivenRate) {
 }
 
 TEST(AutoencoderDecodeTest, TokensAreTheArgmaxInWhateverBlocks) {
-  jobs::AutoencoderSpec spec = SmallSpec();
+  jobs::AutoencoderSpec spec = SmallAutoencoder();
   constexpr int64_t kWideVocab = 4000;
   Autoencoder autoencoder(spec, kWideVocab);
   autoencoder.units()[0]->Materialise();

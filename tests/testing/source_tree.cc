@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <regex>
 #include <sstream>
 
 namespace halcyon::testing {
@@ -82,6 +83,20 @@ bool IsFunctionHeader(std::string_view header) {
     if (word.find('(') != std::string::npos) return true;
   }
   return false;
+}
+
+// The name that a declaration at the start of a line introduces, or "".
+std::string DeclaredName(const std::string& declaration) {
+  static const std::regex kOther(R"(^(using|template|static_assert|friend|extern|[A-Z_]+\())");
+  static const std::regex kType(R"(^(struct|class|union|enum|enum class)\s+(\w+))");
+  static const std::regex kObject(R"((^|[\s*&>])([A-Za-z_]\w*)(\s*\[.*)?\s*$)");
+  std::smatch match;
+  if (std::regex_search(declaration, match, kOther)) return "";
+  if (std::regex_search(declaration, match, kType)) return match[2];
+  // What stands before the parameters, the initialiser or the next declarator.
+  const std::string head = declaration.substr(0, declaration.find_first_of("(={;"));
+  if (!std::regex_search(head, match, kObject) || match[2] == "operator") return "";
+  return match[2];
 }
 
 }  // namespace
@@ -171,6 +186,33 @@ std::vector<FunctionLength> FunctionLengths(std::string_view code) {
     }
   }
   return functions;
+}
+
+std::set<std::string> UnnamedNamespaceNames(std::string_view code) {
+  std::set<std::string> names;
+  std::string declaration;  // from the start of its line on; empty: between declarations
+  int depth = 0;            // of open braces
+  int unnamed_depth = -1;   // the depth inside the unnamed namespace that is open; -1: none is
+  for (const std::string& line : SplitLines(code)) {
+    const bool starts =
+        !line.empty() && (std::isalpha(static_cast<unsigned char>(line[0])) || line[0] == ':');
+    const bool within = depth == unnamed_depth;
+    if (std::regex_match(line, std::regex(R"(namespace \{\s*)"))) {
+      unnamed_depth = depth + 1;
+    } else if (within && (starts || !declaration.empty())) {
+      // A template's parameters are not part of what is declared.
+      declaration += std::regex_replace(line, std::regex(R"(^template <.*>\s*$)"), "") + " ";
+    }
+    depth += static_cast<int>(std::count(line.begin(), line.end(), '{'));
+    depth -= static_cast<int>(std::count(line.begin(), line.end(), '}'));
+    if (declaration.find_first_of("(={;") != std::string::npos) {
+      names.insert(DeclaredName(declaration));
+      declaration.clear();
+    }
+    if (depth < unnamed_depth) unnamed_depth = -1;
+  }
+  names.erase("");
+  return names;
 }
 
 }  // namespace halcyon::testing

@@ -3,6 +3,7 @@
 #define HALCYON_TESTS_TESTING_SOURCE_TREE_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,11 @@ struct FunctionLength {
 };
 // Of the function bodies in blanked code. Counts braces and relies on clang-format's layout.
 std::vector<FunctionLength> FunctionLengths(std::string_view code);
+
+// What unnamed namespaces of blanked code declare: functions, constants and types, of each
+// declaration the first name; tests, operators, aliases and members defined outside their class
+// aside.
+std::set<std::string> UnnamedNamespaceNames(std::string_view code);
 
 }  // namespace halcyon::testing
 

@@ -43,6 +43,42 @@ TEST(FunctionLengths, CountsBodiesOnly) {
   EXPECT_EQ(lengths[2].lines, 5);
 }
 
+TEST(UnnamedNamespaceNames, AreThoseOfFunctionsConstantsAndTypes) {
+  const auto names = UnnamedNamespaceNames(
+      "int before() { return 0; }\n"
+      "namespace n {\n"
+      "namespace {\n"
+      "\n"
+      "using json = nlohmann::json;\n"
+      "struct Pair {\n"
+      "  int inner = 0;\n"
+      "};\n"
+      "enum class Kind { kA };\n"
+      "constexpr int kTable[] = {1, 2};\n"
+      "constexpr int64_t kPlain = 1;\n"
+      "const std::map<int, int> kMap = {\n"
+      "    {1, 2},\n"
+      "};\n"
+      "template <typename T>\n"
+      "void Generic(const T& t) {\n"
+      "  int local = 0;\n"
+      "}\n"
+      "absl::StatusOr<std::pair<int, int>>\n"
+      "OnTwoLines(int a,\n"
+      "           int b) {\n"
+      "}\n"
+      "bool operator==(const Pair& a, const Pair& b) { return true; }\n"
+      "void Pair::Defined() {}\n"
+      "TEST(A, B) {\n"
+      "}\n"
+      "\n"
+      "}\n"
+      "int after() { return 0; }\n"
+      "}\n");
+  EXPECT_EQ(names, (std::set<std::string>{"Pair", "Kind", "kTable", "kPlain", "kMap", "Generic",
+                                          "OnTwoLines"}));
+}
+
 TEST(SourceFile, FolderIsTheFirstPartOfThePath) {
   EXPECT_EQ((SourceFile{.path = "worker/cuda/a.cc"}).Folder(), "worker");
   EXPECT_EQ((SourceFile{.path = "README.md"}).Folder(), "");

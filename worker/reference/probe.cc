@@ -1,6 +1,7 @@
 #include "worker/reference/probe.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <cstring>
@@ -29,7 +30,7 @@ constexpr int64_t kFlowSteps = 10;
 constexpr int64_t kAny = -1;
 
 // The tensors given, each to be taken with the type and the shape that the network needs.
-class Inputs {
+class ProbeInputs {
  public:
   absl::Status Open(Env& env, const std::string& path) {
     ASSIGN_OR_RETURN(file_, storage::SafetensorsFile::Open(env, path));
@@ -87,7 +88,7 @@ class Inputs {
 
 class Prober {
  public:
-  explicit Prober(Inputs* inputs) : inputs_(*inputs) {}
+  explicit Prober(ProbeInputs* inputs) : inputs_(*inputs) {}
 
   absl::Status OpenNetworks(Env& env, const std::string& dir) {
     std::string autoencoder_dir = JoinPath(dir, "autoencoder"), model_dir = JoinPath(dir, "model");
@@ -252,7 +253,7 @@ class Prober {
     });
   }
 
-  Inputs& inputs_;
+  ProbeInputs& inputs_;
   std::unique_ptr<model::Autoencoder> autoencoder_;
   OpenedModel model_;
   int64_t batch_ = 0, chunks_ = 0;
@@ -279,10 +280,10 @@ absl::StatusOr<json> WriteOutputs(Env& env, const std::string& path,
 
 absl::StatusOr<json> Probe(Env& env, const std::string& checkpoint, const std::string& inputs_path,
                            const std::string& output) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   // LibTorch reports its faults by exceptions; none leaves this function.
   try {
-    Inputs inputs;
+    ProbeInputs inputs;
     RETURN_IF_ERROR(inputs.Open(env, inputs_path));
     Prober prober(&inputs);
     RETURN_IF_ERROR(prober.OpenNetworks(env, checkpoint));

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 // What the paths lead to.
-struct Inputs {
+struct ReportInputs {
   std::shared_ptr<const pipeline::Tokenizer> tokenizer;
   std::unique_ptr<model::Autoencoder> autoencoder;  // may be null
   OpenedModel opened;                               // may hold neither network
@@ -24,8 +24,8 @@ struct Inputs {
   bool HasModel() const { return opened.calm != nullptr || opened.baseline != nullptr; }
 };
 
-absl::StatusOr<Inputs> Open(Env& env, const ArtifactPaths& paths) {
-  Inputs inputs;
+absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactPaths& paths) {
+  ReportInputs inputs;
   jobs::AutoencoderSpec packing;
   ASSIGN_OR_RETURN(inputs.tokenizer, OpenTokenizer(paths));
   const auto check_vocabulary = [&](int64_t vocab_size, const std::string& dir) -> absl::Status {
@@ -63,7 +63,7 @@ absl::StatusOr<Inputs> Open(Env& env, const ArtifactPaths& paths) {
   return inputs;
 }
 
-absl::Status ReportAutoencoder(Inputs& inputs, const ReportOptions& options, json* report) {
+absl::Status ReportAutoencoder(ReportInputs& inputs, const ReportOptions& options, json* report) {
   ASSIGN_OR_RETURN(const auto counts,
                    CountTokens(*inputs.tokens.packing, inputs.tokenizer->vocab_size()));
   const TokenClasses classes(*inputs.tokenizer, counts);
@@ -80,8 +80,8 @@ absl::Status ReportAutoencoder(Inputs& inputs, const ReportOptions& options, jso
   return absl::OkStatus();
 }
 
-absl::Status ReportModel(Inputs& inputs, const ArtifactPaths& paths, const ReportOptions& options,
-                         json* report) {
+absl::Status ReportModel(ReportInputs& inputs, const ArtifactPaths& paths,
+                         const ReportOptions& options, json* report) {
   const LanguageModelOptions scoring{.windows = options.eval.final_windows,
                                      .samples = options.eval.samples,
                                      .bootstrap = options.eval.bootstrap,
@@ -128,7 +128,7 @@ absl::Status ReportModel(Inputs& inputs, const ArtifactPaths& paths, const Repor
 
 absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const ReportOptions& options,
                                 const std::function<void(double)>& on_progress) {
-  ASSIGN_OR_RETURN(Inputs inputs, Open(env, paths));
+  ASSIGN_OR_RETURN(ReportInputs inputs, Open(env, paths));
   json report;
   if (inputs.autoencoder != nullptr) {
     RETURN_IF_ERROR(ReportAutoencoder(inputs, options, &report));

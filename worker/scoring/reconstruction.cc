@@ -23,7 +23,7 @@ constexpr int kSources = 3;  // mean, noisy, posterior
 // All tokens, rare ones, and each class.
 constexpr int kGroups = 2 + kTokenClasses;
 
-struct Block {
+struct ScoredBlock {
   at::Tensor tokens;                         // int64 [chunks, K]
   model::Posterior posterior;                // [chunks, latent]
   std::array<at::Tensor, kSources> decoded;  // int64 [chunks, K]; undefined where not asked for
@@ -37,7 +37,7 @@ class Sums {
     values_.resize(kGroups * (1 + kSources) + 1 + 3 * static_cast<size_t>(latent_size));
   }
 
-  void Add(const Block& block) {
+  void Add(const ScoredBlock& block) {
     const int64_t* tokens = block.tokens.const_data_ptr<int64_t>();
     std::array<const int64_t*, kSources> decoded{};
     for (int s = 0; s < kSources; ++s) {
@@ -111,13 +111,13 @@ class Sums {
   std::vector<double> values_;
 };
 
-absl::StatusOr<Block> Reconstruct(model::Autoencoder& autoencoder, const pipeline::Packing& packing,
-                                  uint64_t first, uint64_t count,
-                                  const ReconstructionOptions& options) {
+absl::StatusOr<ScoredBlock> Reconstruct(model::Autoencoder& autoencoder,
+                                        const pipeline::Packing& packing, uint64_t first,
+                                        uint64_t count, const ReconstructionOptions& options) {
   const int64_t chunk_size = autoencoder.spec().chunk_size;
   std::vector<uint32_t> ids(count * chunk_size);
   RETURN_IF_ERROR(packing.Tokens(Split::kHeldout, first, ids));
-  Block block;
+  ScoredBlock block;
   block.tokens = at::empty({static_cast<int64_t>(count), chunk_size}, at::kLong);
   std::copy(ids.begin(), ids.end(), block.tokens.data_ptr<int64_t>());
   block.posterior = autoencoder.Encode(block.tokens);
@@ -159,7 +159,8 @@ absl::StatusOr<Reconstruction> MeasureReconstruction(model::Autoencoder& autoenc
     // A rank without a block of its own repeats the last one, to gather parameters when others do.
     const uint64_t first = std::min(index, blocks - 1) * kBlockChunks;
     const uint64_t count = std::min(kBlockChunks, chunks - first);
-    ASSIGN_OR_RETURN(const Block block, Reconstruct(autoencoder, packing, first, count, options));
+    ASSIGN_OR_RETURN(const ScoredBlock block,
+                     Reconstruct(autoencoder, packing, first, count, options));
     if (index < blocks) sums.Add(block);
   }
   RETURN_IF_ERROR(sums.AddRanks(collectives));

@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-json ToJson(const Reconstruction::Accuracy& accuracy, bool variational) {
+json AccuracyToJson(const Reconstruction::Accuracy& accuracy, bool variational) {
   json figures = {{"tokens", accuracy.tokens}, {"mean", accuracy.mean}, {"noisy", accuracy.noisy}};
   if (variational) figures["posterior"] = accuracy.posterior;
   return figures;
@@ -32,7 +32,7 @@ std::string Row(const std::string& name, const json& figures) {
 
 json ToJson(const Reconstruction& reconstruction, const ReconstructionOptions& options,
             bool variational) {
-  json report = ToJson(reconstruction.all, variational);
+  json report = AccuracyToJson(reconstruction.all, variational);
   report["chunks"] = reconstruction.chunks;
   report["noise_std"] = options.noise_std;
   report["latent_size"] = reconstruction.variance.size();
@@ -46,9 +46,9 @@ json ToJson(const Reconstruction& reconstruction, const ReconstructionOptions& o
   json& classes = report["classes"];
   for (int c = 0; c < kTokenClasses; ++c) {
     classes[std::string(TokenClassName(static_cast<TokenClass>(c)))] =
-        ToJson(reconstruction.by_class[c], variational);
+        AccuracyToJson(reconstruction.by_class[c], variational);
   }
-  classes["rare"] = ToJson(reconstruction.rare, variational);
+  classes["rare"] = AccuracyToJson(reconstruction.rare, variational);
   return report;
 }
 

@@ -30,10 +30,10 @@ struct Group {
 };
 
 // Rolls the draws of a block of places out.
-class Block {
+class RolloutBlock {
  public:
-  Block(model::CalmModel& model, model::Autoencoder& autoencoder, model::BackboneCache& cache,
-        const at::Tensor& tokens, const RollOutKey& key)
+  RolloutBlock(model::CalmModel& model, model::Autoencoder& autoencoder,
+               model::BackboneCache& cache, const at::Tensor& tokens, const RollOutKey& key)
       : model_(model),
         autoencoder_(autoencoder),
         cache_(cache),
@@ -168,7 +168,7 @@ at::Tensor RollOut(model::CalmModel& model, model::Autoencoder& autoencoder,
   const int64_t places = draws.size(0), samples = draws.size(1);
   const int64_t at_once = std::max<int64_t>(1, kBlockDraws / samples);
   const at::Tensor grams = at::empty({places, samples, kBrierOrders}, at::kLong);
-  Block block(model, autoencoder, cache, tokens, key);
+  RolloutBlock block(model, autoencoder, cache, tokens, key);
   for (int64_t first = 0; first < places; first += at_once) {
     const int64_t count = std::min(at_once, places - first);
     block.Run(first, draws.narrow(0, first, count), grams.narrow(0, first, count));
