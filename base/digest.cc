@@ -11,6 +11,7 @@
 
 #include "absl/strings/escaping.h"
 #include "base/check.h"
+#include "base/file_descriptor.h"
 
 namespace halcyon {
 
@@ -44,18 +45,15 @@ std::string Sha256::Of(std::string_view bytes) {
 }
 
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(errno, "cannot open " + path);
+  ASSIGN_OR_RETURN(const FileDescriptor file, FileDescriptor::Open(path, O_RDONLY));
   Sha256 hash;
   std::vector<char> buffer(1 << 20);
-  ssize_t got = 0;
-  while ((got = read(fd, buffer.data(), buffer.size())) > 0) {
-    hash.Update({buffer.data(), static_cast<size_t>(got)});
+  while (true) {
+    const ssize_t got = read(file.get(), buffer.data(), buffer.size());
+    if (got == 0) return hash.HexDigest();
+    if (got > 0) hash.Update({buffer.data(), static_cast<size_t>(got)});
+    if (got < 0 && errno != EINTR) return ErrnoStatus(errno, "cannot read " + path);
   }
-  const int error = errno;
-  close(fd);
-  if (got < 0) return ErrnoStatus(error, "cannot read " + path);
-  return hash.HexDigest();
 }
 
 uint64_t Xxh3(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }

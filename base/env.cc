@@ -8,95 +8,90 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/file_descriptor.h"
+
 namespace halcyon {
 namespace {
 
 constexpr mode_t kPrivateDirMode = 0700;
 constexpr mode_t kFileMode = 0644;
+constexpr size_t kReadBytes = 1 << 16;
 
 class PosixWritableFile : public WritableFile {
  public:
-  PosixWritableFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-  ~PosixWritableFile() override {
-    if (fd_ >= 0) close(fd_);
-  }
+  PosixWritableFile(FileDescriptor file, std::string path)
+      : file_(std::move(file)), path_(std::move(path)) {}
 
   absl::Status Append(std::string_view bytes) override {
-    while (!bytes.empty()) {
-      const ssize_t written = write(fd_, bytes.data(), bytes.size());
-      if (written < 0) {
-        if (errno == EINTR) continue;
-        return ErrnoStatus(errno, "cannot write " + path_);
-      }
-      bytes.remove_prefix(static_cast<size_t>(written));
-    }
-    return absl::OkStatus();
+    const int error = WriteAll(file_.get(), bytes);
+    return error == 0 ? absl::OkStatus() : ErrnoStatus(error, "cannot write " + path_);
   }
 
   absl::Status Sync() override {
-    if (fsync(fd_) != 0) return ErrnoStatus(errno, "cannot sync " + path_);
+    if (fsync(file_.get()) != 0) return ErrnoStatus(errno, "cannot sync " + path_);
     return absl::OkStatus();
   }
 
-  absl::Status Close() override {
-    const int result = close(fd_);
-    fd_ = -1;
-    if (result != 0) return ErrnoStatus(errno, "cannot close " + path_);
-    return absl::OkStatus();
-  }
+  absl::Status Close() override { return file_.Close("cannot close " + path_); }
 
  private:
-  int fd_;
+  FileDescriptor file_;
   std::string path_;
 };
 
-class FileDescriptor {
- public:
-  FileDescriptor(const std::string& path, int flags) : fd_(open(path.c_str(), flags | O_CLOEXEC)) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
+// What a pipe, a device or a file of /proc holds: none of them has a size beforehand.
+absl::StatusOr<std::string> ReadToEnd(const FileDescriptor& file, const std::string& path) {
+  std::string bytes;
+  std::vector<char> buffer(kReadBytes);
+  while (true) {
+    const ssize_t got = read(file.get(), buffer.data(), buffer.size());
+    if (got == 0) return bytes;
+    if (got > 0) bytes.append(buffer.data(), static_cast<size_t>(got));
+    if (got < 0 && errno != EINTR) return ErrnoStatus(errno, "cannot read " + path);
   }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
+}
 
- private:
-  int fd_;
-};
+absl::StatusOr<std::string> ReadPart(const FileDescriptor& file, const std::string& path,
+                                     uint64_t offset, uint64_t size) {
+  std::string bytes(size, '\0');
+  uint64_t done = 0;
+  while (done < size) {
+    const ssize_t got =
+        pread(file.get(), bytes.data() + done, size - done, static_cast<off_t>(offset + done));
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return ErrnoStatus(errno, "cannot read " + path);
+    }
+    if (got == 0) {
+      return DataLoss(path + ": ends at byte " + std::to_string(offset + done) + ", expected " +
+                      std::to_string(offset + size));
+    }
+    done += static_cast<uint64_t>(got);
+  }
+  return bytes;
+}
 
 class PosixEnv : public Env {
  public:
   absl::StatusOr<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override {
-    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode);
-    if (fd < 0) return ErrnoStatus(errno, "cannot create " + path);
-    return std::unique_ptr<WritableFile>(new PosixWritableFile(fd, path));
+    ASSIGN_OR_RETURN(FileDescriptor file,
+                     FileDescriptor::Open(path, O_WRONLY | O_CREAT | O_TRUNC, kFileMode));
+    return std::unique_ptr<WritableFile>(new PosixWritableFile(std::move(file), path));
   }
 
   absl::StatusOr<std::string> ReadFile(const std::string& path) override {
-    ASSIGN_OR_RETURN(const uint64_t size, FileSize(path));
-    return ReadRange(path, 0, size);
+    ASSIGN_OR_RETURN(const uint64_t size, FileSize(path));  // refuses a folder
+    ASSIGN_OR_RETURN(const FileDescriptor file, FileDescriptor::Open(path, O_RDONLY));
+    struct stat info;
+    if (fstat(file.get(), &info) != 0) return ErrnoStatus(errno, "cannot read " + path);
+    if (!S_ISREG(info.st_mode) || size == 0) return ReadToEnd(file, path);
+    return ReadPart(file, path, 0, size);
   }
 
   absl::StatusOr<std::string> ReadRange(const std::string& path, uint64_t offset,
                                         uint64_t size) override {
-    FileDescriptor file(path, O_RDONLY);
-    if (file.get() < 0) return ErrnoStatus(errno, "cannot open " + path);
-    std::string bytes(size, '\0');
-    uint64_t done = 0;
-    while (done < size) {
-      const ssize_t got =
-          pread(file.get(), bytes.data() + done, size - done, static_cast<off_t>(offset + done));
-      if (got < 0) {
-        if (errno == EINTR) continue;
-        return ErrnoStatus(errno, "cannot read " + path);
-      }
-      if (got == 0) {
-        return DataLoss(path + ": ends at byte " + std::to_string(offset + done) + ", expected " +
-                        std::to_string(offset + size));
-      }
-      done += static_cast<uint64_t>(got);
-    }
-    return bytes;
+    ASSIGN_OR_RETURN(const FileDescriptor file, FileDescriptor::Open(path, O_RDONLY));
+    return ReadPart(file, path, offset, size);
   }
 
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
@@ -149,8 +144,7 @@ class PosixEnv : public Env {
   }
 
   absl::Status SyncDir(const std::string& path) override {
-    FileDescriptor dir(path, O_RDONLY | O_DIRECTORY);
-    if (dir.get() < 0) return ErrnoStatus(errno, "cannot open folder " + path);
+    ASSIGN_OR_RETURN(const FileDescriptor dir, FileDescriptor::Open(path, O_RDONLY | O_DIRECTORY));
     if (fsync(dir.get()) != 0) return ErrnoStatus(errno, "cannot sync folder " + path);
     return absl::OkStatus();
   }

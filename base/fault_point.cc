@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/file_descriptor.h"
+
 namespace halcyon {
 namespace {
 
@@ -17,9 +19,7 @@ bool FirstTime(int number) {
   const char* marker = std::getenv("HALCYON_FAULT_MARKER");
   if (marker == nullptr) return true;
   const std::string path = std::string(marker) + "-" + std::to_string(number);
-  const int fd = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-  if (fd >= 0) close(fd);
-  return fd >= 0;
+  return FileDescriptor::Open(path, O_CREAT | O_EXCL | O_WRONLY).ok();
 }
 
 }  // namespace

@@ -13,25 +13,12 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "base/file_descriptor.h"
 
 extern char** environ;
 
 namespace halcyon::cluster {
 namespace {
-
-class FileDescriptor {
- public:
-  FileDescriptor(const std::string& path, int flags) : fd_(open(path.c_str(), flags, 0600)) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // What posix_spawn is told beside the program: a group of its own, no blocked or ignored signals,
 // and no open file but these three.
@@ -108,12 +95,12 @@ std::string ExitStatus::ToString() const {
 
 absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Spawn(const ProcessOptions& options) {
   HALCYON_CHECK(!options.argv.empty());
-  const FileDescriptor input("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (input.get() < 0) return ErrnoStatus(errno, "cannot open /dev/null");
-  // "" opens nothing, and the child then inherits.
-  const FileDescriptor output(options.output_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC);
-  if (!options.output_path.empty() && output.get() < 0) {
-    return ErrnoStatus(errno, "cannot open the output file " + options.output_path);
+  ASSIGN_OR_RETURN(const FileDescriptor input, FileDescriptor::Open("/dev/null", O_RDONLY));
+  FileDescriptor output;
+  if (!options.output_path.empty()) {
+    ASSIGN_OR_RETURN(output,
+                     FileDescriptor::Open(options.output_path, O_WRONLY | O_CREAT | O_APPEND),
+                     "the output of " + options.argv[0]);
   }
   const SpawnSettings settings(input.get(), output.get());
   std::vector<std::string> argv = options.argv;

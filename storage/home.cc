@@ -103,23 +103,22 @@ absl::StatusOr<HomeLayout> OpenHome(const std::string& root) {
   return layout;
 }
 
-FileLock::~FileLock() { close(fd_); }
-
 absl::StatusOr<std::unique_ptr<FileLock>> FileLock::TryAcquire(const std::string& path, Mode mode) {
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivateFileMode);
-  if (fd < 0) return ErrnoStatus(errno, "cannot open " + path);
-  std::unique_ptr<FileLock> lock(new FileLock(fd));
+  ASSIGN_OR_RETURN(FileDescriptor file,
+                   FileDescriptor::Open(path, O_RDWR | O_CREAT, kPrivateFileMode));
+  const int fd = file.get();
+  std::unique_ptr<FileLock> lock(new FileLock(std::move(file)));
   if (flock(fd, (mode == Mode::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return lock;
   if (errno == EWOULDBLOCK) return std::unique_ptr<FileLock>();
   return ErrnoStatus(errno, "cannot lock " + path);
 }
 
 absl::Status FileLock::Write(std::string_view contents) {
-  if (ftruncate(fd_, 0) != 0) return ErrnoStatus(errno, "cannot write the lock file");
+  if (ftruncate(file_.get(), 0) != 0) return ErrnoStatus(errno, "cannot write the lock file");
   size_t done = 0;
   while (done < contents.size()) {
-    const ssize_t written =
-        pwrite(fd_, contents.data() + done, contents.size() - done, static_cast<off_t>(done));
+    const ssize_t written = pwrite(file_.get(), contents.data() + done, contents.size() - done,
+                                   static_cast<off_t>(done));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return ErrnoStatus(errno, "cannot write the lock file");
     done += static_cast<size_t>(written);

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/file_descriptor.h"
 #include "base/status.h"
 
 namespace halcyon::storage {
@@ -50,10 +51,6 @@ absl::StatusOr<HomeLayout> OpenHome(const std::string& root);
 // An exclusive or shared flock on a file, held until destruction or the death of the process.
 class FileLock {
  public:
-  ~FileLock();
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-
   enum class Mode { kShared, kExclusive };
   // Opens (and creates) the file; nullptr when another process holds a lock that conflicts.
   static absl::StatusOr<std::unique_ptr<FileLock>> TryAcquire(const std::string& path, Mode mode);
@@ -62,8 +59,8 @@ class FileLock {
   absl::Status Write(std::string_view contents);
 
  private:
-  explicit FileLock(int fd) : fd_(fd) {}
-  int fd_;
+  explicit FileLock(FileDescriptor file) : file_(std::move(file)) {}
+  FileDescriptor file_;
 };
 
 }  // namespace halcyon::storage

@@ -1,9 +1,13 @@
 #include "base/env.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <thread>
+
+#include "base/file_descriptor.h"
 #include "tests/testing/faulty_env.h"
 #include "tests/testing/temp_dir.h"
 
@@ -93,6 +97,17 @@ TEST_P(EnvTest, AFolderIsNotAFile) {
   EXPECT_EQ(CodeOf(env_.ReadFile(dir_.path())), absl::StatusCode::kInvalidArgument);
   Write("a", "");
   EXPECT_FALSE(env_.CreateDirs(Path("a/b")).ok());
+}
+
+TEST_P(EnvTest, WhatHasNoSizeIsReadToItsEnd) {
+  ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
+  const std::string bytes(100'000, 'x');  // more than a pipe holds
+  std::jthread writer([&] {
+    const auto fifo = FileDescriptor::Open(Path("fifo"), O_WRONLY);
+    WriteAll(fifo->get(), bytes);
+  });
+  EXPECT_EQ(env_.ReadFile(Path("fifo")).value(), bytes);
+  EXPECT_THAT(env_.ReadFile("/proc/self/status").value(), HasSubstr("VmSize"));
 }
 
 TEST_P(EnvTest, FoldersAreMadeWithTheirParentsAndPrivate) {
