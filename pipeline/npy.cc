@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/env.h"
+#include "base/output_file.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -104,7 +105,7 @@ absl::Status WriteNpy(const std::string& path, std::span<const uint32_t> values)
   const size_t data = file.size();
   file.resize(data + values.size_bytes());
   if (!values.empty()) std::memcpy(file.data() + data, values.data(), values.size_bytes());
-  return WriteFileAtomically(*Env::Posix(), path, file);
+  return WriteOutputFile(path, file);
 }
 
 absl::StatusOr<std::vector<uint32_t>> ReadNpy(const std::string& path) {

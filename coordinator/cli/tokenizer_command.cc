@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/output_file.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/run_job.h"
 #include "coordinator/text_encoding.h"
@@ -46,7 +47,7 @@ absl::Status Train(TrainArguments arguments) {
     bytes += counts.bytes;
   }
   ASSIGN_OR_RETURN(const auto tokenizer, trainer->Train());
-  RETURN_IF_ERROR(WriteFileAtomically(*Env::Posix(), arguments.output, tokenizer->ToJson()));
+  RETURN_IF_ERROR(WriteOutputFile(arguments.output, tokenizer->ToJson()));
   if (arguments.json) {
     PrintJson({{"output", arguments.output},
                {"vocab_size", tokenizer->vocab_size()},
@@ -110,7 +111,7 @@ absl::Status Decode(const DecodeArguments& arguments) {
   ASSIGN_OR_RETURN(const std::string bytes, tokenizer->Decode(ids, /*keep_special=*/true),
                    arguments.input);
   if (!arguments.output.empty()) {
-    return WriteFileAtomically(*Env::Posix(), arguments.output, bytes);
+    return WriteOutputFile(arguments.output, bytes);
   }
   PrintText(bytes);
   return absl::OkStatus();

@@ -166,18 +166,12 @@ absl::StatusOr<std::string> EncodeHeader(const std::vector<const TensorView*>& o
 }
 
 absl::StatusOr<WrittenFile> WriteAndSync(Env& env, const std::string& path,
-                                         const std::vector<std::string_view>& pieces) {
-  ASSIGN_OR_RETURN(auto file, env.NewWritableFile(path));
-  WrittenFile written;
-  Xxh3Hasher hasher;
-  for (const std::string_view piece : pieces) {
-    hasher.Update(piece);
-    RETURN_IF_ERROR(file->Append(piece));
-    written.bytes += piece.size();
-  }
+                                         const std::vector<TensorView>& tensors,
+                                         const std::map<std::string, std::string>& metadata) {
+  ASSIGN_OR_RETURN(const auto file, env.NewWritableFile(path));
+  ASSIGN_OR_RETURN(const WrittenFile written, AppendSafetensors(*file, path, tensors, metadata));
   RETURN_IF_ERROR(file->Sync());
   RETURN_IF_ERROR(file->Close());
-  written.xxh3 = hasher.Digest();
   return written;
 }
 
@@ -211,14 +205,28 @@ absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(std::string_view start,
   return header;
 }
 
-absl::StatusOr<WrittenFile> WriteSafetensors(Env& env, const std::string& path,
-                                             const std::vector<TensorView>& tensors,
-                                             const std::map<std::string, std::string>& metadata) {
+absl::StatusOr<WrittenFile> AppendSafetensors(WritableFile& file, const std::string& path,
+                                              const std::vector<TensorView>& tensors,
+                                              const std::map<std::string, std::string>& metadata) {
   const std::vector<const TensorView*> order = FileOrder(tensors);
   ASSIGN_OR_RETURN(const std::string header, EncodeHeader(order, metadata), path);
   std::vector<std::string_view> pieces = {header};
   for (const TensorView* tensor : order) pieces.push_back(tensor->bytes);
-  absl::StatusOr<WrittenFile> written = WriteAndSync(env, path, pieces);
+  WrittenFile written;
+  Xxh3Hasher hasher;
+  for (const std::string_view piece : pieces) {
+    hasher.Update(piece);
+    RETURN_IF_ERROR(file.Append(piece));
+    written.bytes += piece.size();
+  }
+  written.xxh3 = hasher.Digest();
+  return written;
+}
+
+absl::StatusOr<WrittenFile> WriteSafetensors(Env& env, const std::string& path,
+                                             const std::vector<TensorView>& tensors,
+                                             const std::map<std::string, std::string>& metadata) {
+  absl::StatusOr<WrittenFile> written = WriteAndSync(env, path, tensors, metadata);
   // Half a file is of no use, and on a full disk its room is needed. That removing it may fail too
   // changes nothing: the first error is the one to report.
   if (!written.ok()) env.RemoveFile(path).IgnoreError();

@@ -53,7 +53,13 @@ struct WrittenFile {
   uint64_t xxh3 = 0;
 };
 
-// Writes and syncs `path` (not its folder). REQUIRES: names differ, bytes match shapes.
+// Appends a whole safetensors file to `file`, without syncing it; `path` is for messages.
+// REQUIRES: names differ, bytes match shapes.
+absl::StatusOr<WrittenFile> AppendSafetensors(WritableFile& file, const std::string& path,
+                                              const std::vector<TensorView>& tensors,
+                                              const std::map<std::string, std::string>& metadata);
+
+// Writes and syncs `path` (not its folder). REQUIRES: as above.
 absl::StatusOr<WrittenFile> WriteSafetensors(Env& env, const std::string& path,
                                              const std::vector<TensorView>& tensors,
                                              const std::map<std::string, std::string>& metadata);

@@ -10,6 +10,7 @@
 #include <set>
 #include <vector>
 
+#include "base/output_file.h"
 #include "model/energy/energy_loss.h"
 #include "model/heads/diffusion_head.h"
 #include "model/heads/diffusion_schedule.h"
@@ -262,7 +263,7 @@ class Prober {
   std::map<std::string, at::Tensor> outputs_;
 };
 
-absl::StatusOr<json> WriteOutputs(Env& env, const std::string& path,
+absl::StatusOr<json> WriteOutputs(const std::string& path,
                                   const std::map<std::string, at::Tensor>& outputs) {
   std::vector<storage::TensorView> views;
   json shapes = json::object();
@@ -272,7 +273,9 @@ absl::StatusOr<json> WriteOutputs(Env& env, const std::string& path,
     views.push_back({name, DType::kF32, tensor.sizes().vec(), bytes});
     shapes[name] = views.back().shape;
   }
-  RETURN_IF_ERROR(storage::WriteSafetensors(env, path, views, {}).status());
+  ASSIGN_OR_RETURN(const auto file, OutputFile::Open(path));
+  RETURN_IF_ERROR(storage::AppendSafetensors(*file, path, views, {}).status());
+  RETURN_IF_ERROR(file->Close());
   return json{{"output", path}, {"tensors", shapes}};
 }
 
@@ -289,7 +292,7 @@ absl::StatusOr<json> Probe(Env& env, const std::string& checkpoint, const std::s
     RETURN_IF_ERROR(prober.OpenNetworks(env, checkpoint));
     RETURN_IF_ERROR(prober.Run());
     RETURN_IF_ERROR(inputs.RefuseOthers());
-    return WriteOutputs(env, output, prober.outputs());
+    return WriteOutputs(output, prober.outputs());
   } catch (const std::exception& error) {
     return Internal(std::string("LibTorch: ") + error.what());
   }

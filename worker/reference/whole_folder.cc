@@ -1,5 +1,9 @@
 #include "worker/reference/whole_folder.h"
 
+#include <filesystem>
+
+#include "base/output_file.h"
+
 namespace halcyon::worker {
 namespace {
 
@@ -17,6 +21,10 @@ absl::Status Fill(Env& env, const std::string& dir, const std::string& to,
 absl::Status WriteWholeFolder(Env& env, std::string to,
                               const std::function<absl::Status(const std::string& dir)>& fill) {
   while (to.size() > 1 && to.ends_with('/')) to.pop_back();
+  if (std::filesystem::is_symlink(to)) {
+    // A folder cannot be renamed over a link: the folder that it leads to is the one that is meant.
+    ASSIGN_OR_RETURN(to, FollowLinks(to));
+  }
   if (env.Exists(to)) {
     const auto names = env.ListDir(to);
     if (!names.ok() || !names->empty()) {

@@ -11,7 +11,8 @@
 namespace halcyon::worker {
 
 // Calls `fill` with the path of a new folder beside `to`, then renames it. What was left half done
-// by a killed call is removed by the next. kInvalidArgument when `to` exists and is not empty.
+// by a killed call is removed by the next. A symbolic link `to` stays; the folder that it leads to
+// is written. kInvalidArgument when `to` exists and is not empty.
 absl::Status WriteWholeFolder(Env& env, std::string to,
                               const std::function<absl::Status(const std::string& dir)>& fill);
 
