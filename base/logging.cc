@@ -1,13 +1,27 @@
 #include "base/logging.h"
 
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>
+#include <mutex>
+
+#include "base/terminal_text.h"
 
 namespace halcyon {
 namespace {
+
+// Standard error, which may be a terminal: what is logged may name any file.
+class StandardErrorSink : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    PrintToStandardError({line.data(), line.size()});
+  }
+  void flush_() override {}
+};
 
 void Install(spdlog::sink_ptr sink, const std::string& process, const char* default_level) {
   auto logger = std::make_shared<spdlog::logger>(process, std::move(sink));
@@ -21,7 +35,7 @@ void Install(spdlog::sink_ptr sink, const std::string& process, const char* defa
 }  // namespace
 
 void LogToStderr(const std::string& process) {
-  Install(std::make_shared<spdlog::sinks::stderr_sink_mt>(), process, "warn");
+  Install(std::make_shared<StandardErrorSink>(), process, "warn");
 }
 
 absl::Status LogToFile(const std::string& process, const std::string& path) {

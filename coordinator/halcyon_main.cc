@@ -1,8 +1,14 @@
 // halcyon: the command line, and the coordinator of `halcyon run`.
+#include "base/exit_code.h"
+#include "base/file_descriptor.h"
 #include "base/logging.h"
 #include "coordinator/cli/command_line.h"
 
 int main(int argc, char** argv) {
+  // Before any file is opened. Without descriptors there is nowhere to say why.
+  if (const absl::Status opened = halcyon::OpenMissingStandardDescriptors(); !opened.ok()) {
+    return static_cast<int>(halcyon::ExitCodeOf(opened));
+  }
   halcyon::LogToStderr("halcyon");
   return halcyon::coordinator::RunCommandLine(argc, argv);
 }

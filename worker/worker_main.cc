@@ -1,14 +1,15 @@
 // halcyon-worker: the program behind `halcyon`: agents, training ranks, and commands that need the
 // networks. Started by the coordinator or by `halcyon`, not by hand.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <functional>
+#include <sstream>
 #include <thread>
 
 #include "base/exit_code.h"
+#include "base/file_descriptor.h"
 #include "base/logging.h"
+#include "base/standard_output.h"
+#include "base/terminal_text.h"
 #include "worker/agent.h"
 #include "worker/commands/eval_command.h"
 #include "worker/commands/generate_command.h"
@@ -89,7 +90,10 @@ absl::Status Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    _exit(app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::kBadInput));
+    std::ostringstream help;
+    if (app.exit(error, help, help) != 0) return InvalidArgument(error.what());
+    StandardOutput::OfProcess().Print(help.str());
+    return absl::OkStatus();
   }
   if (*agent_app) {
     RETURN_IF_ERROR(LogToFile(agent.name, agent.log_path));
@@ -106,7 +110,13 @@ absl::Status Main(int argc, char** argv) {
 }  // namespace halcyon::worker
 
 int main(int argc, char** argv) {
-  const absl::Status status = halcyon::worker::Main(argc, argv);
-  if (!status.ok()) std::fprintf(stderr, "error: %s\n", halcyon::MessageOf(status).c_str());
+  absl::Status status = halcyon::OpenMissingStandardDescriptors();  // before any file is opened
+  if (status.ok()) status = halcyon::worker::Main(argc, argv);
+  // A command that ended because of its output has nothing else to say.
+  halcyon::StandardOutput& output = halcyon::StandardOutput::OfProcess();
+  if (status.ok() || status == output.status()) status = output.Finish();
+  if (!status.ok()) {
+    halcyon::PrintToStandardError("error: " + halcyon::MessageOf(status) + "\n");
+  }
   return static_cast<int>(halcyon::ExitCodeOf(status));
 }

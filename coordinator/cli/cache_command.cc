@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/terminal_text.h"
 #include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/run_job.h"
@@ -93,7 +94,7 @@ absl::Status Explain(const ExplainArguments& arguments, const std::string& home_
   const JobId job = JobIdOf(spec.name, AbsolutePath(arguments.job_file));
   ASSIGN_OR_RETURN(const OwnedHome owned,
                    OpenOwnedHome(home_flag, job.value(), [](const std::string& said) {
-                     std::fprintf(stderr, "%s\n", said.c_str());
+                     PrintToStandardError(said + "\n");
                    }));
   ArtifactStore store(*Env::Posix(), *owned.journal, owned.layout);
   ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, *owned.journal, store));

@@ -1,10 +1,11 @@
 #include "coordinator/cli/command_line.h"
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <sstream>
 
 #include "base/exit_code.h"
+#include "base/standard_output.h"
+#include "base/terminal_text.h"
 #include "coordinator/cli/commands.h"
 
 namespace halcyon::coordinator {
@@ -14,7 +15,7 @@ namespace {
 void PrintError(const std::string& message) {
   std::istringstream lines(message);
   for (std::string line; std::getline(lines, line);) {
-    std::fprintf(stderr, "error: %s\n", line.c_str());
+    PrintToStandardError("error: " + line + "\n");
   }
 }
 
@@ -52,11 +53,18 @@ int RunCommandLine(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) {
+      std::ostringstream help;
+      app.exit(error, help, help);
+      PrintText(help.str());
+      return Report(StandardOutput::OfProcess().Finish());
+    }
     PrintError(std::string(error.what()) + "; see " + app.get_name() + " --help");
     return static_cast<int>(ExitCode::kBadInput);
   }
-  return Report(line.chosen());
+  const absl::Status status = line.chosen();
+  const absl::Status printed = StandardOutput::OfProcess().Finish();
+  return Report(status.ok() ? printed : status);
 }
 
 }  // namespace halcyon::coordinator

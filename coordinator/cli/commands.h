@@ -52,7 +52,8 @@ std::string StateWord(const JobStatus& status, const storage::HomeLayout& home);
 // Becomes halcyon-worker with these words as its command line; returns only when that fails.
 absl::Status ExecWorker(std::vector<std::string> words);
 
-void PrintText(std::string_view text);       // to standard output
+// To standard output. What fails is kept, and reported when the command has ended.
+void PrintText(std::string_view text);
 void PrintJson(const nlohmann::json& json);  // and a newline
 std::string FormatBytes(uint64_t bytes);     // "1.2 MB"
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 
+#include "base/standard_output.h"
 #include "cluster/launcher.h"
 #include "coordinator/cli/commands.h"
 
@@ -50,10 +50,7 @@ absl::Status ExecWorker(std::vector<std::string> words) {
   return ErrnoStatus(errno, "cannot start " + program);
 }
 
-void PrintText(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
+void PrintText(std::string_view text) { StandardOutput::OfProcess().Print(text); }
 
 void PrintJson(const nlohmann::json& json) {
   PrintText(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");

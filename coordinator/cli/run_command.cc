@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include "base/standard_output.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/progress_view.h"
 #include "coordinator/run_job.h"
@@ -25,7 +26,8 @@ absl::Status Run(const RunArguments& arguments, const std::string& home) {
   RETURN_IF_ERROR(WriteFileAtomically(*Env::Posix(), path, summary.dump(2) + "\n"));
   if (arguments.json) {
     PrintJson(summary);
-  } else {
+  } else if (StandardOutput::OfProcess().IsOpen()) {
+    // Whoever started this without a standard output wants the job, not the text.
     PrintText(SummaryText(finished->status, finished->artifacts));
   }
   return absl::OkStatus();

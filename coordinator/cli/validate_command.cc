@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/terminal_text.h"
 #include "coordinator/cli/commands.h"
 #include "jobs/job_spec.h"
 
@@ -21,7 +22,7 @@ absl::Status Validate(const ValidateArguments& arguments) {
   }
   const std::vector<std::string> warnings = jobs::Warnings(*spec);
   for (const std::string& warning : warnings) {
-    std::fprintf(stderr, "warning: %s: %s\n", arguments.job_file.c_str(), warning.c_str());
+    PrintToStandardError("warning: " + arguments.job_file + ": " + warning + "\n");
   }
   if (arguments.json) {
     PrintJson({{"valid", true},

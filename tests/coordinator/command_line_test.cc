@@ -1,11 +1,13 @@
 #include "coordinator/cli/command_line.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
+#include "base/file_descriptor.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -108,6 +110,28 @@ TEST_F(CommandLineTest, LookingMakesNoFolder) {
   EXPECT_EQ(Run({"status", "quick-1"}), 2);
   EXPECT_TRUE(err_.starts_with("error: no job quick-1 in ")) << err_;
   EXPECT_FALSE(env_.Exists(Path("home")));
+}
+
+TEST_F(CommandLineTest, AResultThatCannotBeWrittenIsAnError) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"list"}, {"cache", "list", "--json"}, {"--help"}}) {
+    const FileDescriptor before(dup(STDOUT_FILENO));
+    const auto full = FileDescriptor::Open("/dev/full", O_WRONLY);
+    ASSERT_EQ(dup2(full->get(), STDOUT_FILENO), STDOUT_FILENO);
+    std::vector<const char*> argv = {"halcyon"};
+    const std::string home = "--home=" + Path("home");
+    argv.push_back(home.c_str());
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    testing::internal::CaptureStderr();
+    const int code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
+    err_ = testing::internal::GetCapturedStderr();
+    ASSERT_EQ(dup2(before.get(), STDOUT_FILENO), STDOUT_FILENO);
+    EXPECT_EQ(code, 5) << words[0];
+    EXPECT_EQ(err_,
+              "error: cannot write standard output: No space left on device; free some space and "
+              "run the same command again\n");
+  }
+  EXPECT_EQ(Run({"list"}), 0) << "the failure is forgotten";
 }
 
 TEST_F(CommandLineTest, ExplainSaysWhatWouldBeMade) {

@@ -125,14 +125,25 @@ cluster::ProcessOptions SmallJob::Command(const std::vector<std::string>& args,
 
 RunResult SmallJob::Halcyon(const std::vector<std::string>& args,
                             const std::map<std::string, std::string>& env) {
-  const cluster::ProcessOptions options = Command(args, env);
+  return Finish(Command(args, env));
+}
+
+RunResult SmallJob::HalcyonRedirected(const std::string& redirection,
+                                      const std::vector<std::string>& args) {
+  cluster::ProcessOptions options = Command(args, {});
+  const std::string line = "exec \"$@\" " + redirection;
+  options.argv.insert(options.argv.begin(), {"sh", "-c", line, "sh"});
+  return Finish(options);
+}
+
+RunResult SmallJob::Finish(const cluster::ProcessOptions& options) {
   auto child = cluster::ChildProcess::Spawn(options);
   EXPECT_TRUE(child.ok()) << child.status();
   RunResult result;
   std::optional<cluster::ExitStatus> status;
   EXPECT_TRUE(Clock::Real()->WaitFor([&] { return (status = (*child)->Poll()).has_value(); },
                                      kRunTimeoutMs))
-      << "still running: " << options.argv[3];
+      << "still running: " << options.argv.back();
   if (status) result.status = *status;
   if (const auto output = Env::Posix()->ReadFile(options.output_path); output.ok()) {
     result.output = *output;

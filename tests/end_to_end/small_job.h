@@ -31,6 +31,8 @@ class SmallJob {
   // Runs `halcyon --home HOME ARGS...` to its end.
   RunResult Halcyon(const std::vector<std::string>& args,
                     const std::map<std::string, std::string>& env = {});
+  // The same with a redirection of the shell: ">/dev/full", ">&-".
+  RunResult HalcyonRedirected(const std::string& redirection, const std::vector<std::string>& args);
   // `halcyon run job.toml`.
   RunResult Run(const std::map<std::string, std::string>& env = {});
   // Starts the run and returns at once.
@@ -47,6 +49,7 @@ class SmallJob {
   std::string job_file() const { return root_ + "/job.toml"; }
 
  private:
+  static RunResult Finish(const cluster::ProcessOptions& options);
   void WriteCorpus();
   cluster::ProcessOptions Command(const std::vector<std::string>& args,
                                   const std::map<std::string, std::string>& env);

@@ -81,11 +81,31 @@ TEST(SmallJobTest, TheCommandsTellWhatIsThere) {
     const RunResult result = job.Halcyon(command);
     EXPECT_TRUE(result.status.ok()) << command[0] << ": " << result.output;
     EXPECT_TRUE(json::accept(result.output)) << command[0] << ": " << result.output;
+    const RunResult full = job.HalcyonRedirected(">/dev/full", command);
+    EXPECT_EQ(full.status.code, 5) << command[0] << ": " << full.output;
+    EXPECT_EQ(full.output.rfind("error: cannot write standard output: No space left on device", 0),
+              0u)
+        << command[0] << ": " << full.output;
   }
   const RunResult refused = job.Halcyon({"generate", "--prompt", "word", "--temperature", "0.7"});
   EXPECT_EQ(refused.status.code, 2);
   EXPECT_EQ(refused.output.rfind("error: temperature 0.7", 0), 0u)
       << "nothing stands before the error: " << refused.output;
+}
+
+TEST(SmallJobTest, AMissingStandardOutputGetsNoFileInItsPlace) {
+  SmallJob job("descriptors");
+  const RunResult run = job.HalcyonRedirected("<&- >&- 2>&-", {"run", job.job_file()});
+  ASSERT_TRUE(run.status.ok()) << run.status.ToString();
+  // The first file that is opened is the lock: it says who owned the folder, and nothing else.
+  const auto lock = Env::Posix()->ReadFile(job.home() + "/lock");
+  ASSERT_TRUE(lock.ok());
+  EXPECT_TRUE(lock->empty() || json::accept(*lock)) << *lock;
+  EXPECT_TRUE(job.Halcyon({"cache", "verify"}).status.ok());
+  const RunResult closed = job.HalcyonRedirected(">&-", {"list"});
+  EXPECT_EQ(closed.status.code, 2) << closed.output;
+  EXPECT_NE(closed.output.find("standard output: it is closed"), std::string::npos)
+      << closed.output;
 }
 
 TEST(SmallJobTest, BadInputStartsNothing) {

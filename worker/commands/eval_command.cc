@@ -1,10 +1,10 @@
 #include "worker/commands/eval_command.h"
 
 #include <cmath>
-#include <cstdio>
 
 #include <nlohmann/json.hpp>
 
+#include "base/standard_output.h"
 #include "worker/scoring/model_report.h"
 
 namespace halcyon::worker {
@@ -28,8 +28,7 @@ absl::Status RunEval(const EvalCommand& command) {
   if (command.protocol == "two-samples") options.protocol = model::BrierProtocol::kTwoSamples;
   ASSIGN_OR_RETURN(const nlohmann::json report,
                    MakeReport(*Env::Posix(), command.paths, options, [](double) {}));
-  const std::string text = command.json ? report.dump() + "\n" : ReportText(report);
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  StandardOutput::OfProcess().Print(command.json ? report.dump() + "\n" : ReportText(report));
   return absl::OkStatus();
 }
 

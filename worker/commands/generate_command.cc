@@ -4,11 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "base/standard_output.h"
+#include "base/terminal_text.h"
 #include "pipeline/utf8.h"
 #include "worker/generation/generator.h"
 #include "worker/generation/make_sampler.h"
@@ -18,9 +19,10 @@ namespace {
 
 using nlohmann::json;
 
-void Print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+// An error ends the command at once: texts that nobody gets cost minutes.
+absl::Status Print(std::string_view text) {
+  StandardOutput::OfProcess().Print(text);
+  return StandardOutput::OfProcess().status();
 }
 
 struct Networks {
@@ -127,7 +129,7 @@ absl::Status GenerateBatch(const GenerateCommand& command, const pipeline::Token
   const std::vector<std::vector<uint32_t>> prompts(
       texts_count, std::vector<uint32_t>(prompt_ids.begin(), prompt_ids.end()));
   std::vector<Timing> timings(texts_count);
-  if (streams) Print(prompt);
+  if (streams) RETURN_IF_ERROR(Print(prompt));
   const int64_t start_ms = Clock::Real()->MonotonicMs();
   ASSIGN_OR_RETURN(
       const auto texts,
@@ -136,7 +138,7 @@ absl::Status GenerateBatch(const GenerateCommand& command, const pipeline::Token
         timing.last = static_cast<double>(Clock::Real()->MonotonicMs() - start_ms) / 1000;
         if (timing.first == 0) timing.first = timing.last;
         const auto bytes = tokenizer.Decode(ids);
-        if (streams && bytes.ok()) Print(*bytes);
+        if (streams && bytes.ok()) Print(*bytes).IgnoreError();  // kept, and returned below
       }));
   for (int64_t i = 0; i < texts_count; ++i) {
     ASSIGN_OR_RETURN(const std::string bytes, tokenizer.Decode(texts[i].ids));
@@ -144,14 +146,13 @@ absl::Status GenerateBatch(const GenerateCommand& command, const pipeline::Token
       json object = ToJson(texts[i], timings[i]);
       object["prompt"] = prompt;
       object["text"] = pipeline::ReplaceInvalidUtf8(bytes);
-      Print(object.dump() + "\n");
+      RETURN_IF_ERROR(Print(object.dump() + "\n"));
     } else {
-      Print(streams ? "\n" : prompt + bytes + "\n");
+      RETURN_IF_ERROR(Print(streams ? "\n" : prompt + bytes + "\n"));
     }
   }
   if (command.verbose || (!command.json && isatty(STDERR_FILENO) != 0)) {
-    const std::string summary = Summary(texts, timings);
-    std::fputs(summary.c_str(), stderr);
+    PrintToStandardError(Summary(texts, timings));
   }
   return absl::OkStatus();
 }

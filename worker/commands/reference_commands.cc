@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
+#include "base/standard_output.h"
 #include "worker/reference/probe.h"
 #include "worker/reference/reference_export.h"
 #include "worker/reference/reference_import.h"
@@ -23,7 +23,7 @@ struct Arguments {
   bool json = false;
 };
 
-void Print(const std::string& text) { std::fputs((text + "\n").c_str(), stdout); }
+void Print(const std::string& line) { StandardOutput::OfProcess().Print(line + "\n"); }
 
 absl::Status Import(const Arguments& arguments) {
   ASSIGN_OR_RETURN(const json facts, ImportReference(*Env::Posix(), arguments.from,
