@@ -33,8 +33,9 @@ class ClientTransport {
   virtual absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) = 0;  // as above
 };
 
-// ZeroMQ: ROUTER and DEALER sockets. `endpoint`: "ipc:///path"; the socket file gets mode 0600 and
-// replaces one left behind. A client may connect before the server listens: what it sends waits.
+// ZeroMQ: ROUTER and DEALER sockets. `endpoint`: "ipc:///path", of any length; the folder exists.
+// The socket file gets mode 0600 and replaces one left behind. A client may connect before the
+// server listens: what it sends waits.
 absl::StatusOr<std::unique_ptr<ServerTransport>> BindZmq(const std::string& endpoint);
 absl::StatusOr<std::unique_ptr<ClientTransport>> ConnectZmq(const std::string& endpoint,
                                                             const WorkerId& self);

@@ -1,6 +1,6 @@
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <cerrno>
 #include <chrono>
@@ -8,6 +8,8 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "base/env.h"
+#include "base/file_descriptor.h"
 #include "cluster/transport.h"
 
 namespace halcyon::cluster {
@@ -25,19 +27,33 @@ absl::Status ZmqStatus(const zmq::error_t& error, const std::string& what) {
   return Internal(what + ": " + error.what());
 }
 
-absl::Status CheckEndpoint(const std::string& endpoint) {
-  if (!endpoint.starts_with(kIpcScheme)) {
-    return InvalidArgument("endpoint " + endpoint + " is not of the form ipc:///path");
+// A socket file, reached through its open folder: the address of a local socket has at most 107
+// bytes, the path of a state folder may have more. ZeroMQ uses the address whenever it connects
+// again, so this outlives the socket.
+class SocketFile {
+ public:
+  static absl::StatusOr<SocketFile> Open(const std::string& endpoint) {
+    if (!endpoint.starts_with(kIpcScheme)) {
+      return InvalidArgument("endpoint " + endpoint + " is not of the form ipc:///path");
+    }
+    const std::string path = endpoint.substr(kIpcScheme.size());
+    ASSIGN_OR_RETURN(FileDescriptor folder,
+                     FileDescriptor::Open(DirName(path), O_PATH | O_DIRECTORY), "socket " + path);
+    return SocketFile(std::move(folder), path);
   }
-  const size_t path_bytes = endpoint.size() - kIpcScheme.size();
-  constexpr size_t kPathBytesMax = sizeof(sockaddr_un::sun_path) - 1;
-  if (path_bytes > kPathBytesMax) {
-    return InvalidArgument("socket path of " + endpoint + " has " + std::to_string(path_bytes) +
-                           " bytes, the system allows " + std::to_string(kPathBytesMax) +
-                           ": choose a state folder with a shorter path (--home)");
+  const std::string& path() const { return path_; }
+  // The endpoint for ZeroMQ; of this process alone.
+  std::string Address() const {
+    return std::string(kIpcScheme) + "/proc/self/fd/" + std::to_string(folder_.get()) + "/" +
+           BaseName(path_);
   }
-  return absl::OkStatus();
-}
+
+ private:
+  SocketFile(FileDescriptor folder, std::string path)
+      : folder_(std::move(folder)), path_(std::move(path)) {}
+  FileDescriptor folder_;
+  std::string path_;
+};
 
 std::string RoutingId(const WorkerId& worker) {
   return worker.name + ":" + std::to_string(worker.incarnation);
@@ -121,17 +137,20 @@ std::optional<Message> DecodeOrDrop(const std::string& bytes) {
 
 class ZmqServer : public ServerTransport {
  public:
-  explicit ZmqServer(std::string endpoint)
-      : endpoint_(std::move(endpoint)), connection_(zmq::socket_type::router) {
+  ZmqServer(std::string endpoint, SocketFile file)
+      : endpoint_(std::move(endpoint)),
+        file_(std::move(file)),
+        connection_(zmq::socket_type::router) {
     // Off is ZeroMQ's default and what we rely on: a second process with the identity of a worker
     // that is still connected must not take its place.
     connection_.socket().set(zmq::sockopt::router_handover, false);
   }
 
   absl::Status Bind() {
-    connection_.socket().bind(endpoint_);  // replaces a socket file left behind
-    const std::string path = endpoint_.substr(kIpcScheme.size());
-    if (chmod(path.c_str(), 0600) != 0) return ErrnoStatus(errno, "cannot protect " + path);
+    connection_.socket().bind(file_.Address());  // replaces a socket file left behind
+    if (chmod(file_.path().c_str(), 0600) != 0) {
+      return ErrnoStatus(errno, "cannot protect " + file_.path());
+    }
     return absl::OkStatus();
   }
 
@@ -158,15 +177,17 @@ class ZmqServer : public ServerTransport {
 
  private:
   std::string endpoint_;
+  SocketFile file_;
   ZmqSocket connection_;
 };
 
 class ZmqClient : public ClientTransport {
  public:
-  explicit ZmqClient(const WorkerId& self) : connection_(zmq::socket_type::dealer) {
+  ZmqClient(SocketFile file, const WorkerId& self)
+      : file_(std::move(file)), connection_(zmq::socket_type::dealer) {
     connection_.socket().set(zmq::sockopt::routing_id, RoutingId(self));
   }
-  void Connect(const std::string& endpoint) { connection_.socket().connect(endpoint); }
+  void Connect() { connection_.socket().connect(file_.Address()); }
 
   absl::Status Send(const Message& message) override { return connection_.Send({Encode(message)}); }
 
@@ -177,15 +198,16 @@ class ZmqClient : public ClientTransport {
   }
 
  private:
+  SocketFile file_;
   ZmqSocket connection_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerTransport>> BindZmq(const std::string& endpoint) {
-  RETURN_IF_ERROR(CheckEndpoint(endpoint));
+  ASSIGN_OR_RETURN(SocketFile file, SocketFile::Open(endpoint));
   try {
-    auto server = std::make_unique<ZmqServer>(endpoint);
+    auto server = std::make_unique<ZmqServer>(endpoint, std::move(file));
     RETURN_IF_ERROR(server->Bind());
     return server;
   } catch (const zmq::error_t& error) {
@@ -195,10 +217,10 @@ absl::StatusOr<std::unique_ptr<ServerTransport>> BindZmq(const std::string& endp
 
 absl::StatusOr<std::unique_ptr<ClientTransport>> ConnectZmq(const std::string& endpoint,
                                                             const WorkerId& self) {
-  RETURN_IF_ERROR(CheckEndpoint(endpoint));
+  ASSIGN_OR_RETURN(SocketFile file, SocketFile::Open(endpoint));
   try {
-    auto client = std::make_unique<ZmqClient>(self);
-    client->Connect(endpoint);
+    auto client = std::make_unique<ZmqClient>(std::move(file), self);
+    client->Connect();
     return client;
   } catch (const zmq::error_t& error) {
     return ZmqStatus(error, "cannot connect to " + endpoint);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,17 +21,6 @@ constexpr char kHowToChoose[] = "choose another with --home DIR or HALCYON_HOME"
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
-}
-
-absl::Status CheckSocketRoom(const HomeLayout& layout) {
-  constexpr size_t kSocketPathMax = sizeof(sockaddr_un::sun_path) - 1;
-  const size_t longest = layout.Socket(std::string(kJobIdBytesMax, 'x')).size();
-  if (longest <= kSocketPathMax) return absl::OkStatus();
-  return InvalidArgument(layout.root + ": this path is " +
-                         std::to_string(longest - kSocketPathMax) +
-                         " characters too long for the state folder, because local sockets inside "
-                         "it may have paths of " +
-                         std::to_string(kSocketPathMax) + " characters; " + kHowToChoose);
 }
 
 }  // namespace
@@ -86,7 +74,6 @@ std::string HomeLayout::Work(const std::string& kind, const std::string& fingerp
 
 absl::StatusOr<HomeLayout> OpenHome(const std::string& root) {
   HomeLayout layout{root};
-  RETURN_IF_ERROR(CheckSocketRoom(layout));
   Env& env = *Env::Posix();
   std::error_code error;
   if (env.Exists(root) && !std::filesystem::is_directory(root, error)) {

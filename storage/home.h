@@ -11,7 +11,6 @@
 #ifndef HALCYON_STORAGE_HOME_H_
 #define HALCYON_STORAGE_HOME_H_
 
-#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,9 +19,6 @@
 #include "base/status.h"
 
 namespace halcyon::storage {
-
-// Job ids may have this many characters; every home leaves room for them in a socket's path.
-inline constexpr size_t kJobIdBytesMax = 40;
 
 // --home, else HALCYON_HOME, else $XDG_STATE_HOME/halcyon, else ~/.local/state/halcyon; absolute.
 absl::StatusOr<std::string> ChooseHome(const std::string& flag);
@@ -44,8 +40,7 @@ struct HomeLayout {
 };
 
 // Makes the folder (0700) with artifacts/, jobs/, work/; a folder that exists keeps its mode, those
-// three are private all the same. kInvalidArgument when the path is too long
-// for a local socket (a limit of the operating system) or is not a folder one may write.
+// three are private all the same. kInvalidArgument when the path is not a folder one may write.
 absl::StatusOr<HomeLayout> OpenHome(const std::string& root);
 
 // An exclusive or shared flock on a file, held until destruction or the death of the process.

@@ -45,10 +45,15 @@ class SmallJob {
   nlohmann::json Status();
 
   const std::string& root() const { return root_; }
-  std::string home() const { return root_ + "/home"; }
+  // Deep, and with characters that a shell, TOML or a socket's address would trip over.
+  std::string home() const { return root_ + kHome; }
   std::string job_file() const { return root_ + "/job.toml"; }
 
  private:
+  static constexpr char kHome[] =
+      "/a state folder, \xC3\xA9t\xC3\xA9 \"quoted\"/that lies deeper than the address of a local "
+      "socket may be long/home";
+
   static RunResult Finish(const cluster::ProcessOptions& options);
   void WriteCorpus();
   cluster::ProcessOptions Command(const std::vector<std::string>& args,

@@ -95,6 +95,9 @@ TEST(SmallJobTest, TheCommandsTellWhatIsThere) {
 
 TEST(SmallJobTest, AMissingStandardOutputGetsNoFileInItsPlace) {
   SmallJob job("descriptors");
+  // As long as a name may be.
+  job.values()["name"] = "\"" + std::string(100, 'n') + "\"";
+  job.Write();
   const RunResult run = job.HalcyonRedirected("<&- >&- 2>&-", {"run", job.job_file()});
   ASSERT_TRUE(run.status.ok()) << run.status.ToString();
   // The first file that is opened is the lock: it says who owned the folder, and nothing else.
