@@ -2,14 +2,21 @@
 // halcyon-worker, which has the networks.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
 #include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/number_check.h"
 
 namespace halcyon::coordinator {
 namespace {
+
+constexpr int64_t kSeedMax = std::numeric_limits<int64_t>::max();
+constexpr double kNoiseMax = 1e6;
+// A softmax baseline takes any; the worker knows what else a model asks of it.
+constexpr double kTemperatureMax = 1000;
 
 struct ModelArguments {
   std::string job;
@@ -19,10 +26,15 @@ struct ModelArguments {
   bool json = false;
 };
 
+struct ModelOption {
+  std::string name, description;
+  NumberCheck check = {};  // empty: the worker checks
+};
+
 struct ModelCommand {
   std::string name, description;
-  std::vector<std::string> stages;                           // artifacts that it needs
-  std::vector<std::pair<std::string, std::string>> options;  // name, description
+  std::vector<std::string> stages;  // artifacts that it needs
+  std::vector<ModelOption> options;
   std::vector<std::pair<std::string, std::string>> flags = {};
   std::vector<std::set<std::string>> enough = {};  // artifacts that do without a job's others
 };
@@ -86,13 +98,14 @@ void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model
         [arguments, stage](const std::string& dir) { arguments->artifacts[stage] = dir; },
         "Folder of the " + stage + " artifact, in place of the job's");
   }
-  for (const auto& [option, description] : model_command.options) {
-    command->add_option_function<std::string>(
-        option,
-        [arguments, option = option](const std::string& value) {
-          arguments->values[option] = value;
+  for (const ModelOption& option : model_command.options) {
+    CLI::Option* added = command->add_option_function<std::string>(
+        option.name,
+        [arguments, name = option.name](const std::string& value) {
+          arguments->values[name] = value;
         },
-        description);
+        option.description);
+    if (option.check) added->check(option.check);
   }
   for (const auto& [flag, description] : model_command.flags) {
     command->add_flag_callback(
@@ -111,13 +124,14 @@ void AddEval(CLI::App& app, CommandLine* line) {
                    "Score a trained model, an autoencoder or both on held-out text: BrierLM, the "
                    "head's loss, token reconstruction",
                    {"tokenizer", "tokens", "autoencoder", "latents", "model"},
-                   {{"--windows", "Held-out windows to score"},
-                    {"--samples", "Draws a place, at least 2"},
-                    {"--seed", "Of the draws"},
+                   {{"--windows", "Held-out windows to score", WholeNumber(1, kCountMax)},
+                    {"--samples", "Draws a place, at least 2", WholeNumber(2, 1024)},
+                    {"--seed", "Of the draws", WholeNumber(0, kSeedMax)},
                     {"--protocol",
                      "pairwise: all draws, Brier-n clipped at 0; two-samples: as in "
                      "the paper"},
-                    {"--noise-std", "Of the noise that the autoencoder is to withstand"}},
+                    {"--noise-std", "Of the noise that the autoencoder is to withstand",
+                     RealNumber(0, kNoiseMax)}},
                    /*flags=*/{},
                    {{"tokenizer", "tokens", "autoencoder"}, {"tokenizer", "tokens", "model"}}});
 }
@@ -129,17 +143,19 @@ void AddGenerate(CLI::App& app, CommandLine* line) {
                    {"tokenizer", "autoencoder", "model"},
                    {{"--prompt", "The text to continue; none: the start of a document"},
                     {"--prompt-file", "A file whose bytes are the prompt"},
-                    {"--temperature", "In (0, 1]: lower is less random"},
+                    {"--temperature", "In (0, 1]: lower is less random",
+                     RealNumber(0, kTemperatureMax, /*above=*/true)},
                     {"--algorithm",
                      "batch: a choice among --draws draws, at 1/n; exact: at any "
                      "temperature, with up to --max-draws"},
-                    {"--draws", "Draws a chunk of the batch algorithm"},
-                    {"--max-draws", "Draws a chunk of the exact one before the batch rule decides"},
-                    {"--tokens", "Tokens to write at most"},
-                    {"--chunks", "The same in chunks"},
-                    {"--texts", "How many continuations"},
-                    {"--batch", "Continuations at a time"},
-                    {"--seed", "Of the draws"}},
+                    {"--draws", "Draws a chunk of the batch algorithm", WholeNumber(1, kCountMax)},
+                    {"--max-draws", "Draws a chunk of the exact one before the batch rule decides",
+                     WholeNumber(1, kCountMax)},
+                    {"--tokens", "Tokens to write at most", WholeNumber(1, kCountMax)},
+                    {"--chunks", "The same in chunks", WholeNumber(1, kCountMax)},
+                    {"--texts", "How many continuations", WholeNumber(1, kCountMax)},
+                    {"--batch", "Continuations at a time", WholeNumber(1, kCountMax)},
+                    {"--seed", "Of the draws", WholeNumber(0, kSeedMax)}},
                    {{"--verbose", "Say on stderr how fast it was, as on a terminal"}}});
 }
 

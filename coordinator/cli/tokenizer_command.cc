@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/output_file.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/number_check.h"
 #include "coordinator/run_job.h"
 #include "coordinator/text_encoding.h"
 #include "pipeline/document_reader.h"
@@ -15,6 +16,9 @@
 
 namespace halcyon::coordinator {
 namespace {
+
+// As `tokenizer.vocab_size` and `launch.threads` of a job file.
+constexpr int64_t kVocabSizeMin = 259, kVocabSizeMax = 1 << 20, kThreadsMax = 1024;
 
 const std::map<std::string, jobs::DataFormat> kFormats = {{"text", jobs::DataFormat::kText},
                                                           {"jsonl", jobs::DataFormat::kJsonl}};
@@ -129,7 +133,8 @@ void AddTrain(CLI::App* tokenizer, CommandLine* line) {
                    "How text falls into documents: file, lines, paragraphs or entries")
       ->transform(CLI::CheckedTransformer(kRules));
   train->add_option("--field", arguments->data.field, "Member of a JSON line that is the text");
-  train->add_option("--vocab-size", arguments->bpe.vocab_size, "Tokens, special ones included");
+  train->add_option("--vocab-size", arguments->bpe.vocab_size, "Tokens, special ones included")
+      ->check(WholeNumber(kVocabSizeMin, kVocabSizeMax));
   train->add_option("--pattern", arguments->bpe.pattern, "How text is split before merging")
       ->check(CLI::IsMember(kPatterns));
   train->add_option("--output", arguments->output, "The tokenizer.json to write")->required();
@@ -153,7 +158,7 @@ void AddEncode(CLI::App* tokenizer, CommandLine* line) {
   encode->add_option("--output", arguments->output, "The ids: a uint32 .npy")->required();
   encode->add_option("--counts", arguments->counts, "Ids of each document: a uint32 .npy");
   encode->add_option("--threads", arguments->threads, "One a processor by default")
-      ->check(CLI::NonNegativeNumber);
+      ->check(WholeNumber(0, kThreadsMax));
   encode->add_flag("--json", arguments->json, "Print what was done as JSON");
   encode->callback([=] { line->chosen = [=] { return Encode(*arguments); }; });
 }

@@ -112,6 +112,30 @@ TEST_F(CommandLineTest, LookingMakesNoFolder) {
   EXPECT_FALSE(env_.Exists(Path("home")));
 }
 
+TEST_F(CommandLineTest, NumbersOutsideTheirRangeAreErrorsBeforeAnythingStarts) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"eval", "--windows", "0"},
+           {"eval", "--samples", "1"},
+           {"eval", "--seed", "9223372036854775808"},
+           {"eval", "--noise-std", "nan"},
+           {"generate", "--temperature", "0"},
+           {"generate", "--temperature", "inf"},
+           {"generate", "--tokens", "1e3"},
+           {"generate", "--chunks", "99999999999999999999"},
+           {"generate", "--texts", "3.5"},
+           {"generate", "--batch", "0"},
+           {"generate", "--draws=-1"},
+           {"generate", "--max-draws", "many"},
+           {"tokenizer", "train", "--input", "x", "--output", "y", "--vocab-size", "258"},
+           {"tokenizer", "train", "--input", "x", "--output", "y", "--vocab-size", "0x400"},
+           {"tokenizer", "encode", "--tokenizer", "x", "--input", "x", "--output", "y", "--threads",
+            "1025"}}) {
+    EXPECT_EQ(Run(words), 2) << testing::PrintToString(words);
+    EXPECT_NE(err_.find(" is not a "), std::string::npos) << err_;
+    EXPECT_NE(err_.find("error: --"), std::string::npos) << err_;
+  }
+}
+
 TEST_F(CommandLineTest, AResultThatCannotBeWrittenIsAnError) {
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{"list"}, {"cache", "list", "--json"}, {"--help"}}) {

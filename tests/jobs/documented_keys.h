@@ -20,7 +20,7 @@ inline std::string ReadSourceFile(const std::string& path) {
 }
 
 struct DocumentedKey {
-  std::string type, default_value, remakes;
+  std::string type, default_value, range, remakes;
 };
 
 // The rows "| `key` | type | default | ..." under each heading "## `[section]`" or "## Top level".
@@ -44,7 +44,7 @@ inline std::map<std::string, DocumentedKey> DocumentedKeys() {
       ADD_FAILURE() << line;
       continue;
     }
-    EXPECT_TRUE(rows.emplace(prefix + cells[0], DocumentedKey{cells[1], cells[2], cells[5]}).second)
+    EXPECT_TRUE(rows.emplace(prefix + cells[0], DocumentedKey{cells[1], cells[2], cells[3], cells[5]}).second)
         << line;
   }
   return rows;
