@@ -105,7 +105,8 @@ absl::StatusOr<JobStatus> JobStatusFromJson(const std::string& text) {
   try {
     return FromParsed(nlohmann::json::parse(text));
   } catch (const nlohmann::json::exception& error) {
-    return DataLoss(std::string("not a job's status: ") + error.what());
+    return DataLoss(std::string("not the status of a job as this version writes it: ") +
+                    error.what());
   }
 }
 
@@ -131,15 +132,20 @@ absl::StatusOr<JobStatus> ReadJobStatus(Env& env, const storage::HomeLayout& hom
   return status;
 }
 
-absl::StatusOr<std::vector<JobStatus>> ListJobStatuses(Env& env, const storage::HomeLayout& home) {
+absl::StatusOr<std::vector<JobStatus>> ListJobStatuses(Env& env, const storage::HomeLayout& home,
+                                                       std::vector<std::string>* unreadable) {
   std::vector<JobStatus> statuses;
   const std::string jobs_dir = DirName(home.Job("any"));
   if (!env.Exists(jobs_dir)) return statuses;
   ASSIGN_OR_RETURN(const std::vector<std::string> ids, env.ListDir(jobs_dir));
   for (const std::string& id : ids) {
     if (!env.Exists(StatusPath(home, id))) continue;
-    ASSIGN_OR_RETURN(JobStatus status, ReadJobStatus(env, home, id));
-    statuses.push_back(std::move(status));
+    auto status = ReadJobStatus(env, home, id);
+    if (status.ok()) {
+      statuses.push_back(*std::move(status));
+    } else {
+      unreadable->push_back(MessageOf(status.status()));
+    }
   }
   std::stable_sort(statuses.begin(), statuses.end(), [](const JobStatus& a, const JobStatus& b) {
     return a.updated_ms > b.updated_ms;

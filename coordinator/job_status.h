@@ -53,7 +53,8 @@ JobStatus NewJobStatus(const std::string& job_id, const std::string& name,
                        std::span<const jobs::StageKind> stages = jobs::kAllStages);
 
 nlohmann::json ToJson(const JobStatus& status);
-// kDataLoss when a member is missing or has another type.
+// Members that this version does not know are passed over. kDataLoss when one is missing or has
+// another type, kInvalidArgument when a stage or a state has a name that is not known.
 absl::StatusOr<JobStatus> JobStatusFromJson(const std::string& text);
 
 std::string StatusPath(const storage::HomeLayout& home, const std::string& job_id);
@@ -61,8 +62,10 @@ absl::Status WriteJobStatus(Env& env, const storage::HomeLayout& home, const Job
 // kNotFound when there is no such job.
 absl::StatusOr<JobStatus> ReadJobStatus(Env& env, const storage::HomeLayout& home,
                                         const std::string& job_id);
-// Of every job in the folder, the last changed first; empty when there is no folder.
-absl::StatusOr<std::vector<JobStatus>> ListJobStatuses(Env& env, const storage::HomeLayout& home);
+// Of every job in the folder, the last changed first; empty when there is no folder. One that
+// cannot be read, or is of a newer version, is left out and named in `unreadable`.
+absl::StatusOr<std::vector<JobStatus>> ListJobStatuses(Env& env, const storage::HomeLayout& home,
+                                                       std::vector<std::string>* unreadable);
 
 // "NAME-xxxxxxxx", with the start of a digest over the name and the job file's absolute path: the
 // same command finds the same job again, whatever else was changed in the file.

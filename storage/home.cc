@@ -72,6 +72,24 @@ std::string HomeLayout::Work(const std::string& kind, const std::string& fingerp
   return JoinPath(JoinPath(root, "work"), kind + "-" + fingerprint.substr(0, kShortFingerprint));
 }
 
+absl::StatusOr<HomeLayout> FindHome(const std::string& root) {
+  struct stat info;
+  if (stat(root.c_str(), &info) != 0) {
+    // Where the way to it is barred nobody can tell whether it is there.
+    if (errno == ENOENT) return HomeLayout{root};
+    return InvalidArgument(MessageOf(ErrnoStatus(errno, "cannot read the state folder " + root)) +
+                           "; " + kHowToChoose);
+  }
+  if (!S_ISDIR(info.st_mode)) return InvalidArgument(root + ": is not a folder; " + kHowToChoose);
+  HomeLayout layout{root};
+  for (const std::string& folder : {root, DirName(layout.Job("any"))}) {
+    if (access(folder.c_str(), R_OK | X_OK) == 0 || errno == ENOENT) continue;
+    return InvalidArgument(MessageOf(ErrnoStatus(errno, "cannot read the state folder " + folder)) +
+                           "; " + kHowToChoose);
+  }
+  return layout;
+}
+
 absl::StatusOr<HomeLayout> OpenHome(const std::string& root) {
   HomeLayout layout{root};
   Env& env = *Env::Posix();

@@ -39,6 +39,9 @@ struct HomeLayout {
   std::string Work(const std::string& kind, const std::string& fingerprint) const;
 };
 
+// For looking only: the folder need not be there. kInvalidArgument when it is and cannot be read.
+absl::StatusOr<HomeLayout> FindHome(const std::string& root);
+
 // Makes the folder (0700) with artifacts/, jobs/, work/; a folder that exists keeps its mode, those
 // three are private all the same. kInvalidArgument when the path is not a folder one may write.
 absl::StatusOr<HomeLayout> OpenHome(const std::string& root);

@@ -11,8 +11,8 @@
 namespace halcyon::coordinator {
 
 absl::StatusOr<storage::HomeLayout> LookAtHome(const std::string& home_flag) {
-  ASSIGN_OR_RETURN(std::string root, storage::ChooseHome(home_flag));
-  return storage::HomeLayout{std::move(root)};
+  ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
+  return storage::FindHome(root);
 }
 
 bool HasOwner(const storage::HomeLayout& home) {
@@ -24,12 +24,16 @@ bool HasOwner(const storage::HomeLayout& home) {
 absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job_id,
                                   bool done_only) {
   if (!job_id.empty()) return ReadJobStatus(*Env::Posix(), home, job_id);
-  ASSIGN_OR_RETURN(std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home));
+  std::vector<std::string> unreadable;
+  ASSIGN_OR_RETURN(std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home, &unreadable));
   const auto it = std::find_if(jobs.begin(), jobs.end(), [done_only](const JobStatus& job) {
     return !done_only || job.state == jobs::JobState::kDone;
   });
   if (it == jobs.end()) {
-    return NotFound("no " + std::string(done_only ? "finished " : "") + "job in " + home.root +
+    const std::string what =
+        "no " + std::string(done_only ? "finished " : "") + "job in " + home.root;
+    if (!unreadable.empty()) return NotFound(what + " that can be read: " + unreadable.front());
+    return NotFound(what +
                     ": run one (halcyon run JOB.toml), or choose another folder with --home");
   }
   return *it;

@@ -21,7 +21,9 @@ std::string StageWord(const JobStatus& status) {
 
 absl::Status ListJobs(bool as_json, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  ASSIGN_OR_RETURN(const std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home));
+  std::vector<std::string> unreadable;
+  ASSIGN_OR_RETURN(const std::vector<JobStatus> jobs,
+                   ListJobStatuses(*Env::Posix(), home, &unreadable));
   if (as_json) {
     nlohmann::json list = nlohmann::json::array();
     for (const JobStatus& job : jobs) {
@@ -29,15 +31,16 @@ absl::Status ListJobs(bool as_json, const std::string& home_flag) {
       json["state"] = StateWord(job, home);
       list.push_back(std::move(json));
     }
-    PrintJson({{"home", home.root}, {"jobs", list}});
+    PrintJson({{"home", home.root}, {"jobs", list}, {"unreadable", unreadable}});
     return absl::OkStatus();
   }
-  if (jobs.empty()) PrintText("no job in " + home.root + "\n");
+  if (jobs.empty() && unreadable.empty()) PrintText("no job in " + home.root + "\n");
   const int64_t now_ms = Clock::Real()->WallMs();
   for (const JobStatus& job : jobs) {
     PrintText(fmt::format("{:<32} {:<12} {:<12} {} ago\n", job.job_id, StateWord(job, home),
                           StageWord(job), FormatDuration(now_ms - job.updated_ms)));
   }
+  for (const std::string& line : unreadable) PrintText("unreadable: " + line + "\n");
   return absl::OkStatus();
 }
 

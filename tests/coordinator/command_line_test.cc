@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "base/file_descriptor.h"
+#include "coordinator/job_status.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -110,6 +111,39 @@ TEST_F(CommandLineTest, LookingMakesNoFolder) {
   EXPECT_EQ(Run({"status", "quick-1"}), 2);
   EXPECT_TRUE(err_.starts_with("error: no job quick-1 in ")) << err_;
   EXPECT_FALSE(env_.Exists(Path("home")));
+}
+
+TEST_F(CommandLineTest, AStateFolderThatCannotBeReadIsNotAnEmptyOne) {
+  const std::vector<std::vector<std::string>> looks = {
+      {"list"}, {"list", "--json"}, {"status"}, {"cache", "list"}, {"checkpoint", "list"}};
+  const auto expect_error = [&](const std::string& part) {
+    for (const auto& words : looks) {
+      EXPECT_EQ(Run(words), 2) << words[0];
+      EXPECT_NE(err_.find(part), std::string::npos) << err_;
+      EXPECT_NE(err_.find(Path("home")), std::string::npos) << err_;
+    }
+  };
+  Write("home", "no folder");
+  expect_error("is not a folder");
+  ASSERT_TRUE(env_.RemoveFile(Path("home")).ok());
+  ASSERT_EQ(symlink("home", Path("home").c_str()), 0);  // leads to itself: the way is barred
+  expect_error("cannot read the state folder");
+}
+
+TEST_F(CommandLineTest, OneOddJobDoesNotHideTheOthers) {
+  const storage::HomeLayout home{Path("home")};
+  for (const char* id : {"good-1", "odd-2"}) {
+    ASSERT_TRUE(env_.CreateDirs(home.Job(id)).ok());
+    ASSERT_TRUE(WriteJobStatus(env_, home, NewJobStatus(id, id)).ok());
+  }
+  ASSERT_TRUE(WriteFileAtomically(env_, StatusPath(home, "odd-2"), "{\"job_id\": 3}").ok());
+  EXPECT_EQ(Run({"list"}), 0) << err_;
+  EXPECT_NE(out_.find("good-1"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("odd-2/status.json"), std::string::npos) << out_;
+  EXPECT_EQ(Run({"list", "--json"}), 0) << err_;
+  const auto list = nlohmann::json::parse(out_);
+  EXPECT_EQ(list["jobs"].size(), 1u);
+  EXPECT_EQ(list["unreadable"].size(), 1u);
 }
 
 TEST_F(CommandLineTest, NumbersOutsideTheirRangeAreErrorsBeforeAnythingStarts) {

@@ -53,14 +53,42 @@ TEST_F(JobStatusTest, FiguresThatAreNoUtf8AreStillWritten) {
 }
 
 TEST_F(JobStatusTest, ListsTheLastChangedFirst) {
-  EXPECT_TRUE(ListJobStatuses(*Env::Posix(), home_)->empty()) << "no folder yet";
+  std::vector<std::string> unreadable;
+  EXPECT_TRUE(ListJobStatuses(*Env::Posix(), home_, &unreadable)->empty()) << "no folder yet";
   Write(Some("a", 1));
   Write(Some("b", 3));
   Write(Some("c", 2));
-  const auto list = ListJobStatuses(*Env::Posix(), home_);
+  const auto list = ListJobStatuses(*Env::Posix(), home_, &unreadable);
   ASSERT_TRUE(list.ok() && list->size() == 3u);
   EXPECT_EQ((*list)[0].job_id, "b");
   EXPECT_EQ((*list)[1].job_id, "c");
+  EXPECT_TRUE(unreadable.empty());
+}
+
+TEST_F(JobStatusTest, OneThatIsOddOrNewerDoesNotHideTheOthers) {
+  for (const char* id : {"broken", "folder", "good", "newer", "newest"}) Write(Some(id, 1));
+  const auto edit = [&](const std::string& id, const auto& change) {
+    nlohmann::json json = ToJson(Some(id, 2));
+    change(json);
+    ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), StatusPath(home_, id), json.dump()).ok());
+  };
+  edit("newer", [](nlohmann::json& json) {
+    json["of_a_later_version"] = {1, 2};
+    json["stages"][0]["too"] = "text";
+  });
+  edit("newest", [](nlohmann::json& json) { json["stages"][0]["stage"] = "distillation"; });
+  edit("broken", [](nlohmann::json& json) { json = "odd"; });
+  ASSERT_TRUE(Env::Posix()->RemoveFile(StatusPath(home_, "folder")).ok());
+  ASSERT_TRUE(Env::Posix()->CreateDirs(StatusPath(home_, "folder")).ok());
+  std::vector<std::string> unreadable;
+  const auto list = ListJobStatuses(*Env::Posix(), home_, &unreadable);
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->size(), 2u);
+  EXPECT_EQ((*list)[0].job_id, "newer");
+  EXPECT_EQ((*list)[1].job_id, "good");
+  ASSERT_EQ(unreadable.size(), 3u);
+  EXPECT_NE(unreadable[0].find("jobs/broken/status.json"), std::string::npos) << unreadable[0];
+  EXPECT_NE(unreadable[2].find("distillation"), std::string::npos) << unreadable[2];
 }
 
 TEST_F(JobStatusTest, MissingAndDamagedAreTold) {
