@@ -21,7 +21,7 @@ at::Tensor Sinusoids(const at::Tensor& times) {
   return at::cat({at::cos(angle), at::sin(angle)}, 1);
 }
 
-at::Tensor Project(const Linear& linear, const at::Tensor& input) {
+at::Tensor ApplyLinear(const Linear& linear, const at::Tensor& input) {
   std::vector<int64_t> shape = input.sizes().vec();
   shape.back() = -1;
   return linear(input.reshape({-1, input.size(-1)})).view(shape);
@@ -41,9 +41,9 @@ DenoiserBlock::DenoiserBlock(Unit& unit, const std::string& name, int64_t width)
                   InitKind::kZero) {}
 
 at::Tensor DenoiserBlock::operator()(const at::Tensor& state, const at::Tensor& y) const {
-  const std::vector<at::Tensor> parts = at::chunk(Project(modulation_, y), 3, -1);
+  const std::vector<at::Tensor> parts = at::chunk(ApplyLinear(modulation_, y), 3, -1);
   const at::Tensor moved = Modulate(norm_(state), parts[0], parts[1]);
-  return state + parts[2] * Project(contract_, at::silu(Project(expand_, moved)));
+  return state + parts[2] * ApplyLinear(contract_, at::silu(ApplyLinear(expand_, moved)));
 }
 
 Denoiser::Denoiser(Unit& unit, const jobs::ModelSpec& spec, int64_t latent_size,
@@ -66,11 +66,11 @@ at::Tensor Denoiser::operator()(const at::Tensor& noisy, const at::Tensor& times
   const at::Tensor time = time_second_(at::silu(time_first_(Sinusoids(times))));
   const at::Tensor y =
       at::silu(time.view({times.size(0), times.size(1), width_}) + condition_(hidden));
-  at::Tensor state = Project(input_, noisy);
+  at::Tensor state = ApplyLinear(input_, noisy);
   for (const DenoiserBlock& block : blocks_) state = block(state, y);
-  const std::vector<at::Tensor> parts = at::chunk(Project(output_modulation_, y), 2, -1);
+  const std::vector<at::Tensor> parts = at::chunk(ApplyLinear(output_modulation_, y), 2, -1);
   state = at::layer_norm(state, {width_}, {}, {}, kLayerNormEpsilon);
-  return Project(output_, Modulate(state, parts[0], parts[1]));
+  return ApplyLinear(output_, Modulate(state, parts[0], parts[1]));
 }
 
 DenoisingTasks DrawDenoisingTasks(const Posterior& next, int64_t draws, const NoiseRows& noise) {

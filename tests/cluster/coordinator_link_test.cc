@@ -12,7 +12,7 @@
 namespace halcyon::cluster {
 namespace {
 
-constexpr int64_t kLinkPatienceMs = 20'000;
+constexpr int64_t kPatienceMs = 20'000;
 
 Lease LeaseOf(const std::string& task) { return {task, 4, {}, {}}; }
 RankEnded EndOf(const std::string& stage) { return {stage, 0, 0, "", {}}; }
@@ -42,7 +42,7 @@ class CoordinatorLinkTest : public ::testing::Test {
   // The next message of the worker; heartbeats are passed over unless asked for.
   Body NextFromWorker(bool heartbeats = false) {
     while (true) {
-      auto received = server_->Receive(kLinkPatienceMs);
+      auto received = server_->Receive(kPatienceMs);
       if (!received.ok() || !received->has_value()) {
         ADD_FAILURE() << "nothing came from the worker";
         return Body{};
@@ -65,12 +65,12 @@ class CoordinatorLinkTest : public ::testing::Test {
   void Settle() {
     for (int round = 0; round < 2; ++round) {
       Say(LeaseOf("settle"));
-      ASSERT_TRUE(link_->Receive(kLinkPatienceMs).has_value());
+      ASSERT_TRUE(link_->Receive(kPatienceMs).has_value());
     }
   }
 
   bool BecomesLost() {
-    return Clock::Real()->WaitFor([&] { return losses_ > 0; }, kLinkPatienceMs);
+    return Clock::Real()->WaitFor([&] { return losses_ > 0; }, kPatienceMs);
   }
 
   const CoordinatorLink::Identity identity_{JobId("job"), WorkerId{"agent-0", 3}, Incarnation(5)};
@@ -108,8 +108,8 @@ TEST_F(CoordinatorLinkTest, GivesLeasesAndWelcomesAndKeepsHeartbeatsInside) {
   Say(Welcome{});
   Say(CoordinatorAlive{});
   Say(LeaseOf("tokens/1"));
-  EXPECT_EQ(link_->Receive(kLinkPatienceMs)->body, Body(Welcome{}));
-  EXPECT_EQ(link_->Receive(kLinkPatienceMs)->body, Body(LeaseOf("tokens/1")));
+  EXPECT_EQ(link_->Receive(kPatienceMs)->body, Body(Welcome{}));
+  EXPECT_EQ(link_->Receive(kPatienceMs)->body, Body(LeaseOf("tokens/1")));
   EXPECT_FALSE(link_->Receive(0).has_value());
 }
 
@@ -207,7 +207,7 @@ TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTakesABreakForALoss) 
       std::make_unique<FailingTransport>(&sent, &broken), identity_, [this] { ++losses_; },
       &clock_);
   link_->Send(Ready{});
-  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return sent == 3; }, kLinkPatienceMs));
+  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return sent == 3; }, kPatienceMs));
   EXPECT_EQ(losses_, 0);
   broken = true;
   EXPECT_TRUE(BecomesLost());
@@ -226,7 +226,7 @@ TEST_F(CoordinatorLinkTest, SpeaksZeroMqInPrograms) {
   (*link)->Send(Ready{});
   EXPECT_EQ(NextFromWorker(), Body(Ready{}));
   Say(Stop{});
-  EXPECT_FALSE((*link)->Receive(kLinkPatienceMs).has_value());
+  EXPECT_FALSE((*link)->Receive(kPatienceMs).has_value());
   EXPECT_TRUE((*link)->stop_requested());
   (*link)->Send(EndOf("model"));
   link->reset();

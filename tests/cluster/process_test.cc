@@ -16,7 +16,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int64_t kProcessPatienceMs = 20'000;
+constexpr int64_t kPatienceMs = 20'000;
 
 class ProcessTest : public ::testing::Test {
  protected:
@@ -35,8 +35,7 @@ class ProcessTest : public ::testing::Test {
   }
 
   static ExitStatus Wait(ChildProcess& child) {
-    EXPECT_TRUE(
-        Clock::Real()->WaitFor([&] { return child.Poll().has_value(); }, kProcessPatienceMs));
+    EXPECT_TRUE(Clock::Real()->WaitFor([&] { return child.Poll().has_value(); }, kPatienceMs));
     return child.Poll().value_or(ExitStatus{.code = -1});
   }
 
@@ -51,7 +50,7 @@ class ProcessTest : public ::testing::Test {
           const std::string text = Output();
           return std::count(text.begin(), text.end(), '\n') >= static_cast<ptrdiff_t>(lines);
         },
-        kProcessPatienceMs));
+        kPatienceMs));
     std::istringstream text(Output());
     std::vector<std::string> result(lines);
     for (std::string& line : result) std::getline(text, line);
@@ -59,8 +58,8 @@ class ProcessTest : public ::testing::Test {
   }
 
   static void ExpectEnds(pid_t pid) {
-    EXPECT_TRUE(Clock::Real()->WaitFor([&] { return !IdentityOfProcess(pid).has_value(); },
-                                       kProcessPatienceMs))
+    EXPECT_TRUE(
+        Clock::Real()->WaitFor([&] { return !IdentityOfProcess(pid).has_value(); }, kPatienceMs))
         << pid;
   }
 

@@ -11,13 +11,13 @@
 namespace halcyon::model {
 namespace {
 
-at::Tensor NormalRows(std::vector<int64_t> shape, uint64_t seed) {
+at::Tensor Normals(std::vector<int64_t> shape, uint64_t seed) {
   return NoiseRows{seed, NoiseStream::kEvaluation, 0, {0}}.Normal(shape).squeeze(0);
 }
 
 // Small whole numbers: products are exact, whatever their order, and ties abound.
-at::Tensor WholeRows(std::vector<int64_t> shape, uint64_t seed) {
-  return at::floor(1.5 * NormalRows(std::move(shape), seed));
+at::Tensor WholeNumbers(std::vector<int64_t> shape, uint64_t seed) {
+  return at::floor(1.5 * Normals(std::move(shape), seed));
 }
 
 // The definition, number by number: the lowest index of the largest value.
@@ -41,7 +41,7 @@ std::vector<int64_t> Values(const at::Tensor& tensor) {
 TEST(ArgmaxTest, FindsTheLargestOfEachRow) {
   for (const int64_t rows : {0, 1, 3, 255, 257, 600}) {
     for (const int64_t vocab : {1, 15, 1024, 2500}) {
-      const at::Tensor hidden = NormalRows({rows, 24}, 1), table = NormalRows({vocab, 24}, 2);
+      const at::Tensor hidden = Normals({rows, 24}, 1), table = Normals({vocab, 24}, 2);
       EXPECT_EQ(Values(BlockedArgmax(hidden, table)), FirstLargest(hidden, table))
           << rows << " rows, " << vocab << " tokens";
     }
@@ -49,13 +49,13 @@ TEST(ArgmaxTest, FindsTheLargestOfEachRow) {
 }
 
 TEST(ArgmaxTest, AgreesWithAtensArgmaxOfTheMaterialisedProduct) {
-  const at::Tensor hidden = NormalRows({700, 16}, 3), table = NormalRows({1111, 16}, 4);
+  const at::Tensor hidden = Normals({700, 16}, 3), table = Normals({1111, 16}, 4);
   EXPECT_TRUE(at::equal(BlockedArgmax(hidden, table), at::mm(hidden, table.t()).argmax(1)));
 }
 
 TEST(ArgmaxTest, TakesTheLowestIndexAmongEquals) {
   // 512 rows make tiles of 1024 columns: ties within a tile and across tiles.
-  const at::Tensor hidden = WholeRows({512, 3}, 5), table = WholeRows({3000, 3}, 6);
+  const at::Tensor hidden = WholeNumbers({512, 3}, 5), table = WholeNumbers({3000, 3}, 6);
   EXPECT_EQ(Values(BlockedArgmax(hidden, table)), FirstLargest(hidden, table));
   EXPECT_EQ(Values(BlockedArgmax(at::zeros({2, 3}), table)), std::vector<int64_t>({0, 0}));
 }
@@ -63,8 +63,8 @@ TEST(ArgmaxTest, TakesTheLowestIndexAmongEquals) {
 TEST(ArgmaxTest, TakesTheFirstNanLikeAtensArgmax) {
   for (const std::vector<int64_t>& places :
        {std::vector<int64_t>{0}, {1300}, {17, 20}, {1024, 2999}, {2999}}) {
-    const at::Tensor hidden = NormalRows({300, 8}, 7);
-    at::Tensor table = NormalRows({3000, 8}, 8);
+    const at::Tensor hidden = Normals({300, 8}, 7);
+    at::Tensor table = Normals({3000, 8}, 8);
     for (const int64_t place : places) {
       table[place][3] = std::numeric_limits<float>::quiet_NaN();
     }
@@ -87,7 +87,7 @@ TEST(ArgmaxTest, InfinitiesAreNumbersLikeOthers) {
 }
 
 TEST(ArgmaxTest, TakesTensorsInAnyLayout) {
-  const at::Tensor hidden = NormalRows({16, 40}, 9).t(), table = NormalRows({16, 50}, 10).t();
+  const at::Tensor hidden = Normals({16, 40}, 9).t(), table = Normals({16, 50}, 10).t();
   EXPECT_EQ(Values(BlockedArgmax(hidden, table)), FirstLargest(hidden, table));
   at::Tensor learning = table.clone().requires_grad_(true);
   EXPECT_EQ(Values(BlockedArgmax(hidden, learning)), FirstLargest(hidden, table));

@@ -18,9 +18,9 @@ namespace halcyon::model {
 namespace {
 
 constexpr int64_t kChunkSize = 2, kLatent = 3, kVocab = 11;
-constexpr int64_t kWindows = 2, kChunks = 5, kSamples = 3;
+constexpr int64_t kBatch = 2, kChunks = 5, kSamples = 3;
 
-jobs::ModelSpec SmallModel() {
+jobs::ModelSpec SmallSpec() {
   jobs::ModelSpec spec;
   spec.hidden_size = 8;
   spec.intermediate_size = 6;
@@ -34,17 +34,17 @@ jobs::ModelSpec SmallModel() {
 
 class CalmModelTest : public testing::Test {
  protected:
-  CalmModelTest() : spec_(SmallModel()), model_(spec_, kChunkSize, kLatent, kVocab) {
+  CalmModelTest() : spec_(SmallSpec()), model_(spec_, kChunkSize, kLatent, kVocab) {
     Randomise(model_.units(), 2);
-    tokens_ = (at::arange(kWindows * kChunks * kChunkSize) * 7 + 3)
+    tokens_ = (at::arange(kBatch * kChunks * kChunkSize) * 7 + 3)
                   .remainder(kVocab)
-                  .view({kWindows, kChunks, kChunkSize});
+                  .view({kBatch, kChunks, kChunkSize});
     const std::vector<uint64_t> samples = {0, 1, 2};
     noise_ = NoiseRows{4, NoiseStream::kHeadNoise, 0, samples}.Uniform(
-                 {kWindows, kChunks, spec_.noise_size}) -
+                 {kBatch, kChunks, spec_.noise_size}) -
              0.5;
     loss_weights_ =
-        NoiseRows{4, NoiseStream::kEvaluation, 0, samples}.Normal({kWindows, kChunks, kLatent});
+        NoiseRows{4, NoiseStream::kEvaluation, 0, samples}.Normal({kBatch, kChunks, kLatent});
   }
 
   std::vector<std::vector<int64_t>> Sequence(int64_t batch) const {
@@ -68,7 +68,7 @@ class CalmModelTest : public testing::Test {
     return head
         .FromNoise(model_.FinalNorm(hidden).view({-1, spec_.hidden_size}),
                    noise.reshape({-1, spec_.noise_size}))
-        .view({kSamples, kWindows, kChunks, kLatent});
+        .view({kSamples, kBatch, kChunks, kLatent});
   }
   at::Tensor Hidden() { return model_.Backbone(tokens_, {}); }
 
@@ -93,8 +93,8 @@ TEST_F(CalmModelTest, MatchesTheOracle) {
   const NetworkOracle net(model_.units());
   const at::Tensor hidden = Hidden();
   const at::Tensor latents = Draw(hidden, noise_);
-  ASSERT_EQ(latents.sizes(), at::IntArrayRef({kSamples, kWindows, kChunks, kLatent}));
-  for (int64_t b = 0; b < kWindows; ++b) {
+  ASSERT_EQ(latents.sizes(), at::IntArrayRef({kSamples, kBatch, kChunks, kLatent}));
+  for (int64_t b = 0; b < kBatch; ++b) {
     const std::vector<Vector> expected = RunBackbone(net, spec_, Sequence(b));
     for (int64_t t = 0; t < kChunks; ++t) {
       for (int64_t i = 0; i < spec_.hidden_size; ++i) {
@@ -117,7 +117,7 @@ TEST_F(CalmModelTest, GradientsMatchFiniteDifferences) {
   ExpectGradientsMatch(
       model_.units(), NetworkOracle(model_.units()), [&](const NetworkOracle& net) {
         double loss = 0;
-        for (int64_t b = 0; b < kWindows; ++b) {
+        for (int64_t b = 0; b < kBatch; ++b) {
           const std::vector<Vector> hidden = RunBackbone(net, spec_, Sequence(b));
           for (int64_t n = 0; n < kSamples; ++n) {
             for (int64_t t = 0; t < kChunks; ++t) {
@@ -145,7 +145,7 @@ TEST_F(CalmModelTest, LaterChunksChangeNothingBefore) {
 
 TEST_F(CalmModelTest, SequencesOfABatchAreStrangers) {
   const at::Tensor together = Hidden();
-  for (int64_t b = 0; b < kWindows; ++b) {
+  for (int64_t b = 0; b < kBatch; ++b) {
     const at::Tensor alone = model_.Backbone(tokens_.narrow(0, b, 1), {});
     EXPECT_TRUE(at::allclose(alone.select(0, 0), together.select(0, b), 1e-5, 1e-6));
   }

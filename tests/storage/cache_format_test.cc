@@ -143,7 +143,7 @@ TEST(CacheFormat, CountsWithoutANameAreZero) {
 
 // Every mutant must be refused with a code that says why, unless it is the original.
 template <typename Decode>
-void RunPageMutants(const std::string& original, Decode decode) {
+void RunMutants(const std::string& original, Decode decode) {
   for (uint64_t mutant = 0; mutant < kMutants; ++mutant) {
     const std::string bytes = testing::Mutate(original, mutant);
     const absl::Status status = decode(bytes);
@@ -154,9 +154,9 @@ void RunPageMutants(const std::string& original, Decode decode) {
 }
 
 TEST(CacheFormat, MutatedPagesAndRecordsAreRefused) {
-  RunPageMutants(TestPage(), [](const std::string& bytes) { return VerifyPage(kKey, bytes); });
-  RunPageMutants(EncodeRecord(TestRecord()),
-                 [](const std::string& bytes) { return DecodeRecord(3, bytes).status(); });
+  RunMutants(TestPage(), [](const std::string& bytes) { return VerifyPage(kKey, bytes); });
+  RunMutants(EncodeRecord(TestRecord()),
+             [](const std::string& bytes) { return DecodeRecord(3, bytes).status(); });
 }
 
 // A manifest has no checksum of its own; what is accepted must have one meaning.

@@ -249,7 +249,7 @@ TEST(JournalRecords, KeepTextThatIsNoUtf8Readable) {
 
 // Accepted mutants have one meaning: written again they read back the same.
 template <typename Decode, typename Encode>
-void RunRecordMutants(const std::string& original, Decode decode, Encode encode) {
+void RunMutants(const std::string& original, Decode decode, Encode encode) {
   constexpr uint64_t kMutants = 10000;
   uint64_t accepted = 0;
   for (uint64_t mutant = 0; mutant < kMutants; ++mutant) {
@@ -267,9 +267,9 @@ void RunRecordMutants(const std::string& original, Decode decode, Encode encode)
 }
 
 TEST(JournalRecords, MutantsAreRefusedOrRoundTrip) {
-  RunRecordMutants(EncodeJob(TestJob("a", 1)), DecodeJob, EncodeJob);
-  RunRecordMutants(EncodeArtifact(TestArtifact("f", 1)), DecodeArtifact, EncodeArtifact);
-  RunRecordMutants(EncodeSource({"/p", 1, 2, 3, "s"}), DecodeSource, EncodeSource);
+  RunMutants(EncodeJob(TestJob("a", 1)), DecodeJob, EncodeJob);
+  RunMutants(EncodeArtifact(TestArtifact("f", 1)), DecodeArtifact, EncodeArtifact);
+  RunMutants(EncodeSource({"/p", 1, 2, 3, "s"}), DecodeSource, EncodeSource);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ class ThreadLanes {
   Shared* shared_;
 };
 
-std::vector<float> PaddedNormals(int64_t count, uint64_t seed, double scale, double shift) {
+std::vector<float> Normals(int64_t count, uint64_t seed, double scale, double shift) {
   std::vector<float> values(count);
   PhiloxStream(seed, NoiseStream::kEvaluation, 0, 0).FillNormal(0, values);
   for (float& value : values) value = static_cast<float>(shift + scale * value);
@@ -70,8 +70,8 @@ struct Case {
 };
 
 Case MakeCase(int64_t count, int64_t latent, double noise) {
-  Case c = {count, latent, PaddedNormals(count * latent, 1, 1, 0), PaddedNormals(latent, 2, 1, 0),
-            PaddedNormals(latent, 3, 0.7, std::log(noise))};
+  Case c = {count, latent, Normals(count * latent, 1, 1, 0), Normals(latent, 2, 1, 0),
+            Normals(latent, 3, 0.7, std::log(noise))};
   for (float& value : c.std) value = std::exp(value);
   return c;
 }
@@ -97,7 +97,7 @@ EnergyKernel::Terms RunRows(const Lanes& lanes, const EnergyPosition& position, 
   return {terms.target / count, terms.spread / (count * (count - 1))};
 }
 
-Result RowByRow(const Case& c, double alpha) {
+Result Rows(const Case& c, double alpha) {
   Result result = {{0, 0}, std::vector<float>(c.count * c.latent)};
   result.terms = RunRows(OneLane{}, PositionOf(c, alpha), result.gradient.data());
   return result;
@@ -141,7 +141,7 @@ TEST(EnergyRowTest, AgreesWithTheCpusForm) {
     for (const double alpha : {0.5, 1.0, 1.5, 1.9, 2.0}) {
       for (const double noise : {1e-4, 0.3, 50.0}) {
         const Case c = MakeCase(5, latent, noise);
-        ExpectAgreement(RowByRow(c, alpha), Kernel(c, alpha));
+        ExpectAgreement(Rows(c, alpha), Kernel(c, alpha));
       }
     }
   }
@@ -161,7 +161,7 @@ TEST(EnergyRowTest, AgreesUnderADominantDimension) {
   for (const double alpha : {0.5, 1.0, 1.9}) {
     Case c = MakeCase(3, 16, 1e-4);
     c.std[3] = 100;
-    ExpectAgreement(RowByRow(c, alpha), Kernel(c, alpha));
+    ExpectAgreement(Rows(c, alpha), Kernel(c, alpha));
   }
 }
 
@@ -169,7 +169,7 @@ TEST(EnergyRowTest, HasNoGradientAtCoincidencesOnANoiselessTarget) {
   Case c = MakeCase(4, 5, 1);
   std::fill(c.std.begin(), c.std.end(), 0.0f);
   for (int64_t i = 0; i < 4 * 5; ++i) c.samples[i] = c.mean[i % 5];
-  const Result result = RowByRow(c, 1);
+  const Result result = Rows(c, 1);
   EXPECT_EQ(result.terms.target, 0);
   EXPECT_EQ(result.terms.spread, 0);
   for (const float slope : result.gradient) EXPECT_EQ(slope, 0);
@@ -180,7 +180,7 @@ TEST(EnergyRowTest, ValuesThatAreNotFiniteShow) {
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     Case c = MakeCase(3, 4, 1);
     c.samples[5] = bad;
-    const Result result = RowByRow(c, 1);
+    const Result result = Rows(c, 1);
     EXPECT_TRUE(std::isnan(result.terms.target));
     EXPECT_TRUE(std::isnan(result.gradient[5]));
   }

@@ -55,7 +55,7 @@ Vector RoundedStd(Vector std) {
   return std;
 }
 
-Vector NormalVector(size_t size, uint64_t seed) {
+Vector Normals(size_t size, uint64_t seed) {
   std::vector<float> values(size);
   PhiloxStream(seed, NoiseStream::kEvaluation, 0, 0).FillNormal(0, values);
   return {values.begin(), values.end()};
@@ -82,7 +82,7 @@ class EnergyTargetTest : public testing::TestWithParam<std::tuple<int, double>> 
       return;
     }
     // Along its own direction and along another one.
-    const Vector other = NormalVector(offset.size(), 77);
+    const Vector other = Normals(offset.size(), 77);
     for (const Vector& direction : {offset, other}) {
       double slope = 0;
       for (size_t i = 0; i < offset.size(); ++i) slope += target.gradient[i] * direction[i];
@@ -101,14 +101,14 @@ class EnergyTargetTest : public testing::TestWithParam<std::tuple<int, double>> 
 };
 
 TEST_P(EnergyTargetTest, MatchesTheSeriesForOffsetsLikeTheNoise) {
-  Vector std = NormalVector(latent(), 1), offset = NormalVector(latent(), 2);
+  Vector std = Normals(latent(), 1), offset = Normals(latent(), 2);
   for (double& value : std) value = std::exp(0.3 * value);
   ExpectMatchesSeries(offset, std);
 }
 
 TEST_P(EnergyTargetTest, MatchesTheSeriesAtEveryScale) {
   for (const double scale : {1e-4, 1e-2, 1e2}) {
-    Vector std = NormalVector(latent(), 3), offset = NormalVector(latent(), 4);
+    Vector std = Normals(latent(), 3), offset = Normals(latent(), 4);
     for (double& value : std) value = scale * std::exp(0.2 * value);
     for (double& value : offset) value *= 0.3 * scale;
     ExpectMatchesSeries(offset, std);
@@ -116,7 +116,7 @@ TEST_P(EnergyTargetTest, MatchesTheSeriesAtEveryScale) {
 }
 
 TEST_P(EnergyTargetTest, MatchesTheSeriesWithoutOffset) {
-  Vector std = NormalVector(latent(), 5);
+  Vector std = Normals(latent(), 5);
   for (double& value : std) value = std::exp(0.3 * value);
   ExpectMatchesSeries(Vector(latent(), 0.0), std);
 }
@@ -133,7 +133,7 @@ TEST_P(EnergyTargetTest, MatchesTheChiMomentWithoutOffset) {
 }
 
 TEST_P(EnergyTargetTest, BecomesThePlainDistanceAsTheNoiseVanishes) {
-  const Vector offset = Rounded(NormalVector(latent(), 6));
+  const Vector offset = Rounded(Normals(latent(), 6));
   const Target target = TargetOf(offset, Vector(latent(), 4.6e-5), alpha());
   const double norm = Norm(offset);
   EXPECT_NEAR(target.value / std::pow(norm, alpha()), 1, kValueTolerance);
@@ -149,7 +149,7 @@ TEST_P(EnergyTargetTest, MatchesOneDimensionalIntegrationUnderADominantDimension
   Vector std(latent(), 1e-4);
   std[0] = 100;
   std = RoundedStd(std);
-  Vector offset = NormalVector(latent(), 7);
+  Vector offset = Normals(latent(), 7);
   offset[0] *= 50;
   offset = Rounded(offset);
   double rest = 0;
@@ -186,10 +186,10 @@ struct Mean {
 // 10^5 draws; 5 standard errors: a false alarm once in 1.7 million comparisons, of which there are
 // 3 for each of the 35 cases. The gradient is that of the drawn distance, along two directions.
 TEST_P(EnergyTargetTest, AgreesWithDraws) {
-  Vector std = NormalVector(latent(), 8), offset = Rounded(NormalVector(latent(), 9));
+  Vector std = Normals(latent(), 8), offset = Rounded(Normals(latent(), 9));
   for (double& value : std) value = std::exp(1.5 * value);
   std = RoundedStd(std);
-  const Vector other = NormalVector(latent(), 78);
+  const Vector other = Normals(latent(), 78);
   const Target target = TargetOf(offset, std, alpha());
   constexpr int kDraws = 100000;
   Mean value, along_offset, along_other;
@@ -230,7 +230,7 @@ TEST_P(EnergyTargetTest, IsBoundedByTheMomentsAtExtremeScales) {
     Vector stds(latent(), std);
     if (latent() > 1) stds[1] = 1.0;
     for (const double scale : {0.0, 1e-6, 1.0, 1e6}) {
-      Vector offset = NormalVector(latent(), 12);
+      Vector offset = Normals(latent(), 12);
       for (double& value : offset) value *= scale;
       offset = Rounded(offset);
       const Target target = TargetOf(offset, stds, alpha());
@@ -262,8 +262,8 @@ TEST(EnergyTargetClosedFormTest, IsTheFoldedNormalsMeanInOneDimension) {
 // E||x - y||^2 = S, whose slope is 2 d: no quadrature, so to float32's last digits.
 TEST(EnergyTargetClosedFormTest, IsTheSecondMomentAtAlphaTwo) {
   for (const size_t latent : {1, 2, 10, 128}) {
-    const Vector offset = Rounded(NormalVector(latent, 13));
-    Vector std = NormalVector(latent, 14);
+    const Vector offset = Rounded(Normals(latent, 13));
+    Vector std = Normals(latent, 14);
     for (double& value : std) value = std::exp(2 * value);
     std = RoundedStd(std);
     double second = 0;

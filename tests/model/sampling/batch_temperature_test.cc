@@ -14,9 +14,9 @@
 namespace halcyon::model {
 namespace {
 
-const std::vector<double> kThreeProbabilities = {0.5, 0.3, 0.2};
+const std::vector<double> kProbabilities = {0.5, 0.3, 0.2};
 
-PhiloxStream BatchRandom(uint64_t run) { return {5, NoiseStream::kGeneration, 0, run}; }
+PhiloxStream Random(uint64_t run) { return {5, NoiseStream::kGeneration, 0, run}; }
 
 double Choose(int64_t count, int64_t size) {
   double ways = 1;
@@ -41,15 +41,15 @@ std::vector<double> ByDefinition(const std::vector<int64_t>& counts, int64_t inv
   return weights;
 }
 
-// The distribution of Algorithm 2 over kThreeProbabilities at N draws, by enumerating the counts.
+// The distribution of Algorithm 2 over kProbabilities at N draws, by enumerating the counts.
 std::vector<double> Enumerated(int64_t draws, int64_t inverse) {
   std::vector<double> result(3);
   for (int64_t a = 0; a <= draws; ++a) {
     for (int64_t b = 0; a + b <= draws; ++b) {
       const int64_t c = draws - a - b;
-      const double probability =
-          Choose(draws, a) * Choose(draws - a, b) * std::pow(kThreeProbabilities[0], a) *
-          std::pow(kThreeProbabilities[1], b) * std::pow(kThreeProbabilities[2], c);
+      const double probability = Choose(draws, a) * Choose(draws - a, b) *
+                                 std::pow(kProbabilities[0], a) * std::pow(kProbabilities[1], b) *
+                                 std::pow(kProbabilities[2], c);
       const std::vector<double> given = ByDefinition({a, b, c}, inverse);
       for (size_t x = 0; x < 3; ++x) result[x] += probability * given[x];
     }
@@ -74,7 +74,7 @@ void ExpectFrequencies(const std::string& letters, int64_t inverse,
     const PhiloxStream shuffle(9, NoiseStream::kEvaluation, 0, run);
     for (size_t i = order.size() - 1; i > 0; --i)
       std::swap(order[i], order[shuffle.Below(i, i + 1)]);
-    BatchChooser chooser(inverse, static_cast<int64_t>(letters.size()), BatchRandom(run));
+    BatchChooser chooser(inverse, static_cast<int64_t>(letters.size()), Random(run));
     found[static_cast<char>('A' + Feed(chooser, ToySampler(order)).value)] += 1.0 / kRuns;
   }
   EXPECT_EQ(found.size(), expected.size());
@@ -109,8 +109,8 @@ TEST(BatchTemperatureTest, HasTheEnumeratedDistributionAtSmallNumbersOfDraws) {
            {1, 2}, {2, 2}, {3, 2}, {4, 2}, {12, 2}, {3, 3}, {5, 3}, {12, 3}, {6, 4}}) {
     std::vector<int64_t> counts(3);
     for (uint64_t run = 0; run < kRuns; ++run) {
-      BatchChooser chooser(inverse, draws, BatchRandom(run));
-      ++counts[Feed(chooser, ToySampler(kThreeProbabilities, run)).value];
+      BatchChooser chooser(inverse, draws, Random(run));
+      ++counts[Feed(chooser, ToySampler(kProbabilities, run)).value];
     }
     EXPECT_LT(ChiSquare(counts, Enumerated(draws, inverse)), ChiSquareLimit(2))
         << draws << " draws, n = " << inverse;
@@ -120,7 +120,7 @@ TEST(BatchTemperatureTest, HasTheEnumeratedDistributionAtSmallNumbersOfDraws) {
 // Theorem 3: the error falls at least like 1/N.
 TEST(BatchTemperatureTest, TendsToTheSharpenedDistribution) {
   for (const int64_t inverse : {2, 3}) {
-    const std::vector<double> limit = Sharpened(kThreeProbabilities, static_cast<double>(inverse));
+    const std::vector<double> limit = Sharpened(kProbabilities, static_cast<double>(inverse));
     double before = TotalVariation(Enumerated(10, inverse), limit);
     for (const int64_t draws : {20, 40, 80, 160, 320}) {
       const double error = TotalVariation(Enumerated(draws, inverse), limit);
@@ -131,8 +131,8 @@ TEST(BatchTemperatureTest, TendsToTheSharpenedDistribution) {
     // The code at 320 draws is as near to the limit as 10000 choices can show.
     std::vector<int64_t> counts(3);
     for (uint64_t run = 0; run < 10000; ++run) {
-      BatchChooser chooser(inverse, 320, BatchRandom(run));
-      ++counts[Feed(chooser, ToySampler(kThreeProbabilities, run)).value];
+      BatchChooser chooser(inverse, 320, Random(run));
+      ++counts[Feed(chooser, ToySampler(kProbabilities, run)).value];
     }
     EXPECT_LT(ChiSquare(counts, Enumerated(320, inverse)), ChiSquareLimit(2));
   }
@@ -149,7 +149,7 @@ TEST(BatchTemperatureTest, EarlyStoppingChangesNoChoice) {
     }
     for (const int64_t inverse : {1, 2, 3, 5, 8}) {
       for (uint64_t seed = 0; seed < 8; ++seed) {
-        BatchChooser lazy(inverse, 5, BatchRandom(seed)), eager(inverse, 5, BatchRandom(seed));
+        BatchChooser lazy(inverse, 5, Random(seed)), eager(inverse, 5, Random(seed));
         const Outcome some = Feed(lazy, ToySampler(letters), 1, /*eager=*/false, 5);
         const Outcome all = Feed(eager, ToySampler(letters), 1, /*eager=*/true, 5);
         ASSERT_EQ(some.choice.draw, all.choice.draw) << letters << " n = " << inverse;
@@ -162,7 +162,7 @@ TEST(BatchTemperatureTest, EarlyStoppingChangesNoChoice) {
 }
 
 TEST(BatchTemperatureTest, RepeatedValuesEndItAfterFewDraws) {
-  BatchChooser chooser(2, 200, BatchRandom(1));
+  BatchChooser chooser(2, 200, Random(1));
   const Outcome outcome = Feed(chooser, ToySampler(std::vector<double>{1.0}, 1));
   EXPECT_EQ(outcome.draws_made, 8) << "four pairs at the first look";
   EXPECT_EQ(outcome.choice.draws_used, 8);
@@ -172,7 +172,7 @@ TEST(BatchTemperatureTest, CountingTellsOnlySmallGroupsApart) {
   // 200 values that differ in their first token: one token of each draw, and all of those that are
   // looked at first or chosen.
   const std::vector<double> even(300, 1.0 / 300);
-  BatchChooser chooser(3, 200, BatchRandom(2));
+  BatchChooser chooser(3, 200, Random(2));
   const Outcome outcome = Feed(chooser, ToySampler(even, 2));
   EXPECT_EQ(outcome.draws_made, 200);
   EXPECT_LT(outcome.tokens_decoded, 330);
@@ -182,7 +182,7 @@ TEST(BatchTemperatureTest, CopiesAreEqualWithoutDecoding) {
   Draws draws(3);
   draws.Add();
   for (int i = 0; i < 199; ++i) draws.AddCopyOf(0);
-  BatchChooser chooser(4, 200, BatchRandom(3));
+  BatchChooser chooser(4, 200, Random(3));
   Needs needs;
   EXPECT_FALSE(chooser.Advance(draws, false, &needs).has_value());
   ASSERT_EQ(needs.tokens.size(), 1u);

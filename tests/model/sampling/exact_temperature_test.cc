@@ -11,11 +11,11 @@
 namespace halcyon::model {
 namespace {
 
-const std::vector<double> kFourProbabilities = {0.4, 0.3, 0.2, 0.1};
+const std::vector<double> kProbabilities = {0.4, 0.3, 0.2, 0.1};
 constexpr int64_t kPlenty = int64_t{1} << 30;
 constexpr uint64_t kRuns = 20000;
 
-PhiloxStream ExactRandom(uint64_t run) { return {11, NoiseStream::kGeneration, 0, run}; }
+PhiloxStream Random(uint64_t run) { return {11, NoiseStream::kGeneration, 0, run}; }
 
 TemperatureRule Exact(double temperature, int64_t draws_max = kPlenty) {
   return {.temperature = temperature,
@@ -25,17 +25,17 @@ TemperatureRule Exact(double temperature, int64_t draws_max = kPlenty) {
 
 Outcome RunOnce(const TemperatureRule& rule, uint64_t run, int64_t block = 1, bool eager = false,
                 int64_t pool = 0) {
-  const auto chooser = MakeChooser(rule, ExactRandom(run));
-  return Feed(*chooser, ToySampler(kFourProbabilities, run), block, eager, pool);
+  const auto chooser = MakeChooser(rule, Random(run));
+  return Feed(*chooser, ToySampler(kProbabilities, run), block, eager, pool);
 }
 
 class ExactTemperatureTest : public testing::TestWithParam<double> {};
 
 // One false alarm in a million for each temperature.
 TEST_P(ExactTemperatureTest, FollowsTheSharpenedDistribution) {
-  std::vector<int64_t> counts(kFourProbabilities.size());
+  std::vector<int64_t> counts(kProbabilities.size());
   for (uint64_t run = 0; run < kRuns; ++run) ++counts[RunOnce(Exact(GetParam()), run).value];
-  EXPECT_LT(ChiSquare(counts, Sharpened(kFourProbabilities, 1 / GetParam())), ChiSquareLimit(3));
+  EXPECT_LT(ChiSquare(counts, Sharpened(kProbabilities, 1 / GetParam())), ChiSquareLimit(3));
 }
 
 // Theorem 2 (for n <= 2; with the shorter attempts of n > 2, as the header says). 5 standard
@@ -44,7 +44,7 @@ TEST_P(ExactTemperatureTest, TakesTheExpectedNumberOfDraws) {
   const double inverse = 1 / GetParam();
   const auto whole = static_cast<int>(inverse);
   const auto power_sum = [](double power) {
-    return std::accumulate(kFourProbabilities.begin(), kFourProbabilities.end(), 0.0,
+    return std::accumulate(kProbabilities.begin(), kProbabilities.end(), 0.0,
                            [&](double sum, double p) { return sum + std::pow(p, power); });
   };
   double attempt = 1;
@@ -87,7 +87,7 @@ TEST(ExactTemperatureLimitTest, SaysWhenTheCountsDecided) {
   const std::vector<double> even(10, 0.1);
   int64_t limited = 0;
   for (uint64_t run = 0; run < 200; ++run) {
-    const auto chooser = MakeChooser(Exact(0.25, /*draws_max=*/20), ExactRandom(run));
+    const auto chooser = MakeChooser(Exact(0.25, /*draws_max=*/20), Random(run));
     const Outcome outcome = Feed(*chooser, ToySampler(even, run), /*block=*/7);
     EXPECT_LE(outcome.choice.draws_used, 20);
     if (!outcome.choice.ran_out) continue;
@@ -105,7 +105,7 @@ TEST(ExactTemperatureLimitTest, SaysWhenTheCountsDecided) {
 
 TEST(ExactTemperatureLimitTest, EndsWhenThereAreNoMoreDraws) {
   for (const double temperature : {0.5, 0.4, 0.3}) {
-    const auto chooser = MakeChooser(Exact(temperature), ExactRandom(1));
+    const auto chooser = MakeChooser(Exact(temperature), Random(1));
     const Outcome outcome = Feed(*chooser, ToySampler("ABCDEDFG"), 1, false, /*pool=*/8);
     EXPECT_TRUE(outcome.choice.ran_out);
     EXPECT_EQ(outcome.choice.draws_used, 8);
@@ -118,7 +118,7 @@ TEST(ExactTemperatureLimitTest, LooksAtFirstTokensOnlyWhereTheyTell) {
   const std::vector<double> even(10, 0.1);
   int64_t draws = 0, tokens = 0;
   for (uint64_t run = 0; run < 50; ++run) {
-    const auto chooser = MakeChooser(Exact(0.5), ExactRandom(run));
+    const auto chooser = MakeChooser(Exact(0.5), Random(run));
     const Outcome outcome = Feed(*chooser, ToySampler(even, run));
     draws += outcome.draws_made;
     tokens += outcome.tokens_decoded;

@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 template <typename Number>
-std::string BytesOf(const std::vector<Number>& values) {
+std::string Bytes(const std::vector<Number>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Number)};
 }
 
@@ -25,7 +25,7 @@ class WeightsFolderTest : public ::testing::Test {
   }
   void WriteTorch(const std::string& name, const std::string& tensor, float value) {
     Write(name, testing::WriteTorchFile(
-                    {{tensor, "FloatStorage", {1}, BytesOf(std::vector<float>{value})}}));
+                    {{tensor, "FloatStorage", {1}, Bytes(std::vector<float>{value})}}));
   }
   void WriteSafe(const std::string& name, const std::string& tensor, DType dtype, int64_t size,
                  const std::string& bytes) {
@@ -43,10 +43,10 @@ class WeightsFolderTest : public ::testing::Test {
 
 TEST_F(WeightsFolderTest, EveryFloatTypeBecomesAFloat) {
   const std::vector<std::tuple<DType, std::string, float>> cases = {
-      {DType::kF32, BytesOf(std::vector<float>{0.1f, -2.5f}), 0.1f},
-      {DType::kF64, BytesOf(std::vector<double>{0.1, -2.5}), 0.1f},
-      {DType::kF16, BytesOf(std::vector<uint16_t>{0x2e66, 0xc100}), 0.0999755859375f},
-      {DType::kBF16, BytesOf(std::vector<uint16_t>{0x3dcd, 0xc020}), 0.10009765625f}};
+      {DType::kF32, Bytes(std::vector<float>{0.1f, -2.5f}), 0.1f},
+      {DType::kF64, Bytes(std::vector<double>{0.1, -2.5}), 0.1f},
+      {DType::kF16, Bytes(std::vector<uint16_t>{0x2e66, 0xc100}), 0.0999755859375f},
+      {DType::kBF16, Bytes(std::vector<uint16_t>{0x3dcd, 0xc020}), 0.10009765625f}};
   for (const auto& [dtype, bytes, first] : cases) {
     WriteSafe("model.safetensors", "t", dtype, 2, bytes);
     const auto folder = WeightsFolder::Open(env_, "/w");
@@ -55,7 +55,7 @@ TEST_F(WeightsFolderTest, EveryFloatTypeBecomesAFloat) {
     ASSERT_TRUE(floats.ok()) << floats.status();
     EXPECT_THAT(*floats, ElementsAre(first, -2.5f)) << NameOf(dtype);
   }
-  WriteSafe("model.safetensors", "t", DType::kI64, 1, BytesOf(std::vector<int64_t>{1}));
+  WriteSafe("model.safetensors", "t", DType::kI64, 1, Bytes(std::vector<int64_t>{1}));
   const auto folder = WeightsFolder::Open(env_, "/w");
   EXPECT_THAT(MessageOf((*folder)->ReadFloats("t").status()), HasSubstr("\"t\" is I64"));
   EXPECT_TRUE(absl::IsNotFound((*folder)->ReadFloats("u").status()));

@@ -11,7 +11,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr int64_t kEndOfText = 30, kPaddingToken = 31;
+constexpr int64_t kEnd = 30, kPadding = 31;
 
 // Answers with prepared steps of four tokens, by text and step, and notes what it was told.
 class ScriptedSampler : public StepSampler {
@@ -59,14 +59,14 @@ class GeneratorTest : public testing::Test {
  protected:
   std::vector<GeneratedText> Continue(std::vector<std::vector<uint32_t>> prompts,
                                       const GenerationOptions& options) {
-    Generator generator(&sampler_, {4, kEndOfText, kPaddingToken});
+    Generator generator(&sampler_, {4, kEnd, kPadding});
     auto texts = generator.Continue(prompts, options);
     EXPECT_TRUE(texts.ok()) << texts.status();
     return texts.ok() ? *texts : std::vector<GeneratedText>(prompts.size());
   }
   absl::Status Refusal(const std::vector<std::vector<uint32_t>>& prompts,
                        const GenerationOptions& options) {
-    return Generator(&sampler_, {4, kEndOfText, kPaddingToken}).Continue(prompts, options).status();
+    return Generator(&sampler_, {4, kEnd, kPadding}).Continue(prompts, options).status();
   }
 
   ScriptedSampler sampler_;
@@ -74,14 +74,12 @@ class GeneratorTest : public testing::Test {
 
 TEST_F(GeneratorTest, ContextsStartBehindTheEndOfADocument) {
   Continue({{}, {7, 8, 9, 10}}, {.tokens = 4});
-  EXPECT_THAT(sampler_.contexts_[0],
-              ElementsAre(kEndOfText, kPaddingToken, kPaddingToken, kPaddingToken));
-  EXPECT_THAT(sampler_.contexts_[1],
-              ElementsAre(kEndOfText, kPaddingToken, kPaddingToken, kPaddingToken, 7, 8, 9, 10));
+  EXPECT_THAT(sampler_.contexts_[0], ElementsAre(kEnd, kPadding, kPadding, kPadding));
+  EXPECT_THAT(sampler_.contexts_[1], ElementsAre(kEnd, kPadding, kPadding, kPadding, 7, 8, 9, 10));
 }
 
 TEST_F(GeneratorTest, ATextEndsAtEndOfTextInsideAChunk) {
-  sampler_.script[{0, 1}] = {5, kEndOfText, 6, 7};
+  sampler_.script[{0, 1}] = {5, kEnd, 6, 7};
   const auto text = Continue({{}}, {.tokens = 40})[0];
   EXPECT_THAT(text.ids, ElementsAre(1, 2, 3, 4, 5));
   EXPECT_EQ(text.end, TextEnd::kEndOfText);
@@ -90,15 +88,15 @@ TEST_F(GeneratorTest, ATextEndsAtEndOfTextInsideAChunk) {
 }
 
 TEST_F(GeneratorTest, PaddingIsLeftOut) {
-  sampler_.script[{0, 0}] = {kPaddingToken, 5, kPaddingToken, 6};
+  sampler_.script[{0, 0}] = {kPadding, 5, kPadding, 6};
   const auto text = Continue({{}}, {.tokens = 4})[0];
   EXPECT_THAT(text.ids, ElementsAre(5, 6));
   EXPECT_EQ(text.end, TextEnd::kLength);
 }
 
 TEST_F(GeneratorTest, FinishedTextsLeaveTheBatchAndTheOthersGoOn) {
-  sampler_.script[{0, 1}] = {kEndOfText, 0, 0, 0};
-  sampler_.script[{2, 0}] = {9, kEndOfText, 0, 0};
+  sampler_.script[{0, 1}] = {kEnd, 0, 0, 0};
+  sampler_.script[{2, 0}] = {9, kEnd, 0, 0};
   sampler_.script[{1, 2}] = {8, 8, 8, 8};
   const auto texts = Continue({{}, {}, {}}, {.tokens = 12});
   EXPECT_THAT(sampler_.batches,
@@ -111,7 +109,7 @@ TEST_F(GeneratorTest, FinishedTextsLeaveTheBatchAndTheOthersGoOn) {
 }
 
 TEST_F(GeneratorTest, InStepAllTextsTakeAllStepsAndSayNothingMoreAfterTheirEnd) {
-  sampler_.script[{0, 0}] = {9, kEndOfText, 5, 5};
+  sampler_.script[{0, 0}] = {9, kEnd, 5, 5};
   const auto texts = Continue({{}, {}}, {.tokens = 12, .in_step = true});
   EXPECT_THAT(sampler_.batches,
               ElementsAre(ElementsAre(0, 1), ElementsAre(0, 1), ElementsAre(0, 1)));
@@ -137,7 +135,7 @@ TEST_F(GeneratorTest, TheLastChunkIsCutToTheLength) {
 }
 
 TEST_F(GeneratorTest, TokensAreHeardAsTheyCome) {
-  Generator generator(&sampler_, {4, kEndOfText, kPaddingToken});
+  Generator generator(&sampler_, {4, kEnd, kPadding});
   const std::vector<std::vector<uint32_t>> prompts = {{5, 6}, {}};
   std::map<size_t, std::vector<uint32_t>> heard;
   int calls = 0;

@@ -28,7 +28,7 @@ Vector Part(const Vector& x, int64_t part, int64_t width) {
   return {x.begin() + part * width, x.begin() + (part + 1) * width};
 }
 
-Vector Concatenate(Vector a, const Vector& b) {
+Vector Join(Vector a, const Vector& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
@@ -111,7 +111,7 @@ Vector PublishedCheckpoint::Encode(const std::vector<int64_t>& tokens) const {
   for (const int64_t token : tokens) {
     Vector x = Row(ae_ + "encoder.embed_tokens.weight", token, sizes_.ae_width);
     for (int64_t i = 0; i < half; ++i) x = layer(i, x);
-    joined = Concatenate(joined, x);
+    joined = Join(joined, x);
   }
   Vector x = Linear(ae_ + "encoder.squeeze_layer", joined);
   for (int64_t i = half; i < sizes_.encoder_layers; ++i) x = layer(i, x);
@@ -150,7 +150,7 @@ std::vector<Vector> PublishedCheckpoint::Inputs(
   for (const std::vector<int64_t>& chunk : chunks) {
     Vector joined;
     for (const int64_t token : chunk) {
-      joined = Concatenate(joined, Row(backbone_ + "embed_tokens.weight", token, sizes_.width));
+      joined = Join(joined, Row(backbone_ + "embed_tokens.weight", token, sizes_.width));
     }
     inputs.push_back(
         LayerNorm("embed_proj.3", Linear("embed_proj.2", Silu(Linear("embed_proj.0", joined)))));
@@ -215,7 +215,7 @@ Vector PublishedCheckpoint::EnergySample(const Vector& hidden, const Vector& noi
   const Vector c = LayerNorm(head + "norm_hidden", Linear(head + "hidden_embd", hidden));
   for (int64_t i = 0; i < sizes_.blocks; ++i) {
     const std::string block = head + "mlp_blocks." + std::to_string(i);
-    Vector x = Linear(block + ".linears.0", Concatenate(LayerNorm(block + ".in_ln", e), c));
+    Vector x = Linear(block + ".linears.0", Join(LayerNorm(block + ".in_ln", e), c));
     x = Linear(block + ".linears.4", Silu(Linear(block + ".linears.2", Silu(x))));
     e = Plus(e, Linear(block + ".down_proj",
                        Times(Silu(Part(x, 0, sizes_.width)), Part(x, 1, sizes_.width))));

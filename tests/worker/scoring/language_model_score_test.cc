@@ -15,7 +15,7 @@ namespace {
 using pipeline::Split;
 
 constexpr uint32_t kEndToken = 3, kPadToken = 4;
-constexpr int64_t kFiveTokens = 5;
+constexpr int64_t kVocabulary = 5;
 
 class ScoreTest : public pipeline::CachedDataTest {
  protected:
@@ -53,8 +53,8 @@ class CalmScoreTest : public ScoreTest {
  protected:
   void Make(int64_t chunk_size, jobs::ModelSpec spec = SmallModel()) {
     autoencoder_ = std::make_unique<model::Autoencoder>(SmallAutoencoder(chunk_size, kLatentSize),
-                                                        kFiveTokens);
-    model_ = std::make_unique<model::CalmModel>(spec, chunk_size, kLatentSize, kFiveTokens);
+                                                        kVocabulary);
+    model_ = std::make_unique<model::CalmModel>(spec, chunk_size, kLatentSize, kVocabulary);
     FillRandomly(autoencoder_->units(), 21);
     FillRandomly(model_->units(), 22);
   }
@@ -177,7 +177,7 @@ TEST_F(CalmScoreTest, RefusesTextThatHoldsNothingToScore) {
 
 class BaselineScoreTest : public ScoreTest {
  protected:
-  BaselineScoreTest() : model_(Spec(), kFiveTokens) { FillRandomly(model_.units(), 31); }
+  BaselineScoreTest() : model_(Spec(), kVocabulary) { FillRandomly(model_.units(), 31); }
   static jobs::ModelSpec Spec() {
     jobs::ModelSpec spec = SmallModel();
     spec.head = jobs::HeadKind::kSoftmax;

@@ -12,12 +12,12 @@
 namespace halcyon::worker {
 namespace {
 
-constexpr int64_t kFourTokens = 4;
+constexpr int64_t kVocabulary = 4;
 constexpr int64_t kLatent = 3;
 
 at::Tensor RandomTokens(uint64_t seed, const std::vector<int64_t>& shape) {
   const model::NoiseRows rows{seed, NoiseStream::kSampleOrder, 0, {0}};
-  return (rows.Uniform(shape).squeeze(0) * kFourTokens).to(at::kLong);
+  return (rows.Uniform(shape).squeeze(0) * kVocabulary).to(at::kLong);
 }
 
 // Three steps of branches from random places, every one with a random parent.
@@ -64,7 +64,7 @@ TEST_P(BranchesTest, EqualTheFullModelOnTheirOwnText) {
   constexpr int64_t kChunks = 6, kChunkSize = 2;
   jobs::ModelSpec spec = SmallModel();
   spec.input = GetParam();
-  model::CalmModel model(spec, kChunkSize, kLatent, kFourTokens);
+  model::CalmModel model(spec, kChunkSize, kLatent, kVocabulary);
   FillRandomly(model.units(), 3);
   const at::Tensor window = RandomTokens(1, {kChunks, kChunkSize});
   const at::Tensor own = RandomTokens(2, {3, RandomTree::kBranches, kChunkSize});
@@ -103,7 +103,7 @@ TEST(BaselineBranchesTest, EqualTheFullModelOnTheirOwnText) {
   c10::NoGradGuard no_grad;
   jobs::ModelSpec spec = SmallModel();
   spec.head = jobs::HeadKind::kSoftmax;
-  model::BaselineModel model(spec, kFourTokens);
+  model::BaselineModel model(spec, kVocabulary);
   FillRandomly(model.units(), 4);
   const at::Tensor window = RandomTokens(1, {7});
   const at::Tensor own = RandomTokens(2, {3, RandomTree::kBranches});
@@ -126,8 +126,8 @@ class RollOutTest : public ::testing::TestWithParam<std::tuple<int64_t, jobs::In
  protected:
   RollOutTest()
       : chunk_size_(std::get<0>(GetParam())),
-        autoencoder_(SmallAutoencoder(chunk_size_, kLatent), kFourTokens),
-        model_(Spec(), chunk_size_, kLatent, kFourTokens) {
+        autoencoder_(SmallAutoencoder(chunk_size_, kLatent), kVocabulary),
+        model_(Spec(), chunk_size_, kLatent, kVocabulary) {
     FillRandomly(autoencoder_.units(), 11);
     FillRandomly(model_.units(), 12);
   }
@@ -207,8 +207,8 @@ INSTANTIATE_TEST_SUITE_P(ChunkSizesAndInputs, RollOutTest,
 // was.
 TEST(RollOutNothingTest, DrawsWithoutACompanionAreGivenUp) {
   c10::NoGradGuard no_grad;
-  model::Autoencoder autoencoder(SmallAutoencoder(1, kLatent), kFourTokens);
-  model::CalmModel model(SmallModel(), 1, kLatent, kFourTokens);
+  model::Autoencoder autoencoder(SmallAutoencoder(1, kLatent), kVocabulary);
+  model::CalmModel model(SmallModel(), 1, kLatent, kVocabulary);
   FillRandomly(autoencoder.units(), 1);
   FillRandomly(model.units(), 2);
   const at::Tensor tokens = at::zeros({1, 6, 1}, at::kLong);

@@ -12,7 +12,7 @@
 namespace halcyon::worker {
 namespace {
 
-constexpr uint64_t kFsdpSeed = 9;
+constexpr uint64_t kSeed = 9;
 
 MicroBatch BatchOf(uint64_t rank, uint64_t ranks, uint64_t batch) {
   MicroBatch part;
@@ -26,11 +26,11 @@ MicroBatch BatchOf(uint64_t rank, uint64_t ranks, uint64_t batch) {
 }
 
 // Gradients of the plain, unsharded networks, unit by unit, flat.
-std::vector<std::vector<float>> UnshardedGradients(uint64_t batch) {
+std::vector<std::vector<float>> PlainGradients(uint64_t batch) {
   ToyTrainee toy{jobs::TrainSpec{}};
   for (model::Unit* unit : toy.units()) {
     unit->Materialise();
-    model::Initialise(*unit, toy.init_rule(), toy.init_std(), kFsdpSeed);
+    model::Initialise(*unit, toy.init_rule(), toy.init_std(), kSeed);
   }
   EXPECT_TRUE(toy.ForwardBackward(BatchOf(0, 1, batch)).ok());
   std::vector<std::vector<float>> flat;
@@ -49,14 +49,14 @@ class FsdpOfRanks : public testing::TestWithParam<int> {};
 
 TEST_P(FsdpOfRanks, GradientsEqualTheUnshardedOnes) {
   constexpr uint64_t kBatch = 7;  // divides by none of the rank counts but 1
-  const auto expected = UnshardedGradients(kBatch);
+  const auto expected = PlainGradients(kBatch);
   std::vector<std::vector<float>> sharded(expected.size());
   std::mutex mutex;
   for (size_t u = 0; u < expected.size(); ++u) sharded[u].resize(expected[u].size());
   cluster::RunInProcessGang(GetParam(), [&](cluster::Collectives& collectives) {
     ToyTrainee toy{jobs::TrainSpec{}};
     Fsdp fsdp(toy.units(), &collectives);
-    fsdp.Initialise(toy.init_rule(), toy.init_std(), kFsdpSeed);
+    fsdp.Initialise(toy.init_rule(), toy.init_std(), kSeed);
     ASSERT_TRUE(toy.ForwardBackward(BatchOf(collectives.rank(), collectives.size(), kBatch)).ok());
     ASSERT_TRUE(fsdp.FinishBackward().ok());
     const std::lock_guard lock(mutex);
@@ -78,7 +78,7 @@ TEST_P(FsdpOfRanks, WholeParametersExistOnlyWhileUsed) {
   cluster::RunInProcessGang(GetParam(), [&](cluster::Collectives& collectives) {
     ToyTrainee toy{jobs::TrainSpec{}};
     Fsdp fsdp(toy.units(), &collectives);
-    fsdp.Initialise(toy.init_rule(), toy.init_std(), kFsdpSeed);
+    fsdp.Initialise(toy.init_rule(), toy.init_std(), kSeed);
     const auto bytes_of = [&](size_t unit) {
       return toy.units()[unit]->parameters()[0].value.storage().nbytes();
     };
