@@ -88,7 +88,7 @@ bool IsFunctionHeader(std::string_view header) {
 // The name that a declaration at the start of a line introduces, or "".
 std::string DeclaredName(const std::string& declaration) {
   static const std::regex kOther(R"(^(using|template|static_assert|friend|extern|[A-Z_]+\())");
-  static const std::regex kType(R"(^(struct|class|union|enum|enum class)\s+(\w+))");
+  static const std::regex kType(R"(^(struct|class|union|enum class|enum)\s+(\w+))");
   static const std::regex kObject(R"((^|[\s*&>])([A-Za-z_]\w*)(\s*\[.*)?\s*$)");
   std::smatch match;
   if (std::regex_search(declaration, match, kOther)) return "";
@@ -197,11 +197,11 @@ std::set<std::string> UnnamedNamespaceNames(std::string_view code) {
     const bool starts =
         !line.empty() && (std::isalpha(static_cast<unsigned char>(line[0])) || line[0] == ':');
     const bool within = depth == unnamed_depth;
-    if (std::regex_match(line, std::regex(R"(namespace \{\s*)"))) {
+    if (line.starts_with("namespace {")) {
       unnamed_depth = depth + 1;
     } else if (within && (starts || !declaration.empty())) {
       // A template's parameters are not part of what is declared.
-      declaration += std::regex_replace(line, std::regex(R"(^template <.*>\s*$)"), "") + " ";
+      if (!line.starts_with("template <")) declaration += line + " ";
     }
     depth += static_cast<int>(std::count(line.begin(), line.end(), '{'));
     depth -= static_cast<int>(std::count(line.begin(), line.end(), '}'));
