@@ -33,6 +33,14 @@ const std::map<std::string, Folders> kMayInclude = {
     {"worker", {"base", "jobs", "storage", "model", "cluster", "pipeline"}},
 };
 
+// Rooms of worker/ that must not know of each other: a header of the second may not be included
+// from the first.
+const std::vector<std::pair<const char*, const char*>> kApart = {
+    {"worker/scoring/", "worker/training/"},
+    {"worker/generation/", "worker/training/"},
+    {"worker/inputs/", "worker/(training|scoring|generation|tasks|commands|reference)/"},
+};
+
 struct LibraryRule {
   const char* header;  // a regular expression that the included path starts with
   Folders folders;     // where it may be included, tests/FOLDER as well
@@ -160,6 +168,19 @@ TEST(Tidy, FoldersIncludeOnlyWhatIsBelowThem) {
       if (target == "tests" && file.Folder() == "tests") continue;
       ADD_FAILURE() << file.path << ":" << include.line << ": " << subject << "/ may not include "
                     << target << "/ (kMayInclude in tests/tidy_test.cc)";
+    }
+  }
+}
+
+TEST(Tidy, RoomsOfTheWorkerStayApart) {
+  for (const SourceFile& file : Tree()) {
+    if (!file.IsCpp()) continue;
+    for (const Include& include : IncludesOf(file)) {
+      for (const auto& [room, other] : kApart) {
+        EXPECT_FALSE(PathStarts(file.path, room) && PathStarts(include.path, other))
+            << file.path << ":" << include.line << ": may not include " << include.path
+            << " (kApart in tests/tidy_test.cc)";
+      }
     }
   }
 }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "worker/artifacts.h"
+#include "worker/inputs/artifacts.h"
 
 namespace halcyon::worker {
 

@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "worker/artifacts.h"
 #include "worker/generation/step_sampler.h"
+#include "worker/inputs/artifacts.h"
 
 namespace halcyon::worker {
 

@@ -17,8 +17,8 @@
 #include "model/heads/energy_head.h"
 #include "model/heads/flow_head.h"
 #include "storage/weights/safetensors.h"
-#include "worker/artifacts.h"
-#include "worker/network_file.h"
+#include "worker/inputs/artifacts.h"
+#include "worker/inputs/network_file.h"
 
 namespace halcyon::worker {
 namespace {

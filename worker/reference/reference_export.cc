@@ -11,7 +11,7 @@
 #include "model/reference/reference_keys.h"
 #include "storage/strict_json.h"
 #include "storage/weights/safetensors.h"
-#include "worker/network_file.h"
+#include "worker/inputs/network_file.h"
 #include "worker/reference/reference_import.h"
 #include "worker/reference/whole_folder.h"
 

@@ -13,7 +13,7 @@
 #include "storage/strict_json.h"
 #include "storage/weights/safetensors.h"
 #include "storage/weights/weights_folder.h"
-#include "worker/network_file.h"
+#include "worker/inputs/network_file.h"
 #include "worker/reference/whole_folder.h"
 
 namespace halcyon::worker {

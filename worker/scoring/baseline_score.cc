@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "model/noise.h"
+#include "worker/inputs/window_tensors.h"
 #include "worker/scoring/branches.h"
 #include "worker/scoring/evaluation_noise.h"
 #include "worker/scoring/language_model_score.h"
 #include "worker/scoring/rollout.h"
 #include "worker/scoring/score_tally.h"
-#include "worker/training/window_tensors.h"
 
 namespace halcyon::worker {
 namespace {

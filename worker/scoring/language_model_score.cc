@@ -4,10 +4,10 @@
 #include <c10/core/GradMode.h>
 
 #include "model/noise.h"
+#include "worker/inputs/window_tensors.h"
 #include "worker/scoring/evaluation_noise.h"
 #include "worker/scoring/rollout.h"
 #include "worker/scoring/score_tally.h"
-#include "worker/training/window_tensors.h"
 
 namespace halcyon::worker {
 namespace {

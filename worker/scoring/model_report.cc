@@ -5,7 +5,7 @@
 
 #include "worker/generation/continuations.h"
 #include "worker/generation/make_sampler.h"
-#include "worker/network_file.h"
+#include "worker/inputs/network_file.h"
 #include "worker/scoring/language_model_score.h"
 #include "worker/scoring/reconstruction.h"
 

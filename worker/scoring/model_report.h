@@ -12,7 +12,7 @@
 #include "base/status.h"
 #include "jobs/job_spec.h"
 #include "model/brier.h"
-#include "worker/artifacts.h"
+#include "worker/inputs/artifacts.h"
 
 namespace halcyon::worker {
 

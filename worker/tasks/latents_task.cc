@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "storage/latent_cache.h"
-#include "worker/artifacts.h"
+#include "worker/inputs/artifacts.h"
 #include "worker/tasks/tasks.h"
 
 namespace halcyon::worker {

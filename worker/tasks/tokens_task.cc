@@ -2,7 +2,7 @@
 #include "pipeline/heldout_split.h"
 #include "pipeline/tokenizer.h"
 #include "storage/token_cache.h"
-#include "worker/artifacts.h"
+#include "worker/inputs/artifacts.h"
 #include "worker/tasks/tasks.h"
 
 namespace halcyon::worker {

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/training/window_tensors.h"
+#include "worker/inputs/window_tensors.h"
 
 namespace halcyon::worker {
 

@@ -5,7 +5,7 @@
 #include "model/noise.h"
 #include "worker/generation/calm_sampler.h"
 #include "worker/generation/continuations.h"
-#include "worker/training/window_tensors.h"
+#include "worker/inputs/window_tensors.h"
 
 namespace halcyon::worker {
 

@@ -1,8 +1,18 @@
 #include "worker/training/language_model_trainee.h"
 
-#include "worker/network_file.h"
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "worker/inputs/network_file.h"
 
 namespace halcyon::worker {
+
+at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions) {
+  const at::Tensor weights = at::empty({static_cast<int64_t>(batch.weights.size())}, at::kFloat);
+  std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
+  return (weights / (batch.divisor * static_cast<double>(positions))).repeat_interleave(positions);
+}
 
 LanguageModelOptions LanguageModelTrainee::ScoringOptions() const {
   return {.windows = spec_.eval.windows,

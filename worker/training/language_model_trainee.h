@@ -3,6 +3,8 @@
 #ifndef HALCYON_WORKER_TRAINING_LANGUAGE_MODEL_TRAINEE_H_
 #define HALCYON_WORKER_TRAINING_LANGUAGE_MODEL_TRAINEE_H_
 
+#include <ATen/core/Tensor.h>
+
 #include "pipeline/packing.h"
 #include "pipeline/tokenizer.h"
 #include "pipeline/window_loader.h"
@@ -18,6 +20,9 @@ struct LanguageModelData {
   const pipeline::WindowLoader* heldout_windows = nullptr;  // shorter when held-out text is short
   const pipeline::Tokenizer* tokenizer = nullptr;
 };
+
+// [rows * positions]: what each position's loss counts for in the mean over the global batch.
+at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions);
 
 class LanguageModelTrainee : public Trainee {
  public:

@@ -7,9 +7,9 @@
 
 #include "base/fault_point.h"
 #include "model/learning_rate.h"
-#include "worker/network_file.h"
 #include "worker/runtime.h"
 #include "worker/training/checkpointing.h"
+#include "worker/training/gathered_network.h"
 
 namespace halcyon::worker {
 namespace {

@@ -9,7 +9,7 @@
 #include "base/exit_code.h"
 #include "base/logging.h"
 #include "cluster/mpi_collectives.h"
-#include "worker/artifacts.h"
+#include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
 #include "worker/training/autoencoder_trainee.h"
 #include "worker/training/baseline_trainee.h"

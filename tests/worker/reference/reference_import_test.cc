@@ -7,7 +7,7 @@
 #include "storage/weights/safetensors.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/worker/reference/published_checkpoint.h"
-#include "worker/artifacts.h"
+#include "worker/inputs/artifacts.h"
 #include "worker/reference/reference_export.h"
 
 namespace halcyon::worker {

@@ -1,17 +1,13 @@
-#include "worker/network_file.h"
+#include "worker/inputs/network_file.h"
 
 #include <ATen/ATen.h>
 
 #include <charconv>
 #include <cstring>
-#include <deque>
-
-#include "base/digest.h"
 
 namespace halcyon::worker {
 namespace {
 
-constexpr char kWeightsFile[] = "model.safetensors";
 constexpr char kSpecFile[] = "job.toml";
 
 }  // namespace
@@ -34,31 +30,6 @@ absl::Status WriteNetworkFolder(Env& env, const std::string& dir,
   const std::string weights = JoinPath(dir, kWeightsFile);
   RETURN_IF_ERROR(storage::WriteSafetensors(env, weights, tensors, metadata).status());
   return WriteFileAtomically(env, JoinPath(dir, kSpecFile), spec_toml);
-}
-
-absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& collectives, Env& env,
-                                            const std::string& dir,
-                                            const std::map<std::string, std::string>& metadata,
-                                            const std::string& spec_toml) {
-  const bool writes = collectives.rank() == 0;
-  std::deque<std::string> bytes;  // addresses must stay
-  std::vector<storage::TensorView> tensors;
-  RETURN_IF_ERROR(fsdp.VisitWhole([&](model::Unit& unit) {
-    if (!writes) return absl::OkStatus();
-    for (const model::Parameter& parameter : unit.parameters()) {
-      bytes.emplace_back(reinterpret_cast<const char*>(parameter.value.data_ptr<float>()),
-                         parameter.numel() * sizeof(float));
-      tensors.push_back({parameter.name, storage::DType::kF32, parameter.shape, bytes.back()});
-    }
-    return absl::OkStatus();
-  }));
-  if (!writes) return WrittenNetwork{};
-  RETURN_IF_ERROR(WriteNetworkFolder(env, dir, tensors, metadata, spec_toml));
-  WrittenNetwork written;
-  const std::string weights = JoinPath(dir, kWeightsFile);
-  ASSIGN_OR_RETURN(written.content_digest, Sha256OfFile(weights));
-  ASSIGN_OR_RETURN(written.bytes, env.FileSize(weights));
-  return written;
 }
 
 std::string_view HeadName(jobs::HeadKind head) {

@@ -1,10 +1,10 @@
-#include "worker/artifacts.h"
+#include "worker/inputs/artifacts.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "worker/network_file.h"
+#include "worker/inputs/network_file.h"
 
 namespace halcyon::worker {
 namespace {

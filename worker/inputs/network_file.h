@@ -1,7 +1,7 @@
 // A finished network as an artifact: model.safetensors with every parameter under its name, and
 // job.toml, the resolved spec it was made by.
-#ifndef HALCYON_WORKER_NETWORK_FILE_H_
-#define HALCYON_WORKER_NETWORK_FILE_H_
+#ifndef HALCYON_WORKER_INPUTS_NETWORK_FILE_H_
+#define HALCYON_WORKER_INPUTS_NETWORK_FILE_H_
 
 #include <cstdint>
 #include <map>
@@ -10,27 +10,15 @@
 
 #include "base/env.h"
 #include "base/status.h"
-#include "cluster/collectives.h"
 #include "jobs/job_spec.h"
 #include "model/unit.h"
 #include "storage/weights/safetensors.h"
-#include "worker/training/fsdp.h"
 
 namespace halcyon::worker {
 
-struct WrittenNetwork {
-  std::string content_digest;  // SHA-256 of model.safetensors
-  uint64_t bytes = 0;
-};
+inline constexpr char kWeightsFile[] = "model.safetensors";
 
-// Collective. Gathers unit by unit; rank 0 writes the folder `dir`, replacing what was there,
-// synced. Other ranks return an empty result.
-absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& collectives, Env& env,
-                                            const std::string& dir,
-                                            const std::map<std::string, std::string>& metadata,
-                                            const std::string& spec_toml);
-
-// The same from tensors at hand.
+// Writes the folder `dir`, replacing what was there, synced.
 absl::Status WriteNetworkFolder(Env& env, const std::string& dir,
                                 const std::vector<storage::TensorView>& tensors,
                                 const std::map<std::string, std::string>& metadata,
@@ -66,4 +54,4 @@ absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<mod
 
 }  // namespace halcyon::worker
 
-#endif  // HALCYON_WORKER_NETWORK_FILE_H_
+#endif  // HALCYON_WORKER_INPUTS_NETWORK_FILE_H_

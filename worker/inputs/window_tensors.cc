@@ -1,4 +1,4 @@
-#include "worker/training/window_tensors.h"
+#include "worker/inputs/window_tensors.h"
 
 #include <ATen/ATen.h>
 
@@ -43,12 +43,6 @@ Prediction ToPrediction(const WindowTensors& windows, bool with_latents) {
   if (with_latents) prediction.latents = by_window(windows.posterior.mean).narrow(1, 0, chunks - 1);
   prediction.next = {next(windows.posterior.mean), next(windows.posterior.log_std)};
   return prediction;
-}
-
-at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions) {
-  const at::Tensor weights = at::empty({static_cast<int64_t>(batch.weights.size())}, at::kFloat);
-  std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
-  return (weights / (batch.divisor * static_cast<double>(positions))).repeat_interleave(positions);
 }
 
 }  // namespace halcyon::worker

@@ -1,6 +1,6 @@
 // The artifacts of earlier stages, opened as what they are.
-#ifndef HALCYON_WORKER_ARTIFACTS_H_
-#define HALCYON_WORKER_ARTIFACTS_H_
+#ifndef HALCYON_WORKER_INPUTS_ARTIFACTS_H_
+#define HALCYON_WORKER_INPUTS_ARTIFACTS_H_
 
 #include <cstdint>
 #include <map>
@@ -73,4 +73,4 @@ absl::Status CheckBelongTogether(const OpenedModel& model, const std::string& mo
 
 }  // namespace halcyon::worker
 
-#endif  // HALCYON_WORKER_ARTIFACTS_H_
+#endif  // HALCYON_WORKER_INPUTS_ARTIFACTS_H_

@@ -1,4 +1,4 @@
-#include "worker/network_file.h"
+#include "worker/training/gathered_network.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -6,6 +6,7 @@
 
 #include "storage/weights/safetensors.h"
 #include "tests/worker/training/toy_trainee.h"
+#include "worker/inputs/network_file.h"
 
 namespace halcyon::worker {
 namespace {

@@ -1,6 +1,6 @@
 // Windows of text as the language models take them.
-#ifndef HALCYON_WORKER_TRAINING_WINDOW_TENSORS_H_
-#define HALCYON_WORKER_TRAINING_WINDOW_TENSORS_H_
+#ifndef HALCYON_WORKER_INPUTS_WINDOW_TENSORS_H_
+#define HALCYON_WORKER_INPUTS_WINDOW_TENSORS_H_
 
 #include <ATen/core/Tensor.h>
 
@@ -10,7 +10,6 @@
 #include "base/status.h"
 #include "model/posterior.h"
 #include "pipeline/window_loader.h"
-#include "worker/training/trainee.h"
 
 namespace halcyon::worker {
 
@@ -32,9 +31,6 @@ struct Prediction {
 };
 Prediction ToPrediction(const WindowTensors& windows, bool with_latents);
 
-// [rows * positions]: what each position's loss counts for in the mean over the global batch.
-at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions);
-
 }  // namespace halcyon::worker
 
-#endif  // HALCYON_WORKER_TRAINING_WINDOW_TENSORS_H_
+#endif  // HALCYON_WORKER_INPUTS_WINDOW_TENSORS_H_
