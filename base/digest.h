@@ -30,7 +30,7 @@ class Sha256 {
   std::unique_ptr<Context> context_;
 };
 
-// SHA-256 of a file's bytes, in hexadecimal. kNotFound or kInternal when it cannot be read.
+// SHA-256 of a file's bytes, in hexadecimal. Fails as ErrnoStatus does.
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
 
 // XXH3, 64 bits, seed 0.

@@ -101,20 +101,29 @@ class PosixEnv : public Env {
     return static_cast<uint64_t>(info.st_size);
   }
 
-  bool Exists(const std::string& path) override { return access(path.c_str(), F_OK) == 0; }
+  bool Exists(const std::string& path) override {
+    return access(path.c_str(), F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+  }
 
   absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) override {
     std::error_code error;
     std::vector<std::string> names;
-    std::filesystem::directory_iterator it(path, error);
+    // Not a range-for, whose increment throws when the disk fails.
+    std::filesystem::directory_iterator it(path, error), end;
+    for (; !error && it != end; it.increment(error)) {
+      names.push_back(it->path().filename().string());
+    }
     if (error) return ErrnoStatus(error.value(), "cannot list " + path);
-    for (const auto& entry : it) names.push_back(entry.path().filename().string());
     std::sort(names.begin(), names.end());
     return names;
   }
 
   absl::Status CreateDirs(const std::string& path) override {
-    if (Exists(path)) return absl::OkStatus();
+    struct stat info;
+    if (stat(path.c_str(), &info) == 0) {
+      if (S_ISDIR(info.st_mode)) return absl::OkStatus();
+      return FailedPrecondition(path + ": is a file, expected a folder; move it away");
+    }
     if (const std::string parent = DirName(path); parent != path) {
       RETURN_IF_ERROR(CreateDirs(parent));
     }

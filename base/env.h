@@ -35,6 +35,8 @@ class Env {
   virtual absl::StatusOr<std::string> ReadRange(const std::string& path, uint64_t offset,
                                                 uint64_t size) = 0;
   virtual absl::StatusOr<uint64_t> FileSize(const std::string& path) = 0;
+  // False only when there is surely nothing: where the system does not say (permission, a failing
+  // disk), reading the path gives the reason.
   virtual bool Exists(const std::string& path) = 0;
   // Names (not paths) of a folder's entries, sorted.
   virtual absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) = 0;

@@ -10,11 +10,34 @@ absl::Status Annotate(const absl::Status& status, std::string_view context) {
   return MakeStatus(status.code(), std::string(context) + ": " + MessageOf(status));
 }
 
+namespace {
+
+absl::StatusCode CodeOf(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return absl::StatusCode::kResourceExhausted;
+    case ENOENT:
+      return absl::StatusCode::kNotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case EISDIR:
+    case ENOTDIR:
+    case ENOTEMPTY:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case EXDEV:
+      return absl::StatusCode::kFailedPrecondition;
+    default:
+      return absl::StatusCode::kInternal;
+  }
+}
+
+}  // namespace
+
 absl::Status ErrnoStatus(int error, std::string_view what) {
-  absl::StatusCode code = absl::StatusCode::kInternal;
-  if (error == ENOSPC || error == EDQUOT) code = absl::StatusCode::kResourceExhausted;
-  if (error == ENOENT) code = absl::StatusCode::kNotFound;
-  return MakeStatus(code, std::string(what) + ": " + std::strerror(error));
+  return MakeStatus(CodeOf(error), std::string(what) + ": " + std::strerror(error));
 }
 
 }  // namespace halcyon

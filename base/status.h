@@ -60,8 +60,8 @@ inline absl::Status Internal(std::string_view m) {
 // The status with `context` put before its message: "tokens task 3: cannot open ...".
 absl::Status Annotate(const absl::Status& status, std::string_view context);
 
-// A status for the errno of a failed system call: ENOSPC and EDQUOT become kResourceExhausted,
-// ENOENT kNotFound, the rest kInternal. The message reads "WHAT: No space left on device".
+// A failed system call: a full disk is kResourceExhausted, ENOENT kNotFound, what another try does
+// not change (permission, kind of file, file system) kFailedPrecondition, the rest kInternal.
 absl::Status ErrnoStatus(int error, std::string_view what);
 
 // The message alone, as a std::string.

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -190,6 +191,26 @@ TEST(Paths, JoinAndSplit) {
   EXPECT_EQ(DirName("c"), ".");
   EXPECT_EQ(BaseName("/a/b/c"), "c");
   EXPECT_EQ(BaseName("c"), "c");
+}
+
+// Not there and not to be seen are two things: nobody should make anew what only a permission
+// hides.
+TEST_P(EnvTest, WhatTheSystemDoesNotTellCountsAsThere) {
+  ASSERT_EQ(symlink(Path("loop").c_str(), Path("loop").c_str()), 0);
+  EXPECT_TRUE(env_.Exists(Path("loop")));
+  EXPECT_THAT(MessageOf(env_.ReadFile(Path("loop")).status()), HasSubstr("symbolic links"));
+  Write("file", "");
+  EXPECT_FALSE(env_.Exists(Path("file/below")));
+  EXPECT_FALSE(env_.Exists(Path("none")));
+}
+
+TEST_P(EnvTest, AFileInAFoldersPlaceIsNamed) {
+  Write("a", "");
+  for (const char* path : {"a", "a/b"}) {
+    const absl::Status status = env_.CreateDirs(Path(path));
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(MessageOf(status), HasSubstr(Path("a") + ": is a file, expected a folder"));
+  }
 }
 
 }  // namespace

@@ -98,7 +98,9 @@ TEST(Status, ErrnoSaysWhatTheCallerCanDo) {
       {ENOSPC, absl::StatusCode::kResourceExhausted, "No space left on device"},
       {EDQUOT, absl::StatusCode::kResourceExhausted, "quota"},
       {ENOENT, absl::StatusCode::kNotFound, "No such file or directory"},
-      {EACCES, absl::StatusCode::kInternal, "Permission denied"},
+      {EACCES, absl::StatusCode::kFailedPrecondition, "Permission denied"},
+      {EISDIR, absl::StatusCode::kFailedPrecondition, "Is a directory"},
+      {EXDEV, absl::StatusCode::kFailedPrecondition, "Invalid cross-device link"},
       {EIO, absl::StatusCode::kInternal, "Input/output error"},
   };
   for (const auto& [error, code, words] : kCases) {
