@@ -7,36 +7,36 @@
 
 #include "base/fault_point.h"
 #include "coordinator/artifact_store.h"
+#include "coordinator/start_over.h"
 #include "pipeline/shard_plan.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::coordinator {
 namespace {
 
-constexpr char kBuilding[] = "building";
-
 std::string TaskName(const std::string& stage, size_t shard) {
   return stage + "/" + std::to_string(shard);
 }
 
 // SST files that an earlier coordinator's agents left: no lease of theirs counts any more.
+// Everything else stays, what was set aside as well; it goes with the folder at the stage's end.
 absl::Status RemoveLeftovers(Env& env, const std::string& work_dir) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(work_dir));
   for (const std::string& name : names) {
-    if (name != kBuilding) RETURN_IF_ERROR(env.RemoveTree(JoinPath(work_dir, name)));
+    if (name.ends_with(".sst") || name.ends_with(".sst.tmp")) {
+      RETURN_IF_ERROR(env.RemoveTree(JoinPath(work_dir, name)));
+    }
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<storage::CacheBuilder>> OpenBuilder(
-    const JobContext& context, const cluster::StageAssignment& assignment) {
-  const std::string dir = JoinPath(assignment.work_dir, kBuilding);
+    const cluster::StageAssignment& assignment) {
+  const std::string dir = JoinPath(assignment.work_dir, kBuildingFolder);
   auto builder = storage::CacheBuilder::Open(dir, assignment.fingerprint);
   if (!absl::IsDataLoss(builder.status())) return builder;
-  context.observer->Say(assignment.stage + ": begins again, its unfinished cache is damaged: " +
-                        MessageOf(builder.status()));
-  RETURN_IF_ERROR(context.env->RemoveTree(dir));
-  return storage::CacheBuilder::Open(dir, assignment.fingerprint);
+  return DataLoss("its unfinished cache is damaged: " + MessageOf(builder.status()) +
+                  "; to make the stage anew run the same command with --from-scratch");
 }
 
 storage::SstFile SstFromResult(const nlohmann::json& result) {
@@ -55,8 +55,8 @@ absl::StatusOr<StageOutcome> Publish(const StageTools& tools, storage::CacheBuil
   RETURN_IF_ERROR(env.CreateDirs(publish_dir));
   storage::CacheBuilder::Published published;
   RETURN_IF_ERROR(tools.board->RunAside([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(published,
-                     builder.Publish(GenerationPath(publish_dir), static_cast<uint32_t>(shards)));
+    ASSIGN_OR_RETURN(published, builder.Publish(GenerationPath(publish_dir),
+                                                static_cast<uint32_t>(shards)));
     return env.SyncDir(publish_dir);
   }));
   StageOutcome outcome;
@@ -102,7 +102,7 @@ absl::StatusOr<StageOutcome> RunCacheStage(const StageTools& tools,
                                            const std::string& publish_dir) {
   RETURN_IF_ERROR(RemoveLeftovers(*tools.context->env, assignment.work_dir));
   ASSIGN_OR_RETURN(const std::vector<StageTask> planned, PlanCacheTasks(tools, assignment));
-  ASSIGN_OR_RETURN(const auto builder, OpenBuilder(*tools.context, assignment));
+  ASSIGN_OR_RETURN(const auto builder, OpenBuilder(assignment));
   ASSIGN_OR_RETURN(const auto committed, builder->Committed());
   std::vector<StageTask> missing;
   std::map<std::string, uint32_t> shard_of;

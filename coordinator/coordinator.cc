@@ -9,6 +9,7 @@
 #include "coordinator/explain.h"
 #include "coordinator/gang_stage.h"
 #include "coordinator/recovery.h"
+#include "coordinator/start_over.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -101,6 +102,9 @@ absl::StatusOr<Artifact> Coordinator::Make(const jobs::StageIdentity& identity,
   spdlog::info("{}: made, {}", jobs::StageName(identity.kind), why);
   const cluster::StageAssignment assignment = Assign(identity);
   RETURN_IF_ERROR(context_->env->CreateDirs(assignment.work_dir));
+  if (context_->from_scratch) {
+    RETURN_IF_ERROR(StartOver(*context_->env, assignment.work_dir, *context_->observer));
+  }
   ASSIGN_OR_RETURN(StageOutcome outcome, MakeOutcome(assignment, identity));
   Artifact artifact;
   artifact.record.kind = identity.kind;

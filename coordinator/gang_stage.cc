@@ -10,6 +10,7 @@
 
 #include "base/disk_space.h"
 #include "base/fault_point.h"
+#include "coordinator/start_over.h"
 #include "storage/checkpoint.h"
 
 namespace halcyon::coordinator {
@@ -253,7 +254,7 @@ class GangRun {
 absl::StatusOr<StageOutcome> RunGangStage(const StageTools& tools, ProcessRegistry* registry,
                                           const cluster::StageAssignment& assignment) {
   const JobContext& context = *tools.context;
-  const std::string checkpoints = JoinPath(assignment.work_dir, "checkpoints");
+  const std::string checkpoints = JoinPath(assignment.work_dir, kCheckpointsFolder);
   RETURN_IF_ERROR(context.env->CreateDirs(checkpoints));
   for (int64_t launch = 1;; ++launch) {
     RETURN_IF_ERROR(

@@ -56,6 +56,7 @@ struct JobContext {
   std::string spec_path;  // as the user gave it, absolute
   jobs::JobSpec spec;
   std::string worker_program;
+  bool from_scratch = false;    // unfinished stages begin anew
 };
 
 // The error of a run that was told to stop.

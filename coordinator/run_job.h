@@ -31,10 +31,14 @@ struct FinishedJob {
   std::map<jobs::StageKind, Artifact> artifacts;
 };
 
+struct RunOptions {
+  bool from_scratch = false;
+};
+
 // Runs the job of a file. Nothing is started when the file, an option or the folder is bad.
 // Counts SIGINT and SIGTERM from the moment that it owns the folder.
 absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
-                                   JobObserver* observer);
+                                   const RunOptions& options, JobObserver* observer);
 
 // An absolute path, without "." and "..".
 std::string AbsolutePath(const std::string& path);

@@ -193,6 +193,7 @@ absl::StatusOr<std::unique_ptr<CacheBuilder>> CacheBuilder::Open(const std::stri
                                                                  const std::string& dataset) {
   RETURN_IF_ERROR(CheckDataset(dataset));
   RETURN_IF_ERROR(Env::Posix()->CreateDirs(dir));
+  RETURN_IF_ERROR(CheckNotHalfThere(dir));
   rocksdb::Options options = CacheOptions();
   options.create_if_missing = true;
   options.write_buffer_size = kCacheBufferBytes;

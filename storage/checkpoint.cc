@@ -11,7 +11,6 @@ namespace halcyon::storage {
 namespace {
 
 constexpr char kFence[] = "fence";
-constexpr char kLatest[] = "latest";
 constexpr std::string_view kStepPrefix = "step-";
 
 std::optional<uint64_t> ParseDecimal(std::string_view text) {
@@ -53,6 +52,7 @@ absl::StatusOr<uint64_t> CheckpointStore::ReadFence() {
   const std::string path = JoinPath(root_, kFence);
   const absl::StatusOr<std::string> text = env_.ReadFile(path);
   if (absl::IsNotFound(text.status())) return 0;
+  if (absl::IsInvalidArgument(text.status())) return FailedPrecondition(MessageOf(text.status()));
   RETURN_IF_ERROR(text.status());
   const auto fence = text->ends_with('\n')
                          ? ParseDecimal(std::string_view(*text).substr(0, text->size() - 1))
@@ -124,8 +124,8 @@ absl::Status CheckpointStore::Commit(const CheckpointManifest& manifest, uint64_
   RETURN_IF_ERROR(env_.SyncDir(root_));
   // A run that was fenced off meanwhile must not remove what its successor may be reading.
   RETURN_IF_ERROR(CheckFence(manifest.incarnation));
-  RETURN_IF_ERROR(
-      WriteFileAtomically(env_, JoinPath(root_, kLatest), CheckpointName(manifest.step) + "\n"));
+  RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(root_, kLatestFile),
+                                      CheckpointName(manifest.step) + "\n"));
   return Prune(manifest.step, keep);
 }
 

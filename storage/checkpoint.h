@@ -74,6 +74,8 @@ class CheckpointStore {
   // REQUIRES: not called by two writers at once, unless the fence stands at `incarnation` already
   // (one raises it before it starts the others).
   absl::Status Fence(uint64_t incarnation);
+  // The incarnation that may commit here; 0 when there is no fence. kDataLoss: it is no number.
+  absl::StatusOr<uint64_t> ReadFence();
 
   // Rank `rank` writes its shard of the checkpoint of `step`; makes the folder. What an
   // uncommitted attempt left there is replaced; a committed checkpoint of that step first loses its
@@ -92,7 +94,9 @@ class CheckpointStore {
   absl::StatusOr<std::vector<uint64_t>> ListCommitted();
 
   // Reads and verifies the manifest of one; with `verify_shards` every shard's size and XXH3 too.
-  // kNotFound when it is not committed, kDataLoss saying which file differs from what.
+  // kNotFound when it is not committed, kDataLoss saying which file is missing or differs from
+  // what, kFailedPrecondition when it is of another format version or cannot be read (permission, a
+  // failing disk, a folder in a file's place): then it may well be whole.
   absl::StatusOr<CheckpointManifest> Load(uint64_t step, bool verify_shards);
 
   struct Found {
@@ -100,8 +104,10 @@ class CheckpointStore {
     std::vector<std::string> rejected;  // "step-00000200: rank-1-of-2.safetensors: ..." and so on
   };
   // The newest committed checkpoint that verifies, and why newer ones did not; an attempt that was
-  // cut short before its COMMIT is among the reasons. kNotFound when there is none (the message
-  // lists the rejected).
+  // cut short before its COMMIT is among the reasons. kNotFound: nothing was ever committed here.
+  // kDataLoss: something was, and nothing of it is whole (the message lists the reasons).
+  // kFailedPrecondition: one that is newer than the newest whole one can be neither used nor called
+  // damaged (see Load).
   absl::StatusOr<Found> FindLastGood();
 
   // Elements first ... first + out.size() - 1 of the flat array "ARRAY.UNIT" (array: "param",
@@ -115,7 +121,6 @@ class CheckpointStore {
   // Steps that have a folder, committed or not, ascending.
   absl::StatusOr<std::vector<uint64_t>> ListSteps();
   bool IsCommitted(uint64_t step);
-  absl::StatusOr<uint64_t> ReadFence();  // 0 when there is none
   absl::Status CheckFence(uint64_t incarnation);
   absl::Status Uncommit(uint64_t step);
   absl::Status CheckShard(const std::string& dir, const ShardFile& shard, bool verify_bytes);

@@ -109,8 +109,11 @@ absl::Status CheckFormat(const json& root) {
   if (format != kFormat) return DataLoss("member \"format\": \"" + format + "\" is unknown");
   ASSIGN_OR_RETURN(const uint64_t version, UnsignedMember(root, "format_version"));
   if (version != kCheckpointFormatVersion) {
-    return DataLoss("format version " + std::to_string(version) + "; this program reads version " +
-                    std::to_string(kCheckpointFormatVersion));
+    return FailedPrecondition("format version " + std::to_string(version) +
+                              "; this program reads version " +
+                              std::to_string(kCheckpointFormatVersion) +
+                              ": go on with the version of Halcyon that wrote it, or move the "
+                              "checkpoint away");
   }
   return absl::OkStatus();
 }

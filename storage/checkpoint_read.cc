@@ -11,9 +11,14 @@ namespace {
 
 constexpr uint64_t kVerifyBytes = 8 << 20;
 
-// A missing or unreadable part of a committed checkpoint is damage, whatever the system called it.
-absl::Status AsDataLoss(const absl::Status& status) {
-  return status.ok() ? status : DataLoss(MessageOf(status));
+// What is missing from a committed checkpoint is damage. What could not be read may be whole:
+// nobody should go back to an older checkpoint, or to the start, because of a permission.
+absl::Status OfCommitted(const absl::Status& status) {
+  if (status.ok() || absl::IsDataLoss(status) || absl::IsResourceExhausted(status)) return status;
+  if (absl::IsNotFound(status)) return DataLoss(MessageOf(status));
+  return FailedPrecondition(MessageOf(status) +
+                            ": it could not be read, so it is not known whether it is whole; make "
+                            "it readable or move the checkpoint away");
 }
 
 absl::StatusOr<uint64_t> Xxh3OfFile(Env& env, const std::string& path, uint64_t size) {
@@ -30,7 +35,7 @@ absl::StatusOr<uint64_t> Xxh3OfFile(Env& env, const std::string& path, uint64_t 
 absl::Status ReadShardPart(Env& env, const std::string& path, const std::string& tensor,
                            uint64_t shard_numel, uint64_t first, std::span<float> out) {
   const auto file = SafetensorsFile::Open(env, path);
-  RETURN_IF_ERROR(AsDataLoss(file.status()));
+  RETURN_IF_ERROR(OfCommitted(file.status()));
   ASSIGN_OR_RETURN(const TensorEntry entry, (*file)->Find(tensor));
   if (entry.dtype != DType::kF32 || entry.bytes != shard_numel * sizeof(float)) {
     return DataLoss(path + ": tensor \"" + tensor + "\" is " + std::string(NameOf(entry.dtype)) +
@@ -49,14 +54,14 @@ absl::Status CheckpointStore::CheckShard(const std::string& dir, const ShardFile
                                          bool verify_bytes) {
   const std::string path = JoinPath(dir, shard.name);
   const absl::StatusOr<uint64_t> size = env_.FileSize(path);
-  RETURN_IF_ERROR(AsDataLoss(size.status()), shard.name);
+  RETURN_IF_ERROR(OfCommitted(size.status()), shard.name);
   if (*size != shard.bytes) {
     return DataLoss(shard.name + ": " + std::to_string(*size) + " bytes, the manifest says " +
                     std::to_string(shard.bytes));
   }
   if (!verify_bytes) return absl::OkStatus();
   const absl::StatusOr<uint64_t> xxh3 = Xxh3OfFile(env_, path, *size);
-  RETURN_IF_ERROR(AsDataLoss(xxh3.status()), shard.name);
+  RETURN_IF_ERROR(OfCommitted(xxh3.status()), shard.name);
   if (*xxh3 != shard.xxh3) {
     return DataLoss(shard.name + ": XXH3 " + Hex64(*xxh3) + ", the manifest says " +
                     Hex64(shard.xxh3));
@@ -69,9 +74,9 @@ absl::StatusOr<CheckpointManifest> CheckpointStore::Load(uint64_t step, bool ver
   const std::string dir = DirOf(step);
   if (!IsCommitted(step)) return NotFound(name + ": not committed: no COMMIT in " + dir);
   const auto commit = env_.ReadFile(JoinPath(dir, kCommitFile));
-  RETURN_IF_ERROR(AsDataLoss(commit.status()), name);
+  RETURN_IF_ERROR(OfCommitted(commit.status()), name);
   const auto json = env_.ReadFile(JoinPath(dir, kManifestFile));
-  RETURN_IF_ERROR(AsDataLoss(json.status()), name);
+  RETURN_IF_ERROR(OfCommitted(json.status()), name);
   if (*commit != CommitLine(*json)) {
     return DataLoss(name + ": manifest.json has SHA-256 " + Sha256::Of(*json) +
                     ", COMMIT says otherwise: one of the two is damaged");
@@ -92,17 +97,27 @@ absl::StatusOr<CheckpointStore::Found> CheckpointStore::FindLastGood() {
   ASSIGN_OR_RETURN(std::vector<uint64_t> steps, ListSteps());
   std::reverse(steps.begin(), steps.end());
   Found found;
+  bool was_committed = false;
   for (const uint64_t step : steps) {
     absl::StatusOr<CheckpointManifest> manifest = Load(step, /*verify_shards=*/true);
     if (manifest.ok()) {
       found.manifest = *std::move(manifest);
       return found;
     }
+    if (!absl::IsNotFound(manifest.status())) {
+      if (!absl::IsDataLoss(manifest.status())) return Annotate(manifest.status(), root_);
+      was_committed = true;
+    }
     found.rejected.push_back(MessageOf(manifest.status()));
   }
   std::string message = "no checkpoint in " + root_;
   for (const std::string& reason : found.rejected) message += "; " + reason;
-  return NotFound(message);
+  // `latest` is written after a commit, and the step it names is removed only after a later commit.
+  if (!was_committed && env_.Exists(JoinPath(root_, kLatestFile))) {
+    was_committed = true;
+    message += "; " + JoinPath(root_, kLatestFile) + " names one that is not there";
+  }
+  return was_committed ? DataLoss(message) : NotFound(message);
 }
 
 absl::Status CheckpointStore::ReadFlat(const CheckpointManifest& manifest, const std::string& array,

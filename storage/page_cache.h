@@ -76,7 +76,7 @@ class ShardWriter {
 class CacheBuilder {
  public:
   // Opens or makes the building database of `dataset` in `dir`. A database that is damaged beyond
-  // opening is kDataLoss: the caller removes the folder and starts the stage again.
+  // opening is kDataLoss; one that could not be read has another code.
   // kFailedPrecondition when it holds another data set or a newer format.
   static absl::StatusOr<std::unique_ptr<CacheBuilder>> Open(const std::string& dir,
                                                             const std::string& dataset);

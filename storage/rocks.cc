@@ -52,6 +52,18 @@ absl::Status FromRocksOpen(const rocksdb::Status& status, std::string_view what)
   return FromRocks(status, what);
 }
 
+absl::Status CheckNotHalfThere(const std::string& dir) {
+  Env& env = *Env::Posix();
+  if (env.Exists(JoinPath(dir, "CURRENT"))) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(dir));
+  for (const std::string& name : names) {
+    if (name.ends_with(".log") || name.ends_with(".sst")) {
+      return DataLoss(JoinPath(dir, "CURRENT") + ": is missing, though " + name + " is there");
+    }
+  }
+  return absl::OkStatus();
+}
+
 rocksdb::Options QuietOptions() {
   rocksdb::Options options;
   options.info_log = std::make_shared<ErrorLogger>();

@@ -82,10 +82,11 @@ absl::Status Show(const CheckpointArguments& arguments, const std::string& home_
                   bool verify_shards) {
   ASSIGN_OR_RETURN(const auto lines, ReadCheckpoints(arguments, home_flag, verify_shards));
   nlohmann::json list = nlohmann::json::array();
-  absl::Status first_damage;
+  absl::Status first_damage, first_unreadable;
   for (const CheckpointLine& line : lines) {
     const nlohmann::json json = CheckpointToJson(line);
-    if (first_damage.ok()) first_damage = line.status;
+    absl::Status& first = absl::IsDataLoss(line.status) ? first_damage : first_unreadable;
+    if (first.ok()) first = line.status;
     list.push_back(json);
     if (arguments.json) continue;
     const std::string said = !line.status.ok()
@@ -97,8 +98,10 @@ absl::Status Show(const CheckpointArguments& arguments, const std::string& home_
   }
   if (arguments.json) PrintJson({{"checkpoints", list}});
   if (!arguments.json && lines.empty()) PrintText("no checkpoint\n");
-  return first_damage.ok() || !verify_shards ? absl::OkStatus()
-                                             : Annotate(first_damage, "damaged checkpoint");
+  if (!verify_shards) return absl::OkStatus();
+  if (!first_damage.ok()) return Annotate(first_damage, "damaged checkpoint");
+  if (first_unreadable.ok()) return absl::OkStatus();
+  return InvalidArgument("not verified: " + MessageOf(first_unreadable));
 }
 
 void AddOne(CLI::App* parent, CommandLine* line, const std::string& name,

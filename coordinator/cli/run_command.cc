@@ -12,13 +12,14 @@ namespace {
 struct RunArguments {
   std::string job_file;
   bool json = false;
+  RunOptions options;
 };
 
 absl::Status Run(const RunArguments& arguments, const std::string& home) {
   // With --json standard output is one document; the progress goes beside it.
   std::FILE* out = arguments.json ? stderr : stdout;
   ProgressView view(Clock::Real(), out, TerminalWidth(out));
-  auto finished = RunJob(arguments.job_file, home, &view);
+  auto finished = RunJob(arguments.job_file, home, arguments.options, &view);
   view.Finish();
   RETURN_IF_ERROR(finished.status());
   const nlohmann::json summary = SummaryJson(finished->status, finished->artifacts);
@@ -41,6 +42,8 @@ void AddRun(CLI::App& app, CommandLine* line) {
       "run", "Run a job from text to weights; run it again to go on after an interruption");
   command->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
   command->add_flag("--json", arguments->json, "Print the summary as JSON, progress to stderr");
+  command->add_flag("--from-scratch", arguments->options.from_scratch,
+                    "Start unfinished stages over; what they had is set aside");
   command->callback([=] { line->chosen = [=] { return Run(*arguments, line->home); }; });
 }
 

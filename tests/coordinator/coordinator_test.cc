@@ -53,6 +53,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     context.home = home_;
     context.job = JobId("t-1");
     context.incarnation = Incarnation(*(*journal)->NextIncarnation());
+    context.from_scratch = from_scratch_;
     EXPECT_TRUE(env_.CreateDirs(home_.JobLogs("t-1")).ok());
     cluster_.SetIdentity(context.job, context.incarnation);
     cluster_.leases.clear();
@@ -94,6 +95,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
   storage::HomeLayout home_;
   JobStatus status_;
   jobs::JobState recorded_{};
+  bool from_scratch_ = false;
 };
 
 TEST_F(CoordinatorTest, MakesAllStagesOnceAndReusesThem) {
@@ -225,6 +227,49 @@ TEST_F(CoordinatorTest, AnArtifactThatIsGoneIsMadeAgain) {
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(MadeStages(), std::vector{StageKind::kTokenizer}) << "equal contents, equal digest";
   EXPECT_NE(said_.find("is gone from"), std::string::npos) << said_;
+}
+
+TEST_F(CoordinatorTest, ADamagedUnfinishedCacheIsNotBegunAgainUnlessTold) {
+  FailLease("tokens/3", Fault::kStopJob);
+  EXPECT_TRUE(absl::IsAborted(Run()));
+  cluster_.stops = 0;
+  cluster_.on_lease = nullptr;
+  const std::string work = cluster_.assignments.at("tokens").work_dir;
+  const auto names = env_.ListDir(JoinPath(work, "building"));
+  for (const std::string& name : *names) {
+    if (name.ends_with(".sst")) {
+      ASSERT_TRUE(env_.RemoveFile(JoinPath(work, "building/" + name)).ok());
+    }
+  }
+  const absl::Status status = Run();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_NE(MessageOf(status).find("--from-scratch"), std::string::npos) << status;
+  EXPECT_EQ(LeasesOf("tokens/"), 0u);
+  from_scratch_ = true;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks);
+  EXPECT_NE(said_.find("building.set-aside-1"), std::string::npos) << said_;
+}
+
+TEST_F(CoordinatorTest, FromScratchSetsTheCheckpointsAside) {
+  cluster_.gangs_wait_for_stop = true;
+  EXPECT_TRUE(absl::IsAborted(Run()));
+  cluster_.gangs_wait_for_stop = false;
+  cluster_.stops = 0;
+  const std::string work = cluster_.assignments.at("autoencoder").work_dir;
+  const std::string step = JoinPath(work, "checkpoints/step-00000001");
+  ASSERT_TRUE(env_.CreateDirs(step).ok());
+  from_scratch_ = true;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_FALSE(env_.Exists(step));
+  EXPECT_TRUE(env_.Exists(JoinPath(work, "checkpoints.set-aside-1/step-00000001")));
+}
+
+// What an input's damage is called by the worker that reads it (worker/inputs/artifacts.h).
+TEST_F(CoordinatorTest, ADamagedInputIsNotTriedAgain) {
+  cluster_.on_gang = [](const std::string&, int) { return FailedPrecondition("x: SHA-256 ..."); };
+  EXPECT_TRUE(absl::IsFailedPrecondition(Run()));
+  EXPECT_EQ(cluster_.launches["autoencoder"], 1);
 }
 
 }  // namespace

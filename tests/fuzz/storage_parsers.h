@@ -41,7 +41,9 @@ inline bool CheckSafetensorsParser(std::string_view file) {
 inline bool CheckManifestParser(std::string_view text) {
   const auto manifest = ManifestFromJson(text);
   if (!manifest.ok()) {
-    HALCYON_CHECK(manifest.status().code() == absl::StatusCode::kDataLoss);
+    // kFailedPrecondition: the format version is another.
+    HALCYON_CHECK(manifest.status().code() == absl::StatusCode::kDataLoss ||
+                  manifest.status().code() == absl::StatusCode::kFailedPrecondition);
     return false;
   }
   HALCYON_CHECK(manifest->shards.size() == manifest->world_size);

@@ -8,6 +8,8 @@
 #include "base/digest.h"
 #include "storage/checkpoint_manifest.h"
 #include "tests/storage/checkpoint_fixture.h"
+#include "tests/testing/temp_dir.h"
+#include "tests/testing/unreadable_env.h"
 
 namespace halcyon::storage {
 namespace {
@@ -201,20 +203,70 @@ TEST_F(DamagedCheckpointTest, AManifestOfAnotherStepOrVersion) {
   Recommit(env_.Contents(Path(100, "manifest.json")));
   ExpectFallsBack("manifest.json is of step 100");
   Recommit(newer);
-  ExpectFallsBack("format version 2; this program reads version 1");
+  // Whole, and of a newer program: nobody goes back to an older checkpoint for that.
+  const auto found = store_.FindLastGood();
+  EXPECT_EQ(found.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(MessageOf(found.status()),
+              HasSubstr("step-00000200: manifest.json: format version 2; this program reads"));
 }
 
-TEST_F(DamagedCheckpointTest, NothingLeftIsNotFoundWithAllReasons) {
+TEST_F(DamagedCheckpointTest, NothingLeftIsDataLossWithAllReasons) {
   FlipByte(kShard, 0);
   env_.Contents(Path(100, kShard)).pop_back();
   const auto found = store_.FindLastGood();
-  EXPECT_EQ(found.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(found.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(MessageOf(found.status()),
               ::testing::ContainsRegex("no checkpoint in /home/checkpoints; step-00000200: .*; "
                                        "step-00000100: .*"));
   CheckpointStore nowhere(env_, "/nowhere");
   EXPECT_EQ(nowhere.FindLastGood().status(), NotFound("no checkpoint in /nowhere"));
   EXPECT_THAT(*nowhere.ListCommitted(), IsEmpty());
+}
+
+TEST_F(DamagedCheckpointTest, WhatWasCommittedAndIsGoneIsNoFreshStart) {
+  ASSERT_TRUE(env_.RemoveTree("/home/checkpoints/step-00000100").ok());
+  Remove("COMMIT");
+  const auto found = store_.FindLastGood();
+  EXPECT_EQ(found.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(MessageOf(found.status()), HasSubstr("/latest names one that is not there"));
+}
+
+TEST_F(CheckpointTest, AFirstAttemptThatWasCutShortIsAFreshStart) {
+  ASSERT_TRUE(WriteTestShard(store_, {.step = 100}, 0).ok());
+  EXPECT_EQ(store_.FindLastGood().status().code(), absl::StatusCode::kNotFound);
+}
+
+// A failing disk, a permission, a folder in a file's place: the checkpoint may be whole.
+TEST_F(DamagedCheckpointTest, WhatCannotBeReadStopsByName) {
+  for (const std::string name : {"COMMIT", "manifest.json", kShard}) {
+    testing::UnreadableEnv unreadable(env_);
+    CheckpointStore store(unreadable, "/home/checkpoints");
+    unreadable.MakeUnreadable("step-00000200/" + name);
+    const auto found = store.FindLastGood();
+    EXPECT_EQ(found.status().code(), absl::StatusCode::kFailedPrecondition) << found.status();
+    EXPECT_THAT(MessageOf(found.status()), HasSubstr(name + ": Input/output error"));
+    unreadable.MakeReadable();
+    EXPECT_EQ(store.FindLastGood()->manifest.step, 200u);
+  }
+}
+
+TEST(CheckpointOnDisk, AFolderInAFilesPlaceStopsByName) {
+  const testing::TempDir dir;
+  Env& env = *Env::Posix();
+  const std::string root = dir.Path("checkpoints");
+  for (const uint64_t step : {100, 200}) {
+    ASSERT_TRUE(WriteCheckpoint(env, root, {.step = step, .world_size = 1}).ok());
+  }
+  for (const std::string name : {"COMMIT", "manifest.json", "rank-0-of-1.safetensors"}) {
+    const std::string path = root + "/step-00000200/" + name;
+    ASSERT_TRUE(env.Rename(path, dir.Path("kept")).ok());
+    ASSERT_TRUE(env.CreateDirs(path).ok());
+    const auto found = CheckpointStore(env, root).FindLastGood();
+    EXPECT_EQ(found.status().code(), absl::StatusCode::kFailedPrecondition) << found.status();
+    EXPECT_THAT(MessageOf(found.status()), HasSubstr(path + ": is a folder"));
+    ASSERT_TRUE(env.RemoveTree(path).ok());
+    ASSERT_TRUE(env.Rename(dir.Path("kept"), path).ok());
+  }
 }
 
 TEST_F(DamagedCheckpointTest, WithoutVerifyingShardsOnlyTheManifestCounts) {

@@ -33,12 +33,12 @@ bool SameParameters(const std::vector<storage::UnitLayout>& a,
 
 absl::StatusOr<uint64_t> FindStep(storage::CheckpointStore& store,
                                   std::vector<std::string>* rejected) {
-  ASSIGN_OR_RETURN(const std::vector<uint64_t> committed, store.ListCommitted());
-  if (committed.empty()) return 0;
   auto found = store.FindLastGood();
-  if (absl::IsNotFound(found.status())) {
-    rejected->push_back(MessageOf(found.status()));
-    return 0;
+  if (absl::IsNotFound(found.status())) return 0;
+  if (absl::IsDataLoss(found.status())) {
+    return FailedPrecondition(MessageOf(found.status()) +
+                              ": no whole one is left to go on from; to start the stage over run "
+                              "the same command with --from-scratch");
   }
   RETURN_IF_ERROR(found.status());
   *rejected = found->rejected;
@@ -108,6 +108,8 @@ absl::Status SaveCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
     FaultPoint("rank 0 " + manifest.stage + " commit " + std::to_string(manifest.step));
     committed = store.Commit(manifest, keep);
   }
+  // kDataLoss is what a damaged input says, which no other try mends; this may be better next time.
+  if (absl::IsDataLoss(committed)) committed = Internal(MessageOf(committed));
   return Agree(collectives, committed);
 }
 

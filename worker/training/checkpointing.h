@@ -28,8 +28,9 @@ struct Resumed {
   std::vector<std::string> rejected;
 };
 // Rank 0 finds the newest checkpoint that verifies; all load their part of it, whatever world size
-// wrote it. No checkpoint at all leaves the shards as they are and returns step 0.
-// kFailedPrecondition: the checkpoint is of another stage fingerprint or of other parameters.
+// wrote it. Where none was ever committed the shards stay as they are and step 0 is returned.
+// kFailedPrecondition: the checkpoint is of another stage fingerprint or of other parameters; none
+// of those that were committed is whole; or one cannot be read.
 absl::StatusOr<Resumed> RestoreCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
                                           cluster::Collectives& collectives,
                                           const std::string& fingerprint);

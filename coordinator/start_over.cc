@@ -1,0 +1,21 @@
+#include "coordinator/start_over.h"
+
+namespace halcyon::coordinator {
+
+absl::Status StartOver(Env& env, const std::string& work_dir, JobObserver& observer) {
+  for (const char* folder : {kCheckpointsFolder, kBuildingFolder}) {
+    const std::string path = JoinPath(work_dir, folder);
+    if (!env.Exists(path)) continue;
+    int number = 1;
+    std::string aside;
+    do {
+      aside = path + ".set-aside-" + std::to_string(number++);
+    } while (env.Exists(aside));
+    RETURN_IF_ERROR(env.Rename(path, aside));
+    RETURN_IF_ERROR(env.SyncDir(work_dir));
+    observer.Say("started over: what was there is now " + aside);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,23 @@
+// `halcyon run --from-scratch`: an unfinished stage begins anew.
+#ifndef HALCYON_COORDINATOR_START_OVER_H_
+#define HALCYON_COORDINATOR_START_OVER_H_
+
+#include <string>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "coordinator/job_context.h"
+
+namespace halcyon::coordinator {
+
+// The folders of a stage's work folder that its progress lies in.
+inline constexpr char kCheckpointsFolder[] = "checkpoints";
+inline constexpr char kBuildingFolder[] = "building";
+
+// Renames what the work folder holds of them to FOLDER.set-aside-N, and says so.
+// REQUIRES: nobody of an earlier run writes there any more.
+absl::Status StartOver(Env& env, const std::string& work_dir, JobObserver& observer);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_START_OVER_H_
