@@ -3,11 +3,16 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "coordinator/job_status.h"
 #include "coordinator/process_registry.h"
+#include "coordinator/start_over.h"
+#include "storage/checkpoint.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -52,6 +57,61 @@ std::string AliveAmong(const std::map<std::string, cluster::ProcessIdentity>& pr
     names += (names.empty() ? "" : ", ") + name + " (pid " + std::to_string(process.pid) + ")";
   }
   return names.empty() ? "a worker that is not on record" : names;
+}
+
+std::string JobsFolder(const storage::HomeLayout& home) { return DirName(home.Job("any")); }
+
+absl::StatusOr<std::vector<std::string>> FoldersBelow(Env& env, const std::string& dir) {
+  if (!env.Exists(dir)) return std::vector<std::string>();
+  return env.ListDir(dir);
+}
+
+// The highest incarnation that anything in the state folder was written under. Files that hold no
+// number are passed over here; whoever needs such a file reports it.
+absl::StatusOr<uint64_t> HighestOnDisk(Env& env, const storage::HomeLayout& home) {
+  uint64_t highest = 0;
+  ASSIGN_OR_RETURN(const std::vector<std::string> job_ids, FoldersBelow(env, JobsFolder(home)));
+  for (const std::string& id : job_ids) {
+    const auto text = env.ReadFile(home.AliveFile(id));
+    uint64_t number = 0;
+    if (!text.ok()) continue;
+    const auto parsed = std::from_chars(text->data(), text->data() + text->size(), number);
+    if (parsed.ec == std::errc()) highest = std::max(highest, number);
+  }
+  const std::string work = DirName(home.Work("any", "any"));
+  ASSIGN_OR_RETURN(const std::vector<std::string> stages, FoldersBelow(env, work));
+  for (const std::string& stage : stages) {
+    const std::string root = JoinPath(JoinPath(work, stage), kCheckpointsFolder);
+    const auto fence = storage::CheckpointStore(env, root).ReadFence();
+    if (fence.ok()) highest = std::max(highest, *fence);
+  }
+  return highest;
+}
+
+// Whether a worker holds the job's alive file, whatever the journal knows of the job.
+bool HasLivingWorkers(Env& env, const storage::HomeLayout& home, const std::string& job_id) {
+  const std::string path = home.AliveFile(job_id);
+  if (!env.Exists(path)) return false;
+  const auto lock = FileLock::TryAcquire(path, FileLock::Mode::kExclusive);
+  return lock.ok() && *lock == nullptr;
+}
+
+absl::Status RecordPreempted(Env& env, const storage::HomeLayout& home, storage::Journal& journal,
+                             const std::string& job_id) {
+  const std::string error = "its coordinator ended; run the same command again to go on";
+  auto job = journal.GetJob(job_id);
+  if (job.ok()) {
+    job->state = jobs::JobState::kPreempted;
+    job->error = error;
+    RETURN_IF_ERROR(journal.PutJob(*job));
+  } else if (!absl::IsNotFound(job.status())) {
+    return job.status();
+  }
+  auto status = ReadJobStatus(env, home, job_id);
+  if (!status.ok()) return absl::OkStatus();
+  status->state = jobs::JobState::kPreempted;
+  status->error = error;
+  return WriteJobStatus(env, home, *status);
 }
 
 }  // namespace
@@ -110,21 +170,36 @@ absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& ho
                             "; end it and run the same command again");
 }
 
+absl::StatusOr<Incarnation> RaiseIncarnation(Env& env, const storage::HomeLayout& home,
+                                             storage::Journal& journal,
+                                             const std::function<void(const std::string&)>& say) {
+  ASSIGN_OR_RETURN(const uint64_t recorded, journal.LastIncarnation());
+  ASSIGN_OR_RETURN(const uint64_t found, HighestOnDisk(env, home));
+  if (found > recorded) {
+    say("the journal has lost its latest records (its last run is number " +
+        std::to_string(recorded) + ", " + home.root + " knows of number " + std::to_string(found) +
+        "): going on from the artifacts and checkpoints on the disk");
+  }
+  ASSIGN_OR_RETURN(const uint64_t raised, journal.NextIncarnation(found));
+  return Incarnation(raised);
+}
+
 absl::Status EndOldIncarnation(Env& env, Clock& clock, const storage::HomeLayout& home,
                                storage::Journal& journal, const std::string& job_id,
                                Incarnation incarnation) {
-  ASSIGN_OR_RETURN(const std::vector<storage::JobRecord> jobs, journal.ListJobs());
-  for (storage::JobRecord job : jobs) {
-    if (job.state != jobs::JobState::kRunning || job.job_id == job_id) continue;
-    RETURN_IF_ERROR(EndOldWorkers(env, clock, home, job.job_id, incarnation));
-    job.state = jobs::JobState::kPreempted;
-    job.error = "its coordinator ended; run the same command again to go on";
-    RETURN_IF_ERROR(journal.PutJob(job));
-    if (auto status = ReadJobStatus(env, home, job.job_id); status.ok()) {
-      status->state = job.state;
-      status->error = job.error;
-      RETURN_IF_ERROR(WriteJobStatus(env, home, *status));
-    }
+  ASSIGN_OR_RETURN(const std::vector<storage::JobRecord> records, journal.ListJobs());
+  std::set<std::string> others;
+  for (const storage::JobRecord& job : records) {
+    if (job.state == jobs::JobState::kRunning) others.insert(job.job_id);
+  }
+  ASSIGN_OR_RETURN(const std::vector<std::string> folders, FoldersBelow(env, JobsFolder(home)));
+  for (const std::string& id : folders) {
+    if (HasLivingWorkers(env, home, id)) others.insert(id);
+  }
+  others.erase(job_id);
+  for (const std::string& id : others) {
+    RETURN_IF_ERROR(EndOldWorkers(env, clock, home, id, incarnation));
+    RETURN_IF_ERROR(RecordPreempted(env, home, journal, id));
   }
   return EndOldWorkers(env, clock, home, job_id, incarnation);
 }

@@ -26,14 +26,21 @@ absl::StatusOr<std::unique_ptr<storage::FileLock>> OwnHome(
     const storage::HomeLayout& home, const std::string& job_id, Clock& clock,
     const std::function<void(const std::string&)>& say);
 
+// Raises the journal's incarnation above its last one and above every number that the state folder
+// knows: those in jobs/*/alive and the fences in work/*/checkpoints. A journal that was lost or has
+// lost its latest records is behind them; `say` hears of it.
+absl::StatusOr<Incarnation> RaiseIncarnation(Env& env, const storage::HomeLayout& home,
+                                             storage::Journal& journal,
+                                             const std::function<void(const std::string&)>& say);
+
 // Ends what an earlier coordinator of the job has started: raises the alive file to `incarnation`,
 // kills the processes that it recorded, and waits until no worker holds the alive file.
 // kFailedPrecondition names the processes that stay. REQUIRES: the home's lock is held.
 absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& home,
                            const std::string& job_id, Incarnation incarnation);
 
-// EndOldWorkers for `job_id` and for every job that the journal has as running; those others
-// are recorded as preempted.
+// EndOldWorkers for `job_id`, for every job that the journal has as running, and for every job in
+// the state folder whose workers live; those others are recorded as preempted.
 absl::Status EndOldIncarnation(Env& env, Clock& clock, const storage::HomeLayout& home,
                                storage::Journal& journal, const std::string& job_id,
                                Incarnation incarnation);

@@ -83,8 +83,8 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.observer = observer;
   context.stop_requests = StopSignals;
   RETURN_IF_ERROR(PrepareJobFolder(context));
-  ASSIGN_OR_RETURN(const uint64_t incarnation, context.journal->NextIncarnation());
-  context.incarnation = Incarnation(incarnation);
+  ASSIGN_OR_RETURN(context.incarnation,
+                   RaiseIncarnation(*context.env, context.home, *context.journal, say));
   RETURN_IF_ERROR(EndOldIncarnation(*context.env, *context.clock, context.home, *context.journal,
                                     context.job.value(), context.incarnation));
   ASSIGN_OR_RETURN(const std::vector<std::string> repaired,

@@ -37,6 +37,14 @@ rocksdb::Options JournalOptions() {
   return options;
 }
 
+// What lies on the disk is enough to go on without a journal.
+absl::Status WithRemedy(const absl::Status& status, const std::string& path) {
+  if (!absl::IsDataLoss(status)) return status;
+  return DataLoss(MessageOf(status) + "; the journal is damaged: move it aside (mv " + path + " " +
+                  path + ".damaged) and run the same command again, which goes on from the " +
+                  "artifacts and checkpoints on the disk");
+}
+
 template <typename Record>
 void SortNewestFirst(std::vector<Record>* records) {
   std::stable_sort(records->begin(), records->end(),
@@ -62,7 +70,16 @@ class RocksJournal : public Journal {
                               "; use a newer Halcyon or another --home");
   }
 
-  absl::StatusOr<uint64_t> NextIncarnation() override { return Advance(kIncarnationKey, 1); }
+  absl::StatusOr<uint64_t> LastIncarnation() override {
+    const auto last = GetNumber(kIncarnationKey);
+    if (absl::IsNotFound(last.status())) return 0;
+    return last;
+  }
+
+  absl::StatusOr<uint64_t> NextIncarnation(uint64_t above) override {
+    ASSIGN_OR_RETURN(const uint64_t last, LastIncarnation());
+    return Advance(kIncarnationKey, std::max(last, above) - last + 1);
+  }
 
   absl::StatusOr<uint64_t> ReserveFences(uint64_t count) override {
     ASSIGN_OR_RETURN(const uint64_t last, Advance(kFenceKey, count));
@@ -105,7 +122,8 @@ class RocksJournal : public Journal {
 
   absl::StatusOr<std::string> Get(const std::string& key) {
     std::string value;
-    RETURN_IF_ERROR(FromRocks(db_->Get(rocksdb::ReadOptions(), key, &value), Where(key)));
+    RETURN_IF_ERROR(WithRemedy(FromRocks(db_->Get(rocksdb::ReadOptions(), key, &value), Where(key)),
+                               db_->GetName()));
     return value;
   }
 
@@ -124,7 +142,8 @@ class RocksJournal : public Journal {
   absl::StatusOr<Record> Read(const std::string& key,
                               absl::StatusOr<Record> (*decode)(std::string_view)) {
     ASSIGN_OR_RETURN(const std::string value, Get(key));
-    ASSIGN_OR_RETURN(Record record, decode(value), Where(key));
+    auto record = decode(value);
+    RETURN_IF_ERROR(WithRemedy(Annotate(record.status(), Where(key)), db_->GetName()));
     return record;
   }
 
@@ -134,11 +153,12 @@ class RocksJournal : public Journal {
     std::vector<Record> records;
     const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
     for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-      ASSIGN_OR_RETURN(Record record, decode(it->value().ToStringView()),
-                       Where(it->key().ToString()));
-      records.push_back(std::move(record));
+      auto record = decode(it->value().ToStringView());
+      RETURN_IF_ERROR(
+          WithRemedy(Annotate(record.status(), Where(it->key().ToString())), db_->GetName()));
+      records.push_back(*std::move(record));
     }
-    RETURN_IF_ERROR(FromRocks(it->status(), Where(prefix)));
+    RETURN_IF_ERROR(WithRemedy(FromRocks(it->status(), Where(prefix)), db_->GetName()));
     SortNewestFirst(&records);
     return records;
   }
@@ -176,9 +196,11 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& path) 
   RETURN_IF_ERROR(Env::Posix()->CreateDirs(path));
   rocksdb::Options options = JournalOptions();
   options.create_if_missing = true;
+  RETURN_IF_ERROR(WithRemedy(CheckNotHalfThere(path), path));
   rocksdb::DB* db = nullptr;
-  RETURN_IF_ERROR(
-      FromRocksOpen(rocksdb::DB::Open(options, path, &db), "cannot open the journal " + path));
+  RETURN_IF_ERROR(WithRemedy(
+      FromRocksOpen(rocksdb::DB::Open(options, path, &db), "cannot open the journal " + path),
+      path));
   return MakeJournal(db, /*read_only=*/false);
 }
 

@@ -60,14 +60,17 @@ struct SourceRecord {
 class Journal {
  public:
   // REQUIRES: the caller holds the home's lock. kDataLoss when the log is damaged in the middle
-  // (a torn last record is normal after a crash and is dropped).
+  // (a torn last record is normal after a crash and is dropped) or files are missing; the message
+  // says what to do. A log that lost its end opens without error: coordinator/recovery.h notices.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& path);
   // Does not write. kNotFound when there is none.
   static absl::StatusOr<std::unique_ptr<Journal>> OpenReadOnly(const std::string& path);
   virtual ~Journal() = default;
 
-  // Adds one, synced, and returns it: 1, 2, ...
-  virtual absl::StatusOr<uint64_t> NextIncarnation() = 0;
+  // What NextIncarnation returned last; 0 when it never did.
+  virtual absl::StatusOr<uint64_t> LastIncarnation() = 0;
+  // The next number above both the last and `above`, synced: 1, 2, ...
+  virtual absl::StatusOr<uint64_t> NextIncarnation(uint64_t above = 0) = 0;
   // A counter for fencing tokens: reserves `count` of them, synced; returns the first.
   virtual absl::StatusOr<uint64_t> ReserveFences(uint64_t count) = 0;
 

@@ -6,6 +6,7 @@
 #include "cluster/process.h"
 #include "coordinator/job_status.h"
 #include "coordinator/process_registry.h"
+#include "storage/checkpoint.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -141,6 +142,87 @@ TEST_F(RecoveryTest, NobodyHearsOfAShortWait) {
   } clock(&*look);
   EXPECT_TRUE(
       OwnHome(home_, "job", clock, [](const std::string& line) { ADD_FAILURE() << line; }).ok());
+}
+
+class IncarnationTest : public RecoveryTest {
+ protected:
+  uint64_t Raise() {
+    said_.clear();
+    const auto raised =
+        RaiseIncarnation(env_, home_, *journal_, [this](const std::string& line) { said_ = line; });
+    EXPECT_TRUE(raised.ok()) << raised.status();
+    return raised->value();
+  }
+  void Reopen() {
+    journal_.reset();
+    journal_ = *storage::Journal::Open(home_.Journal());
+  }
+  storage::CheckpointStore Checkpoints() {
+    const std::string work = home_.Work("model", "0123456789abcdef0123");
+    return {env_, JoinPath(work, "checkpoints")};
+  }
+  std::string said_;
+};
+
+TEST_F(IncarnationTest, CountsRunsInSilence) {
+  EXPECT_EQ(Raise(), 1u);
+  ASSERT_TRUE(Take("job", 1).ok());
+  ASSERT_TRUE(Checkpoints().Fence(1).ok());
+  EXPECT_EQ(Raise(), 2u);
+  EXPECT_EQ(said_, "");
+}
+
+TEST_F(IncarnationTest, ALostJournalGoesOnAboveTheNumbersOnTheDisk) {
+  for (uint64_t run = 1; run <= 3; ++run) EXPECT_EQ(Raise(), run);
+  ASSERT_TRUE(Take("job", 3).ok());
+  ASSERT_TRUE(Checkpoints().Fence(5).ok());
+  journal_.reset();
+  ASSERT_TRUE(env_.RemoveTree(home_.Journal()).ok());
+  Reopen();
+  EXPECT_EQ(Raise(), 6u);
+  EXPECT_NE(said_.find("the journal has lost its latest records"), std::string::npos) << said_;
+  EXPECT_TRUE(Checkpoints().Fence(6).ok()) << "the fence is taken up, not run into";
+  EXPECT_EQ(Raise(), 7u);
+  EXPECT_EQ(said_, "") << "once";
+}
+
+// RocksDB opens an empty log without a word.
+TEST_F(IncarnationTest, ALogThatIsCutToNothingIsNoticed) {
+  for (uint64_t run = 1; run <= 3; ++run) EXPECT_EQ(Raise(), run);
+  ASSERT_TRUE(Take("job", 3).ok());
+  journal_.reset();
+  const auto names = env_.ListDir(home_.Journal());
+  for (const std::string& name : *names) {
+    if (!name.ends_with(".log")) continue;
+    ASSERT_EQ(truncate(JoinPath(home_.Journal(), name).c_str(), 0), 0);
+  }
+  Reopen();
+  EXPECT_EQ(Raise(), 4u);
+  EXPECT_NE(said_.find("its last run is number 0"), std::string::npos) << said_;
+}
+
+TEST_F(IncarnationTest, FilesWithoutANumberAreNoReasonToStop) {
+  ASSERT_TRUE(Take("job", 3).ok());
+  ASSERT_TRUE(WriteFileAtomically(env_, home_.AliveFile("job"), "").ok());
+  ASSERT_TRUE(env_.CreateDirs(home_.AliveFile("odd")).ok());
+  ASSERT_TRUE(env_.CreateDirs(Checkpoints().root()).ok());
+  ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(Checkpoints().root(), "fence"), "x").ok());
+  EXPECT_EQ(Raise(), 1u);
+}
+
+TEST_F(RecoveryTest, WorkersOfAJobThatTheJournalHasLostAreEndedToo) {
+  const auto child = StartRecorded("lost");
+  ASSERT_TRUE(WriteFileAtomically(env_, home_.AliveFile("lost"), "1").ok());
+  // Held as a living worker holds it; the test's own process is not killed for it.
+  auto held = FileLock::TryAcquire(home_.AliveFile("lost"), FileLock::Mode::kShared);
+  ASSERT_TRUE(held.ok() && *held != nullptr);
+  const absl::Status status = Take("job", 2);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(MessageOf(status).find("earlier run of lost"), std::string::npos) << status;
+  std::optional<cluster::ExitStatus> ended;
+  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return (ended = child->Poll()).has_value(); }, 10000));
+  held->reset();
+  EXPECT_TRUE(Take("job", 2).ok());
 }
 
 }  // namespace

@@ -76,6 +76,15 @@ TEST_F(JournalTest, CountersNeverRepeat) {
   EXPECT_EQ(*journal_->ReserveFences(1), 12u);
 }
 
+TEST_F(JournalTest, AnIncarnationRisesAboveWhatTheCallerKnows) {
+  Open();
+  EXPECT_EQ(*journal_->LastIncarnation(), 0u);
+  EXPECT_EQ(*journal_->NextIncarnation(7), 8u);
+  EXPECT_EQ(*journal_->NextIncarnation(3), 9u);
+  Reopen();
+  EXPECT_EQ(*journal_->LastIncarnation(), 9u);
+}
+
 TEST_F(JournalTest, RemembersJobs) {
   Open();
   EXPECT_EQ(journal_->GetJob("a").status().code(), Code::kNotFound);
@@ -147,6 +156,47 @@ TEST_F(JournalTest, AMissingFileIsDamage) {
     if (path.find("MANIFEST") != std::string::npos) std::filesystem::remove(path);
   }
   EXPECT_EQ(TryOpen(), Code::kDataLoss);
+}
+
+// RocksDB would begin a new database and remove what is left of the old one.
+TEST_F(JournalTest, AMissingCurrentFileIsNoNewJournal) {
+  Open();
+  ASSERT_TRUE(journal_->PutJob(TestJob("a", 1)).ok());
+  Close();
+  const std::string current = JoinPath(Path(), "CURRENT");
+  const std::string bytes = Read(current);
+  std::filesystem::remove(current);
+  EXPECT_EQ(TryOpen(), Code::kDataLoss);
+  Overwrite(current, bytes);
+  Open();
+  EXPECT_TRUE(journal_->GetJob("a").ok()) << "nothing was removed";
+}
+
+TEST_F(JournalTest, AFirstOpeningThatWasCutShortIsBegunAgain) {
+  std::filesystem::create_directories(Path());
+  Overwrite(JoinPath(Path(), "MANIFEST-000001"), "");
+  EXPECT_EQ(TryOpen(), Code::kOk);
+}
+
+TEST_F(JournalTest, TheErrorSaysWhatToDoAndThatWorks) {
+  Open();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(journal_->PutJob(TestJob(std::to_string(i), i)).ok());
+  }
+  Close();
+  FlipBit(Log(), Read(Log()).size() / 2);
+  const auto refused = Journal::Open(Path());
+  EXPECT_THAT(MessageOf(refused.status()), HasSubstr("mv " + Path() + " " + Path() + ".damaged"));
+  std::filesystem::rename(Path(), Path() + ".damaged");
+  Open();
+  EXPECT_EQ(*journal_->LastIncarnation(), 0u);
+}
+
+TEST_F(JournalTest, AFileInItsPlaceIsNamed) {
+  Overwrite(Path(), "");
+  const auto refused = Journal::Open(Path());
+  EXPECT_EQ(refused.status().code(), Code::kFailedPrecondition);
+  EXPECT_THAT(MessageOf(refused.status()), HasSubstr(Path() + ": is a file, expected a folder"));
 }
 
 TEST_F(JournalTest, ReadingChangesNothing) {
