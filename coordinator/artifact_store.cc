@@ -1,219 +1,158 @@
 #include "coordinator/artifact_store.h"
 
-#include <algorithm>
-#include <filesystem>
-
-#include "base/digest.h"
-#include "storage/page_cache.h"
+#include "storage/artifact_scan.h"
 
 namespace halcyon::coordinator {
 namespace {
 
-constexpr int kArtifactVersion = 1;
-constexpr char kArtifactFileName[] = "artifact.json";
+constexpr char kProbeName[] = ".rename-probe";
+constexpr char kDamagedSuffix[] = ".damaged-";
 
-std::string ArtifactFilePath(const std::string& dir) { return JoinPath(dir, kArtifactFileName); }
-
-std::string ToText(const Artifact& artifact) {
-  nlohmann::json fields = nlohmann::json::array();
-  for (const jobs::FingerprintField& field : artifact.record.fields) {
-    fields.push_back({{"name", field.name}, {"value", field.value}});
-  }
-  nlohmann::json files = nlohmann::json::array();
-  for (const ArtifactFile& file : artifact.files) {
-    files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
-  }
-  const storage::ArtifactRecord& record = artifact.record;
-  const nlohmann::json json = {
-      {"version", kArtifactVersion},       {"kind", jobs::StageName(record.kind)},
-      {"fingerprint", record.fingerprint}, {"content_digest", record.content_digest},
-      {"fields", std::move(fields)},       {"job_id", record.job_id},
-      {"created_ms", record.created_ms},   {"bytes", record.bytes},
-      {"files", std::move(files)},         {"facts", artifact.facts}};
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+std::string PlaceOf(const storage::HomeLayout& home, jobs::StageKind kind,
+                    const std::string& fingerprint) {
+  return home.Artifact(std::string(jobs::StageName(kind)), fingerprint);
 }
 
-absl::StatusOr<Artifact> FromText(const std::string& text) {
-  try {
-    const nlohmann::json json = nlohmann::json::parse(text);
-    if (json.at("version").get<int>() != kArtifactVersion) {
-      return DataLoss("version " + json.at("version").dump() + ", expected " +
-                      std::to_string(kArtifactVersion));
-    }
-    Artifact artifact;
-    ASSIGN_OR_RETURN(artifact.record.kind, jobs::StageFromName(json.at("kind").get<std::string>()));
-    json.at("fingerprint").get_to(artifact.record.fingerprint);
-    json.at("content_digest").get_to(artifact.record.content_digest);
-    for (const nlohmann::json& field : json.at("fields")) {
-      artifact.record.fields.push_back({field.at("name"), field.at("value")});
-    }
-    json.at("job_id").get_to(artifact.record.job_id);
-    json.at("created_ms").get_to(artifact.record.created_ms);
-    json.at("bytes").get_to(artifact.record.bytes);
-    for (const nlohmann::json& file : json.at("files")) {
-      artifact.files.push_back({file.at("name"), file.at("bytes"), file.at("sha256")});
-    }
-    artifact.facts = json.at("facts");
-    return artifact;
-  } catch (const nlohmann::json::exception& error) {
-    return DataLoss(error.what());
-  }
-}
-
-absl::StatusOr<std::vector<ArtifactFile>> DigestFiles(const std::string& dir) {
-  std::vector<ArtifactFile> files;
-  std::error_code error;
-  std::filesystem::recursive_directory_iterator it(dir, error);
-  if (error) return ErrnoStatus(error.value(), "cannot list " + dir);
-  for (const auto& entry : it) {
-    if (!entry.is_regular_file()) continue;
-    ArtifactFile file;
-    file.name = entry.path().lexically_relative(dir).string();
-    if (file.name == kArtifactFileName) continue;
-    file.bytes = entry.file_size();
-    ASSIGN_OR_RETURN(file.sha256, Sha256OfFile(entry.path().string()));
-    files.push_back(std::move(file));
-  }
-  std::sort(files.begin(), files.end(),
-            [](const ArtifactFile& a, const ArtifactFile& b) { return a.name < b.name; });
-  return files;
-}
-
-absl::Status VerifyCache(const Artifact& artifact) {
-  const std::string dir = GenerationPath(artifact.record.path);
-  ASSIGN_OR_RETURN(auto reader, storage::CacheReader::Open(dir, artifact.record.fingerprint));
-  if (reader->content_digest() != artifact.record.content_digest) {
-    return DataLoss(dir + ": content digest " + reader->content_digest() + ", recorded " +
-                    artifact.record.content_digest);
-  }
-  return reader->Verify();
-}
-
-// The folders artifacts/KIND/* that exist.
-absl::StatusOr<std::vector<std::string>> ArtifactDirs(Env& env, const storage::HomeLayout& home) {
-  std::vector<std::string> dirs;
-  for (const jobs::StageKind kind : jobs::kAllStages) {
-    const std::string parent = home.ArtifactsOf(std::string(jobs::StageName(kind)));
-    if (!env.Exists(parent)) continue;
-    ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(parent));
-    for (const std::string& name : names) dirs.push_back(JoinPath(parent, name));
-  }
-  return dirs;
+// No other try makes it better, and nothing is wrong with the job file.
+absl::Status Unreadable(const absl::Status& status) {
+  if (status.ok() || absl::IsDataLoss(status) || absl::IsResourceExhausted(status)) return status;
+  return FailedPrecondition(MessageOf(status));
 }
 
 }  // namespace
 
-std::string GenerationPath(const std::string& artifact_dir) {
-  return JoinPath(artifact_dir, "generation");
+absl::StatusOr<std::optional<Artifact>> ArtifactStore::Find(jobs::StageKind kind,
+                                                            const std::string& fingerprint) {
+  if (!env_.Exists(PlaceOf(home_, kind, fingerprint))) return std::nullopt;
+  auto artifact = Take(kind, fingerprint, /*verify_bytes=*/false);
+  RETURN_IF_ERROR(Unreadable(artifact.status()));
+  return *std::move(artifact);
 }
 
-bool IsCache(jobs::StageKind kind) { return jobs::ShapeOf(kind) == jobs::StageShape::kShardTasks; }
+absl::StatusOr<std::optional<Artifact>> ArtifactStore::FindVerified(
+    jobs::StageKind kind, const std::string& fingerprint) {
+  if (!env_.Exists(PlaceOf(home_, kind, fingerprint))) return std::nullopt;
+  auto artifact = Take(kind, fingerprint, /*verify_bytes=*/true);
+  RETURN_IF_ERROR(Unreadable(artifact.status()));
+  return *std::move(artifact);
+}
 
-absl::StatusOr<Artifact> ReadArtifact(Env& env, const std::string& dir) {
-  const std::string path = ArtifactFilePath(dir);
-  if (!env.Exists(path)) return NotFound("no artifact in " + dir);
-  ASSIGN_OR_RETURN(const std::string text, env.ReadFile(path));
-  ASSIGN_OR_RETURN(Artifact artifact, FromText(text), path);
-  artifact.record.path = dir;
+absl::StatusOr<Artifact> ArtifactStore::Take(jobs::StageKind kind, const std::string& fingerprint,
+                                             bool verify_bytes) {
+  const std::string dir = PlaceOf(home_, kind, fingerprint);
+  auto artifact = storage::ReadArtifact(env_, dir);
+  if (absl::IsNotFound(artifact.status())) {
+    return FailedPrecondition(dir +
+                              ": has no artifact.json, so it is no artifact of this stage or "
+                              "has lost it; move the folder away to have it made again");
+  }
+  RETURN_IF_ERROR(artifact.status());
+  const storage::ArtifactRecord& record = artifact->record;
+  if (record.kind != kind || record.fingerprint != fingerprint) {
+    return FailedPrecondition(dir + ": is the artifact of the " +
+                              std::string(jobs::StageName(record.kind)) +
+                              " stage with fingerprint " + record.fingerprint + ", expected " +
+                              fingerprint + "; move the folder away to have it made again");
+  }
+  ASSIGN_OR_RETURN(const bool is_recorded, IsRecorded(*artifact));
+  // What the journal does not vouch for has to be looked at as a whole, once.
+  RETURN_IF_ERROR(verify_bytes || !is_recorded ? storage::VerifyArtifact(env_, *artifact)
+                                               : storage::CheckFiles(env_, *artifact));
+  if (!is_recorded) RETURN_IF_ERROR(journal_.PutArtifact(record));
   return artifact;
 }
 
-absl::StatusOr<std::vector<Artifact>> ScanArtifacts(Env& env, const storage::HomeLayout& home,
-                                                    std::vector<std::string>* damaged) {
-  std::vector<Artifact> artifacts;
-  ASSIGN_OR_RETURN(const std::vector<std::string> dirs, ArtifactDirs(env, home));
-  for (const std::string& dir : dirs) {
-    auto artifact = ReadArtifact(env, dir);
-    if (artifact.ok()) {
-      artifacts.push_back(*std::move(artifact));
-    } else if (!absl::IsNotFound(artifact.status())) {
-      damaged->push_back(MessageOf(artifact.status()));
-    }
-  }
-  std::stable_sort(artifacts.begin(), artifacts.end(), [](const Artifact& a, const Artifact& b) {
-    return a.record.created_ms > b.record.created_ms;
-  });
-  return artifacts;
-}
-
-absl::Status VerifyArtifact(Env& env, const Artifact& artifact) {
+absl::StatusOr<bool> ArtifactStore::IsRecorded(const Artifact& artifact) {
   const storage::ArtifactRecord& record = artifact.record;
-  const jobs::StageIdentity identity{record.kind, record.fields};
-  if (identity.Fingerprint() != record.fingerprint) {
-    return DataLoss(ArtifactFilePath(record.path) + ": its fields do not give its fingerprint");
-  }
-  if (IsCache(record.kind)) return VerifyCache(artifact);
-  for (const ArtifactFile& file : artifact.files) {
-    const std::string path = JoinPath(record.path, file.name);
-    ASSIGN_OR_RETURN(const uint64_t bytes, env.FileSize(path));
-    if (bytes != file.bytes) {
-      return DataLoss(path + ": " + std::to_string(bytes) + " bytes, recorded " +
-                      std::to_string(file.bytes));
-    }
-    ASSIGN_OR_RETURN(const std::string sha256, Sha256OfFile(path));
-    if (sha256 != file.sha256) return DataLoss(path + ": SHA-256 differs from what was recorded");
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::optional<Artifact>> ArtifactStore::Find(jobs::StageKind kind,
-                                                            const std::string& fingerprint) {
-  const auto recorded = journal_.FindArtifact(kind, fingerprint);
-  if (absl::IsNotFound(recorded.status())) return std::nullopt;
+  const auto recorded = journal_.FindArtifact(record.kind, record.fingerprint);
+  if (absl::IsNotFound(recorded.status())) return false;
   RETURN_IF_ERROR(recorded.status());
-  auto artifact =
-      ReadArtifact(env_, home_.Artifact(std::string(jobs::StageName(kind)), fingerprint));
-  if (!artifact.ok() || artifact->record.fingerprint != fingerprint ||
-      artifact->record.content_digest != recorded->content_digest) {
-    return std::nullopt;
-  }
-  return *std::move(artifact);
+  return recorded->content_digest == record.content_digest;
 }
 
 absl::StatusOr<Artifact> ArtifactStore::Install(Artifact artifact, const std::string& made_dir) {
   const std::string kind(jobs::StageName(artifact.record.kind));
   artifact.record.path = home_.Artifact(kind, artifact.record.fingerprint);
-  if (!IsCache(artifact.record.kind)) {
-    ASSIGN_OR_RETURN(artifact.files, DigestFiles(made_dir));
-  }
+  ASSIGN_OR_RETURN(artifact.files, storage::DescribeFiles(env_, made_dir, artifact.record.kind));
+  RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(made_dir, storage::kArtifactFileName),
+                                      storage::ArtifactToText(artifact)));
   const std::string parent = home_.ArtifactsOf(kind);
   RETURN_IF_ERROR(env_.CreateDirs(parent));
-  RETURN_IF_ERROR(env_.RemoveTree(artifact.record.path));
   RETURN_IF_ERROR(env_.Rename(made_dir, artifact.record.path));
   RETURN_IF_ERROR(env_.SyncDir(parent));
   RETURN_IF_ERROR(env_.SyncDir(DirName(parent)));
-  RETURN_IF_ERROR(
-      WriteFileAtomically(env_, ArtifactFilePath(artifact.record.path), ToText(artifact)));
   RETURN_IF_ERROR(journal_.PutArtifact(artifact.record));
   return artifact;
 }
 
+absl::StatusOr<std::string> ArtifactStore::SetAside(jobs::StageKind kind,
+                                                    const std::string& fingerprint) {
+  const std::string place = PlaceOf(home_, kind, fingerprint);
+  for (int number = 1;; ++number) {
+    std::string aside = place + kDamagedSuffix + std::to_string(number);
+    if (env_.Exists(aside)) continue;
+    RETURN_IF_ERROR(env_.Rename(place, aside));
+    RETURN_IF_ERROR(env_.SyncDir(DirName(place)));
+    return aside;
+  }
+}
+
+absl::Status ArtifactStore::CheckPlaces(const std::vector<jobs::StageKind>& kinds) {
+  const std::string work = DirName(home_.Work("any", "any"));
+  for (const jobs::StageKind kind : kinds) {
+    const std::string parent = home_.ArtifactsOf(std::string(jobs::StageName(kind)));
+    const std::string probe = JoinPath(work, kProbeName);
+    RETURN_IF_ERROR(Unreadable(env_.CreateDirs(parent)));
+    RETURN_IF_ERROR(env_.CreateDirs(probe));
+    const absl::Status renamed = env_.Rename(probe, JoinPath(parent, kProbeName));
+    RETURN_IF_ERROR(env_.RemoveTree(renamed.ok() ? JoinPath(parent, kProbeName) : probe));
+    if (renamed.ok()) continue;
+    return FailedPrecondition(
+        MessageOf(renamed) + ": a stage is made in " + work + " and then renamed to " + parent +
+        ", so both must lie on one file system; put the whole state folder on one");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> ArtifactStore::Repair() {
   std::vector<std::string> said;
-  ASSIGN_OR_RETURN(const std::vector<std::string> dirs, ArtifactDirs(env_, home_));
-  for (const std::string& dir : dirs) RETURN_IF_ERROR(RepairOne(dir, &said));
+  ASSIGN_OR_RETURN(const std::vector<std::string> entries, storage::ArtifactEntries(env_, home_));
+  for (const std::string& path : entries) {
+    switch (storage::EntryOf(BaseName(path))) {
+      case storage::ArtifactEntry::kUnfinished:
+        said.push_back("removed " + path + ": it was not finished");
+        RETURN_IF_ERROR(env_.RemoveTree(path));
+        break;
+      case storage::ArtifactEntry::kArtifact:
+        RETURN_IF_ERROR(Adopt(path, &said));
+        break;
+      case storage::ArtifactEntry::kForeign:
+        if (path.find(kDamagedSuffix) != std::string::npos || BaseName(path) == kProbeName) break;
+        said.push_back("left alone " + path + ": it is no artifact");
+    }
+  }
   return said;
 }
 
-absl::Status ArtifactStore::RepairOne(const std::string& dir, std::vector<std::string>* said) {
-  const auto artifact = ReadArtifact(env_, dir);
-  const bool in_place =
-      artifact.ok() && dir == home_.Artifact(std::string(jobs::StageName(artifact->record.kind)),
-                                             artifact->record.fingerprint);
-  if (!in_place) {
-    said->push_back("removed " + dir + ": it was not finished");
-    return env_.RemoveTree(dir);
+absl::Status ArtifactStore::Adopt(const std::string& dir, std::vector<std::string>* said) {
+  const auto artifact = storage::ReadArtifact(env_, dir);
+  absl::Status status = artifact.status();
+  if (status.ok()) {
+    ASSIGN_OR_RETURN(const bool is_recorded, IsRecorded(*artifact));
+    if (is_recorded) return absl::OkStatus();
+    const storage::ArtifactRecord& record = artifact->record;
+    status = dir == PlaceOf(home_, record.kind, record.fingerprint)
+                 ? storage::VerifyArtifact(env_, *artifact)
+                 : FailedPrecondition("it is the artifact of the " +
+                                      std::string(jobs::StageName(record.kind)) +
+                                      " stage with fingerprint " + record.fingerprint);
   }
-  const storage::ArtifactRecord& record = artifact->record;
-  const auto recorded = journal_.FindArtifact(record.kind, record.fingerprint);
-  if (recorded.ok() && recorded->content_digest == record.content_digest) return absl::OkStatus();
-  if (!recorded.ok() && !absl::IsNotFound(recorded.status())) return recorded.status();
-  if (const absl::Status whole = VerifyArtifact(env_, *artifact); !whole.ok()) {
-    said->push_back("removed " + dir + ": " + MessageOf(whole));
-    return env_.RemoveTree(dir);
+  if (!status.ok()) {
+    said->push_back("left alone " + dir + ": " + MessageOf(status));
+    return absl::OkStatus();
   }
-  said->push_back("took over " + dir + ": finished, but not yet recorded");
-  return journal_.PutArtifact(record);
+  said->push_back("took over " + dir + ": finished, but not recorded");
+  return journal_.PutArtifact(artifact->record);
 }
 
 }  // namespace halcyon::coordinator

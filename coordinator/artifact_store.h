@@ -1,72 +1,65 @@
-// Finished artifacts: artifacts/KIND/FP16/ with artifact.json, which is written last.
+// The owner's side of finished artifacts: artifacts/KIND/FP16/ (storage/artifact.h has the format).
 //
 // An artifact is installed in steps, each of which may be the last before a crash:
-//   1. the made folder, synced by its maker, is renamed to its place;
-//   2. artifact.json is written into it, synced;
+//   1. artifact.json is written into the made folder, synced, when all else in it is;
+//   2. the folder is renamed to its place, and the place's parent synced: this is the commit;
 //   3. the journal gets its record.
-// Repair() at the next start takes a folder without artifact.json away (its stage is made again
-// from what it has committed) and adopts one with artifact.json that the journal lacks, after a
-// check.
+// So whatever has an artifact's name was finished once. It is never removed: what cannot be read,
+// is damaged or of another version stops the run by name when the job needs it, and is left alone
+// when not. Only a name that ends with ".tmp" is unfinished for sure.
 #ifndef HALCYON_COORDINATOR_ARTIFACT_STORE_H_
 #define HALCYON_COORDINATOR_ARTIFACT_STORE_H_
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/env.h"
 #include "base/status.h"
+#include "storage/artifact.h"
 #include "storage/home.h"
 #include "storage/journal.h"
 
 namespace halcyon::coordinator {
 
-// A file of an artifact, relative to its folder.
-struct ArtifactFile {
-  std::string name;
-  uint64_t bytes = 0;
-  std::string sha256;
-};
+using storage::Artifact;
 
-struct Artifact {
-  storage::ArtifactRecord record;
-  nlohmann::json facts = nlohmann::json::object();  // figures for people: docs of each stage
-  std::vector<ArtifactFile> files;  // not of caches: a published generation has its own manifest
-};
-
-// The published generation of a token or latent cache artifact.
-std::string GenerationPath(const std::string& artifact_dir);
-bool IsCache(jobs::StageKind kind);
-
-// Reads artifact.json of a folder. kNotFound: none there; kDataLoss: not readable as one.
-absl::StatusOr<Artifact> ReadArtifact(Env& env, const std::string& dir);
-
-// Every artifact on the disk, the newest first; damaged ones are left out and named in `damaged`.
-absl::StatusOr<std::vector<Artifact>> ScanArtifacts(Env& env, const storage::HomeLayout& home,
-                                                    std::vector<std::string>* damaged);
-
-// Reads every byte and compares with what was recorded. kDataLoss names the file.
-absl::Status VerifyArtifact(Env& env, const Artifact& artifact);
-
-// The owner's side. Not thread-safe. Owns nothing.
+// Not thread-safe. Owns nothing.
 class ArtifactStore {
  public:
   ArtifactStore(Env& env, storage::Journal& journal, storage::HomeLayout home)
       : env_(env), journal_(journal), home_(std::move(home)) {}
 
-  // In the journal and on the disk, both alike; else nullopt.
+  // The artifact, its files there with their sizes; nullopt when its place is empty. One that the
+  // journal lacks is verified and recorded. kDataLoss: it is damaged; kFailedPrecondition: the
+  // place holds something else, or the artifact cannot be read.
   absl::StatusOr<std::optional<Artifact>> Find(jobs::StageKind kind,
                                                const std::string& fingerprint);
+  // The same after reading every byte.
+  absl::StatusOr<std::optional<Artifact>> FindVerified(jobs::StageKind kind,
+                                                       const std::string& fingerprint);
 
   // Installs what lies synced in `made_dir`. `record.path` and the files are filled in.
+  // REQUIRES: Find gave nullopt.
   absl::StatusOr<Artifact> Install(Artifact artifact, const std::string& made_dir);
 
-  // After a crash: see above. Says what it did, one line each.
+  // Gives the artifact's folder the name FP16.damaged-N beside its place; returns the new path.
+  absl::StatusOr<std::string> SetAside(jobs::StageKind kind, const std::string& fingerprint);
+
+  // Whether folders can be renamed from work/ to the places of these stages' artifacts.
+  // kFailedPrecondition, naming both, when they are on different file systems.
+  absl::Status CheckPlaces(const std::vector<jobs::StageKind>& kinds);
+
+  // After a crash: removes what is unfinished for sure, and records what the journal lacks, after
+  // reading every byte of it. Says what it did and what it left alone, one line each.
   absl::StatusOr<std::vector<std::string>> Repair();
 
  private:
-  absl::Status RepairOne(const std::string& dir, std::vector<std::string>* said);
+  // Whether the folder at the place is the artifact that it should be; the journal gets its record.
+  absl::StatusOr<Artifact> Take(jobs::StageKind kind, const std::string& fingerprint,
+                                bool verify_bytes);
+  absl::StatusOr<bool> IsRecorded(const Artifact& artifact);
+  absl::Status Adopt(const std::string& dir, std::vector<std::string>* said);
 
   Env& env_;
   storage::Journal& journal_;

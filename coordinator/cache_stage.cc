@@ -6,9 +6,9 @@
 #include <memory>
 
 #include "base/fault_point.h"
-#include "coordinator/artifact_store.h"
 #include "coordinator/start_over.h"
 #include "pipeline/shard_plan.h"
+#include "storage/artifact_reader.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::coordinator {
@@ -55,7 +55,7 @@ absl::StatusOr<StageOutcome> Publish(const StageTools& tools, storage::CacheBuil
   RETURN_IF_ERROR(env.CreateDirs(publish_dir));
   storage::CacheBuilder::Published published;
   RETURN_IF_ERROR(tools.board->RunAside([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(published, builder.Publish(GenerationPath(publish_dir),
+    ASSIGN_OR_RETURN(published, builder.Publish(storage::GenerationPath(publish_dir),
                                                 static_cast<uint32_t>(shards)));
     return env.SyncDir(publish_dir);
   }));
@@ -89,8 +89,10 @@ absl::StatusOr<std::vector<StageTask>> PlanCacheTasks(const StageTools& tools,
     }
     return tasks;
   }
-  const std::string tokens_dir = GenerationPath(assignment.input_paths.at("tokens"));
-  ASSIGN_OR_RETURN(const auto tokens, storage::CacheReader::Open(tokens_dir, ""));
+  ASSIGN_OR_RETURN(auto artifact, storage::ArtifactReader::Open(
+                                      *tools.context->env, assignment.input_paths.at("tokens"),
+                                      assignment.input_digests.at("tokens")));
+  ASSIGN_OR_RETURN(const auto tokens, artifact.OpenCache());
   for (size_t shard = 0; shard < tokens->shards().size(); ++shard) {
     tasks.push_back({TaskName(assignment.stage, shard), {{"shard", shard}}});
   }

@@ -55,6 +55,7 @@ absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {
 }
 
 absl::Status Coordinator::RunStages() {
+  RETURN_IF_ERROR(store_.CheckPlaces(jobs::StagesOf(context_->spec)));
   RETURN_IF_ERROR(DigestSources());
   for (const jobs::StageKind kind : jobs::StagesOf(context_->spec)) {
     if (context_->stop_requests() > 0) return StoppedStatus();
@@ -76,7 +77,7 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
       kind, context_->spec, source_digests_, InputDigests(kind, context_->spec, artifacts_));
   const std::string fingerprint = identity.Fingerprint();
   status_.Stage(kind).fingerprint = fingerprint;
-  ASSIGN_OR_RETURN(std::optional<Artifact> found, store_.Find(kind, fingerprint));
+  ASSIGN_OR_RETURN(std::optional<Artifact> found, FindMade(kind, fingerprint));
   if (found) {
     artifacts_[kind] = *std::move(found);
     return status_.MoveStage(kind, jobs::StageState::kReused, "reused");
@@ -95,6 +96,24 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
   }
   artifacts_[kind] = *std::move(made);
   return status_.MoveStage(kind, jobs::StageState::kDone, why);
+}
+
+absl::StatusOr<std::optional<Artifact>> Coordinator::FindMade(jobs::StageKind kind,
+                                                              const std::string& fingerprint) {
+  std::optional<Artifact> found;
+  const absl::Status status = board_.RunAside([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(found, context_->remake_damaged ? store_.FindVerified(kind, fingerprint)
+                                                     : store_.Find(kind, fingerprint));
+    return absl::OkStatus();
+  });
+  if (!context_->remake_damaged || !absl::IsDataLoss(status)) {
+    RETURN_IF_ERROR(status);
+    return found;
+  }
+  ASSIGN_OR_RETURN(const std::string aside, store_.SetAside(kind, fingerprint));
+  context_->observer->Say(std::string(jobs::StageName(kind)) + ": damaged, now " + aside + ": " +
+                          MessageOf(status));
+  return std::nullopt;
 }
 
 absl::StatusOr<Artifact> Coordinator::Make(const jobs::StageIdentity& identity,

@@ -4,6 +4,7 @@
 #define HALCYON_COORDINATOR_COORDINATOR_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class Coordinator {
  private:
   absl::Status RunStages();
   absl::Status RunStage(jobs::StageKind kind);
+  // What is there already. With remake_damaged a damaged artifact is set aside and counts as none.
+  absl::StatusOr<std::optional<Artifact>> FindMade(jobs::StageKind kind,
+                                                   const std::string& fingerprint);
   absl::StatusOr<Artifact> Make(const jobs::StageIdentity& identity, const std::string& why);
   cluster::StageAssignment Assign(const jobs::StageIdentity& identity);
   absl::StatusOr<StageOutcome> MakeOutcome(const cluster::StageAssignment& assignment,

@@ -66,6 +66,7 @@ absl::StatusOr<OwnedHome> OpenOwnedHome(const std::string& home_flag, const std:
 absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
                                    const RunOptions& options, JobObserver* observer) {
   JobContext context;
+  context.remake_damaged = options.remake_damaged;
   context.from_scratch = options.from_scratch;
   context.spec_path = AbsolutePath(spec_path);
   ASSIGN_OR_RETURN(context.spec, jobs::LoadJobSpec(spec_path));

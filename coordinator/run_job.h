@@ -32,6 +32,7 @@ struct FinishedJob {
 };
 
 struct RunOptions {
+  bool remake_damaged = false;
   bool from_scratch = false;
 };
 

@@ -69,9 +69,11 @@ absl::StatusOr<CacheManifest> LoadManifest(const std::string& dir) {
   for (const CacheManifest::File& file : manifest.files) {
     const std::string file_path = JoinPath(dir, file.name);
     if (!env.Exists(file_path)) return DataLoss(file_path + ": missing, but the manifest lists it");
-    ASSIGN_OR_RETURN(const uint64_t bytes, env.FileSize(file_path));
-    if (bytes != file.bytes) {
-      return DataLoss(file_path + ": has " + std::to_string(bytes) + " bytes, the manifest says " +
+    const absl::StatusOr<uint64_t> bytes = env.FileSize(file_path);
+    if (absl::IsInvalidArgument(bytes.status())) return DataLoss(MessageOf(bytes.status()));
+    RETURN_IF_ERROR(bytes.status());
+    if (*bytes != file.bytes) {
+      return DataLoss(file_path + ": has " + std::to_string(*bytes) + " bytes, the manifest says " +
                       std::to_string(file.bytes));
     }
   }

@@ -14,7 +14,6 @@
 namespace halcyon::storage {
 namespace {
 
-constexpr size_t kShortFingerprint = 16;
 constexpr mode_t kPrivateFileMode = 0600;
 constexpr char kHowToChoose[] = "choose another with --home DIR or HALCYON_HOME";
 

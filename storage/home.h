@@ -4,7 +4,8 @@
 //     lock                      flock; holds who owns the folder: {"pid", "host", "job", "since"}
 //     journal/                  RocksDB: incarnation, jobs, artifacts, source digests
 //     jobs/JOB/                 job.toml (resolved), logs/, socket, alive, summary.json
-//     artifacts/KIND/FP16/      a finished artifact; artifact.json is written last
+//     artifacts/KIND/FP16/      a finished artifact: it gets this name whole, with artifact.json
+//     artifacts/KIND/FP16.tmp/  a cache that is being published
 //     work/KIND-FP16/           a stage being made: SSTs, checkpoints, metrics; scratch
 //
 // FP16 is the first 16 digits of the stage's fingerprint.
@@ -19,6 +20,9 @@
 #include "base/status.h"
 
 namespace halcyon::storage {
+
+// Digits of a fingerprint in the names of folders.
+inline constexpr size_t kShortFingerprint = 16;
 
 // --home, else HALCYON_HOME, else $XDG_STATE_HOME/halcyon, else ~/.local/state/halcyon; absolute.
 absl::StatusOr<std::string> ChooseHome(const std::string& flag);

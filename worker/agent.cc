@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/fault_point.h"
 #include "jobs/job_spec.h"
+#include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
 #include "worker/tasks/tasks.h"
 
@@ -40,6 +41,12 @@ class Agent {
 
  private:
   absl::StatusOr<json> RunTask(const cluster::Lease& lease) {
+    auto result = RunStageTask(lease);
+    RETURN_IF_ERROR(ForCoordinator(result.status()));
+    return result;
+  }
+
+  absl::StatusOr<json> RunStageTask(const cluster::Lease& lease) {
     const std::string& spec_path = lease.assignment.spec_path;
     ASSIGN_OR_RETURN(const std::string toml, Env::Posix()->ReadFile(spec_path));
     ASSIGN_OR_RETURN(

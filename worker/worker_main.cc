@@ -31,18 +31,18 @@ void AddWorkerOptions(CLI::App* app, WorkerOptions* options, const char* name_fl
   app->add_option(log_flag, options->log_path, "log file")->required();
 }
 
-void AddArtifact(CLI::App* app, ArtifactPaths* paths, const std::string& stage,
+void AddArtifact(CLI::App* app, ArtifactInputs* inputs, const std::string& stage,
                  bool required = true) {
   app->add_option_function<std::string>(
-         "--" + stage, [paths, stage](const std::string& dir) { (*paths)[stage] = dir; },
+         "--" + stage, [inputs, stage](const std::string& dir) { inputs->paths[stage] = dir; },
          "folder of the " + stage + " artifact")
       ->required(required);
 }
 
 void AddGenerateOptions(CLI::App* app, GenerateCommand* command) {
-  AddArtifact(app, &command->paths, "tokenizer");
-  AddArtifact(app, &command->paths, "autoencoder", /*required=*/false);
-  AddArtifact(app, &command->paths, "model");
+  AddArtifact(app, &command->inputs, "tokenizer");
+  AddArtifact(app, &command->inputs, "autoencoder", /*required=*/false);
+  AddArtifact(app, &command->inputs, "model");
   app->add_option("--prompt", command->prompt);
   app->add_option("--prompt-file", command->prompt_file);
   app->add_option("--temperature", command->temperature);
@@ -75,9 +75,9 @@ absl::Status Main(int argc, char** argv) {
   auto* generate_app = app.add_subcommand("generate", "continue a prompt");
   AddGenerateOptions(generate_app, &generate);
   auto* eval_app = app.add_subcommand("eval", "score a model on held-out text");
-  for (const char* stage : {"tokenizer", "tokens"}) AddArtifact(eval_app, &eval.paths, stage);
+  for (const char* stage : {"tokenizer", "tokens"}) AddArtifact(eval_app, &eval.inputs, stage);
   for (const char* stage : {"autoencoder", "latents", "model"}) {
-    AddArtifact(eval_app, &eval.paths, stage, /*required=*/false);
+    AddArtifact(eval_app, &eval.inputs, stage, /*required=*/false);
   }
   eval_app->add_option("--windows", eval.windows);
   eval_app->add_option("--samples", eval.samples);

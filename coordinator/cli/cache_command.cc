@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <set>
 
 #include "base/terminal_text.h"
 #include "coordinator/artifact_store.h"
@@ -8,6 +9,7 @@
 #include "coordinator/run_job.h"
 #include "coordinator/stage_plan.h"
 #include "jobs/job_spec.h"
+#include "storage/artifact_scan.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -28,12 +30,19 @@ nlohmann::json ArtifactToJson(const Artifact& artifact) {
 
 absl::Status ListArtifacts(bool as_json, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  std::vector<std::string> damaged;
-  ASSIGN_OR_RETURN(const auto artifacts, ScanArtifacts(*Env::Posix(), home, &damaged));
+  ASSIGN_OR_RETURN(const storage::ArtifactScan scan, storage::ScanArtifacts(*Env::Posix(), home));
+  const std::vector<Artifact>& artifacts = scan.artifacts;
+  std::vector<std::string> damaged, unreadable;
+  for (const storage::UnreadArtifact& unread : scan.unread) {
+    (absl::IsDataLoss(unread.status) ? damaged : unreadable).push_back(MessageOf(unread.status));
+  }
   if (as_json) {
     nlohmann::json list = nlohmann::json::array();
     for (const Artifact& artifact : artifacts) list.push_back(ArtifactToJson(artifact));
-    PrintJson({{"home", home.root}, {"artifacts", list}, {"damaged", damaged}});
+    PrintJson({{"home", home.root},
+               {"artifacts", list},
+               {"damaged", damaged},
+               {"unreadable", unreadable}});
     return absl::OkStatus();
   }
   if (artifacts.empty()) PrintText("no artifact in " + home.root + "\n");
@@ -44,31 +53,103 @@ absl::Status ListArtifacts(bool as_json, const std::string& home_flag) {
                           FormatBytes(record.bytes), record.job_id));
   }
   for (const std::string& line : damaged) PrintText("damaged: " + line + "\n");
+  for (const std::string& line : unreadable) PrintText("unreadable: " + line + "\n");
+  return absl::OkStatus();
+}
+
+// What `cache verify` finds out about one artifact.
+struct Verified {
+  std::string stage, path;
+  absl::Status status;
+  std::string content_digest;
+  std::set<std::string> made_from;  // content digests of damaged artifacts
+};
+
+// "ok", "damaged", or "unreadable": not known, because its bytes could not be read.
+const char* WordFor(const absl::Status& status) {
+  if (status.ok()) return "ok";
+  return absl::IsDataLoss(status) ? "damaged" : "unreadable";
+}
+
+std::vector<Verified> VerifyAll(const storage::ArtifactScan& scan) {
+  std::vector<Verified> all;
+  std::set<std::string> damaged;
+  for (const storage::UnreadArtifact& unread : scan.unread) {
+    all.push_back(
+        {BaseName(DirName(unread.path)), unread.path, unread.status, unread.content_digest, {}});
+  }
+  for (const Artifact& artifact : scan.artifacts) {
+    all.push_back({std::string(jobs::StageName(artifact.record.kind)),
+                   artifact.record.path,
+                   storage::VerifyArtifact(*Env::Posix(), artifact),
+                   artifact.record.content_digest,
+                   {}});
+  }
+  for (const Verified& each : all) {
+    if (absl::IsDataLoss(each.status)) damaged.insert(each.content_digest);
+  }
+  const auto made_from = storage::MadeFrom(scan.artifacts, damaged);
+  for (Verified& each : all) {
+    if (const auto found = made_from.find(each.path); found != made_from.end()) {
+      each.made_from = found->second;
+    }
+  }
+  return all;
+}
+
+// The paths of the damaged artifacts with these contents.
+std::vector<std::string> PathsOf(const std::vector<Verified>& all,
+                                 const std::set<std::string>& digests) {
+  std::vector<std::string> paths;
+  for (const Verified& each : all) {
+    if (absl::IsDataLoss(each.status) && digests.contains(each.content_digest)) {
+      paths.push_back(each.path);
+    }
+  }
+  return paths;
+}
+
+absl::Status Conclude(const std::vector<Verified>& all) {
+  size_t damaged = 0, unreadable = 0;
+  std::string first_damage, first_unreadable;
+  for (const Verified& each : all) {
+    if (each.status.ok()) continue;
+    const bool is_damaged = absl::IsDataLoss(each.status);
+    ++(is_damaged ? damaged : unreadable);
+    std::string& first = is_damaged ? first_damage : first_unreadable;
+    if (first.empty()) first = MessageOf(each.status);
+  }
+  if (damaged > 0)
+    return DataLoss(fmt::format("{} damaged artifact(s): {}", damaged, first_damage));
+  if (unreadable > 0) {
+    return InvalidArgument(fmt::format(
+        "{} artifact(s) could not be read, so it is not known whether they are whole: {}",
+        unreadable, first_unreadable));
+  }
   return absl::OkStatus();
 }
 
 absl::Status Verify(bool as_json, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  std::vector<std::string> damaged;
-  ASSIGN_OR_RETURN(const auto artifacts, ScanArtifacts(*Env::Posix(), home, &damaged));
+  ASSIGN_OR_RETURN(const storage::ArtifactScan scan, storage::ScanArtifacts(*Env::Posix(), home));
+  const std::vector<Verified> all = VerifyAll(scan);
   nlohmann::json list = nlohmann::json::array();
-  for (const Artifact& artifact : artifacts) {
-    const absl::Status whole = VerifyArtifact(*Env::Posix(), artifact);
-    const std::string said = whole.ok() ? "ok" : MessageOf(whole);
-    if (!whole.ok()) damaged.push_back(said);
-    list.push_back({{"stage", jobs::StageName(artifact.record.kind)},
-                    {"path", artifact.record.path},
-                    {"ok", whole.ok()},
-                    {"error", whole.ok() ? "" : said}});
+  for (const Verified& each : all) {
+    const std::vector<std::string> made_from = PathsOf(all, each.made_from);
+    list.push_back({{"stage", each.stage},
+                    {"path", each.path},
+                    {"ok", each.status.ok()},
+                    {"state", WordFor(each.status)},
+                    {"error", MessageOf(each.status)},
+                    {"made_from_damaged", made_from}});
     if (as_json) continue;
-    PrintText(fmt::format("{:<12} {}  {}\n", jobs::StageName(artifact.record.kind),
-                          artifact.record.path, said));
+    std::string said = WordFor(each.status);
+    if (!each.status.ok()) said += ": " + MessageOf(each.status);
+    for (const std::string& path : made_from) said += "; made from " + path + ", which is damaged";
+    PrintText(fmt::format("{:<12} {}  {}\n", each.stage, each.path, said));
   }
-  if (as_json) PrintJson({{"home", home.root}, {"artifacts", list}, {"damaged", damaged}});
-  if (damaged.empty()) return absl::OkStatus();
-  return DataLoss(
-      std::to_string(damaged.size()) +
-      " damaged artifact(s); remove the folder and run its job again: " + damaged.front());
+  if (as_json) PrintJson({{"home", home.root}, {"artifacts", list}});
+  return Conclude(all);
 }
 
 struct ExplainArguments {

@@ -6,9 +6,9 @@
 #include <map>
 #include <set>
 
-#include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
+#include "storage/artifact.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -64,7 +64,7 @@ absl::Status FillFromJob(const ModelCommand& command, const std::string& home_fl
                                 " yet; run it to its end first");
     }
     const std::string dir = home.Artifact(stage, status->fingerprint);
-    RETURN_IF_ERROR(ReadArtifact(*Env::Posix(), dir).status(), "job " + job.job_id);
+    RETURN_IF_ERROR(storage::ReadArtifact(*Env::Posix(), dir).status(), "job " + job.job_id);
     arguments->artifacts[stage] = dir;
   }
   return absl::OkStatus();

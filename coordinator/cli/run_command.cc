@@ -42,6 +42,8 @@ void AddRun(CLI::App& app, CommandLine* line) {
       "run", "Run a job from text to weights; run it again to go on after an interruption");
   command->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
   command->add_flag("--json", arguments->json, "Print the summary as JSON, progress to stderr");
+  command->add_flag("--remake-damaged", arguments->options.remake_damaged,
+                    "Read the job's artifacts whole, set damaged ones aside and make them again");
   command->add_flag("--from-scratch", arguments->options.from_scratch,
                     "Start unfinished stages over; what they had is set aside");
   command->callback([=] { line->chosen = [=] { return Run(*arguments, line->home); }; });

@@ -13,6 +13,7 @@
 #include "pipeline/npy.h"
 #include "pipeline/shard_plan.h"
 #include "pipeline/tokenizer.h"
+#include "storage/artifact_reader.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -73,6 +74,7 @@ struct EncodeArguments {
 };
 
 absl::Status Encode(const EncodeArguments& arguments) {
+  RETURN_IF_ERROR(storage::VerifyBesideRecord(*Env::Posix(), arguments.tokenizer));
   ASSIGN_OR_RETURN(const auto tokenizer,
                    pipeline::Tokenizer::Load(arguments.tokenizer, arguments.pattern));
   ASSIGN_OR_RETURN(const std::string bytes, Env::Posix()->ReadFile(arguments.input));
@@ -109,6 +111,7 @@ struct DecodeArguments {
 };
 
 absl::Status Decode(const DecodeArguments& arguments) {
+  RETURN_IF_ERROR(storage::VerifyBesideRecord(*Env::Posix(), arguments.tokenizer));
   ASSIGN_OR_RETURN(const auto tokenizer,
                    pipeline::Tokenizer::Load(arguments.tokenizer, arguments.pattern));
   ASSIGN_OR_RETURN(const std::vector<uint32_t> ids, pipeline::ReadNpy(arguments.input));

@@ -3,6 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <map>
+
+#include "storage/artifact_scan.h"
+
 namespace halcyon::coordinator {
 namespace {
 
@@ -81,6 +86,7 @@ class ArtifactStoreTest : public testing::Test {
   // A made folder with two files.
   std::string Made() {
     const std::string dir = JoinPath(home_.root, "work/out");
+    EXPECT_TRUE(env_.RemoveTree(dir).ok());
     EXPECT_TRUE(env_.CreateDirs(JoinPath(dir, "inner")).ok());
     Write(JoinPath(dir, "a.bin"), "weights");
     Write(JoinPath(dir, "inner/b.bin"), "more weights");
@@ -107,10 +113,28 @@ class ArtifactStoreTest : public testing::Test {
     EXPECT_TRUE(installed.ok()) << installed.status();
     return *installed;
   }
+  absl::StatusOr<std::optional<Artifact>> TryFind() {
+    return Store().Find(StageKind::kModel, Some().record.fingerprint);
+  }
   std::optional<Artifact> Find() {
-    auto found = Store().Find(StageKind::kModel, Some().record.fingerprint);
+    auto found = TryFind();
     EXPECT_TRUE(found.ok()) << found.status();
     return *found;
+  }
+  // Everything below artifacts/, by path.
+  std::map<std::string, std::string> Contents() {
+    std::map<std::string, std::string> contents;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(JoinPath(home_.root, "artifacts"))) {
+      const std::string path = entry.path().string();
+      contents[path] = entry.is_regular_file() ? *env_.ReadFile(path) : "";
+    }
+    return contents;
+  }
+  void LoseJournal() {
+    journal_.reset();
+    ASSERT_TRUE(env_.RemoveTree(home_.Journal()).ok());
+    journal_ = *storage::Journal::Open(home_.Journal());
   }
   std::string Place() { return home_.Artifact("model", Some().record.fingerprint); }
 
@@ -133,60 +157,122 @@ TEST_F(ArtifactStoreTest, WhatIsInstalledIsFoundWhole) {
   // printf 'weights' | sha256sum
   EXPECT_EQ(found->files[0].sha256,
             "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c");
-  EXPECT_TRUE(VerifyArtifact(env_, *found).ok());
+  EXPECT_TRUE(storage::VerifyArtifact(env_, *found).ok());
   EXPECT_FALSE(env_.Exists(JoinPath(home_.root, "work/out"))) << "moved, not copied";
 }
 
-TEST_F(ArtifactStoreTest, DamageIsFoundAndNamed) {
-  const Artifact artifact = Install();
+TEST_F(ArtifactStoreTest, WeightsThatAreMissingEmptyOrShortAreNotReused) {
+  Install();
   const std::string path = JoinPath(Place(), "inner/b.bin");
-  Write(path, "more Weights");
-  EXPECT_NE(MessageOf(VerifyArtifact(env_, artifact)).find(path + ": SHA-256"), std::string::npos);
-  Write(path, "more");
-  EXPECT_NE(MessageOf(VerifyArtifact(env_, artifact)).find(path + ": 4 bytes, recorded 12"),
-            std::string::npos);
+  for (const char* bytes : {"more", ""}) {
+    Write(path, bytes);
+    const absl::Status status = TryFind().status();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_NE(MessageOf(status).find(path), std::string::npos) << status;
+    EXPECT_NE(MessageOf(status).find("--remake-damaged"), std::string::npos) << status;
+  }
   ASSERT_TRUE(env_.RemoveFile(path).ok());
-  EXPECT_TRUE(absl::IsNotFound(VerifyArtifact(env_, artifact)));
-  Artifact other = artifact;
-  other.record.fields[1].value = "11";
-  EXPECT_TRUE(absl::IsDataLoss(VerifyArtifact(env_, other)));
+  EXPECT_TRUE(absl::IsDataLoss(TryFind().status()));
+  EXPECT_TRUE(env_.Exists(Place()));
 }
 
-TEST_F(ArtifactStoreTest, AMissingOrUnreadableFolderIsNotFound) {
+TEST_F(ArtifactStoreTest, AFlippedByteIsFoundWhenAllIsRead) {
   Install();
-  Write(JoinPath(Place(), "artifact.json"), "{}");
+  Write(JoinPath(Place(), "inner/b.bin"), "more Weights");
+  EXPECT_TRUE(TryFind().ok()) << "whoever reads the file compares it";
+  const auto verified = Store().FindVerified(StageKind::kModel, Some().record.fingerprint);
+  EXPECT_TRUE(absl::IsDataLoss(verified.status()));
+}
+
+TEST_F(ArtifactStoreTest, WhatIsDamagedIsSetAsideAndMayBeMadeAgain) {
+  Install();
+  Write(JoinPath(Place(), "a.bin"), "");
+  const auto aside = Store().SetAside(StageKind::kModel, Some().record.fingerprint);
+  ASSERT_TRUE(aside.ok());
+  EXPECT_EQ(*aside, Place() + ".damaged-1");
   EXPECT_EQ(Find(), std::nullopt);
-  std::vector<std::string> damaged;
-  EXPECT_TRUE(ScanArtifacts(env_, home_, &damaged)->empty());
-  EXPECT_EQ(damaged.size(), 1u);
-  ASSERT_TRUE(env_.RemoveTree(Place()).ok());
-  EXPECT_EQ(Find(), std::nullopt);
-  EXPECT_TRUE(Install().record.path == Place()) << "and it may be made again";
+  EXPECT_EQ(Install().record.path, Place());
+  EXPECT_EQ(*Store().SetAside(StageKind::kModel, Some().record.fingerprint),
+            Place() + ".damaged-2");
+  EXPECT_TRUE(Store().Repair()->empty()) << "nothing to say about what was set aside";
+}
+
+// What may be whole, of somebody else or of another program is neither removed nor made again.
+TEST_F(ArtifactStoreTest, NothingThatIsNotSurelyUnfinishedIsRemoved) {
+  Install();
+  const std::string record = JoinPath(Place(), "artifact.json");
+  const std::string text = *env_.ReadFile(record);
+  const std::string version = "\"version\": ";
+  std::string newer = text;
+  newer.replace(newer.find(version), version.size() + 1, version + "3");
+  const std::string mine = JoinPath(home_.ArtifactsOf("model"), "mine.bak");
+  ASSERT_TRUE(env_.CreateDirs(mine).ok());
+  Write(JoinPath(mine, "notes"), "keep");
+  using Code = absl::StatusCode;
+  for (const auto& [bytes, code] : std::map<std::string, Code>{
+           {newer, Code::kFailedPrecondition}, {"{}", Code::kDataLoss}, {"", Code::kDataLoss}}) {
+    Write(record, bytes);
+    const auto before = Contents();
+    for (const bool journal_knows : {true, false}) {
+      if (!journal_knows) LoseJournal();
+      const auto said = Store().Repair();
+      ASSERT_TRUE(said.ok()) << said.status();
+      EXPECT_EQ(said->size(), 2u) << "one line each";
+      EXPECT_TRUE(said->front().starts_with("left alone ")) << said->front();
+      const absl::Status found = TryFind().status();
+      EXPECT_EQ(found.code(), code) << found;
+      EXPECT_NE(MessageOf(found).find(record), std::string::npos) << found;
+      EXPECT_EQ(Contents(), before);
+    }
+  }
+  ASSERT_TRUE(env_.RemoveFile(record).ok());
+  ASSERT_TRUE(env_.CreateDirs(record).ok());
+  EXPECT_TRUE(Store().Repair().ok());
+  EXPECT_EQ(TryFind().status().code(), Code::kFailedPrecondition) << "a folder in its place";
+  ASSERT_TRUE(env_.RemoveTree(record).ok());
+  EXPECT_TRUE(Store().Repair().ok());
+  EXPECT_EQ(TryFind().status().code(), Code::kFailedPrecondition) << "no artifact.json at all";
+  Write(record, text);
+  EXPECT_TRUE(Find().has_value()) << "all of it is still there";
+}
+
+TEST_F(ArtifactStoreTest, AnotherArtifactInItsPlaceIsRefused) {
+  Install();
+  std::string other = Some().record.fingerprint;
+  other.back() = other.back() == '0' ? '1' : '0';  // the same folder
+  const auto found = Store().Find(StageKind::kModel, other);
+  EXPECT_EQ(found.status().code(), absl::StatusCode::kFailedPrecondition) << found.status();
+}
+
+TEST_F(ArtifactStoreTest, WhatIsSurelyUnfinishedIsRemoved) {
+  const std::string unfinished = JoinPath(home_.ArtifactsOf("tokens"), "0123456789abcdef.tmp");
+  ASSERT_TRUE(env_.CreateDirs(unfinished).ok());
+  const auto said = Store().Repair();
+  ASSERT_TRUE(said.ok() && said->size() == 1u);
+  EXPECT_TRUE(said->front().starts_with("removed " + unfinished));
+  EXPECT_FALSE(env_.Exists(unfinished));
 }
 
 TEST_F(ArtifactStoreTest, AFinishedFolderThatTheJournalLacksIsAdopted) {
   Install();
-  journal_.reset();
-  ASSERT_TRUE(env_.RemoveTree(home_.Journal()).ok());
-  journal_ = *storage::Journal::Open(home_.Journal());
-  EXPECT_EQ(Find(), std::nullopt);
+  LoseJournal();
   const auto said = Store().Repair();
   ASSERT_TRUE(said.ok() && said->size() == 1u);
   EXPECT_TRUE(said->front().starts_with("took over " + Place()));
+  EXPECT_TRUE(journal_->FindArtifact(StageKind::kModel, Some().record.fingerprint).ok());
   EXPECT_TRUE(Find().has_value());
   EXPECT_TRUE(Store().Repair()->empty()) << "once";
 }
 
-TEST_F(ArtifactStoreTest, ADamagedFolderThatTheJournalLacksIsRemoved) {
+TEST_F(ArtifactStoreTest, ADamagedFolderThatTheJournalLacksIsNotAdoptedAndStays) {
   Install();
-  journal_.reset();
-  ASSERT_TRUE(env_.RemoveTree(home_.Journal()).ok());
-  journal_ = *storage::Journal::Open(home_.Journal());
+  LoseJournal();
   Write(JoinPath(Place(), "a.bin"), "wrights");
   const auto said = Store().Repair();
   ASSERT_TRUE(said.ok() && said->size() == 1u);
-  EXPECT_TRUE(said->front().starts_with("removed " + Place()));
-  EXPECT_FALSE(env_.Exists(Place()));
+  EXPECT_TRUE(said->front().starts_with("left alone " + Place())) << said->front();
+  EXPECT_TRUE(absl::IsDataLoss(TryFind().status()));
+  EXPECT_TRUE(env_.Exists(Place()));
 }
 
 TEST_F(ArtifactStoreTest, ACrashAnywhereLeavesAllOrNothing) {
@@ -202,12 +288,38 @@ TEST_F(ArtifactStoreTest, ACrashAnywhereLeavesAllOrNothing) {
     EXPECT_EQ(installed.ok(), finished);
     ASSERT_TRUE(Store().Repair().ok());
     if (const auto found = Find()) {
-      EXPECT_TRUE(VerifyArtifact(env_, *found).ok());
+      EXPECT_TRUE(storage::VerifyArtifact(env_, *found).ok());
     } else {
       EXPECT_FALSE(finished);
       EXPECT_FALSE(env_.Exists(Place())) << "half an artifact";
     }
   }
+}
+
+// rename() from one file system to another fails; a whole stage must not be made for that.
+class OtherDiskEnv : public CrashingEnv {
+ public:
+  explicit OtherDiskEnv(std::string from) : CrashingEnv(1000), from_(std::move(from)) {}
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    if (from.starts_with(from_) && !to.starts_with(from_)) {
+      return ErrnoStatus(EXDEV, "cannot rename " + from + " to " + to);
+    }
+    return CrashingEnv::Rename(from, to);
+  }
+
+ private:
+  std::string from_;
+};
+
+TEST_F(ArtifactStoreTest, WorkOnAnotherFileSystemIsToldBeforeAnythingIsMade) {
+  EXPECT_TRUE(Store().CheckPlaces({StageKind::kModel, StageKind::kTokens}).ok());
+  EXPECT_TRUE(env_.ListDir(JoinPath(home_.root, "work"))->empty()) << "nothing is left behind";
+  EXPECT_TRUE(env_.ListDir(home_.ArtifactsOf("model"))->empty());
+  OtherDiskEnv env(JoinPath(home_.root, "work"));
+  const absl::Status status = ArtifactStore(env, *journal_, home_).CheckPlaces({StageKind::kModel});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(MessageOf(status).find("both must lie on one file system"), std::string::npos);
+  EXPECT_TRUE(env_.ListDir(JoinPath(home_.root, "work"))->empty());
 }
 
 }  // namespace

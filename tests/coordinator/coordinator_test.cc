@@ -53,6 +53,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     context.home = home_;
     context.job = JobId("t-1");
     context.incarnation = Incarnation(*(*journal)->NextIncarnation());
+    context.remake_damaged = remake_damaged_;
     context.from_scratch = from_scratch_;
     EXPECT_TRUE(env_.CreateDirs(home_.JobLogs("t-1")).ok());
     cluster_.SetIdentity(context.job, context.incarnation);
@@ -76,6 +77,9 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     }
     return made;
   }
+  std::string PlaceOf(StageKind kind) {
+    return home_.Artifact(std::string(jobs::StageName(kind)), status_.Find(kind)->fingerprint);
+  }
   size_t LeasesOf(const std::string& prefix) const {
     return std::count_if(cluster_.leases.begin(), cluster_.leases.end(),
                          [&](const std::string& task) { return task.starts_with(prefix); });
@@ -95,7 +99,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
   storage::HomeLayout home_;
   JobStatus status_;
   jobs::JobState recorded_{};
-  bool from_scratch_ = false;
+  bool remake_damaged_ = false, from_scratch_ = false;
 };
 
 TEST_F(CoordinatorTest, MakesAllStagesOnceAndReusesThem) {
@@ -227,6 +231,39 @@ TEST_F(CoordinatorTest, AnArtifactThatIsGoneIsMadeAgain) {
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(MadeStages(), std::vector{StageKind::kTokenizer}) << "equal contents, equal digest";
   EXPECT_NE(said_.find("is gone from"), std::string::npos) << said_;
+}
+
+TEST_F(CoordinatorTest, ADamagedArtifactStopsTheJobByNameUntilToldToMakeItAgain) {
+  ASSERT_TRUE(Run().ok());
+  const std::string weights = JoinPath(PlaceOf(StageKind::kAutoencoder), "made.txt");
+  const std::string bytes = *env_.ReadFile(weights);
+  ASSERT_TRUE(env_.RemoveFile(weights).ok());
+  absl::Status status = Run();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_NE(MessageOf(status).find(weights + ": is missing"), std::string::npos) << status;
+  EXPECT_TRUE(cluster_.launches.empty()) << "nothing is tried";
+
+  std::string flipped = bytes;
+  flipped[0] ^= 1;
+  ASSERT_TRUE(WriteFileAtomically(env_, weights, flipped).ok());
+  EXPECT_TRUE(Run().ok()) << "the size is right, and nobody reads it";
+  remake_damaged_ = true;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(MadeStages(), std::vector{StageKind::kAutoencoder}) << "equal contents, equal digest";
+  EXPECT_EQ(*env_.ReadFile(weights), bytes);
+  EXPECT_NE(said_.find("autoencoder: damaged, now "), std::string::npos) << said_;
+  EXPECT_EQ(*env_.ReadFile(PlaceOf(StageKind::kAutoencoder) + ".damaged-1/made.txt"), flipped);
+}
+
+TEST_F(CoordinatorTest, AnArtifactOfAnotherVersionStopsTheJobByName) {
+  ASSERT_TRUE(Run().ok());
+  const std::string record = JoinPath(PlaceOf(StageKind::kModel), "artifact.json");
+  ASSERT_TRUE(WriteFileAtomically(env_, record, "{\"version\": 3}").ok());
+  remake_damaged_ = true;  // it is not damaged
+  const absl::Status status = Run();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(MessageOf(status).find(record), std::string::npos) << status;
+  EXPECT_EQ(*env_.ReadFile(record), "{\"version\": 3}");
 }
 
 TEST_F(CoordinatorTest, ADamagedUnfinishedCacheIsNotBegunAgainUnlessTold) {

@@ -27,7 +27,7 @@ absl::Status RunEval(const EvalCommand& command) {
   options.noise_std = command.noise_std;
   if (command.protocol == "two-samples") options.protocol = model::BrierProtocol::kTwoSamples;
   ASSIGN_OR_RETURN(const nlohmann::json report,
-                   MakeReport(*Env::Posix(), command.paths, options, [](double) {}));
+                   MakeReport(*Env::Posix(), command.inputs, options, [](double) {}));
   StandardOutput::OfProcess().Print(command.json ? report.dump() + "\n" : ReportText(report));
   return absl::OkStatus();
 }

@@ -11,8 +11,8 @@
 namespace halcyon::worker {
 
 struct EvalCommand {
-  ArtifactPaths
-      paths;  // tokenizer, tokens, and what is to be judged (worker/scoring/model_report.h)
+  // tokenizer, tokens, and what is to be judged (worker/scoring/model_report.h)
+  ArtifactInputs inputs;
   int64_t windows = 128;
   int64_t samples = 8;
   uint64_t seed = 1;

@@ -31,22 +31,22 @@ struct Networks {
   OpenedModel opened;
 };
 
-absl::StatusOr<Networks> OpenNetworks(const ArtifactPaths& paths) {
+absl::StatusOr<Networks> OpenNetworks(const ArtifactInputs& inputs) {
   Networks networks;
-  ASSIGN_OR_RETURN(networks.tokenizer, OpenTokenizer(paths));
-  ASSIGN_OR_RETURN(const std::string model_dir, PathOf(paths, "model"));
-  ASSIGN_OR_RETURN(networks.opened, OpenModel(*Env::Posix(), model_dir));
+  ASSIGN_OR_RETURN(networks.tokenizer, OpenTokenizer(inputs));
+  ASSIGN_OR_RETURN(const std::string model_dir, PathOf(inputs, "model"));
+  ASSIGN_OR_RETURN(networks.opened, OpenModel(*Env::Posix(), inputs));
   const OpenedModel& opened = networks.opened;
   if (networks.tokenizer->vocab_size() != opened.vocab_size) {
     return InvalidArgument(fmt::format("{}: was trained with another tokenizer, of {} tokens",
                                        model_dir, opened.vocab_size));
   }
   if (opened.baseline != nullptr) return networks;
-  if (!paths.contains("autoencoder")) {
+  if (!inputs.contains("autoencoder")) {
     return InvalidArgument(model_dir + ": needs its autoencoder; give --autoencoder");
   }
-  ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(paths, "autoencoder"));
-  ASSIGN_OR_RETURN(networks.autoencoder, OpenAutoencoder(*Env::Posix(), autoencoder_dir));
+  ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(inputs, "autoencoder"));
+  ASSIGN_OR_RETURN(networks.autoencoder, OpenAutoencoder(*Env::Posix(), inputs));
   RETURN_IF_ERROR(CheckBelongTogether(opened, model_dir, *networks.autoencoder, autoencoder_dir));
   return networks;
 }
@@ -166,7 +166,7 @@ absl::Status RunGenerate(const GenerateCommand& command) {
     ASSIGN_OR_RETURN(prompt, Env::Posix()->ReadFile(command.prompt_file));
   }
   prompt = pipeline::ReplaceInvalidUtf8(prompt);
-  ASSIGN_OR_RETURN(const Networks networks, OpenNetworks(command.paths));
+  ASSIGN_OR_RETURN(const Networks networks, OpenNetworks(command.inputs));
   const pipeline::Tokenizer& tokenizer = *networks.tokenizer;
   std::vector<uint32_t> ids;
   pipeline::Encoder::Create(networks.tokenizer)->Encode(prompt, &ids);

@@ -11,7 +11,7 @@
 namespace halcyon::worker {
 
 struct GenerateCommand {
-  ArtifactPaths paths;      // tokenizer, model, and but for a baseline autoencoder
+  ArtifactInputs inputs;    // tokenizer, model, and but for a baseline autoencoder
   std::string prompt;       // or:
   std::string prompt_file;  // whose bytes are the prompt
   double temperature = 0.5;

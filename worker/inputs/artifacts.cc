@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "storage/artifact_reader.h"
 #include "worker/inputs/network_file.h"
 
 namespace halcyon::worker {
@@ -13,32 +14,48 @@ namespace {
 // predict.
 constexpr uint64_t kHeldoutChunksMin = 2;
 
-absl::StatusOr<std::unique_ptr<storage::CacheReader>> OpenGeneration(const ArtifactPaths& paths,
+std::string DigestOf(const ArtifactInputs& inputs, const std::string& stage) {
+  const auto found = inputs.digests.find(stage);
+  return found == inputs.digests.end() ? "" : found->second;
+}
+
+absl::StatusOr<storage::ArtifactReader> OpenArtifact(const ArtifactInputs& inputs,
+                                                     const std::string& stage) {
+  ASSIGN_OR_RETURN(const std::string dir, PathOf(inputs, stage));
+  return storage::ArtifactReader::Open(*Env::Posix(), dir, DigestOf(inputs, stage));
+}
+
+absl::StatusOr<std::unique_ptr<storage::CacheReader>> OpenGeneration(const ArtifactInputs& inputs,
                                                                      const std::string& stage) {
-  ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, stage));
-  return storage::CacheReader::Open(JoinPath(dir, "generation"), /*dataset=*/"");
+  ASSIGN_OR_RETURN(auto artifact, OpenArtifact(inputs, stage));
+  return artifact.OpenCache();
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> PathOf(const ArtifactPaths& paths, const std::string& stage) {
-  const auto found = paths.find(stage);
-  if (found == paths.end()) return Internal("no artifact of stage " + stage + " was given");
+absl::StatusOr<std::string> PathOf(const ArtifactInputs& inputs, const std::string& stage) {
+  const auto found = inputs.paths.find(stage);
+  if (found == inputs.paths.end()) return Internal("no artifact of stage " + stage + " was given");
   return found->second;
 }
 
-absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
-    const ArtifactPaths& paths) {
-  ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, "tokenizer"));
-  return pipeline::Tokenizer::Load(JoinPath(dir, "tokenizer.json"));
+absl::Status ForCoordinator(const absl::Status& status) {
+  return absl::IsDataLoss(status) ? FailedPrecondition(MessageOf(status)) : status;
 }
 
-absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactPaths& paths,
+absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
+    const ArtifactInputs& inputs) {
+  ASSIGN_OR_RETURN(auto artifact, OpenArtifact(inputs, "tokenizer"));
+  ASSIGN_OR_RETURN(const std::string path, artifact.Verified("tokenizer.json"));
+  return pipeline::Tokenizer::Load(path);
+}
+
+absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
                                               const pipeline::Tokenizer& tokenizer,
                                               const jobs::AutoencoderSpec& autoencoder,
                                               TextPart part) {
   PackedTokens tokens;
-  ASSIGN_OR_RETURN(auto cache, OpenGeneration(paths, "tokens"));
+  ASSIGN_OR_RETURN(auto cache, OpenGeneration(inputs, "tokens"));
   tokens.reader = std::make_unique<storage::TokenReader>(std::move(cache));
   const pipeline::PackingRule rule{static_cast<uint32_t>(autoencoder.chunk_size),
                                    tokenizer.end_of_text(), tokenizer.padding()};
@@ -59,9 +76,9 @@ absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactPaths& paths,
   return tokens;
 }
 
-absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactPaths& paths,
+absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactInputs& inputs,
                                                                    int64_t latent_size) {
-  ASSIGN_OR_RETURN(auto cache, OpenGeneration(paths, "latents"));
+  ASSIGN_OR_RETURN(auto cache, OpenGeneration(inputs, "latents"));
   return std::make_unique<storage::LatentReader>(std::move(cache),
                                                  static_cast<uint32_t>(latent_size));
 }
@@ -86,17 +103,29 @@ absl::StatusOr<Windows> OpenWindows(const pipeline::Packing& packing,
 }
 
 absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
-                                                                    const std::string& dir) {
-  ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir));
+                                                                    const std::string& dir,
+                                                                    const std::string& digest) {
+  ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir, digest));
   ASSIGN_OR_RETURN(const int64_t vocab_size, MetadataNumber(description, "vocab_size"));
   auto autoencoder = std::make_unique<model::Autoencoder>(description.spec.autoencoder, vocab_size);
   RETURN_IF_ERROR(ReadNetwork(env, dir, autoencoder->units()));
   return autoencoder;
 }
 
-absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir) {
+absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
+                                                                    const ArtifactInputs& inputs) {
+  ASSIGN_OR_RETURN(const std::string dir, PathOf(inputs, "autoencoder"));
+  return OpenAutoencoder(env, dir, DigestOf(inputs, "autoencoder"));
+}
+
+absl::StatusOr<OpenedModel> OpenModel(Env& env, const ArtifactInputs& inputs) {
+  ASSIGN_OR_RETURN(const std::string dir, PathOf(inputs, "model"));
+  return OpenModel(env, dir, DigestOf(inputs, "model"));
+}
+
+absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir, const std::string& digest) {
   OpenedModel opened;
-  ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir));
+  ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir, digest));
   ASSIGN_OR_RETURN(opened.chunk_size, MetadataNumber(description, "chunk_size"));
   ASSIGN_OR_RETURN(opened.vocab_size, MetadataNumber(description, "vocab_size"));
   opened.spec = description.spec;

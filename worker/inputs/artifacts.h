@@ -9,6 +9,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "cluster/messages.h"
 #include "model/autoencoder.h"
 #include "model/baseline_model.h"
 #include "model/calm_model.h"
@@ -20,14 +21,27 @@
 
 namespace halcyon::worker {
 
-// Where artifacts lie: stage name -> folder.
-using ArtifactPaths = std::map<std::string, std::string>;
+// Where the artifacts to be read lie, by stage name, and which content digests they must have; a
+// stage without a digest is taken as it is. Whatever is opened is compared with its artifact.json
+// (storage/artifact_reader.h).
+struct ArtifactInputs {
+  std::map<std::string, std::string> paths, digests;
+
+  static ArtifactInputs Of(const cluster::StageAssignment& assignment) {
+    return {assignment.input_paths, assignment.input_digests};
+  }
+  bool contains(const std::string& stage) const { return paths.contains(stage); }
+};
 
 // The folder of a stage's artifact; kInternal when the caller was not given it.
-absl::StatusOr<std::string> PathOf(const ArtifactPaths& paths, const std::string& stage);
+absl::StatusOr<std::string> PathOf(const ArtifactInputs& inputs, const std::string& stage);
+
+// An error met while working as the coordinator is to see it: kDataLoss means that an input is
+// damaged, which no other try mends, and becomes kFailedPrecondition.
+absl::Status ForCoordinator(const absl::Status& status);
 
 absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
-    const ArtifactPaths& paths);
+    const ArtifactInputs& inputs);
 
 // Which of the training text: all, or one side of the division that autoencoder.data_fraction
 // makes.
@@ -38,12 +52,12 @@ struct PackedTokens {
   std::unique_ptr<storage::TokenReader> reader;
   std::unique_ptr<pipeline::Packing> packing;
 };
-absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactPaths& paths,
+absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
                                               const pipeline::Tokenizer& tokenizer,
                                               const jobs::AutoencoderSpec& autoencoder,
                                               TextPart part = TextPart::kAll);
 
-absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactPaths& paths,
+absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactInputs& inputs,
                                                                    int64_t latent_size);
 
 // Training windows, and held-out windows that shrink to what there is when that is less than one.
@@ -54,9 +68,12 @@ struct Windows {
 absl::StatusOr<Windows> OpenWindows(const pipeline::Packing& packing,
                                     storage::LatentReader* latents, int64_t window_chunks);
 
-// Networks with their weights, by what their files say.
+// Networks with their weights, by what their files say. `digest` as in ArtifactInputs.
 absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
-                                                                    const std::string& dir);
+                                                                    const std::string& dir,
+                                                                    const std::string& digest = "");
+absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
+                                                                    const ArtifactInputs& inputs);
 // A language model: one of the two networks, by the head that its file names.
 struct OpenedModel {
   std::unique_ptr<model::CalmModel> calm;
@@ -64,7 +81,9 @@ struct OpenedModel {
   jobs::JobSpec spec;                                       // of the job that made it
   int64_t chunk_size = 0, latent_size = 0, vocab_size = 0;  // chunk_size 1, latent_size 0: baseline
 };
-absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir);
+absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir,
+                                      const std::string& digest = "");
+absl::StatusOr<OpenedModel> OpenModel(Env& env, const ArtifactInputs& inputs);
 
 // kInvalidArgument, naming the two folders: a CALM model that was trained with another autoencoder.
 absl::Status CheckBelongTogether(const OpenedModel& model, const std::string& model_dir,

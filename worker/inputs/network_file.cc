@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "storage/artifact_reader.h"
+
 namespace halcyon::worker {
 namespace {
 
@@ -63,16 +65,18 @@ absl::StatusOr<std::string> ReadParameter(const storage::SafetensorsFile& file,
   return file.Read(name);
 }
 
-absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& dir) {
+absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& dir,
+                                                   const std::string& digest) {
   NetworkDescription description;
-  const std::string weights = JoinPath(dir, kWeightsFile);
+  ASSIGN_OR_RETURN(auto artifact, storage::ArtifactReader::Open(env, dir, digest));
+  ASSIGN_OR_RETURN(const std::string weights, artifact.Verified(kWeightsFile));
   if (!env.Exists(weights)) {
     return InvalidArgument(dir + ": no " + kWeightsFile +
                            " there; give the folder of an autoencoder or model artifact");
   }
   ASSIGN_OR_RETURN(const auto file, storage::SafetensorsFile::Open(env, weights));
   description.metadata = file->header().metadata;
-  const std::string spec_path = JoinPath(dir, kSpecFile);
+  ASSIGN_OR_RETURN(const std::string spec_path, artifact.Verified(kSpecFile));
   ASSIGN_OR_RETURN(const std::string toml, env.ReadFile(spec_path));
   ASSIGN_OR_RETURN(description.spec,
                    jobs::ParseJobSpec(toml, spec_path, dir, /*check_files=*/false));

@@ -37,19 +37,21 @@ absl::StatusOr<std::string> ReadParameter(const storage::SafetensorsFile& file,
                                           const std::string& name,
                                           const std::vector<int64_t>& shape);
 
-// What a network's folder says about it.
+// What a network's folder says about it, after its files were compared with its artifact.json
+// (storage/artifact_reader.h), where it has one; `digest`: the content digest that it must have.
 struct NetworkDescription {
   std::map<std::string, std::string> metadata;
   jobs::JobSpec spec;
 };
-absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& dir);
+absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& dir,
+                                                   const std::string& digest = "");
 
 // A number of the metadata; kDataLoss when it is missing or no number.
 absl::StatusOr<int64_t> MetadataNumber(const NetworkDescription& description,
                                        const std::string& name);
 
-// Materialises the units and fills them. kDataLoss names a tensor that is missing, extra or of
-// another shape.
+// Materialises the units and fills them. REQUIRES: DescribeNetwork has checked the folder.
+// kDataLoss names a tensor that is missing, extra or of another shape.
 absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<model::Unit*>& units);
 
 }  // namespace halcyon::worker

@@ -24,10 +24,10 @@ struct ReportInputs {
   bool HasModel() const { return opened.calm != nullptr || opened.baseline != nullptr; }
 };
 
-absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactPaths& paths) {
+absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactInputs& artifacts) {
   ReportInputs inputs;
   jobs::AutoencoderSpec packing;
-  ASSIGN_OR_RETURN(inputs.tokenizer, OpenTokenizer(paths));
+  ASSIGN_OR_RETURN(inputs.tokenizer, OpenTokenizer(artifacts));
   const auto check_vocabulary = [&](int64_t vocab_size, const std::string& dir) -> absl::Status {
     if (vocab_size == inputs.tokenizer->vocab_size()) return absl::OkStatus();
     return InvalidArgument(dir + ": has a vocabulary of " + std::to_string(vocab_size) +
@@ -35,31 +35,31 @@ absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactPaths& paths) {
                            std::to_string(inputs.tokenizer->vocab_size()) +
                            "; name the tokenizer it was trained with");
   };
-  if (paths.contains("autoencoder")) {
-    ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, "autoencoder"));
-    ASSIGN_OR_RETURN(inputs.autoencoder, OpenAutoencoder(env, dir));
+  if (artifacts.contains("autoencoder")) {
+    ASSIGN_OR_RETURN(const std::string dir, PathOf(artifacts, "autoencoder"));
+    ASSIGN_OR_RETURN(inputs.autoencoder, OpenAutoencoder(env, artifacts));
     RETURN_IF_ERROR(check_vocabulary(inputs.autoencoder->vocab_size(), dir));
     packing = inputs.autoencoder->spec();
   }
-  if (paths.contains("model")) {
-    ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, "model"));
-    ASSIGN_OR_RETURN(inputs.opened, OpenModel(env, dir));
+  if (artifacts.contains("model")) {
+    ASSIGN_OR_RETURN(const std::string dir, PathOf(artifacts, "model"));
+    ASSIGN_OR_RETURN(inputs.opened, OpenModel(env, artifacts));
     RETURN_IF_ERROR(check_vocabulary(inputs.opened.vocab_size, dir));
     packing = inputs.opened.spec.autoencoder;
     if (inputs.opened.calm != nullptr &&
-        (inputs.autoencoder == nullptr || !paths.contains("latents"))) {
+        (inputs.autoencoder == nullptr || !artifacts.contains("latents"))) {
       return InvalidArgument(dir + ": is a CALM model, which is scored with the autoencoder and " +
                              "the latents it was trained on; give both");
     }
     if (inputs.opened.calm != nullptr) {
-      RETURN_IF_ERROR(
-          CheckBelongTogether(inputs.opened, dir, *inputs.autoencoder, paths.at("autoencoder")));
+      RETURN_IF_ERROR(CheckBelongTogether(inputs.opened, dir, *inputs.autoencoder,
+                                          artifacts.paths.at("autoencoder")));
     }
   }
   if (inputs.autoencoder == nullptr && !inputs.HasModel()) {
     return InvalidArgument("nothing to evaluate: give an autoencoder, a model or both");
   }
-  ASSIGN_OR_RETURN(inputs.tokens, OpenPackedTokens(paths, *inputs.tokenizer, packing));
+  ASSIGN_OR_RETURN(inputs.tokens, OpenPackedTokens(artifacts, *inputs.tokenizer, packing));
   return inputs;
 }
 
@@ -80,7 +80,7 @@ absl::Status ReportAutoencoder(ReportInputs& inputs, const ReportOptions& option
   return absl::OkStatus();
 }
 
-absl::Status ReportModel(ReportInputs& inputs, const ArtifactPaths& paths,
+absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
                          const ReportOptions& options, json* report) {
   const LanguageModelOptions scoring{.windows = options.eval.final_windows,
                                      .samples = options.eval.samples,
@@ -91,7 +91,7 @@ absl::Status ReportModel(ReportInputs& inputs, const ArtifactPaths& paths,
   const bool two = options.protocol == model::BrierProtocol::kTwoSamples;
   std::unique_ptr<storage::LatentReader> latents;
   if (opened.calm != nullptr) {
-    ASSIGN_OR_RETURN(latents, OpenLatents(paths, opened.latent_size));
+    ASSIGN_OR_RETURN(latents, OpenLatents(artifacts, opened.latent_size));
     (*report)["samples"] = two ? 2 : scoring.samples;
   }
   ASSIGN_OR_RETURN(const Windows windows, OpenWindows(*inputs.tokens.packing, latents.get(),
@@ -126,15 +126,16 @@ absl::Status ReportModel(ReportInputs& inputs, const ArtifactPaths& paths,
 
 }  // namespace
 
-absl::StatusOr<json> MakeReport(Env& env, const ArtifactPaths& paths, const ReportOptions& options,
+absl::StatusOr<json> MakeReport(Env& env, const ArtifactInputs& artifacts,
+                                const ReportOptions& options,
                                 const std::function<void(double)>& on_progress) {
-  ASSIGN_OR_RETURN(ReportInputs inputs, Open(env, paths));
+  ASSIGN_OR_RETURN(ReportInputs inputs, Open(env, artifacts));
   json report;
   if (inputs.autoencoder != nullptr) {
     RETURN_IF_ERROR(ReportAutoencoder(inputs, options, &report));
   }
   on_progress(0.3);
-  if (inputs.HasModel()) RETURN_IF_ERROR(ReportModel(inputs, paths, options, &report));
+  if (inputs.HasModel()) RETURN_IF_ERROR(ReportModel(inputs, artifacts, options, &report));
   on_progress(0.8);
   if (inputs.HasModel()) {
     const auto sampler = MakeSampler(inputs.opened, inputs.autoencoder.get());

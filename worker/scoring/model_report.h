@@ -41,7 +41,7 @@ struct ReportOptions {
 //   heldout_loss, heldout_terms            the head's own loss and its parts by name
 //   perplexity       with a softmax: exp(heldout_terms.cross_entropy)
 //   continuations    [{prompt, text}]
-absl::StatusOr<nlohmann::json> MakeReport(Env& env, const ArtifactPaths& paths,
+absl::StatusOr<nlohmann::json> MakeReport(Env& env, const ArtifactInputs& artifacts,
                                           const ReportOptions& options,
                                           const std::function<void(double)>& on_progress);
 

@@ -10,7 +10,7 @@ absl::StatusOr<json> RunEvalTask(const TaskContext& context) {
   options.eval = context.spec->eval;
   options.seed = context.spec->seed;
   ASSIGN_OR_RETURN(const json report,
-                   MakeReport(*context.env, context.lease->assignment.input_paths, options,
+                   MakeReport(*context.env, ArtifactInputs::Of(context.lease->assignment), options,
                               context.on_progress));
   return WriteFileArtifact(context, "report.json", report.dump(2) + "\n", report);
 }

@@ -30,15 +30,14 @@ LatentsTask::~LatentsTask() = default;
 
 absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
   const cluster::Lease& lease = *context.lease;
-  const ArtifactPaths& paths = lease.assignment.input_paths;
+  const ArtifactInputs artifacts = ArtifactInputs::Of(lease.assignment);
   if (inputs_ == nullptr || inputs_->fingerprint != lease.assignment.fingerprint) {
     auto inputs = std::make_unique<Inputs>();
     inputs->fingerprint = lease.assignment.fingerprint;
-    ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(paths));
+    ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(artifacts));
     ASSIGN_OR_RETURN(inputs->tokens,
-                     OpenPackedTokens(paths, *tokenizer, context.spec->autoencoder));
-    ASSIGN_OR_RETURN(const std::string dir, PathOf(paths, "autoencoder"));
-    ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, dir));
+                     OpenPackedTokens(artifacts, *tokenizer, context.spec->autoencoder));
+    ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, artifacts));
     inputs_ = std::move(inputs);
   }
   const pipeline::Packing& packing = *inputs_->tokens.packing;

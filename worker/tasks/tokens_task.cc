@@ -31,7 +31,7 @@ absl::StatusOr<json> RunTokensTask(const TaskContext& context) {
   const cluster::Lease& lease = *context.lease;
   const jobs::DataSpec& data = context.spec->data;
   ASSIGN_OR_RETURN(const pipeline::SourceShard shard, ShardOf(lease.parameters));
-  ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(lease.assignment.input_paths));
+  ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(ArtifactInputs::Of(lease.assignment)));
   const auto encoder = pipeline::Encoder::Create(tokenizer);
   storage::TokenShardWriter writer(ShardPath(lease, shard.shard), lease.assignment.fingerprint,
                                    shard.shard, lease.fence, tokenizer->vocab_size());

@@ -55,14 +55,14 @@ struct Rank {
   }
 
   absl::StatusOr<json> RunStage() {
-    const ArtifactPaths& paths = assignment.input_paths;
-    ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(paths));
+    const ArtifactInputs inputs = ArtifactInputs::Of(assignment);
+    ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(inputs));
     const bool is_autoencoder = assignment.stage == "autoencoder";
     const TextPart part = is_autoencoder                     ? TextPart::kAutoencoders
                           : spec.model.skip_autoencoder_data ? TextPart::kOthers
                                                              : TextPart::kAll;
     ASSIGN_OR_RETURN(const PackedTokens tokens,
-                     OpenPackedTokens(paths, *tokenizer, spec.autoencoder, part));
+                     OpenPackedTokens(inputs, *tokenizer, spec.autoencoder, part));
     if (tokens.packing->Chunks(pipeline::Split::kTrain) == 0) {
       return InvalidArgument("no document is left to train on; lower data.heldout");
     }
@@ -87,10 +87,9 @@ struct Rank {
   }
 
   absl::StatusOr<json> TrainCalm(const pipeline::Tokenizer& tokenizer, const PackedTokens& tokens) {
-    const ArtifactPaths& paths = assignment.input_paths;
-    ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(paths, "autoencoder"));
-    ASSIGN_OR_RETURN(const auto autoencoder, OpenAutoencoder(*Env::Posix(), autoencoder_dir));
-    ASSIGN_OR_RETURN(const auto latents, OpenLatents(paths, spec.autoencoder.latent_size));
+    const ArtifactInputs inputs = ArtifactInputs::Of(assignment);
+    ASSIGN_OR_RETURN(const auto autoencoder, OpenAutoencoder(*Env::Posix(), inputs));
+    ASSIGN_OR_RETURN(const auto latents, OpenLatents(inputs, spec.autoencoder.latent_size));
     ASSIGN_OR_RETURN(const Windows windows,
                      OpenWindows(*tokens.packing, latents.get(), spec.model.window_chunks));
     CalmTrainee trainee(
@@ -123,7 +122,9 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Coordin
   spdlog::info("stage {} rank {} of {}", *stage, collectives.rank(), collectives.size());
   // LibTorch reports its faults by exceptions; none leaves this function.
   try {
-    return rank.RunStage();
+    auto result = rank.RunStage();
+    RETURN_IF_ERROR(ForCoordinator(result.status()));
+    return result;
   } catch (const std::exception& error) {
     return Internal(std::string("LibTorch: ") + error.what());
   }

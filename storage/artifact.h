@@ -1,0 +1,73 @@
+// A finished artifact on the disk: a folder with artifact.json, which says what the folder is, what
+// it was made from, and the size and SHA-256 of its files, and guards itself with a SHA-256 of its
+// own bytes. docs/artifact_format.md has the bytes. Values and functions without state.
+//
+// Errors of everything that reads: kDataLoss: damaged, naming the file, what is recorded and what
+// is found; kFailedPrecondition: artifact.json is of another format version; any other code:
+// the file could not be read, so nothing is known about it (permission, too many open files, a
+// failing disk).
+#ifndef HALCYON_STORAGE_ARTIFACT_H_
+#define HALCYON_STORAGE_ARTIFACT_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "jobs/stages.h"
+#include "storage/journal.h"
+
+namespace halcyon::storage {
+
+inline constexpr uint64_t kArtifactVersion = 2;
+inline constexpr char kArtifactFileName[] = "artifact.json";
+
+// A file of an artifact, its name relative to the folder.
+struct ArtifactFile {
+  std::string name;
+  uint64_t bytes = 0;
+  std::string sha256;
+  bool operator==(const ArtifactFile&) const = default;
+};
+
+struct Artifact {
+  ArtifactRecord record;
+  nlohmann::json facts = nlohmann::json::object();  // figures for people: docs of each stage
+  // Every file; of a cache its generation's manifest, which names the others with their checksums.
+  std::vector<ArtifactFile> files;
+};
+
+// The published generation of a token or latent cache artifact.
+std::string GenerationPath(const std::string& artifact_dir);
+bool IsCache(jobs::StageKind kind);
+
+// The content digests of what the artifact was made from, by stage name: its fields "input.STAGE".
+std::map<std::string, std::string> InputDigestsOf(const ArtifactRecord& record);
+
+// The text of artifact.json; equal artifacts give equal texts. The record's path is left out.
+std::string ArtifactToText(const Artifact& artifact);
+absl::StatusOr<Artifact> ArtifactFromText(std::string_view text);
+
+// Sizes and digests of what lies in `dir`, by name, for an artifact of this kind.
+absl::StatusOr<std::vector<ArtifactFile>> DescribeFiles(Env& env, const std::string& dir,
+                                                        jobs::StageKind kind);
+
+// Reads artifact.json of a folder. kNotFound: there is none.
+absl::StatusOr<Artifact> ReadArtifact(Env& env, const std::string& dir);
+
+// Compares a file's size with what is recorded, with `bytes` its SHA-256 as well.
+absl::Status CheckFile(Env& env, const Artifact& artifact, const ArtifactFile& file, bool bytes);
+// Whether every file is there with its size; a cache's manifest is compared whole.
+absl::Status CheckFiles(Env& env, const Artifact& artifact);
+// Reads every byte and compares it with what was recorded.
+absl::Status VerifyArtifact(Env& env, const Artifact& artifact);
+
+// What to do about a damaged artifact: the end of an error message.
+std::string RemedyFor(const ArtifactRecord& record);
+
+}  // namespace halcyon::storage
+
+#endif  // HALCYON_STORAGE_ARTIFACT_H_
