@@ -43,8 +43,10 @@ void AddReferenceCheckpoint(CLI::App& checkpoint, CommandLine* line);
 absl::StatusOr<storage::HomeLayout> LookAtHome(const std::string& home_flag);
 // Whether a run owns the folder at this moment.
 bool HasOwner(const storage::HomeLayout& home);
-// The job, or with "" the one that changed last; with `done_only` the last that is done.
-absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job_id,
+// The job of this id, else the one of this name that changed last (it says so on standard error
+// when there are several); with "" the one that changed last. With `done_only` the last that is
+// done.
+absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job,
                                   bool done_only);
 // The job's state as a word; "interrupted" when it says that it runs and nobody runs it.
 std::string StateWord(const JobStatus& status, const storage::HomeLayout& home);

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/standard_output.h"
+#include "base/terminal_text.h"
 #include "cluster/launcher.h"
 #include "coordinator/cli/commands.h"
 
@@ -21,9 +22,27 @@ bool HasOwner(const storage::HomeLayout& home) {
   return lock.ok() && *lock == nullptr;
 }
 
-absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job_id,
+namespace {
+
+absl::StatusOr<JobStatus> FindNamedJob(const storage::HomeLayout& home, const std::string& job) {
+  Env& env = *Env::Posix();
+  if (env.Exists(StatusPath(home, job))) return ReadJobStatus(env, home, job);
+  std::vector<std::string> unreadable;
+  ASSIGN_OR_RETURN(std::vector<JobStatus> jobs, ListJobStatuses(env, home, &unreadable));
+  std::erase_if(jobs, [&](const JobStatus& status) { return status.name != job; });
+  if (jobs.empty()) return ReadJobStatus(env, home, job).status();  // says that there is none
+  if (jobs.size() > 1) {
+    PrintToStandardError(fmt::format("{} jobs are named {}; taking {}, which changed last\n",
+                                     jobs.size(), job, jobs.front().job_id));
+  }
+  return jobs.front();
+}
+
+}  // namespace
+
+absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job,
                                   bool done_only) {
-  if (!job_id.empty()) return ReadJobStatus(*Env::Posix(), home, job_id);
+  if (!job.empty()) return FindNamedJob(home, job);
   std::vector<std::string> unreadable;
   ASSIGN_OR_RETURN(std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home, &unreadable));
   const auto it = std::find_if(jobs.begin(), jobs.end(), [done_only](const JobStatus& job) {

@@ -1,14 +1,12 @@
 // `halcyon eval` and `halcyon generate`: this program finds the artifacts, and hands over to
 // halcyon-worker, which has the networks.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
 
+#include "coordinator/cli/choose_inputs.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
-#include "storage/artifact.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -36,48 +34,15 @@ struct ModelCommand {
   std::vector<std::string> stages;  // artifacts that it needs
   std::vector<ModelOption> options;
   std::vector<std::pair<std::string, std::string>> flags = {};
-  std::vector<std::set<std::string>> enough = {};  // artifacts that do without a job's others
 };
 
-// Folders that were not given come from the job.
-absl::Status FillFromJob(const ModelCommand& command, const std::string& home_flag,
-                         ModelArguments* arguments) {
-  if (arguments->job.empty()) {
-    std::set<std::string> given;
-    for (const auto& [stage, dir] : arguments->artifacts) given.insert(stage);
-    const auto& enough = command.enough;
-    if (given.size() == command.stages.size() ||
-        std::find(enough.begin(), enough.end(), given) != enough.end()) {
-      return absl::OkStatus();
-    }
-  }
-  ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  ASSIGN_OR_RETURN(const JobStatus job,
-                   FindJob(home, arguments->job, /*done_only=*/arguments->job.empty()));
-  for (const std::string& stage : command.stages) {
-    if (arguments->artifacts.contains(stage)) continue;
-    ASSIGN_OR_RETURN(const jobs::StageKind kind, jobs::StageFromName(stage));
-    const StageStatus* status = job.Find(kind);
-    if (status == nullptr) continue;  // a softmax baseline has no autoencoder and no latents
-    if (status->fingerprint.empty()) {
-      return FailedPrecondition("job " + job.job_id + " has no " + stage +
-                                " yet; run it to its end first");
-    }
-    const std::string dir = home.Artifact(stage, status->fingerprint);
-    RETURN_IF_ERROR(storage::ReadArtifact(*Env::Posix(), dir).status(), "job " + job.job_id);
-    arguments->artifacts[stage] = dir;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status HandOver(const ModelCommand& command, ModelArguments arguments,
+absl::Status HandOver(const ModelCommand& command, const ModelArguments& arguments,
                       const std::string& home_flag) {
-  RETURN_IF_ERROR(FillFromJob(command, home_flag, &arguments));
+  ASSIGN_OR_RETURN(const ModelInputs inputs,
+                   ChooseInputs(command.stages, arguments.artifacts, arguments.job, home_flag));
   std::vector<std::string> words = {command.name};
-  for (const auto& [stage, dir] : arguments.artifacts) {
-    // A tokenizer may be named by its file, the others are folders.
-    const bool is_file = BaseName(dir) == "tokenizer.json";
-    words.insert(words.end(), {"--" + stage, is_file ? DirName(dir) : dir});
+  for (const auto& [stage, input] : inputs) {
+    words.insert(words.end(), {"--" + stage, input.dir});
   }
   // One word an option, so that a prompt that begins with "-" is not taken for another.
   for (const auto& [option, value] : arguments.values) {
@@ -91,12 +56,12 @@ absl::Status HandOver(const ModelCommand& command, ModelArguments arguments,
 void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model_command) {
   const auto arguments = std::make_shared<ModelArguments>();
   CLI::App* command = app.add_subcommand(model_command.name, model_command.description);
-  command->add_option("--job", arguments->job, "The job's id; the last finished job by default");
+  command->add_option("--job", arguments->job, kJobHelp);
   for (const std::string& stage : model_command.stages) {
     command->add_option_function<std::string>(
         "--" + stage,
         [arguments, stage](const std::string& dir) { arguments->artifacts[stage] = dir; },
-        "Folder of the " + stage + " artifact, in place of the job's");
+        "Folder of the " + stage + " artifact; what is not named follows from its record");
   }
   for (const ModelOption& option : model_command.options) {
     CLI::Option* added = command->add_option_function<std::string>(
@@ -131,9 +96,7 @@ void AddEval(CLI::App& app, CommandLine* line) {
                      "pairwise: all draws, Brier-n clipped at 0; two-samples: as in "
                      "the paper"},
                     {"--noise-std", "Of the noise that the autoencoder is to withstand",
-                     RealNumber(0, kNoiseMax)}},
-                   /*flags=*/{},
-                   {{"tokenizer", "tokens", "autoencoder"}, {"tokenizer", "tokens", "model"}}});
+                     RealNumber(0, kNoiseMax)}}});
 }
 
 void AddGenerate(CLI::App& app, CommandLine* line) {

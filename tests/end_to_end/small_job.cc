@@ -16,6 +16,11 @@ constexpr int kEntries = 700;
 
 }  // namespace
 
+std::string RunResult::Said() const {
+  if (!output.starts_with("using ")) return output;
+  return output.substr(output.find('\n') + 1);
+}
+
 SmallJob::SmallJob(const std::string& name)
     : root_(testing::TempDir() + "halcyon-" + name + "-" + std::to_string(getpid())) {
   values_ = {{"name", "\"small\""},

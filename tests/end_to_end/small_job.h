@@ -16,6 +16,9 @@ namespace halcyon {
 struct RunResult {
   cluster::ExitStatus status;
   std::string output;  // stdout and stderr
+
+  // The output without the line that says which artifacts are used.
+  std::string Said() const;
 };
 
 // A folder with a corpus, a job file and a state folder. Removed at the end.

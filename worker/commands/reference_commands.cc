@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 struct Arguments {
-  std::string from, autoencoder, to;
+  std::string from, autoencoder, tokenizer, to;
   std::string checkpoint, inputs, output;
   bool json = false;
 };
@@ -37,8 +37,10 @@ absl::Status Import(const Arguments& arguments) {
 }
 
 absl::Status Export(const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const json facts, ExportReference(*Env::Posix(), arguments.from,
-                                                     arguments.autoencoder, arguments.to));
+  ASSIGN_OR_RETURN(
+      const json facts,
+      ExportReference(*Env::Posix(), {arguments.from, arguments.autoencoder, arguments.tokenizer},
+                      arguments.to));
   if (arguments.json) {
     Print(facts.dump());
     return absl::OkStatus();
@@ -71,8 +73,10 @@ void AddReferenceCommands(CLI::App& app, std::function<absl::Status()>* chosen) 
     command->callback([=] { *chosen = [=] { return run(*arguments); }; });
     return command;
   };
-  for (CLI::App* command : {add("checkpoint-import", "take over a published checkpoint", Import),
-                            add("checkpoint-export", "write a published checkpoint", Export)}) {
+  CLI::App* exporting = add("checkpoint-export", "write a published checkpoint", Export);
+  exporting->add_option("--tokenizer", arguments->tokenizer);
+  for (CLI::App* command :
+       {add("checkpoint-import", "take over a published checkpoint", Import), exporting}) {
     command->add_option("--from", arguments->from)->required();
     command->add_option("--ae", arguments->autoencoder);
     command->add_option("--to", arguments->to)->required();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/reference/reference_keys.h"
+#include "storage/artifact_reader.h"
 #include "storage/strict_json.h"
 #include "storage/weights/safetensors.h"
 #include "worker/inputs/network_file.h"
@@ -21,14 +22,15 @@ namespace {
 using model::ReferenceTensor;
 using nlohmann::json;
 
-constexpr char kWeights[] = "model.safetensors";
+constexpr char kTokenizer[] = "tokenizer.json";
 
 // Values of tensors in memory, and under which names they go into a file.
 class Tensors {
  public:
-  // The parameters of the artifact in `dir`.
+  // The parameters of the artifact in `dir`. REQUIRES: DescribeNetwork has checked it.
   absl::Status Add(Env& env, const std::string& dir, const std::vector<ReferenceTensor>& tensors) {
-    ASSIGN_OR_RETURN(const auto file, storage::SafetensorsFile::Open(env, JoinPath(dir, kWeights)));
+    ASSIGN_OR_RETURN(const auto file,
+                     storage::SafetensorsFile::Open(env, JoinPath(dir, kWeightsFile)));
     for (const ReferenceTensor& tensor : tensors) {
       ASSIGN_OR_RETURN(std::string bytes, ReadParameter(*file, tensor.parameter, tensor.shape));
       bytes_.push_back(std::move(bytes));
@@ -43,7 +45,7 @@ class Tensors {
     RETURN_IF_ERROR(env.CreateDirs(dir));
     // The published code's loader asks for "format".
     RETURN_IF_ERROR(
-        storage::WriteSafetensors(env, JoinPath(dir, kWeights), views_, {{"format", "pt"}})
+        storage::WriteSafetensors(env, JoinPath(dir, kWeightsFile), views_, {{"format", "pt"}})
             .status());
     return WriteFileAtomically(env, JoinPath(dir, "config.json"), config.dump(2) + "\n");
   }
@@ -70,10 +72,11 @@ void AddTokenIds(const NetworkDescription& description, json* config) {
 
 class Export {
  public:
-  Export(Env& env, std::string from, std::string autoencoder, std::string to)
+  Export(Env& env, const ExportSources& sources, std::string to)
       : env_(env),
-        from_(std::move(from)),
-        autoencoder_dir_(std::move(autoencoder)),
+        from_(sources.from),
+        autoencoder_dir_(sources.autoencoder),
+        tokenizer_(sources.tokenizer),
         to_(std::move(to)) {}
 
   absl::Status Plan() {
@@ -117,10 +120,7 @@ class Export {
     }
     if (model_) RETURN_IF_ERROR(whole.Write(env_, dir, config_));
     tensors_ = model_ ? whole.size() : alone.size();
-    const std::string tokenizer = JoinPath(from_, "tokenizer.json");
-    if (!env_.Exists(tokenizer)) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const std::string bytes, env_.ReadFile(tokenizer));
-    return WriteFileAtomically(env_, JoinPath(dir, "tokenizer.json"), bytes);
+    return WriteTokenizer(dir);
   }
 
   json Facts() const {
@@ -130,6 +130,19 @@ class Export {
   }
 
  private:
+  absl::Status WriteTokenizer(const std::string& dir) {
+    std::string path = tokenizer_.empty() ? from_ : tokenizer_;
+    if (BaseName(path) != kTokenizer) path = JoinPath(path, kTokenizer);
+    if (tokenizer_.empty() && !env_.Exists(path)) {
+      left_out_.push_back(std::string(kTokenizer) +
+                          ", which is not known; give it with --tokenizer");
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(storage::VerifyBesideRecord(env_, path));
+    ASSIGN_OR_RETURN(const std::string bytes, env_.ReadFile(path));
+    return WriteFileAtomically(env_, JoinPath(dir, kTokenizer), bytes);
+  }
+
   // The configs come back as they were; the specs are those that the import made of them.
   absl::Status PlanImported(const json& content) {
     if (!autoencoder_dir_.empty()) {
@@ -199,7 +212,7 @@ class Export {
   }
 
   Env& env_;
-  const std::string from_, autoencoder_dir_, to_;
+  const std::string from_, autoencoder_dir_, tokenizer_, to_;
   std::optional<model::ReferenceModel> model_;
   std::optional<model::ReferenceAutoencoder> autoencoder_;
   std::string model_dir_, autoencoder_weights_dir_;
@@ -210,14 +223,14 @@ class Export {
 
 }  // namespace
 
-absl::StatusOr<json> ExportReference(Env& env, const std::string& from,
-                                     const std::string& autoencoder, const std::string& to) {
-  Export exported(env, from, autoencoder, to);
+absl::StatusOr<json> ExportReference(Env& env, const ExportSources& sources,
+                                     const std::string& to) {
+  Export exported(env, sources, to);
   RETURN_IF_ERROR(exported.Plan());
   RETURN_IF_ERROR(
       WriteWholeFolder(env, to, [&](const std::string& dir) { return exported.Write(dir); }));
   json facts = exported.Facts();
-  facts["from"] = from;
+  facts["from"] = sources.from;
   facts["to"] = to;
   return facts;
 }

@@ -10,16 +10,23 @@
 
 namespace halcyon::worker {
 
-// `from`: a folder that an import wrote, whose config.json comes back as it was; or an artifact of
-// training, an autoencoder's or a model's. `autoencoder`: the artifact of the model's autoencoder,
-// or ""; needed for a model of training that has one, refused otherwise. `to`: must not exist or be
-// empty; gets config.json and model.safetensors (one file, every tensor under every name that it
-// has), tokenizer.json when `from` has it, and for a model autoencoder/ with the autoencoder alone,
-// where the published code wants its ae_path to point.
+struct ExportSources {
+  // A folder that an import wrote, whose config.json comes back as it was; or an artifact of
+  // training, an autoencoder's or a model's.
+  std::string from;
+  // The artifact of the model's autoencoder, or ""; needed for a model of training that has one,
+  // refused otherwise.
+  std::string autoencoder;
+  // A folder with tokenizer.json, or that file; "": the one in `from`, if it has one.
+  std::string tokenizer;
+};
+
+// `to`: must not exist or be empty; gets config.json and model.safetensors (one file, every tensor
+// under every name that it has), tokenizer.json, and for a model autoencoder/ with the autoencoder
+// alone, where the published code wants its ae_path to point.
 // kInvalidArgument when the reference has no such network. Returns facts to print, among them
-// "left_out": what has no place in a checkpoint.
-absl::StatusOr<nlohmann::json> ExportReference(Env& env, const std::string& from,
-                                               const std::string& autoencoder,
+// "left_out": what has no place in a checkpoint, or was not at hand.
+absl::StatusOr<nlohmann::json> ExportReference(Env& env, const ExportSources& sources,
                                                const std::string& to);
 
 }  // namespace halcyon::worker

@@ -14,6 +14,7 @@
 #include "storage/weights/safetensors.h"
 #include "storage/weights/weights_folder.h"
 #include "worker/inputs/network_file.h"
+#include "worker/reference/import_record.h"
 #include "worker/reference/whole_folder.h"
 
 namespace halcyon::worker {
@@ -143,21 +144,23 @@ class Import {
   }
 
   absl::Status Write(const std::string& dir) {
+    ASSIGN_OR_RETURN(ImportedFrom made_from, ImportTokenizer(env_, from_, dir));
     if (autoencoder_part_.folder != nullptr) {
-      RETURN_IF_ERROR(WritePart(autoencoder_part_, JoinPath(dir, "autoencoder"),
+      const std::string to = JoinPath(dir, "autoencoder");
+      RETURN_IF_ERROR(WritePart(autoencoder_part_, to,
                                 Metadata(ReferenceKind::kAutoencoder, autoencoder_config_)));
+      ASSIGN_OR_RETURN(const std::string digest,
+                       WriteImportRecord(env_, to, jobs::StageKind::kAutoencoder, made_from));
+      made_from["autoencoder"] = digest;
     }
     if (model_part_.folder != nullptr) {
-      RETURN_IF_ERROR(WritePart(model_part_, JoinPath(dir, "model"), Metadata(kind_, config_)));
+      const std::string to = JoinPath(dir, "model");
+      RETURN_IF_ERROR(WritePart(model_part_, to, Metadata(kind_, config_)));
+      RETURN_IF_ERROR(WriteImportRecord(env_, to, jobs::StageKind::kModel, made_from).status());
     }
     json reference = {{"format", "halcyon-reference-1"}, {"config", config_}};
     if (!autoencoder_config_.is_null()) reference["autoencoder_config"] = autoencoder_config_;
-    RETURN_IF_ERROR(
-        WriteFileAtomically(env_, JoinPath(dir, kReferenceFile), reference.dump(2) + "\n"));
-    const std::string tokenizer = JoinPath(from_, "tokenizer.json");
-    if (!env_.Exists(tokenizer)) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const std::string bytes, env_.ReadFile(tokenizer));
-    return WriteFileAtomically(env_, JoinPath(dir, "tokenizer.json"), bytes);
+    return WriteFileAtomically(env_, JoinPath(dir, kReferenceFile), reference.dump(2) + "\n");
   }
 
   json Facts() const {

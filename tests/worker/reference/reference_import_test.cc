@@ -67,7 +67,7 @@ TEST_F(ReferenceImportTest, ImportExportImportIsTheIdentity) {
     ASSERT_TRUE(WriteFileAtomically(env_, name + "/tokenizer.json", "{}").ok());
     const auto imported = ImportReference(env_, name, "", name + ".1");
     ASSERT_TRUE(imported.ok()) << imported.status();
-    const auto exported = ExportReference(env_, name + ".1", "", name + ".out");
+    const auto exported = ExportReference(env_, {name + ".1", "", ""}, name + ".out");
     ASSERT_TRUE(exported.ok()) << exported.status();
     ASSERT_TRUE(ImportReference(env_, name + ".out", "", name + ".2").ok());
     EXPECT_EQ(Contents(name + ".1"), Contents(name + ".2"));
@@ -231,8 +231,11 @@ TEST_F(ReferenceImportTest, TrainedArtifactsBecomeCheckpoints) {
   std::string toml = *env_.ReadFile(ae + "/job.toml");
   toml.replace(toml.find("\"zero_id\""), 9, "\"mask\"");
   ASSERT_TRUE(WriteFileAtomically(env_, ae + "/job.toml", toml).ok());
-  ExpectRefused(ExportReference(env_, Path("trained/model"), "", Path("out")).status(), {"--ae"});
-  const auto facts = ExportReference(env_, Path("trained/model"), ae, Path("out"));
+  // Without its record nothing speaks against an edited folder.
+  ASSERT_TRUE(env_.RemoveFile(ae + "/artifact.json").ok());
+  ExpectRefused(ExportReference(env_, {Path("trained/model"), "", ""}, Path("out")).status(),
+                {"--ae"});
+  const auto facts = ExportReference(env_, {Path("trained/model"), ae, ""}, Path("out"));
   ASSERT_TRUE(facts.ok()) << facts.status();
   EXPECT_THAT((*facts)["left_out"].dump(), HasSubstr("mask_embedding"));
   const json config = json::parse(*env_.ReadFile(Path("out/config.json")));
@@ -248,7 +251,8 @@ TEST_F(ReferenceImportTest, TrainedArtifactsBecomeCheckpoints) {
   std::string model_toml = *env_.ReadFile(Path("trained/model/job.toml"));
   model_toml.replace(model_toml.find("\"discrete\""), 10, "\"both\"");
   ASSERT_TRUE(WriteFileAtomically(env_, Path("trained/model/job.toml"), model_toml).ok());
-  ExpectRefused(ExportReference(env_, Path("trained/model"), ae, Path("out2")).status(),
+  ASSERT_TRUE(env_.RemoveFile(Path("trained/model/artifact.json")).ok());
+  ExpectRefused(ExportReference(env_, {Path("trained/model"), ae, ""}, Path("out2")).status(),
                 {"model.input is not \"discrete\""});
 }
 
