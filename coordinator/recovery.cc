@@ -24,6 +24,7 @@ constexpr int64_t kLockPollMs = 100;
 constexpr int64_t kFirstWordMs = 500;
 constexpr int64_t kNextWordMs = 10000;
 constexpr int64_t kEndPollMs = 20;
+constexpr uint64_t kIncarnationMax = uint64_t{1} << 53;
 
 std::string HolderOf(const storage::HomeLayout& home) {
   const auto text = Env::Posix()->ReadFile(home.Lock());
@@ -66,6 +67,17 @@ absl::StatusOr<std::vector<std::string>> FoldersBelow(Env& env, const std::strin
   return env.ListDir(dir);
 }
 
+// Raises `highest` to a number found; kFailedPrecondition for one that no run can have had:
+// counting on from it would sooner or later begin at 0 again.
+absl::Status TakeHigher(uint64_t number, const std::string& path, uint64_t* highest) {
+  if (number > kIncarnationMax) {
+    return FailedPrecondition(path + ": holds the number " + std::to_string(number) +
+                              ", which no run can have written; remove the file");
+  }
+  *highest = std::max(*highest, number);
+  return absl::OkStatus();
+}
+
 // The highest incarnation that anything in the state folder was written under. Files that hold no
 // number are passed over here; whoever needs such a file reports it.
 absl::StatusOr<uint64_t> HighestOnDisk(Env& env, const storage::HomeLayout& home) {
@@ -76,14 +88,15 @@ absl::StatusOr<uint64_t> HighestOnDisk(Env& env, const storage::HomeLayout& home
     uint64_t number = 0;
     if (!text.ok()) continue;
     const auto parsed = std::from_chars(text->data(), text->data() + text->size(), number);
-    if (parsed.ec == std::errc()) highest = std::max(highest, number);
+    if (parsed.ec != std::errc()) continue;
+    RETURN_IF_ERROR(TakeHigher(number, home.AliveFile(id), &highest));
   }
   const std::string work = DirName(home.Work("any", "any"));
   ASSIGN_OR_RETURN(const std::vector<std::string> stages, FoldersBelow(env, work));
   for (const std::string& stage : stages) {
     const std::string root = JoinPath(JoinPath(work, stage), kCheckpointsFolder);
     const auto fence = storage::CheckpointStore(env, root).ReadFence();
-    if (fence.ok()) highest = std::max(highest, *fence);
+    if (fence.ok()) RETURN_IF_ERROR(TakeHigher(*fence, JoinPath(root, "fence"), &highest));
   }
   return highest;
 }

@@ -1,6 +1,8 @@
 // What Halcyon keeps on disk.
 //
 //   home.h          the state folder: who owns it, and where everything lies
+//   artifact.h      finished artifacts: what they are, what from, and their checksums;
+//                   artifact_reader.h opens one, artifact_scan.h looks over all
 //   journal.h       what the coordinator must remember when it dies: jobs, artifacts, counters
 //   page_cache.h    data sets made of pages: written by workers shard by shard, taken in by one
 //                   owner, published as immutable generations, read by any number of ranks
@@ -18,14 +20,18 @@
 // of the home's lock opens the journal or a building database for writing.
 //
 // Failures: kDataLoss means that bytes differ from those written (rebuild, or fall back to an older
-// checkpoint), kResourceExhausted that the disk is full (nothing half-written counts as done),
-// kAborted that the work belongs to somebody else by now, kFailedPrecondition that the file is of
-// another data set or a newer format. Published generations and committed checkpoints never change.
+// checkpoint) and never that they could not be read, kResourceExhausted that the disk is full
+// (nothing half-written counts as done), kAborted that the work belongs to somebody else by now,
+// kFailedPrecondition that the file is of another data set or a newer format. Published generations
+// and committed checkpoints never change.
 //
 // RocksDB's headers appear in .cc files only; tensors appear nowhere, just bytes and shapes.
 #ifndef HALCYON_STORAGE_STORAGE_H_
 #define HALCYON_STORAGE_STORAGE_H_
 
+#include "storage/artifact.h"
+#include "storage/artifact_reader.h"
+#include "storage/artifact_scan.h"
 #include "storage/checkpoint.h"
 #include "storage/home.h"
 #include "storage/journal.h"

@@ -210,6 +210,15 @@ TEST_F(IncarnationTest, FilesWithoutANumberAreNoReasonToStop) {
   EXPECT_EQ(Raise(), 1u);
 }
 
+TEST_F(IncarnationTest, ANumberThatNoRunCanHaveIsNamed) {
+  ASSERT_TRUE(env_.CreateDirs(Checkpoints().root()).ok());
+  const std::string fence = JoinPath(Checkpoints().root(), "fence");
+  ASSERT_TRUE(WriteFileAtomically(env_, fence, "18446744073709551615\n").ok());
+  const auto raised = RaiseIncarnation(env_, home_, *journal_, [](const std::string&) {});
+  EXPECT_TRUE(absl::IsFailedPrecondition(raised.status())) << raised.status();
+  EXPECT_NE(MessageOf(raised.status()).find(fence), std::string::npos) << raised.status();
+}
+
 TEST_F(RecoveryTest, WorkersOfAJobThatTheJournalHasLostAreEndedToo) {
   const auto child = StartRecorded("lost");
   ASSERT_TRUE(WriteFileAtomically(env_, home_.AliveFile("lost"), "1").ok());
