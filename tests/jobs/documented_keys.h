@@ -44,7 +44,9 @@ inline std::map<std::string, DocumentedKey> DocumentedKeys() {
       ADD_FAILURE() << line;
       continue;
     }
-    EXPECT_TRUE(rows.emplace(prefix + cells[0], DocumentedKey{cells[1], cells[2], cells[3], cells[5]}).second)
+    EXPECT_TRUE(
+        rows.emplace(prefix + cells[0], DocumentedKey{cells[1], cells[2], cells[3], cells[5]})
+            .second)
         << line;
   }
   return rows;
