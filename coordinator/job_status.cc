@@ -23,7 +23,8 @@ nlohmann::json StageToJson(const StageStatus& stage) {
           {"note", stage.note},
           {"started_ms", stage.started_ms},
           {"ended_ms", stage.ended_ms},
-          {"start_fraction", stage.start_fraction}};
+          {"start_fraction", stage.start_fraction},
+          {"pace", stage.pace}};
 }
 
 absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
@@ -41,6 +42,7 @@ absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
   json.at("started_ms").get_to(stage.started_ms);
   json.at("ended_ms").get_to(stage.ended_ms);
   json.at("start_fraction").get_to(stage.start_fraction);
+  stage.pace = json.value("pace", 0.0);  // older versions did not write it
   return stage;
 }
 

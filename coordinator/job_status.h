@@ -29,7 +29,8 @@ struct StageStatus {
   std::string note;                                   // why it is made, why it failed
   int64_t started_ms = 0;                             // wall time
   int64_t ended_ms = 0;
-  double start_fraction = 0;  // where this run of the stage took over: for the time left
+  double start_fraction = 0;  // where this run of the stage took over
+  double pace = 0;            // fraction a second at this time (coordinator/pace.h); 0: unknown
 
   bool operator==(const StageStatus&) const = default;
 };

@@ -1,17 +1,25 @@
+#include "coordinator/progress_format.h"
+
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
+#include <limits>
 
-#include "coordinator/progress_view.h"
+#include "coordinator/progress_line.h"
 
 namespace halcyon::coordinator {
 namespace {
 
 constexpr int kBarWidth = 20;
-constexpr double kFractionForPace = 1e-4;
-constexpr int64_t kMsForPace = 1000;
 constexpr size_t kSampleShownMax = 160;
+constexpr size_t kAnyWidth = std::numeric_limits<size_t>::max();
+constexpr int64_t kTimeLeftMsMax = int64_t{1000} * 86'400 * 9'999;  // nobody plans for longer
+
+// What is left out first when a line is short.
+enum Rank : int { kBar, kTokensRank, kReconstruction, kCountRank, kPercent, kName };
 
 std::optional<double> Figure(const nlohmann::json& figures, const char* name) {
   if (!figures.is_object()) return std::nullopt;
@@ -20,34 +28,97 @@ std::optional<double> Figure(const nlohmann::json& figures, const char* name) {
   return it->get<double>();
 }
 
-// Cuts to `width` columns, not within a UTF-8 character; what a terminal would obey becomes a
-// space.
-std::string Fit(std::string_view text, size_t width) {
-  std::string line;
-  size_t columns = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool continues = (byte & 0xC0) == 0x80;
-    if (!continues && columns++ == width) break;
-    line += byte < 0x20 || byte == 0x7F ? ' ' : c;
-  }
-  return line;
+std::string PercentText(const StageStatus& stage) {
+  return fmt::format("{:>3.0f} %", std::floor(100 * stage.fraction));
 }
 
-std::string FormatEvaluation(const nlohmann::json& eval) {
-  std::string text;
-  if (const auto loss = Figure(eval, "heldout_loss"))
-    text += fmt::format("  held-out {:.4f}", *loss);
-  const auto brier = Figure(eval, "brier_lm"), low = Figure(eval, "low"),
-             high = Figure(eval, "high");
-  if (brier && low && high) {
-    text += fmt::format("  BrierLM {:.2f} ({:.2f} to {:.2f})", *brier, *low, *high);
-  }
+// "2h13m" for "2h 13m": the same in fewer columns.
+std::string NarrowDuration(int64_t duration_ms) {
+  std::string text = FormatDuration(duration_ms);
+  std::erase(text, ' ');
   return text;
 }
 
+// "12.3", "1234".
+std::string ShortNumber(double number) {
+  return number < 100 ? fmt::format("{:.3g}", number) : fmt::format("{:.0f}", number);
+}
+
+double StepsPerSecond(const StageStatus& stage) {
+  return stage.pace * static_cast<double>(stage.steps);
+}
+
+std::string NarrowStepTime(const StageStatus& stage) {
+  const double steps_per_s = StepsPerSecond(stage);
+  if (steps_per_s >= 1) return ShortNumber(steps_per_s) + "/s";
+  const double seconds = 1 / steps_per_s;
+  return seconds < 100 ? ShortNumber(seconds) + "s"
+                       : NarrowDuration(static_cast<int64_t>(1000 * seconds));
+}
+
+// Everything of a stage but its name and its state.
+std::vector<LinePart> DetailParts(const StageStatus& stage) {
+  std::vector<LinePart> parts;
+  if (stage.tasks > 1) {
+    parts.push_back({fmt::format("shard {}/{}", stage.tasks_done, stage.tasks), kCountRank});
+  }
+  if (stage.steps > 0) {
+    parts.push_back({fmt::format("step {}/{}", stage.step, stage.steps), kCountRank});
+  }
+  if (const std::string time = FormatStepTime(stage); !time.empty()) {
+    parts.push_back({time, kAlwaysShown, NarrowStepTime(stage)});
+  }
+  if (const auto loss = Figure(stage.figures, "loss")) {
+    parts.push_back(
+        {fmt::format("loss {:.4f}", *loss), kAlwaysShown, fmt::format("{:.3g}", *loss)});
+  }
+  if (const auto right = Figure(stage.figures, "reconstruction")) {
+    parts.push_back({fmt::format("reconstruction {:.1f} %", 100 * *right), kReconstruction});
+  }
+  if (const auto rate = Figure(stage.figures, "tokens_per_s")) {
+    parts.push_back({FormatCount(*rate) + " tokens/s", kTokensRank});
+  }
+  if (const auto left_ms = TimeLeftMs(stage)) {
+    parts.push_back({FormatDuration(*left_ms) + " left", kAlwaysShown, NarrowDuration(*left_ms)});
+  }
+  return parts;
+}
+
+std::vector<LinePart> RunningParts(const StageStatus& stage, std::string name) {
+  std::vector<LinePart> parts = DetailParts(stage);
+  parts.insert(parts.begin(), {{std::move(name), kName}, {PercentText(stage), kPercent}});
+  return parts;
+}
+
+std::string PaddedName(const StageStatus& stage) {
+  return fmt::format("  {:<12}", jobs::StageName(stage.kind));
+}
+
+// A line of the block; where there are too many, those of the least importance go first.
+enum Importance : int { kSampleLine, kEvaluationLine, kOtherStageLine, kJobLine, kRunningLine };
+struct BlockLine {
+  std::string text;
+  Importance importance;
+};
+
+bool IsEnded(jobs::JobState state) {
+  return state == jobs::JobState::kPreempted || state == jobs::JobState::kFailed;
+}
+
+// A stage that a job was in when it was stopped: it goes on from here, and promises no time.
+std::string FormatStoppedLine(StageStatus stage, size_t width) {
+  stage.pace = 0;
+  std::vector<LinePart> parts = DetailParts(stage);
+  parts.insert(parts.begin(), {PaddedName(stage) + "stopped at " +
+                                   fmt::format("{:.0f} %", std::floor(100 * stage.fraction)),
+                               kName});
+  return JoinToWidth(std::move(parts), width);
+}
+
 // The first sample of the last evaluation, on one line; "" when there is none.
-std::string FormatSample(const nlohmann::json& eval) {
+std::string FormatSample(const StageStatus& stage) {
+  if (!stage.figures.is_object()) return "";
+  const nlohmann::json eval = stage.figures.value("eval", nlohmann::json());
   if (!eval.is_object() || !eval.contains("samples") || !eval["samples"].is_array()) return "";
   if (eval["samples"].empty()) return "";
   const nlohmann::json& sample = eval["samples"][0];
@@ -56,15 +127,11 @@ std::string FormatSample(const nlohmann::json& eval) {
   return sample.value("prompt", "") + " | " + sample.value("text", "");
 }
 
-bool IsEnded(jobs::JobState state) {
-  return state == jobs::JobState::kPreempted || state == jobs::JobState::kFailed;
-}
-
-// A stage that a job was in when it was stopped: it goes on from here.
-std::string FormatStoppedLine(const StageStatus& stage, int width) {
-  return Fit(fmt::format("  {:<12}stopped at {:.0f} %{}", jobs::StageName(stage.kind),
-                         std::floor(100 * stage.fraction), FormatDetails(stage, stage.started_ms)),
-             width);
+std::string FormatJobLine(const JobStatus& status, int64_t now_ms, size_t width) {
+  const std::string state = fmt::format("  {}  {}", jobs::NameOf(status.state),
+                                        FormatDuration(now_ms - status.started_ms));
+  const size_t room = width > state.size() ? width - state.size() : 0;
+  return CutToWidth(CutToWidth(status.job_id, room) + state, width);
 }
 
 }  // namespace
@@ -73,7 +140,8 @@ std::string FormatDuration(int64_t duration_ms) {
   const int64_t seconds = std::max<int64_t>(0, (duration_ms + 500) / 1000);
   if (seconds < 60) return fmt::format("{}s", seconds);
   if (seconds < 3600) return fmt::format("{}m {:02}s", seconds / 60, seconds % 60);
-  return fmt::format("{}h {:02}m", seconds / 3600, seconds % 3600 / 60);
+  if (seconds < 48 * 3600) return fmt::format("{}h {:02}m", seconds / 3600, seconds % 3600 / 60);
+  return fmt::format("{}d {:02}h", seconds / 86400, seconds % 86400 / 3600);
 }
 
 std::string FormatCount(double count) {
@@ -90,71 +158,102 @@ std::string FormatBar(double fraction, int width) {
   return "[" + std::string(filled, '#') + std::string(width - filled, '-') + "]";
 }
 
-std::optional<int64_t> TimeLeftMs(const StageStatus& stage, int64_t now_ms) {
-  const double made = stage.fraction - stage.start_fraction;
-  const int64_t spent_ms = now_ms - stage.started_ms;
-  if (stage.state != jobs::StageState::kRunning || made < kFractionForPace ||
-      spent_ms < kMsForPace) {
-    return std::nullopt;
-  }
-  return static_cast<int64_t>((1 - stage.fraction) / made * static_cast<double>(spent_ms));
+std::optional<int64_t> TimeLeftMs(const StageStatus& stage) {
+  if (stage.state != jobs::StageState::kRunning || !(stage.pace > 0)) return std::nullopt;
+  const double left_ms = 1000 * std::max(0.0, 1 - stage.fraction) / stage.pace;
+  if (!(left_ms < static_cast<double>(kTimeLeftMsMax))) return std::nullopt;
+  return static_cast<int64_t>(left_ms);
 }
 
-std::string FormatDetails(const StageStatus& stage, int64_t now_ms) {
+std::string FormatStepTime(const StageStatus& stage) {
+  const double steps_per_s = StepsPerSecond(stage);
+  if (stage.state != jobs::StageState::kRunning || !(steps_per_s > 0)) return "";
+  if (steps_per_s >= 1) return ShortNumber(steps_per_s) + " steps/s";
+  const double seconds = 1 / steps_per_s;
+  return seconds < 100 ? ShortNumber(seconds) + " s/step"
+                       : FormatDuration(static_cast<int64_t>(1000 * seconds)) + "/step";
+}
+
+std::string FormatRunning(const StageStatus& stage) {
+  return JoinToWidth(RunningParts(stage, PaddedName(stage)), kAnyWidth);
+}
+
+std::string FormatEvaluation(const StageStatus& stage) {
+  if (!stage.figures.is_object()) return "";
+  const nlohmann::json eval = stage.figures.value("eval", nlohmann::json());
   std::string text;
-  if (stage.tasks > 1) text += fmt::format("  shard {}/{}", stage.tasks_done, stage.tasks);
-  if (stage.steps > 0) text += fmt::format("  step {}/{}", stage.step, stage.steps);
-  if (const auto loss = Figure(stage.figures, "loss")) text += fmt::format("  loss {:.4f}", *loss);
-  if (const auto right = Figure(stage.figures, "reconstruction")) {
-    text += fmt::format("  reconstruction {:.1f} %", 100 * *right);
+  if (const auto loss = Figure(eval, "heldout_loss")) {
+    text += fmt::format("  held-out {:.4f}", *loss);
   }
-  if (const auto rate = Figure(stage.figures, "tokens_per_s")) {
-    text += "  " + FormatCount(*rate) + " tokens/s";
-  }
-  if (const auto left_ms = TimeLeftMs(stage, now_ms)) {
-    text += "  " + FormatDuration(*left_ms) + " left";
+  const auto brier = Figure(eval, "brier_lm"), low = Figure(eval, "low"),
+             high = Figure(eval, "high");
+  if (brier && low && high) {
+    text += fmt::format("  BrierLM {:.2f} ({:.2f} to {:.2f})", *brier, *low, *high);
   }
   return text;
 }
 
-std::string FormatStageLine(const StageStatus& stage, int64_t now_ms, int width) {
-  std::string line = fmt::format("  {:<12}", jobs::StageName(stage.kind));
-  switch (stage.state) {
-    case jobs::StageState::kRunning:
-      line += fmt::format("{} {:>3.0f} %{}", FormatBar(stage.fraction, kBarWidth),
-                          std::floor(100 * stage.fraction), FormatDetails(stage, now_ms));
-      break;
-    case jobs::StageState::kDone:
-      line += "done in " + FormatDuration(stage.ended_ms - stage.started_ms);
-      break;
-    case jobs::StageState::kFailed:
-      line += "failed: " + stage.note;
-      break;
-    default:
-      line += jobs::NameOf(stage.state);
+std::string FormatStageLine(const StageStatus& stage, int width) {
+  const auto columns = static_cast<size_t>(std::max(0, width));
+  if (stage.state == jobs::StageState::kRunning) {
+    std::vector<LinePart> parts = RunningParts(stage, PaddedName(stage));
+    parts.insert(parts.begin() + 1, {FormatBar(stage.fraction, kBarWidth) + " ", kBar});
+    return JoinToWidth(std::move(parts), columns);
   }
-  return Fit(line, width);
+  std::string line = PaddedName(stage);
+  if (stage.state == jobs::StageState::kDone) {
+    line += "done in " + FormatDuration(stage.ended_ms - stage.started_ms);
+  } else if (stage.state == jobs::StageState::kFailed) {
+    line += "failed: " + stage.note;
+  } else {
+    line += jobs::NameOf(stage.state);
+  }
+  return CutToWidth(line, columns);
 }
 
-std::vector<std::string> FormatBlock(const JobStatus& status, int64_t now_ms, int width) {
-  std::vector<std::string> lines;
-  lines.push_back(Fit(fmt::format("{}  {}  {}", status.job_id, jobs::NameOf(status.state),
-                                  FormatDuration(now_ms - status.started_ms)),
-                      width));
+std::vector<std::string> FormatBlock(const JobStatus& status, int64_t now_ms, int width,
+                                     size_t lines_max) {
+  const auto columns = static_cast<size_t>(std::max(0, width));
+  std::vector<BlockLine> lines = {{FormatJobLine(status, now_ms, columns), kJobLine}};
   for (const StageStatus& stage : status.stages) {
-    const bool stopped = stage.state == jobs::StageState::kRunning && IsEnded(status.state);
-    lines.push_back(stopped ? FormatStoppedLine(stage, width)
-                            : FormatStageLine(stage, now_ms, width));
-    if (stage.state != jobs::StageState::kRunning || !stage.figures.is_object()) continue;
-    const nlohmann::json eval = stage.figures.value("eval", nlohmann::json());
-    if (const std::string text = FormatEvaluation(eval); !text.empty()) {
-      lines.push_back(Fit("    last evaluation:" + text, width));
+    if (stage.state != jobs::StageState::kRunning) {
+      lines.push_back({FormatStageLine(stage, width), kOtherStageLine});
+      continue;
     }
-    if (const std::string sample = FormatSample(eval); !sample.empty()) {
-      lines.push_back(Fit("    > " + Fit(sample, kSampleShownMax), width));
+    lines.push_back(
+        {IsEnded(status.state) ? FormatStoppedLine(stage, columns) : FormatStageLine(stage, width),
+         kRunningLine});
+    if (const std::string text = FormatEvaluation(stage); !text.empty()) {
+      lines.push_back({CutToWidth("    last evaluation:" + text, columns), kEvaluationLine});
+    }
+    if (const std::string sample = FormatSample(stage); !sample.empty()) {
+      lines.push_back(
+          {CutToWidth("    > " + CutToWidth(sample, kSampleShownMax), columns), kSampleLine});
     }
   }
-  return lines;
+  while (lines.size() > std::max<size_t>(1, lines_max)) {
+    lines.erase(std::min_element(
+        lines.begin(), lines.end(),
+        [](const BlockLine& a, const BlockLine& b) { return a.importance < b.importance; }));
+  }
+  std::vector<std::string> texts;
+  for (BlockLine& line : lines) texts.push_back(std::move(line.text));
+  return texts;
+}
+
+std::string FormatSummaryLine(const JobStatus& status, int64_t now_ms) {
+  std::string line = fmt::format(
+      "{:%Y-%m-%d %H:%M} UTC  {}  after {}:", fmt::gmtime(static_cast<std::time_t>(now_ms / 1000)),
+      status.job_id, FormatDuration(now_ms - status.started_ms));
+  for (const StageStatus& stage : status.stages) {
+    if (stage.state != jobs::StageState::kRunning) continue;
+    line +=
+        " " + JoinToWidth(RunningParts(stage, std::string(jobs::StageName(stage.kind))), kAnyWidth);
+    if (const std::string text = FormatEvaluation(stage); !text.empty()) {
+      line += "  last evaluation:" + text;
+    }
+  }
+  return CutToWidth(line, kAnyWidth);
 }
 
 }  // namespace halcyon::coordinator

@@ -1,10 +1,11 @@
 // What a person sees while a job runs: on a terminal a block of lines that is drawn anew, elsewhere
-// plain lines now and then. Formatting is pure; ProgressView only decides when and prints.
+// plain lines now and then. How things read is coordinator/progress_format.h; this decides when.
 #ifndef HALCYON_COORDINATOR_PROGRESS_VIEW_H_
 #define HALCYON_COORDINATOR_PROGRESS_VIEW_H_
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,30 +15,39 @@
 #include "base/clock.h"
 #include "coordinator/job_context.h"
 #include "coordinator/job_status.h"
+#include "coordinator/progress_format.h"
 
 namespace halcyon::coordinator {
 
-// "3s", "2m 05s", "1h 02m".
-std::string FormatDuration(int64_t duration_ms);
-// "950", "12.3k", "4.56M".
-std::string FormatCount(double count);
-// "[#####-----]" with `width` cells.
-std::string FormatBar(double fraction, int width);
+struct TerminalSize {
+  int columns = 0;  // 0: no terminal
+  int rows = 0;
+};
 
-// How long the stage will still take at the pace of this run; nullopt while there is no telling.
-std::optional<int64_t> TimeLeftMs(const StageStatus& stage, int64_t now_ms);
+// Of the terminal behind `file`, at this moment.
+TerminalSize SizeOfTerminal(std::FILE* file);
+// The columns of the terminal behind `file`; 0 when it is none.
+int TerminalWidth(std::FILE* file);
 
-// Everything of a running stage but its name and state: "step 120/1500  loss 1.2345  ...".
-std::string FormatDetails(const StageStatus& stage, int64_t now_ms);
-// One line, at most `width` characters wide.
-std::string FormatStageLine(const StageStatus& stage, int64_t now_ms, int width);
-// The block on a terminal: the job, a line a stage, and the last evaluation with a sample.
-std::vector<std::string> FormatBlock(const JobStatus& status, int64_t now_ms, int width);
+// When a log gets another line: soon after a start, then ever more seldom, at last once a minute.
+class PlainSchedule {
+ public:
+  void Start(int64_t now_ms);
+  // Whether a line is due; then the next is due later.
+  bool Due(int64_t now_ms);
+  // Another line has been printed: the next is due a whole interval later.
+  void Postpone(int64_t now_ms) { next_ms_ = now_ms + interval_ms_; }
+
+ private:
+  int64_t interval_ms_ = 0;
+  int64_t next_ms_ = 0;
+};
 
 class ProgressView : public JobObserver {
  public:
-  // `width`: of the terminal; 0: plain lines.
-  ProgressView(Clock* clock, std::FILE* out, int width);
+  // `size` is asked before each drawing, so a change is followed. Whether there is a terminal is
+  // decided now.
+  ProgressView(Clock* clock, std::FILE* out, std::function<TerminalSize()> size);
   ~ProgressView() override;
 
   void Changed(const JobStatus& status) override;
@@ -46,21 +56,24 @@ class ProgressView : public JobObserver {
   void Finish();
 
  private:
-  void Draw(const JobStatus& status);
-  void Erase();
+  void Draw(const JobStatus& status, const std::string& above = "");
+  std::string ToBlockStart();
   void PrintPlain(const JobStatus& status);
 
   Clock* clock_;
   std::FILE* out_;
-  int width_;
-  size_t drawn_lines_ = 0;
-  std::optional<int64_t> shown_ms_;
+  std::function<TerminalSize()> size_;
+  bool terminal_;
   JobStatus last_;
+  // Of a terminal.
+  std::vector<size_t> drawn_columns_;  // of each line of the block that is on the screen
+  std::optional<int64_t> drawn_ms_;
+  // Of a log.
   std::map<jobs::StageKind, jobs::StageState> states_;
+  std::map<jobs::StageKind, std::string> evaluations_;
+  PlainSchedule schedule_;
+  std::optional<int64_t> summary_ms_;  // when the next summary line is due
 };
-
-// The columns of the terminal behind `file`; 0 when it is none.
-int TerminalWidth(std::FILE* file);
 
 }  // namespace halcyon::coordinator
 

@@ -25,6 +25,7 @@ StatusBoard::StatusBoard(const JobContext* context)
 }
 
 void StatusBoard::Tell() {
+  MeasurePace();
   context_->observer->Changed(status_);
   const int64_t now_ms = context_->clock->MonotonicMs();
   if (!written_ms_ || now_ms - *written_ms_ >= kWriteIntervalMs) WriteFile();
@@ -51,6 +52,22 @@ absl::Status StatusBoard::MoveStage(jobs::StageKind kind, jobs::StageState state
     if (state != jobs::StageState::kFailed) stage.fraction = 1;
   }
   return Record();
+}
+
+void StatusBoard::MeasurePace() {
+  const int64_t now_ms = context_->clock->MonotonicMs();
+  for (StageStatus& stage : status_.stages) {
+    if (stage.state != jobs::StageState::kRunning) continue;
+    StagePace& pace = paces_[stage.kind];
+    // A gang tells its steps when it has come up; until then time passes without progress.
+    if (pace.start_fraction != stage.start_fraction || pace.steps != stage.steps) {
+      pace.start_fraction = stage.start_fraction;
+      pace.steps = stage.steps;
+      pace.meter.Start(now_ms, stage.fraction);
+    }
+    pace.meter.Add(now_ms, stage.fraction);
+    stage.pace = pace.meter.PerSecond(now_ms);
+  }
 }
 
 void StatusBoard::WriteFile() {

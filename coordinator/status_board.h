@@ -3,11 +3,13 @@
 #ifndef HALCYON_COORDINATOR_STATUS_BOARD_H_
 #define HALCYON_COORDINATOR_STATUS_BOARD_H_
 
+#include <map>
 #include <optional>
 #include <string>
 
 #include "coordinator/job_context.h"
 #include "coordinator/job_status.h"
+#include "coordinator/pace.h"
 
 namespace halcyon::coordinator {
 
@@ -27,6 +29,15 @@ class StatusBoard {
   absl::Status MoveStage(jobs::StageKind kind, jobs::StageState state, const std::string& note);
 
  private:
+  // Where a stage's pace counts from: another start means that it was taken over, or launched
+  // again.
+  struct StagePace {
+    double start_fraction = 0;
+    uint64_t steps = 0;
+    PaceMeter meter;
+  };
+
+  void MeasurePace();
   void WriteFile();
   absl::Status Record();
 
@@ -34,6 +45,7 @@ class StatusBoard {
   JobStatus status_;
   int64_t created_ms_ = 0;
   std::optional<int64_t> written_ms_;
+  std::map<jobs::StageKind, StagePace> paces_;
 };
 
 }  // namespace halcyon::coordinator

@@ -18,7 +18,7 @@ struct RunArguments {
 absl::Status Run(const RunArguments& arguments, const std::string& home) {
   // With --json standard output is one document; the progress goes beside it.
   std::FILE* out = arguments.json ? stderr : stdout;
-  ProgressView view(Clock::Real(), out, TerminalWidth(out));
+  ProgressView view(Clock::Real(), out, [out] { return SizeOfTerminal(out); });
   auto finished = RunJob(arguments.job_file, home, arguments.options, &view);
   view.Finish();
   RETURN_IF_ERROR(finished.status());

@@ -8,6 +8,7 @@ namespace halcyon::coordinator {
 namespace {
 
 constexpr int kUnlimitedWidth = 240;
+constexpr size_t kAllLines = 1000;
 
 struct StatusArguments {
   std::string job;
@@ -29,7 +30,8 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
   const int64_t now_ms = runs ? Clock::Real()->WallMs() : job.updated_ms;
   if (state == "interrupted") job.state = jobs::JobState::kPreempted;
   const int width = TerminalWidth(stdout);
-  for (const std::string& line : FormatBlock(job, now_ms, width > 0 ? width : kUnlimitedWidth)) {
+  for (const std::string& line :
+       FormatBlock(job, now_ms, width > 0 ? width : kUnlimitedWidth, kAllLines)) {
     PrintText(line + "\n");
   }
   if (!job.error.empty()) PrintText("  " + job.error + "\n");

@@ -1,18 +1,25 @@
-#include <gtest/gtest.h>
-#include <unistd.h>
+#include "coordinator/progress_format.h"
 
-#include "coordinator/progress_view.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "coordinator/progress_line.h"
 
 namespace halcyon::coordinator {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
 TEST(ProgressFormatTest, Durations) {
-  EXPECT_EQ(FormatDuration(-5), "0s");
-  EXPECT_EQ(FormatDuration(499), "0s");
-  EXPECT_EQ(FormatDuration(3200), "3s");
-  EXPECT_EQ(FormatDuration(59600), "1m 00s");
+  EXPECT_EQ(FormatDuration(0), "0s");
+  EXPECT_EQ(FormatDuration(59400), "59s");
+  EXPECT_EQ(FormatDuration(60000), "1m 00s");
   EXPECT_EQ(FormatDuration(125000), "2m 05s");
   EXPECT_EQ(FormatDuration(3720000), "1h 02m");
+  EXPECT_EQ(FormatDuration(47 * 3600000), "47h 00m");
+  EXPECT_EQ(FormatDuration(76 * 3600000), "3d 04h");
+  EXPECT_EQ(FormatDuration(-5), "0s");
 }
 
 TEST(ProgressFormatTest, Counts) {
@@ -33,6 +40,7 @@ TEST(ProgressFormatTest, Bars) {
   EXPECT_EQ(FormatBar(-1, 4), "[----]");
 }
 
+// 480 steps in 240 s, a quarter done.
 StageStatus Training() {
   StageStatus stage;
   stage.kind = jobs::StageKind::kModel;
@@ -40,48 +48,106 @@ StageStatus Training() {
   stage.step = 120;
   stage.steps = 480;
   stage.fraction = 0.25;
-  stage.started_ms = 1000;
+  stage.pace = 1.0 / 240;
   stage.figures = {{"loss", 1.23456}, {"tokens_per_s", 5321.0}};
   return stage;
 }
 
-TEST(ProgressFormatTest, TimeLeftIsAtThePaceOfThisRun) {
+TEST(ProgressFormatTest, TimeLeftIsAtThePresentPace) {
   StageStatus stage = Training();
-  EXPECT_EQ(TimeLeftMs(stage, 1000 + 60000), 180000);
-  // Taken over at 20 %: 5 % took a minute, 75 % are left.
-  stage.start_fraction = 0.20;
-  EXPECT_NEAR(*TimeLeftMs(stage, 1000 + 60000), 15 * 60000, 1);
-  stage.start_fraction = 0.25;
-  EXPECT_EQ(TimeLeftMs(stage, 1000 + 60000), std::nullopt) << "no pace yet";
+  EXPECT_EQ(TimeLeftMs(stage), 180000);
+  stage.pace = 0;
+  EXPECT_EQ(TimeLeftMs(stage), std::nullopt) << "no pace yet";
+  stage.pace = 1e-300;
+  EXPECT_EQ(TimeLeftMs(stage), std::nullopt);
   stage = Training();
   stage.state = jobs::StageState::kDone;
-  EXPECT_EQ(TimeLeftMs(stage, 1000 + 60000), std::nullopt);
+  EXPECT_EQ(TimeLeftMs(stage), std::nullopt);
+  stage = Training();
+  stage.fraction = 1;
+  EXPECT_EQ(TimeLeftMs(stage), 0);
+}
+
+TEST(ProgressFormatTest, StepTimes) {
+  StageStatus stage = Training();
+  const auto at = [&](double steps_per_s) {
+    stage.pace = steps_per_s / 480;
+    return FormatStepTime(stage);
+  };
+  EXPECT_EQ(at(1234), "1234 steps/s");
+  EXPECT_EQ(at(12.34), "12.3 steps/s");
+  EXPECT_EQ(at(2), "2 steps/s");
+  EXPECT_EQ(at(0.5), "2 s/step");
+  EXPECT_EQ(at(1 / 1.234), "1.23 s/step");
+  EXPECT_EQ(at(1.0 / 125), "2m 05s/step");
+  EXPECT_EQ(at(0), "");
+  stage.steps = 0;
+  stage.pace = 1;
+  EXPECT_EQ(FormatStepTime(stage), "") << "a stage of tasks";
 }
 
 TEST(ProgressFormatTest, StageLines) {
   StageStatus stage = Training();
-  EXPECT_EQ(FormatStageLine(stage, 61000, 200),
-            "  model       [#####---------------]  25 %  step 120/480  loss 1.2346"
+  EXPECT_EQ(FormatStageLine(stage, 200),
+            "  model       [#####---------------]  25 %  step 120/480  2 steps/s  loss 1.2346"
             "  5.32k tokens/s  3m 00s left");
-  EXPECT_EQ(FormatStageLine(stage, 61000, 10), "  model   ");
   stage.state = jobs::StageState::kDone;
+  stage.started_ms = 1000;
   stage.ended_ms = 66000;
-  EXPECT_EQ(FormatStageLine(stage, 0, 200), "  model       done in 1m 05s");
+  EXPECT_EQ(FormatStageLine(stage, 200), "  model       done in 1m 05s");
   stage.state = jobs::StageState::kReused;
-  EXPECT_EQ(FormatStageLine(stage, 0, 200), "  model       reused");
+  EXPECT_EQ(FormatStageLine(stage, 200), "  model       reused");
   stage.state = jobs::StageState::kFailed;
   stage.note = "no space\nleft";
-  EXPECT_EQ(FormatStageLine(stage, 0, 200), "  model       failed: no space left");
+  EXPECT_EQ(FormatStageLine(stage, 200), "  model       failed: no space left");
+  EXPECT_EQ(FormatStageLine(stage, 17), "  model       fai");
   StageStatus shards;
   shards.kind = jobs::StageKind::kTokens;
   shards.state = jobs::StageState::kRunning;
   shards.tasks = 12;
   shards.tasks_done = 5;
-  EXPECT_NE(FormatStageLine(shards, 0, 200).find("shard 5/12"), std::string::npos);
+  shards.fraction = 0.5;
+  shards.pace = 0.01;
+  EXPECT_EQ(FormatStageLine(shards, 80),
+            "  tokens      [##########----------]  50 %  shard 5/12  50s left");
 }
 
-TEST(ProgressFormatTest, TheBlockShowsTheLastEvaluationWithoutControlCharacters) {
+// The step time, the loss and the time left are why a person looks.
+TEST(ProgressFormatTest, WhatMattersIsShownAtEveryWidth) {
+  StageStatus slow = Training();
+  slow.kind = jobs::StageKind::kAutoencoder;
+  slow.steps = 1'000'000'000;
+  slow.step = 123'456'789;
+  slow.fraction = 0.1234;
+  slow.pace = 1.0 / 8e9;  // 8 s a step
+  slow.figures = {{"loss", 12345.678}, {"reconstruction", 0.9876}, {"tokens_per_s", 123456.0}};
+  for (const auto& [stage, wide, narrow] :
+       {std::tuple{Training(), std::vector<std::string>{"2 steps/s", "loss 1.2346", "3m 00s left"},
+                   "2/s 1.23 3m00s"},
+        {slow, {"8 s/step", "loss 12345.6780"}, "8s 1.23e+04"}}) {
+    for (int width = 20; width <= 200; ++width) {
+      const std::string line = FormatStageLine(stage, width);
+      EXPECT_LE(ColumnsOf(line), static_cast<size_t>(width));
+      if (line == narrow) continue;
+      for (const std::string& part : wide) EXPECT_THAT(line, HasSubstr(part)) << width;
+    }
+    EXPECT_EQ(FormatStageLine(stage, 20), narrow);
+    EXPECT_NE(FormatStageLine(stage, 45), narrow);
+  }
+}
+
+TEST(ProgressFormatTest, TheRestGoesOneByOne) {
+  const StageStatus stage = Training();
+  EXPECT_EQ(FormatStageLine(stage, 79),
+            "  model        25 %  step 120/480  2 steps/s  loss 1.2346  3m 00s left");
+  EXPECT_EQ(FormatStageLine(stage, 60), "  model        25 %  2 steps/s  loss 1.2346  3m 00s left");
+  EXPECT_EQ(FormatStageLine(stage, 50), "  model       2 steps/s  loss 1.2346  3m 00s left");
+  EXPECT_EQ(FormatStageLine(stage, 40), "2 steps/s  loss 1.2346  3m 00s left");
+}
+
+JobStatus Running() {
   JobStatus status = NewJobStatus("quick-1", "quick");
+  status.state = jobs::JobState::kRunning;
   status.Stage(jobs::StageKind::kModel) = Training();
   status.Stage(jobs::StageKind::kModel).figures["eval"] = {
       {"heldout_loss", 2.5},
@@ -89,69 +155,48 @@ TEST(ProgressFormatTest, TheBlockShowsTheLastEvaluationWithoutControlCharacters)
       {"low", 2.5},
       {"high", 4.0},
       {"samples", {{{"prompt", "a\x1b[2J"}, {"text", "\xC3\xA9t\xC3\xA9\n"}}}}};
-  const auto lines = FormatBlock(status, 61000, 80);
+  return status;
+}
+
+TEST(ProgressFormatTest, TheBlockShowsTheLastEvaluationWithoutControlCharacters) {
+  const auto lines = FormatBlock(Running(), 61000, 80, 100);
   ASSERT_EQ(lines.size(), 1 + jobs::kAllStages.size() + 2);
+  EXPECT_EQ(lines[0], "quick-1  running  1m 01s");
   EXPECT_EQ(lines[6], "    last evaluation:  held-out 2.5000  BrierLM 3.25 (2.50 to 4.00)");
   EXPECT_EQ(lines[7], "    > a [2J | \xC3\xA9t\xC3\xA9 ");
 }
 
+TEST(ProgressFormatTest, ALowTerminalShowsWhatRuns) {
+  const auto lines = FormatBlock(Running(), 61000, 80, 100);
+  const std::string model = lines[5], evaluation = lines[6];
+  EXPECT_EQ(FormatBlock(Running(), 61000, 80, 8).size(), 8u) << "the sample went";
+  EXPECT_THAT(FormatBlock(Running(), 61000, 80, 2), ElementsAre(lines[0], model));
+  EXPECT_THAT(FormatBlock(Running(), 61000, 80, 1), ElementsAre(model));
+  EXPECT_THAT(FormatBlock(Running(), 61000, 80, 0), ElementsAre(model));
+}
+
+TEST(ProgressFormatTest, ALongJobNameDoesNotHideItsState) {
+  JobStatus status = NewJobStatus(std::string(109, 'n'), "n");
+  status.state = jobs::JobState::kRunning;
+  const auto lines = FormatBlock(status, 61000, 40, 100);
+  EXPECT_EQ(lines[0], std::string(40 - 17, 'n') + "  running  1m 01s");
+}
+
 TEST(ProgressFormatTest, AStageOfAStoppedJobPromisesNoTime) {
-  JobStatus status = NewJobStatus("quick-1", "quick");
+  JobStatus status = Running();
   status.state = jobs::JobState::kPreempted;
-  status.Stage(jobs::StageKind::kModel) = Training();
-  const auto lines = FormatBlock(status, 61000, 80);
+  const auto lines = FormatBlock(status, 61000, 80, 100);
   EXPECT_EQ(lines[5], "  model       stopped at 25 %  step 120/480  loss 1.2346  5.32k tokens/s");
 }
 
-TEST(ProgressFormatTest, AWidthIsInCharacters) {
-  JobStatus status = NewJobStatus("j", "j");
-  StageStatus& stage = status.Stage(jobs::StageKind::kModel);
-  stage.state = jobs::StageState::kFailed;
-  stage.note = "\xC3\xA9\xC3\xA9\xC3\xA9";
-  EXPECT_EQ(FormatStageLine(stage, 0, 24), "  model       failed: \xC3\xA9\xC3\xA9");
-}
-
-// What a view prints, in a file of its own.
-class ProgressViewTest : public testing::Test {
- protected:
-  ProgressViewTest() : file_(std::tmpfile()) {}
-  ~ProgressViewTest() override { std::fclose(file_); }
-  std::string Printed() {
-    std::fflush(file_);
-    std::string text(static_cast<size_t>(std::ftell(file_)), '\0');
-    EXPECT_EQ(pread(fileno(file_), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-    return text;
-  }
-
-  SimulatedClock clock_{100000};
-  std::FILE* file_;
-};
-
-TEST_F(ProgressViewTest, PlainLinesComeOnChangesAndNowAndThen) {
-  JobStatus status = NewJobStatus("j", "j");
-  ProgressView view(&clock_, file_, /*width=*/0);
-  status.Stage(jobs::StageKind::kTokenizer).state = jobs::StageState::kReused;
-  status.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kRunning;
-  status.Stage(jobs::StageKind::kTokens).started_ms = clock_.WallMs();
-  view.Changed(status);
-  EXPECT_EQ(Printed(), "  tokenizer   reused\n");
-  clock_.AdvanceMs(100);
-  view.Changed(status);
-  EXPECT_EQ(Printed(), "  tokenizer   reused\n") << "too soon";
-  clock_.AdvanceMs(5000);
-  status.Stage(jobs::StageKind::kTokens).fraction = 0.5;
-  view.Changed(status);
-  EXPECT_EQ(Printed(), "  tokenizer   reused\n  tokens       50 %  5s left\n");
-}
-
-TEST_F(ProgressViewTest, ATerminalsBlockIsDrawnOverItself) {
-  JobStatus status = NewJobStatus("j", "j");
-  ProgressView view(&clock_, file_, /*width=*/40);
-  view.Changed(status);
-  clock_.AdvanceMs(1000);
-  view.Say("agent-1 ended");
-  const std::string printed = Printed();
-  EXPECT_NE(printed.find("\x1b[7A\x1b[Jagent-1 ended\nj  queued"), std::string::npos) << printed;
+TEST(ProgressFormatTest, ASummaryLineSaysWhenAndWhere) {
+  JobStatus status = Running();
+  // date -u -d '2026-01-31 12:00' +%s
+  status.started_ms = 1769860800000 - 3 * 3600000;
+  EXPECT_EQ(FormatSummaryLine(status, 1769860800000),
+            "2026-01-31 12:00 UTC  quick-1  after 3h 00m: model   25 %  step 120/480  2 steps/s"
+            "  loss 1.2346  5.32k tokens/s  3m 00s left"
+            "  last evaluation:  held-out 2.5000  BrierLM 3.25 (2.50 to 4.00)");
 }
 
 }  // namespace
