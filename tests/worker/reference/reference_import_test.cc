@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/digest.h"
+#include "storage/artifact.h"
 #include "storage/weights/safetensors.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/worker/reference/published_checkpoint.h"
@@ -218,8 +220,32 @@ TEST_F(ReferenceImportTest, FoldersAreWrittenWholeOrNotAtAll) {
   ASSERT_TRUE(env_.CreateDirs(Path("empty")).ok());
   ASSERT_TRUE(env_.CreateDirs(Path("empty.partial/left")).ok());
   EXPECT_TRUE(ImportReference(env_, Path("ae"), "", Path("empty/")).ok());
-  EXPECT_EQ(Contents(Path("empty")).size(), 3u);
+  EXPECT_EQ(Contents(Path("empty")).size(), 4u) << "weights, job.toml and record; reference.json";
   EXPECT_TRUE(absl::IsNotFound(ImportReference(env_, Path("no"), "", Path("x")).status()));
+}
+
+TEST_F(ReferenceImportTest, WhatIsImportedIsGuardedByItsRecord) {
+  PublishedCheckpoint("EnergyTransformer", {}).WriteTorch(Path("m"));
+  ASSERT_TRUE(WriteFileAtomically(env_, Path("m/tokenizer.json"), "{}").ok());
+  ASSERT_TRUE(ImportReference(env_, Path("m"), "", Path("imp")).ok());
+  const std::string weights = Path("imp/autoencoder/model.safetensors");
+  const auto record = storage::ReadArtifact(env_, Path("imp/model"));
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(storage::InputDigestsOf(record->record),
+            (std::map<std::string, std::string>{{"autoencoder", *Sha256OfFile(weights)},
+                                                {"tokenizer", Sha256::Of("{}")}}));
+  EXPECT_TRUE(storage::VerifyArtifact(env_, *record).ok());
+  ASSERT_TRUE(OpenAutoencoder(env_, Path("imp/autoencoder")).ok());
+
+  std::string bytes = *env_.ReadFile(weights);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  ASSERT_TRUE(WriteFileAtomically(env_, weights, bytes).ok());
+  const absl::Status opened = OpenAutoencoder(env_, Path("imp/autoencoder")).status();
+  EXPECT_EQ(opened.code(), absl::StatusCode::kDataLoss) << opened;
+  EXPECT_THAT(MessageOf(opened), HasSubstr(weights + ": SHA-256 "));
+  EXPECT_THAT(MessageOf(opened), HasSubstr("import the checkpoint again"));
+  EXPECT_EQ(ExportReference(env_, {Path("imp"), "", ""}, Path("out")).status().code(),
+            absl::StatusCode::kDataLoss);
 }
 
 // An artifact of training has a mask embedding and no config.json.

@@ -116,6 +116,22 @@ TEST_F(TrainerTest, AFlippedByteFallsBackAndStillGivesTheSameWeights) {
   EXPECT_EQ(resumed.result["content_digest"], whole.result["content_digest"]);
 }
 
+TEST_F(TrainerTest, WithoutAWholeCheckpointTrainingDoesNotStartOver) {
+  ASSERT_TRUE(absl::IsAborted(Run("parts", 2, /*stop_at=*/9).status));
+  Env& env = *Env::Posix();
+  const std::string checkpoints = WorkDir("parts") + "/checkpoints";
+  const auto names = env.ListDir(checkpoints);
+  for (const std::string& name : *names) {
+    if (!name.starts_with("step-")) continue;
+    ASSERT_TRUE(
+        WriteFileAtomically(env, JoinPath(checkpoints, name) + "/manifest.json", "{}").ok());
+  }
+  const Outcome refused = Run("parts", 2);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status)) << refused.status;
+  EXPECT_NE(MessageOf(refused.status).find("--from-scratch"), std::string::npos);
+  EXPECT_TRUE(refused.figures.empty()) << "not a step was made";
+}
+
 TEST_F(TrainerTest, EvaluatingLeavesTheWeightsAlone) {
   const Outcome without = Run("without", 2);
   options_.evaluate_every = 3;
