@@ -1,12 +1,18 @@
 #include "base/logging.h"
 
+#include <fcntl.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>
+#include <deque>
+#include <memory>
 #include <mutex>
+#include <thread>
+#include <utility>
 
+#include "base/file_descriptor.h"
+#include "base/mutex.h"
 #include "base/terminal_text.h"
 
 namespace halcyon {
@@ -22,6 +28,106 @@ class StandardErrorSink : public spdlog::sinks::base_sink<std::mutex> {
   }
   void flush_() override {}
 };
+
+constexpr size_t kQueuedLinesMax = 10'000;
+constexpr int64_t kCloseMs = 2000;
+
+// The lines under way to a file, shared by the sink and its thread: the thread may outlive the sink
+// when the disk takes nothing.
+class LogQueue {
+ public:
+  explicit LogQueue(FileDescriptor file) : file_(std::move(file)) {}
+
+  void Add(std::string line) {
+    const MutexLock lock(&mutex_);
+    if (lines_.size() >= kQueuedLinesMax) {
+      ++dropped_;
+      return;
+    }
+    lines_.push_back(std::move(line));
+    changed_.NotifyAll();
+  }
+
+  bool WaitUntilWritten(int64_t timeout_ms) {
+    const MutexLock lock(&mutex_);
+    return changed_.WaitFor(&mutex_, timeout_ms, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return lines_.empty() && !writing_;
+    });
+  }
+
+  void Close() {
+    const MutexLock lock(&mutex_);
+    closed_ = true;
+    changed_.NotifyAll();
+  }
+
+  // Of the thread; returns when the queue is closed and empty.
+  void WriteLines() {
+    std::string batch;
+    // What cannot be written is lost: a log that fails must not end a job.
+    while (Take(&batch)) WriteAll(file_.get(), batch);
+  }
+
+ private:
+  bool Take(std::string* batch) {
+    const MutexLock lock(&mutex_);
+    writing_ = false;
+    changed_.NotifyAll();
+    changed_.Wait(&mutex_, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return closed_ || !lines_.empty();
+    });
+    if (lines_.empty()) return false;
+    batch->clear();
+    for (const std::string& line : lines_) *batch += line;
+    lines_.clear();
+    if (dropped_ > 0) *batch += std::to_string(dropped_) + " lines dropped: the disk is slow\n";
+    dropped_ = 0;
+    writing_ = true;
+    return true;
+  }
+
+  const FileDescriptor file_;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::deque<std::string> lines_ ABSL_GUARDED_BY(mutex_);
+  size_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+class BackgroundFileSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit BackgroundFileSink(FileDescriptor file)
+      : queue_(std::make_shared<LogQueue>(std::move(file))),
+        thread_([queue = queue_] { queue->WriteLines(); }) {}
+  ~BackgroundFileSink() override {
+    queue_->Close();
+    if (queue_->WaitUntilWritten(kCloseMs)) {
+      thread_.join();
+    } else {
+      thread_.detach();
+    }
+  }
+  const std::shared_ptr<LogQueue>& queue() const { return queue_; }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    queue_->Add(std::string(line.data(), line.size()));
+  }
+  void flush_() override {}
+
+ private:
+  std::shared_ptr<LogQueue> queue_;
+  std::thread thread_;
+};
+
+// Of the file that is logged to; null when there is none.
+std::shared_ptr<LogQueue>& OpenQueue() {
+  static auto* queue = new std::shared_ptr<LogQueue>;
+  return *queue;
+}
 
 void Install(spdlog::sink_ptr sink, const std::string& process, const char* default_level) {
   auto logger = std::make_shared<spdlog::logger>(process, std::move(sink));
@@ -39,12 +145,17 @@ void LogToStderr(const std::string& process) {
 }
 
 absl::Status LogToFile(const std::string& process, const std::string& path) {
-  try {
-    Install(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path), process, "info");
-  } catch (const spdlog::spdlog_ex& error) {
-    return Internal("cannot log to " + path + ": " + error.what());
-  }
+  ASSIGN_OR_RETURN(FileDescriptor file, FileDescriptor::Open(path, O_WRONLY | O_CREAT | O_APPEND),
+                   "the log");
+  auto sink = std::make_shared<BackgroundFileSink>(std::move(file));
+  OpenQueue() = sink->queue();
+  Install(std::move(sink), process, "info");
   return absl::OkStatus();
+}
+
+bool FlushLog(int64_t timeout_ms) {
+  const std::shared_ptr<LogQueue> queue = OpenQueue();
+  return queue == nullptr || queue->WaitUntilWritten(timeout_ms);
 }
 
 }  // namespace halcyon

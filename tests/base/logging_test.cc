@@ -1,9 +1,13 @@
 #include "base/logging.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "tests/testing/temp_dir.h"
 
@@ -14,13 +18,18 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
 
+constexpr int64_t kPatienceMs = 20'000;
+
 class LoggingTest : public ::testing::Test {
  protected:
   ~LoggingTest() override {
     unsetenv("HALCYON_LOG");
     LogToStderr("test");
   }
-  std::string Logged() { return Env::Posix()->ReadFile(path_).value(); }
+  std::string Logged() {
+    EXPECT_TRUE(FlushLog(kPatienceMs));
+    return Env::Posix()->ReadFile(path_).value();
+  }
 
   testing::TempDir dir_;
   const std::string path_ = dir_.Path("log");
@@ -50,6 +59,29 @@ TEST_F(LoggingTest, AFileThatCannotBeOpenedIsAnErrorThatNamesIt) {
   const absl::Status status = LogToFile("p", dir_.path());
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_THAT(MessageOf(status), HasSubstr(dir_.path()));
+}
+
+// A pipe that nobody reads stands for a disk that takes nothing.
+TEST_F(LoggingTest, WhoLogsNeverWaitsForTheFile) {
+  const std::string pipe = dir_.Path("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  ASSERT_TRUE(LogToFile("p", pipe).ok());
+  const std::string kilobyte(1024, 'x');
+  for (int line = 0; line < 20'000; ++line) spdlog::info("{}", kilobyte);
+  EXPECT_FALSE(FlushLog(0));
+  std::string all;
+  const auto read_some = [&] {
+    std::string buffer(1 << 20, '\0');
+    const ssize_t count = read(reader, buffer.data(), buffer.size());
+    if (count > 0) all.append(buffer, 0, static_cast<size_t>(count));
+    return FlushLog(0);
+  };
+  EXPECT_TRUE(Clock::Real()->WaitFor(read_some, kPatienceMs, /*poll_ms=*/1));
+  read_some();
+  EXPECT_THAT(all, HasSubstr("lines dropped: the disk is slow\n"));
+  close(reader);
 }
 
 }  // namespace
