@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -20,20 +21,23 @@ extern char** environ;
 namespace halcyon::cluster {
 namespace {
 
-// What posix_spawn is told beside the program: a group of its own, no blocked or ignored signals,
-// and no open file but these three.
+// What posix_spawn is told beside the program: a group of its own, no ignored signals, no blocked
+// ones but the stop signals on request, and no open file but these three.
 class SpawnSettings {
  public:
-  SpawnSettings(int input_fd, int output_fd) {
+  SpawnSettings(int input_fd, int output_fd, const ProcessOptions& options) {
     posix_spawnattr_init(&attributes_);
     posix_spawnattr_setflags(
         &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setpgroup(&attributes_, 0);
-    sigset_t signals;
-    sigemptyset(&signals);
-    posix_spawnattr_setsigmask(&attributes_, &signals);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) sigaddset(&signals, signal);
-    posix_spawnattr_setsigdefault(&attributes_, &signals);
+    sigset_t stop_signals, none;
+    sigemptyset(&stop_signals);
+    sigemptyset(&none);
+    for (const int signal : StopSignalNumbers()) sigaddset(&stop_signals, signal);
+    posix_spawnattr_setsigmask(&attributes_, options.block_stop_signals ? &stop_signals : &none);
+    sigset_t defaulted = stop_signals;
+    sigaddset(&defaulted, SIGPIPE);
+    posix_spawnattr_setsigdefault(&attributes_, &defaulted);
 
     posix_spawn_file_actions_init(&actions_);
     posix_spawn_file_actions_adddup2(&actions_, input_fd, STDIN_FILENO);
@@ -42,6 +46,9 @@ class SpawnSettings {
       posix_spawn_file_actions_adddup2(&actions_, output_fd, STDERR_FILENO);
     }
     posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+    if (!options.working_dir.empty()) {
+      posix_spawn_file_actions_addchdir_np(&actions_, options.working_dir.c_str());
+    }
   }
   ~SpawnSettings() {
     posix_spawnattr_destroy(&attributes_);
@@ -58,14 +65,19 @@ class SpawnSettings {
   posix_spawn_file_actions_t actions_;
 };
 
-// This process's environment with `changes` made, as "NAME=value".
-std::vector<std::string> MergedEnvironment(std::map<std::string, std::string> changes) {
+// This process's environment with the changes made, as "NAME=value".
+std::vector<std::string> MergedEnvironment(const ProcessOptions& options) {
+  std::map<std::string, std::string> changes = options.env;
+  const auto dropped = [&](const std::string& name) {
+    const auto& prefixes = options.env_prefixes_dropped;
+    return std::any_of(prefixes.begin(), prefixes.end(),
+                       [&](const std::string& prefix) { return name.starts_with(prefix); });
+  };
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
     const size_t equals = text.find('=');
-    if (equals != std::string::npos) {
-      changes.emplace(text.substr(0, equals), text.substr(equals + 1));
-    }
+    if (equals == std::string::npos || dropped(text.substr(0, equals))) continue;
+    changes.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   std::vector<std::string> merged;
   for (const auto& [name, value] : changes) merged.push_back(name + "=" + value);
@@ -77,6 +89,32 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   for (std::string& text : strings) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   return pointers;
+}
+
+constexpr int kProcessDepthMax = 64;
+
+struct ProcessStat {
+  pid_t parent = 0;
+  uint64_t start_time = 0;
+};
+
+std::optional<ProcessStat> ReadProcessStat(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text, '\0');
+  // "PID (NAME) STATE PARENT ...": NAME may hold spaces and parentheses of its own.
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields(text.substr(name_end + 1));
+  std::string state, skipped;
+  ProcessStat stat;
+  fields >> state >> stat.parent;
+  if (state == "Z" || state == "X") return std::nullopt;  // ended, but not yet reaped
+  constexpr int kParentField = 4, kStartTimeField = 22;   // proc(5)
+  for (int field = kParentField + 1; field < kStartTimeField; ++field) fields >> skipped;
+  fields >> stat.start_time;
+  if (!fields) return std::nullopt;
+  return stat;
 }
 
 ExitStatus FromWaitStatus(int status) {
@@ -102,9 +140,9 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Spawn(const ProcessO
                      FileDescriptor::Open(options.output_path, O_WRONLY | O_CREAT | O_APPEND),
                      "the output of " + options.argv[0]);
   }
-  const SpawnSettings settings(input.get(), output.get());
+  const SpawnSettings settings(input.get(), output.get(), options);
   std::vector<std::string> argv = options.argv;
-  std::vector<std::string> environment = MergedEnvironment(options.env);
+  std::vector<std::string> environment = MergedEnvironment(options);
   pid_t pid = 0;
   const int error = posix_spawnp(&pid, argv[0].c_str(), settings.actions(), settings.attributes(),
                                  Pointers(argv).data(), Pointers(environment).data());
@@ -141,23 +179,41 @@ void ChildProcess::SignalGroup(int signal) {
   if (!status_.has_value()) kill(-pid_, signal);
 }
 
+const std::vector<int>& StopSignalNumbers() {
+  static const std::vector<int> signals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+  return signals;
+}
+
+void IgnoreStopSignals() {
+  for (const int number : StopSignalNumbers()) signal(number, SIG_IGN);
+}
+
 std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(file, text, '\0');
-  // "PID (NAME) STATE ...": NAME may hold spaces and parentheses of its own.
-  const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string state, skipped;
-  fields >> state;
-  if (state == "Z" || state == "X") return std::nullopt;  // ended, but not yet reaped
-  constexpr int kStateField = 3, kStartTimeField = 22;    // proc(5)
-  for (int field = kStateField + 1; field < kStartTimeField; ++field) fields >> skipped;
-  ProcessIdentity identity{.pid = pid};
-  fields >> identity.start_time;
-  if (!fields) return std::nullopt;
-  return identity;
+  const auto stat = ReadProcessStat(pid);
+  if (!stat) return std::nullopt;
+  return ProcessIdentity{.pid = pid, .start_time = stat->start_time};
+}
+
+bool DescendsFrom(const ProcessIdentity& process, pid_t ancestor) {
+  auto stat = ReadProcessStat(process.pid);
+  if (!stat || stat->start_time != process.start_time) return false;
+  pid_t pid = process.pid;
+  // Every step goes up the tree, so this ends at the first process at the latest; a tree that is
+  // changing while it is read is given up.
+  for (int depth = 0; depth < kProcessDepthMax && stat; ++depth) {
+    if (pid == ancestor) return true;
+    if (stat->parent <= 0) return false;
+    pid = stat->parent;
+    stat = ReadProcessStat(pid);
+  }
+  return false;
+}
+
+std::string BootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
 }
 
 bool IsAlive(const ProcessIdentity& process) {

@@ -18,7 +18,22 @@ struct ProcessOptions {
   std::vector<std::string> argv;           // argv[0] is looked up in PATH when it has no slash
   std::map<std::string, std::string> env;  // added to, or replacing, this process's
   std::string output_path;                 // stdout and stderr are appended here; "" inherits
+  // Where the child starts. This process's own folder may have been removed, so every child that
+  // outlives a command gets one that exists. "": this process's.
+  std::string working_dir = {};
+  // Variables of this process whose names start with one of these are not passed on.
+  std::vector<std::string> env_prefixes_dropped = {};
+  // The child starts with the stop signals blocked: when a job manager or a terminal signals every
+  // process at once, the child goes on until its coordinator ends it.
+  bool block_stop_signals = false;
 };
+
+// What a person, a terminal or a job manager sends to stop a job: SIGINT, SIGTERM, SIGHUP, SIGUSR1
+// and SIGUSR2.
+const std::vector<int>& StopSignalNumbers();
+// From here on this process is not ended by a stop signal: it ends when its coordinator says so,
+// falls silent, or dies. Call first in main().
+void IgnoreStopSignals();
 
 struct ExitStatus {
   int code = 0;    // when it exited
@@ -61,6 +76,10 @@ std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid);
 bool IsAlive(const ProcessIdentity& process);
 // Kill -9 unless the pid has been reused.
 void KillProcess(const ProcessIdentity& process);
+// Whether `process` runs and is `ancestor` or below it. False when it cannot be told.
+bool DescendsFrom(const ProcessIdentity& process, pid_t ancestor);
+// Of this boot of this machine: pids and start times mean something within one boot only.
+std::string BootId();
 
 // Asks the kernel to kill this process when its parent dies (the kernel means the parent's thread
 // that started it). A second line of defence only.

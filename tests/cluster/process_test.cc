@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 
 #include "base/clock.h"
@@ -143,6 +144,64 @@ TEST_F(ProcessTest, EndOfTheChildEndsTheRestOfItsGroup) {
   const pid_t grandchild = std::stoi(OutputLines(1)[0]);
   EXPECT_TRUE(Wait(*child).ok());
   ExpectEnds(grandchild);
+}
+
+TEST_F(ProcessTest, AChildThatBlocksStopSignalsIsEndedByNoneOfThem) {
+  auto child = ChildProcess::Spawn({.argv = {"sh", "-c", "echo on; read line; echo off"},
+                                    .env = {},
+                                    .output_path = output_path_,
+                                    .block_stop_signals = true});
+  ASSERT_TRUE(child.ok()) << child.status();
+  // It has no input, so it ends by itself; blocked signals would have ended it at "off" at latest.
+  for (const int signal : StopSignalNumbers()) (*child)->SignalGroup(signal);
+  EXPECT_TRUE(Wait(**child).ok());
+  EXPECT_EQ(Output(), "on\noff\n");
+}
+
+TEST_F(ProcessTest, StartsInTheFolderThatIsNamed) {
+  // Also when this process's own folder is gone.
+  const std::string gone = folder_ + "/gone";
+  ASSERT_TRUE(Env::Posix()->CreateDirs(gone).ok());
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(gone);
+  ASSERT_TRUE(Env::Posix()->RemoveTree(gone).ok());
+  auto child = ChildProcess::Spawn(
+      {.argv = {"pwd"}, .env = {}, .output_path = output_path_, .working_dir = folder_});
+  std::filesystem::current_path(before);
+  ASSERT_TRUE(child.ok()) << child.status();
+  EXPECT_TRUE(Wait(**child).ok());
+  EXPECT_EQ(Output(), std::filesystem::canonical(folder_).string() + "\n");
+}
+
+TEST_F(ProcessTest, LeavesOutWhatStartsWithADroppedPrefix) {
+  setenv("HALCYON_TEST_DROPPED_1", "x", 1);
+  setenv("HALCYON_TEST_KEPT", "kept", 1);
+  auto child = ChildProcess::Spawn(
+      {.argv = {"sh", "-c",
+                "echo $HALCYON_TEST_DROPPED_1 $HALCYON_TEST_DROPPED_2 $HALCYON_TEST_KEPT"},
+       .env = {{"HALCYON_TEST_DROPPED_2", "set"}},
+       .output_path = output_path_,
+       .env_prefixes_dropped = {"HALCYON_TEST_DROPPED_"}});
+  ASSERT_TRUE(child.ok()) << child.status();
+  EXPECT_TRUE(Wait(**child).ok());
+  EXPECT_EQ(Output(), "set kept\n") << "what is set on purpose stays";
+  unsetenv("HALCYON_TEST_DROPPED_1");
+}
+
+TEST_F(ProcessTest, ADescendantIsProvenByPidStartTimeAndParents) {
+  auto child = Shell("sleep 1000 & echo $!; exec sleep 1000");
+  const auto grandchild = IdentityOfProcess(std::stoi(OutputLines(1)[0]));
+  const auto self = IdentityOfProcess(getpid());
+  ASSERT_TRUE(grandchild.has_value() && self.has_value());
+  EXPECT_TRUE(DescendsFrom(*grandchild, child->pid()));
+  EXPECT_TRUE(DescendsFrom(*grandchild, getpid()));
+  EXPECT_TRUE(DescendsFrom(*self, getpid()));
+  EXPECT_FALSE(DescendsFrom(*self, child->pid()));
+  ProcessIdentity another = *grandchild;
+  another.start_time += 1;  // as if the pid had been reused
+  EXPECT_FALSE(DescendsFrom(another, child->pid()));
+  EXPECT_FALSE(DescendsFrom({.pid = 0, .start_time = 0}, child->pid()));
+  EXPECT_EQ(BootId().size(), 36u) << BootId();
 }
 
 TEST_F(ProcessTest, IdentityEndsWithTheProcess) {
