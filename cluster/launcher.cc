@@ -11,57 +11,6 @@
 namespace halcyon::cluster {
 namespace {
 
-class MpirunLauncher : public GangLauncher {
- public:
-  absl::StatusOr<std::unique_ptr<ChildProcess>> Launch(const GangOptions& options) override {
-    RETURN_IF_ERROR(Env::Posix()->RemoveTree(options.scratch_dir));
-    RETURN_IF_ERROR(Env::Posix()->CreateDirs(options.scratch_dir));
-    ProcessOptions process{
-        .argv = Command(options), .env = options.env, .output_path = options.log_path};
-    // Threads that wait for work spin by default, which stops the others where cores are short.
-    if (options.ranks * options.threads > std::thread::hardware_concurrency()) {
-      process.env.emplace("OMP_WAIT_POLICY", "passive");
-    }
-    // Containers run as root; mpirun wants to hear twice that this is meant.
-    process.env.emplace("OMPI_ALLOW_RUN_AS_ROOT", "1");
-    process.env.emplace("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
-    auto child = ChildProcess::Spawn(process);
-    if (absl::IsNotFound(child.status())) {
-      return Annotate(child.status(), "launching " + std::to_string(options.ranks) +
-                                          " ranks (mpirun is in Debian's openmpi-bin)");
-    }
-    return child;
-  }
-
- private:
-  static std::vector<std::string> Command(const GangOptions& options) {
-    const std::string ranks = std::to_string(options.ranks);
-    std::vector<std::string> command = {"mpirun", "-np", ranks, "--tag-output"};
-    // Slots are given, so that there may be more ranks than cores. Open MPI then believes that it
-    // has a core for each rank, and must be told that those who wait shall yield.
-    command.insert(command.end(), {"--host", "localhost:" + ranks, "--bind-to", "none"});
-    const std::vector<std::pair<std::string, std::string>> parameters = {
-        {"mpi_yield_when_idle", "1"},
-        // Shared memory and the loopback device alone: no network, no fabric and no ssh is needed.
-        {"plm", "isolated"},
-        {"oob_tcp_if_include", "lo"},
-        {"pml", "ob1"},
-        {"btl", "self,vader"},
-        // Copying straight from the other process needs ptrace rights, which containers lack.
-        {"btl_vader_single_copy_mechanism", "none"},
-        // kill -9 leaves files behind; here they are found and removed by the next launch.
-        {"orte_tmpdir_base", options.scratch_dir},
-        {"btl_vader_backing_directory", options.scratch_dir},
-    };
-    for (const auto& [name, value] : parameters) {
-      command.insert(command.end(), {"--mca", name, value});
-    }
-    for (const auto& [name, value] : options.env) command.insert(command.end(), {"-x", name});
-    command.insert(command.end(), options.argv.begin(), options.argv.end());
-    return command;
-  }
-};
-
 bool ProcessorHasAvx2() {
 #if defined(__x86_64__)
   return __builtin_cpu_supports("avx2");
@@ -71,8 +20,6 @@ bool ProcessorHasAvx2() {
 }
 
 }  // namespace
-
-std::unique_ptr<GangLauncher> MakeMpirunLauncher() { return std::make_unique<MpirunLauncher>(); }
 
 std::map<std::string, std::string> ReproducibleEnvironment(uint32_t threads) {
   const std::string count = std::to_string(threads);

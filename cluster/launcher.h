@@ -20,11 +20,16 @@ struct GangOptions {
   std::map<std::string, std::string> env;
   std::string log_path;     // output of launcher and ranks, appended
   std::string scratch_dir;  // the launcher's own temporary files; emptied at the next launch
+  std::string working_dir;  // where launcher and ranks start; exists
 };
 
 class GangLauncher {
  public:
   virtual ~GangLauncher() = default;
+  // Whether gangs can be launched here, asked before the first stage is made. kNotFound or
+  // kInvalidArgument says what was found, where, and what to do. `scratch_dir` is as in
+  // GangOptions.
+  virtual absl::Status Check(const std::string& scratch_dir) = 0;
   // The child is the launcher; it ends when all ranks have ended, with a non-zero code when one of
   // them failed. Killing its group ends the gang: ranks that have joined MPI, or have called
   // DieWithParent, end within about a second of their launcher.
@@ -32,8 +37,14 @@ class GangLauncher {
 };
 
 // Open MPI's mpirun on this machine: more ranks than cores are allowed, waiting ranks yield,
-// nothing is bound, temporary files and shared-memory segments stay in scratch_dir.
+// nothing is bound, temporary files and shared-memory segments stay in scratch_dir, and every port
+// is opened on the loopback device alone. An allocation of a resource manager, or another mpirun,
+// that this process runs in is not heeded. Neither mpirun nor the ranks are ended by stop signals.
 std::unique_ptr<GangLauncher> MakeMpirunLauncher();
+
+// Of what `mpirun --version` printed: OK for Open MPI 4, the version that the worker is built
+// against. `path`: where it was found, for the error.
+absl::Status CheckMpirunVersion(const std::string& output, const std::string& path);
 
 // The environment that pins the arithmetic of a worker: threads, MKL's reproducible mode, CPU path.
 std::map<std::string, std::string> ReproducibleEnvironment(uint32_t threads);

@@ -41,7 +41,9 @@ if(HALCYON_WITH_LIBTORCH)
                          "SHELL:-idirafter ${torch_dir}/include"
                          "SHELL:-idirafter ${torch_dir}/include/torch/csrc/api/include")
   target_link_libraries(halcyon_libtorch INTERFACE halcyon_torch_cpu_import halcyon_c10_import)
-  target_link_options(halcyon_libtorch INTERFACE
+  # An RPATH, which LD_LIBRARY_PATH does not override as it does a RUNPATH: another libc10.so in it, of a
+  # Python installation for instance, must not take the place of ours.
+  target_link_options(halcyon_libtorch INTERFACE -Wl,--disable-new-dtags
                       -Wl,-rpath-link,${HALCYON_LIBTORCH_DIR}/nvidia/cu13/lib
                       -Wl,-rpath-link,${torch_dir}/lib)
 endif()

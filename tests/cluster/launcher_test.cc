@@ -41,5 +41,19 @@ TEST_F(WorkerProgramTest, SaysWhatToDoWhenThereIsNone) {
   EXPECT_THAT(MessageOf(program.status()), HasSubstr("build it"));
 }
 
+TEST(CheckMpirunVersion, TakesOpenMpi4Alone) {
+  EXPECT_TRUE(CheckMpirunVersion("mpirun (Open MPI) 4.1.4\n\nReport bugs to ...", "/bin/m").ok());
+  for (const char* other :
+       {"mpirun (Open MPI) 5.0.3", "mpirun (Open MPI) 3.1.0",
+        "HYDRA build details:", "Intel(R) MPI Library for Linux* OS, Version 2021.9",
+        "mpiexec: unrecognized argument", ""}) {
+    const absl::Status status = CheckMpirunVersion(other, "/opt/bin/mpirun");
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << other;
+    EXPECT_THAT(MessageOf(status), HasSubstr("/opt/bin/mpirun"));
+    EXPECT_THAT(MessageOf(status), HasSubstr(other));
+    EXPECT_THAT(MessageOf(status), HasSubstr("install Open MPI 4"));
+  }
+}
+
 }  // namespace
 }  // namespace halcyon::cluster

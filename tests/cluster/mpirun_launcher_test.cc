@@ -27,6 +27,7 @@ class MpirunLauncherTest : public ::testing::Test {
     ASSERT_TRUE(Env::Posix()->CreateDirs(folder_).ok());
     options_.log_path = folder_ + "/log";
     options_.scratch_dir = folder_ + "/scratch";
+    options_.working_dir = folder_;
   }
   void TearDown() override { EXPECT_TRUE(Env::Posix()->RemoveTree(folder_).ok()); }
 
@@ -138,6 +139,110 @@ TEST_F(MpirunLauncherTest, WorksInAFolderWithALongName) {
 TEST_F(MpirunLauncherTest, NamesAProgramThatIsMissing) {
   EXPECT_FALSE(Wait(*Launch(2, {"/no/such/worker"})).ok());
   EXPECT_THAT(Log(), HasSubstr("/no/such/worker"));
+}
+
+// A job manager or a terminal may signal every process of a job at once; who runs the job decides.
+TEST_F(MpirunLauncherTest, StopSignalsEndNeitherLauncherNorRanksThatStart) {
+  // The ranks are as they are before their main(): they do nothing about signals themselves.
+  auto gang = Launch(2, {"sh", "-c", "echo pid $$; exec cat " + folder_ + "/go"});
+  ASSERT_EQ(mkfifo((folder_ + "/go").c_str(), 0600), 0);
+  const auto pids = PidsInLog(2);
+  for (const int signal : StopSignalNumbers()) {
+    gang->SignalGroup(signal);
+    for (const pid_t pid : pids) kill(pid, signal);
+  }
+  std::ofstream(folder_ + "/go") << "gone on\n";
+  EXPECT_TRUE(Wait(*gang).ok()) << Log();
+  EXPECT_THAT(Log(), HasSubstr("gone on"));
+}
+
+// Under these, Open MPI would take its slots from the allocation, or refuse to run at all.
+TEST_F(MpirunLauncherTest, HeedsNeitherAnAllocationNorAnMpirunThatItRunsUnder) {
+  const std::map<std::string, std::string> foreign = {
+      {"SLURM_JOBID", "77"},
+      {"SLURM_JOB_ID", "77"},
+      {"SLURM_NODELIST", "node1"},
+      {"SLURM_JOB_NODELIST", "node1"},
+      {"SLURM_NNODES", "1"},
+      {"SLURM_TASKS_PER_NODE", "1"},
+      {"SLURM_JOB_CPUS_PER_NODE", "8"},
+      {"SLURM_NTASKS", "1"},
+      {"OMPI_MCA_ess", "pmi"},
+      {"OMPI_MCA_btl", "tcp"},
+      {"OMPI_COMM_WORLD_RANK", "0"},
+      {"PMIX_NAMESPACE", "2245263361"},
+      {"PMIX_RANK", "0"},
+      {"PMIX_SERVER_URI2", "1.0;tcp4://127.0.0.1:1"},
+      {"OMPI_UNIVERSE_SIZE", "1"},
+      {"PMI_RANK", "0"}};
+  for (const auto& [name, value] : foreign) setenv(name.c_str(), value.c_str(), 1);
+  auto gang = Launch(2, {MPI_PROGRAM});
+  for (const auto& [name, value] : foreign) unsetenv(name.c_str());
+  EXPECT_TRUE(Wait(*gang).ok()) << Log();
+  EXPECT_THAT(Log(), HasSubstr("rank 1 of 2"));
+}
+
+TEST_F(MpirunLauncherTest, RunsInTheFolderThatIsNamed) {
+  EXPECT_TRUE(Wait(*Launch(1, {"pwd"})).ok());
+  EXPECT_THAT(Log(), HasSubstr(folder_));
+}
+
+// The rank looks at the sockets of mpirun, its parent: local addresses of /proc/net/tcp and tcp6
+// in state 0A (listening), by the inodes behind mpirun's descriptors.
+TEST_F(MpirunLauncherTest, ListensOnTheLoopbackDeviceOnly) {
+  const std::string script =
+      "for f in /proc/$PPID/fd/*; do readlink $f; done | sed -n 's/^socket:.\\(.*\\)]/\\1/p' > " +
+      folder_ +
+      "/inodes; cat /proc/net/tcp /proc/net/tcp6 | awk 'NR==FNR {mine[$1]=1; next} "
+      "$4==\"0A\" && ($10 in mine) {print \"listens \" $2}' " +
+      folder_ + "/inodes -";
+  EXPECT_TRUE(Wait(*Launch(1, {"sh", "-c", script})).ok());
+  const std::string log = Log();
+  const std::regex pattern("listens ([0-9A-F]+):");
+  size_t sockets = 0;
+  for (std::sregex_iterator it(log.begin(), log.end(), pattern), end; it != end; ++it, ++sockets) {
+    EXPECT_THAT(std::string((*it)[1]),
+                ::testing::AnyOf("0100007F", "00000000000000000000000001000000"));
+  }
+  EXPECT_GT(sockets, 0u) << log;
+}
+
+TEST_F(MpirunLauncherTest, WorksUnderTheLongestHostName) {
+  auto probe = ChildProcess::Spawn({{"unshare", "-u", "true"}, {}, ""});
+  if (!probe.ok() || !Wait(**probe).ok()) GTEST_SKIP() << "no right to make a UTS namespace";
+  const std::string path = std::getenv("PATH");
+  std::ofstream(folder_ + "/mpirun")
+      << "#!/bin/sh\nexport PATH=" << path << "\nexec unshare -u sh -c 'hostname "
+      << std::string(64, 'h') << "; exec mpirun \"$@\"' mpirun \"$@\"\n";
+  ASSERT_EQ(chmod((folder_ + "/mpirun").c_str(), 0700), 0);
+  setenv("PATH", (folder_ + ":" + path).c_str(), 1);
+  auto gang = Launch(2, {MPI_PROGRAM});
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_TRUE(Wait(*gang).ok()) << Log();
+  EXPECT_THAT(Log(), HasSubstr("rank 1 of 2"));
+}
+
+TEST_F(MpirunLauncherTest, TheRanksKeepTheirUsersPreload) {
+  EXPECT_TRUE(Wait(*Launch(1, {"sh", "-c", "echo \"preload <${LD_PRELOAD-none}>\""})).ok());
+  EXPECT_THAT(Log(), HasSubstr("preload <none>"));
+}
+
+TEST_F(MpirunLauncherTest, ChecksWhichMpirunComesFirst) {
+  EXPECT_TRUE(MakeMpirunLauncher()->Check(options_.scratch_dir).ok());
+  const std::string path = std::getenv("PATH");
+  const std::string fake = folder_ + "/mpirun";
+  std::ofstream(fake) << "#!/bin/sh\necho 'HYDRA build details:' >&2\necho '    Version: 4.0.2'\n";
+  ASSERT_EQ(chmod(fake.c_str(), 0700), 0);
+  setenv("PATH", (folder_ + ":" + path).c_str(), 1);
+  const absl::Status other = MakeMpirunLauncher()->Check(options_.scratch_dir);
+  setenv("PATH", "/no/such/folder", 1);
+  const absl::Status none = MakeMpirunLauncher()->Check(options_.scratch_dir);
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_TRUE(absl::IsInvalidArgument(other)) << other;
+  EXPECT_THAT(MessageOf(other), HasSubstr(fake));
+  EXPECT_THAT(MessageOf(other), HasSubstr("HYDRA build details:"));
+  EXPECT_TRUE(absl::IsNotFound(none)) << none;
+  EXPECT_THAT(MessageOf(none), HasSubstr("openmpi-bin"));
 }
 
 TEST_F(MpirunLauncherTest, NeedsNoNetwork) {

@@ -42,6 +42,7 @@ class FakeCluster : public cluster::ServerTransport,
   absl::StatusOr<std::optional<cluster::Message>> Receive(int64_t timeout_ms) override;
   const std::string& endpoint() const override { return endpoint_; }
   // GangLauncher
+  absl::Status Check(const std::string&) override { return absl::OkStatus(); }
   absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Launch(
       const cluster::GangOptions& options) override;
   // AgentSpawner
