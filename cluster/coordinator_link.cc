@@ -2,11 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
-#include <chrono>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <thread>
+
+#include "base/mutex.h"
+#include "cluster/pause_detector.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -29,26 +29,34 @@ class Link : public CoordinatorLink {
 
   ~Link() override {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       closing_ = true;
     }
     thread_.join();
   }
 
-  void Send(Body body) override {
-    const std::lock_guard lock(mutex_);
-    if (outgoing_.size() >= kQueuedMax) {
-      spdlog::error("dropped: {}, since {} messages wait for the coordinator", TypeName(body),
-                    kQueuedMax);
-      return;
+  absl::Status Send(Body body) override {
+    Message message = Addressed(std::move(body));
+    if (const size_t bytes = Encode(message).size(); bytes > kMessageBytesMax) {
+      return InvalidArgument("a " + std::string(TypeName(message.body)) + " of " +
+                             std::to_string(bytes) + " bytes cannot be sent; at most " +
+                             std::to_string(kMessageBytesMax) + " can");
     }
-    outgoing_.push_back(std::move(body));
+    const MutexLock lock(&mutex_);
+    if (outgoing_.size() >= kQueuedMax) {
+      spdlog::error("dropped: {}, since {} messages wait for the coordinator",
+                    TypeName(message.body), kQueuedMax);
+      return absl::OkStatus();
+    }
+    outgoing_.push_back(std::move(message));
+    return absl::OkStatus();
   }
 
   std::optional<Message> Receive(int64_t timeout_ms) override {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
-                      [this] { return !incoming_.empty() || stop_requested_; });
+    const MutexLock lock(&mutex_);
+    changed_.WaitFor(&mutex_, timeout_ms, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return !incoming_.empty() || stop_requested_;
+    });
     if (incoming_.empty() || stop_requested_) return std::nullopt;
     Message message = std::move(incoming_.front());
     incoming_.pop_front();
@@ -58,7 +66,7 @@ class Link : public CoordinatorLink {
   bool stop_requested() const override { return stop_requested_; }
 
   void SetPhase(std::string phase) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     phase_ = std::move(phase);
   }
 
@@ -76,7 +84,13 @@ class Link : public CoordinatorLink {
         return Lose();
       }
       if (received->has_value()) Take(**std::move(received));
-      if (clock_->MonotonicMs() - heard_ms_ >= kHeartbeatTimeoutMs) {
+      // One look at the clock decides both: a pause between two looks would pass for silence.
+      const int64_t now_ms = clock_->MonotonicMs();
+      if (pause_.Turn(now_ms)) {
+        spdlog::warn("this process was stopped for a while; the coordinator gets new time");
+        heard_ms_ = now_ms;
+      }
+      if (now_ms - heard_ms_ >= kHeartbeatTimeoutMs) {
         spdlog::error("the coordinator has been silent for {} ms", kHeartbeatTimeoutMs);
         return Lose();
       }
@@ -84,7 +98,7 @@ class Link : public CoordinatorLink {
   }
 
   bool closing() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return closing_;
   }
 
@@ -94,29 +108,34 @@ class Link : public CoordinatorLink {
   }
 
   void SendQueued() {
-    std::unique_lock lock(mutex_);
-    while (!outgoing_.empty()) {
-      const Message message = Addressed(outgoing_.front());
-      lock.unlock();
-      const absl::Status status = transport_->Send(message);
-      lock.lock();
+    while (const std::optional<Message> message = FirstQueued()) {
+      const absl::Status status = transport_->Send(*message);
       if (absl::IsUnavailable(status)) return;  // the next round tries again
       if (!status.ok()) {
-        spdlog::error("dropped: {}: {}", TypeName(message.body), MessageOf(status));
+        spdlog::error("dropped: {}: {}", TypeName(message->body), MessageOf(status));
       }
-      outgoing_.pop_front();
+      const MutexLock lock(&mutex_);
+      outgoing_.pop_front();  // nobody else takes from the front
     }
+  }
+
+  std::optional<Message> FirstQueued() {
+    const MutexLock lock(&mutex_);
+    if (outgoing_.empty()) return std::nullopt;
+    return outgoing_.front();
   }
 
   void SendHeartbeat() {
     const int64_t now_ms = clock_->MonotonicMs();
     if (heartbeat_ms_.has_value() && now_ms - *heartbeat_ms_ < kHeartbeatIntervalMs) return;
     heartbeat_ms_ = now_ms;
-    std::unique_lock lock(mutex_);
-    const Message message = Addressed(Alive{phase_});
-    lock.unlock();
     // A lost heartbeat needs no care: the next one follows, or the silence is noticed.
-    transport_->Send(message).IgnoreError();
+    transport_->Send(Addressed(Alive{phase()})).IgnoreError();
+  }
+
+  std::string phase() {
+    const MutexLock lock(&mutex_);
+    return phase_;
   }
 
   void Take(Message message) {
@@ -128,7 +147,7 @@ class Link : public CoordinatorLink {
     }
     heard_ms_ = clock_->MonotonicMs();
     if (std::holds_alternative<CoordinatorAlive>(message.body)) return;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (std::holds_alternative<Stop>(message.body)) {
       stop_requested_ = true;
     } else if ((std::holds_alternative<Welcome>(message.body) ||
@@ -138,7 +157,7 @@ class Link : public CoordinatorLink {
     } else {
       spdlog::warn("dropped: {} from the coordinator", TypeName(message.body));
     }
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
   Message Addressed(Body body) const {
@@ -151,14 +170,15 @@ class Link : public CoordinatorLink {
   Clock* const clock_;
   int64_t heard_ms_;                     // of the thread
   std::optional<int64_t> heartbeat_ms_;  // of the thread
+  PauseDetector pause_;                  // of the thread
   std::atomic<bool> stop_requested_ = false;
 
-  std::mutex mutex_;  // guards the members below, and changes of stop_requested_
-  std::condition_variable changed_;
-  std::deque<Body> outgoing_;
-  std::deque<Message> incoming_;
-  std::string phase_;
-  bool closing_ = false;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::deque<Message> outgoing_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Message> incoming_ ABSL_GUARDED_BY(mutex_);
+  std::string phase_ ABSL_GUARDED_BY(mutex_);
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::thread thread_;  // last: it uses all the others
 };

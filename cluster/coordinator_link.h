@@ -30,9 +30,9 @@ class CoordinatorLink {
     Incarnation incarnation;
   };
   // Starts the thread. `on_lost` is called on it, once, when the coordinator is silent for
-  // kHeartbeatTimeoutMs (from the start on, if it never speaks); in programs it ends the process at
-  // once with kPreempted. Afterwards the link is dead. Messages of a coordinator of another
-  // incarnation are logged and count as silence.
+  // kHeartbeatTimeoutMs (from the start on, if it never speaks; anew when this process was itself
+  // stopped); in programs it ends the process at once with kPreempted. Afterwards the link is dead.
+  // Messages of a coordinator of another incarnation are logged and count as silence.
   static absl::StatusOr<std::unique_ptr<CoordinatorLink>> Start(const std::string& endpoint,
                                                                 Identity identity,
                                                                 std::function<void()> on_lost);
@@ -42,7 +42,8 @@ class CoordinatorLink {
                                                     std::function<void()> on_lost, Clock* clock);
   virtual ~CoordinatorLink() = default;  // sends what is queued (up to 5 s), then joins
 
-  virtual void Send(Body body) = 0;
+  // kInvalidArgument, and nothing is sent, when the message is larger than kMessageBytesMax.
+  virtual absl::Status Send(Body body) = 0;
   // The next Welcome or Lease (heartbeats and Stop are handled inside); nullopt when `timeout_ms`
   // passed or Stop has come.
   virtual std::optional<Message> Receive(int64_t timeout_ms) = 0;

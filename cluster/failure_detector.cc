@@ -2,6 +2,10 @@
 
 namespace halcyon::cluster {
 
+void FailureDetector::Forgive(int64_t now_ms) {
+  for (auto& [worker, heard_ms] : last_heard_ms_) heard_ms = now_ms;
+}
+
 std::vector<WorkerId> FailureDetector::Suspects(int64_t now_ms) const {
   std::vector<WorkerId> suspects;
   for (const auto& [worker, heard_ms] : last_heard_ms_) {

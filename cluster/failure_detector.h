@@ -18,6 +18,8 @@ class FailureDetector {
 
   // A sign of life; the first one starts the watch over this worker.
   void Heard(const WorkerId& worker, int64_t now_ms) { last_heard_ms_[worker] = now_ms; }
+  // The silence of all counts from now on: this process could not hear them before.
+  void Forgive(int64_t now_ms);
   // Ends the watch; fine when there is none.
   void Remove(const WorkerId& worker) { last_heard_ms_.erase(worker); }
   // All that have been silent for the timeout or longer, in the order of WorkerId. They stay

@@ -51,14 +51,18 @@ struct Wire<StageAssignment> {
                                       Field{"work_dir", &StageAssignment::work_dir},
                                       Field{"input_paths", &StageAssignment::input_paths},
                                       Field{"input_digests", &StageAssignment::input_digests},
-                                      Field{"incarnation", &StageAssignment::incarnation}};
+                                      Field{"incarnation", &StageAssignment::incarnation},
+                                      Field{"launch", &StageAssignment::launch}};
 };
 template <>
 struct Wire<Hello> {
   static constexpr std::string_view kType = "hello";
-  static constexpr std::tuple kFields{Field{"role", &Hello::role}, Field{"stage", &Hello::stage},
-                                      Field{"rank", &Hello::rank}, Field{"pid", &Hello::pid},
-                                      Field{"host", &Hello::host}};
+  static constexpr std::tuple kFields{Field{"role", &Hello::role},
+                                      Field{"stage", &Hello::stage},
+                                      Field{"rank", &Hello::rank},
+                                      Field{"pid", &Hello::pid},
+                                      Field{"start_time", &Hello::start_time},
+                                      Field{"boot_id", &Hello::boot_id}};
 };
 template <>
 struct Wire<Ready> {
@@ -256,6 +260,10 @@ std::string Encode(const Message& message) {
 }
 
 absl::StatusOr<Message> Decode(std::string_view bytes) {
+  if (bytes.size() > kMessageBytesMax) {
+    return InvalidArgument("message of " + std::to_string(bytes.size()) + " bytes; at most " +
+                           std::to_string(kMessageBytesMax) + " are taken");
+  }
   ASSIGN_OR_RETURN(const Json json, ParseCbor(bytes));
   Envelope envelope;
   if (json.is_object() && json.contains("v") && Read(json["v"], &envelope.version) &&
@@ -267,7 +275,7 @@ absl::StatusOr<Message> Decode(std::string_view bytes) {
     return InvalidArgument("message envelope lacks a member, or has one too many or mistyped");
   }
   Message message{JobId(envelope.job), WorkerId{envelope.worker, envelope.worker_incarnation},
-                  Incarnation(envelope.incarnation), Body{}};
+                  Incarnation(envelope.incarnation), Body{}, bytes.size()};
   if (!ReadBody(envelope, &message.body, std::make_index_sequence<std::variant_size_v<Body>>())) {
     return InvalidArgument("message of worker " + envelope.worker + ": '" + envelope.type +
                            "' is no known type, or its body does not fit it");

@@ -4,6 +4,7 @@
 #ifndef HALCYON_CLUSTER_MESSAGES_H_
 #define HALCYON_CLUSTER_MESSAGES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -17,7 +18,10 @@
 
 namespace halcyon::cluster {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
+// The longest legal message is the report of an evaluation with its sample texts; nothing else
+// comes near.
+inline constexpr size_t kMessageBytesMax = 4 << 20;
 
 // What a worker must know of a stage beyond the resolved job file: identities and places.
 struct StageAssignment {
@@ -28,6 +32,7 @@ struct StageAssignment {
   std::map<std::string, std::string> input_paths;    // stage -> artifact folder
   std::map<std::string, std::string> input_digests;  // stage -> content digest
   uint64_t incarnation = 0;                          // of the coordinator
+  uint64_t launch = 0;                               // of a gang: 1, 2, ... within the incarnation
   bool operator==(const StageAssignment&) const = default;
 };
 
@@ -37,7 +42,8 @@ struct Hello {        // first message of a worker
   std::string stage;  // of a rank
   uint32_t rank = 0;
   int64_t pid = 0;
-  std::string host;
+  uint64_t start_time = 0;  // of the process: clock ticks since boot
+  std::string boot_id;      // of its machine; the three together name one process
   bool operator==(const Hello&) const = default;
 };
 struct Ready {  // an agent has nothing to do
@@ -56,7 +62,7 @@ struct TaskProgress {
 struct TaskDone {
   std::string task;
   uint64_t fence = 0;
-  nlohmann::json result;  // of the kind of task
+  nlohmann::json result;  // of the kind of task; where its files lie follows from the lease
   bool operator==(const TaskDone&) const = default;
 };
 struct TaskFailed {
@@ -78,7 +84,9 @@ struct RankEnded {  // the last message of a rank that can still speak
   uint32_t rank = 0;
   int code = 0;  // absl::StatusCode; 0: the stage is done
   std::string message;
-  nlohmann::json result;  // rank 0 of a finished stage: {"path", "content_digest", ...}
+  // Of rank 0 of a finished stage: {"content_digest", ...}. Where its files lie follows from the
+  // assignment (cluster/outputs.h).
+  nlohmann::json result;
   bool operator==(const RankEnded&) const = default;
 };
 
@@ -110,10 +118,11 @@ struct Message {
   WorkerId worker;          // the worker's end of the conversation, in both directions
   Incarnation incarnation;  // of the coordinator that the worker was started by
   Body body;
+  size_t bytes = 0;  // on the wire; set by Decode
 };
 
 std::string Encode(const Message& message);
-// kInvalidArgument: not CBOR, wrong version, unknown type, missing or mistyped member.
+// kInvalidArgument: too large, not CBOR, wrong version, unknown type, missing or mistyped member.
 absl::StatusOr<Message> Decode(std::string_view bytes);
 // "hello", "task_done", ...: for logs.
 std::string_view TypeName(const Body& body);

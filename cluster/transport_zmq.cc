@@ -15,8 +15,10 @@
 namespace halcyon::cluster {
 namespace {
 
-constexpr int kQueuedMessagesMax = 10'000;  // for one peer, each way
-constexpr int64_t kMessageBytesMax = 16 << 20;
+constexpr int kQueuedMessagesMax = 10'000;  // for one peer, to be sent
+// For one peer, received and not yet taken: a peer that sends faster than it is read waits. With
+// kMessageBytesMax this bounds what a peer can make ZeroMQ hold.
+constexpr int kReceivedMessagesMax = 32;
 // How long closing a transport may wait for what is still queued: enough for a worker's last words
 // on a machine that is short of processors.
 constexpr int kLingerMs = 5000;
@@ -77,14 +79,15 @@ class ZmqSocket {
   explicit ZmqSocket(zmq::socket_type type) : socket_(context_, type) {
     socket_.set(zmq::sockopt::linger, kLingerMs);
     socket_.set(zmq::sockopt::sndhwm, kQueuedMessagesMax);
-    socket_.set(zmq::sockopt::rcvhwm, kQueuedMessagesMax);
-    socket_.set(zmq::sockopt::maxmsgsize, kMessageBytesMax);
+    socket_.set(zmq::sockopt::rcvhwm, kReceivedMessagesMax);
+    // Whoever sends a longer one loses the connection.
+    socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kMessageBytesMax));
   }
   zmq::socket_t& socket() { return socket_; }
 
   // Never waits. kUnavailable: the queue is full.
   absl::Status Send(const std::vector<std::string>& parts) {
-    if (static_cast<int64_t>(parts.back().size()) > kMessageBytesMax) {
+    if (parts.back().size() > kMessageBytesMax) {
       return InvalidArgument("message of " + std::to_string(parts.back().size()) +
                              " bytes; at most " + std::to_string(kMessageBytesMax) +
                              " can be sent");

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "cluster/coordinator_link.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 constexpr int64_t kStopWaitMs = 5000;
 constexpr int64_t kStopPollMs = 20;
 constexpr char kNamePrefix[] = "agent-";
+// With less, an agent cannot even begin its log.
+constexpr DiskRoom kAgentRoom{1 << 20, 16};
 
 }  // namespace
 
@@ -22,21 +25,22 @@ AgentCrew::AgentCrew(const JobContext* context, Switchboard* board, Scheduler* s
     : context_(context), board_(board), scheduler_(scheduler), registry_(registry) {
   HALCYON_CHECK(agents >= 1);
   for (int64_t i = 0; i < agents; ++i) {
-    Agent agent;
-    agent.id.name = kNamePrefix + std::to_string(i);
-    agents_.push_back(std::move(agent));
+    agents_.push_back({.id = {.name = kNamePrefix + std::to_string(i)},
+                       .budget = RestartBudget(context->spec.launch.restarts_max)});
   }
 }
 
 absl::Status AgentCrew::Tend() {
-  const std::vector<WorkerId> silent = board_->Silent();
+  const std::vector<Switchboard::Suspect> suspects = board_->Suspects();
   for (Agent& agent : agents_) {
     if (agent.process) {
+      const auto suspect =
+          std::find_if(suspects.begin(), suspects.end(),
+                       [&](const Switchboard::Suspect& one) { return one.worker == agent.id; });
       if (const auto exit = agent.process->Poll()) {
-        RETURN_IF_ERROR(Lose(&agent, "ended with " + exit->ToString()));
-      } else if (std::find(silent.begin(), silent.end(), agent.id) != silent.end()) {
-        const std::string phase = board_->PhaseOf(agent.id);
-        RETURN_IF_ERROR(Lose(&agent, "fell silent" + (phase.empty() ? "" : " in " + phase)));
+        RETURN_IF_ERROR(Lose(&agent, ChildEndStatus(agent.id.name, *exit, *agent.log)));
+      } else if (suspect != suspects.end()) {
+        RETURN_IF_ERROR(Lose(&agent, Unavailable(agent.id.name + " " + suspect->why)));
       }
     }
     if (!agent.process) RETURN_IF_ERROR(Start(&agent));
@@ -46,33 +50,53 @@ absl::Status AgentCrew::Tend() {
 
 absl::Status AgentCrew::Start(Agent* agent) {
   agent->id.incarnation = ++launches_;
+  agent->said_hello = false;
+  agent->log = std::make_unique<ChildLog>(*context_->env, AgentLogPath(*context_, agent->id.name));
   ASSIGN_OR_RETURN(agent->process, context_->agent_spawner->Spawn(agent->id),
                    "cannot start " + agent->id.name);
   return registry_->Add(agent->id.name, agent->process->pid());
 }
 
-absl::Status AgentCrew::Lose(Agent* agent, const std::string& how) {
+absl::Status AgentCrew::Lose(Agent* agent, const absl::Status& how) {
+  const bool paused = WasPausedLately();
   const std::string task = scheduler_->TaskOf(agent->id).value_or("no task");
-  const std::string what = agent->id.name + " " + how + " (" + task + ")";
+  const std::string what = "(" + task + ") " + MessageOf(how);
   spdlog::warn("{}", what);
-  context_->observer->Say(what);
-  scheduler_->Lost(agent->id);
+  context_->observer->Say(FirstLine(what));
+  scheduler_->Lost(agent->id, /*counts=*/!paused);
   board_->Forget(agent->id);
   agent->process.reset();
-  if (++agent->ends > context_->spec.launch.restarts_max) {
-    return Internal(what + ", " + std::to_string(agent->ends) + " times in a row; see " +
-                    AgentLogPath(*context_, agent->id.name));
+  if (absl::IsResourceExhausted(how)) return how;
+  const EndCause cause = paused              ? EndCause::kOwnPause
+                         : agent->said_hello ? EndCause::kFailure
+                                             : EndCause::kBeforeHello;
+  if (agent->budget.MayStartAgain(cause)) return absl::OkStatus();
+  const absl::StatusOr<DiskRoom> room = context_->free_room(context_->home.root);
+  if (room.ok()) {
+    RETURN_IF_ERROR(CheckRoom(*room, kAgentRoom, context_->home.root, "starting an agent"));
   }
-  return absl::OkStatus();
+  return Internal(what + "\n" + std::to_string(agent->budget.failures()) +
+                  " times in a row without a task done");
+}
+
+bool AgentCrew::WasPausedLately() {
+  const int64_t now_ms = context_->clock->MonotonicMs();
+  if (const int pauses = board_->pauses(); pauses != pauses_seen_) {
+    pauses_seen_ = pauses;
+    paused_ms_ = now_ms;
+  }
+  return paused_ms_ && now_ms - *paused_ms_ < 2 * cluster::kHeartbeatTimeoutMs;
 }
 
 absl::StatusOr<bool> AgentCrew::OnMessage(const cluster::Message& message) {
   if (message.worker.name.rfind(kNamePrefix, 0) != 0) return false;
-  if (Find(message.worker) == nullptr) {
+  Agent* const agent = Find(message.worker);
+  if (agent == nullptr) {
     board_->Forget(message.worker);
     return true;
   }
   if (std::holds_alternative<cluster::Hello>(message.body)) {
+    agent->said_hello = true;
     RETURN_IF_ERROR(board_->Send(message.worker, cluster::Welcome{}));
     return true;
   }
@@ -84,7 +108,7 @@ absl::StatusOr<bool> AgentCrew::OnMessage(const cluster::Message& message) {
 }
 
 void AgentCrew::Praise(const WorkerId& worker) {
-  if (Agent* agent = Find(worker)) agent->ends = 0;
+  if (Agent* agent = Find(worker)) agent->budget.Progress();
 }
 
 bool AgentCrew::IsMember(const WorkerId& worker) const {
@@ -106,14 +130,13 @@ void AgentCrew::Stop() {
     // Best effort: whoever does not hear it is killed below.
     board_->Send(agent.id, cluster::Stop{"the job has ended"}).IgnoreError();
   }
-  const auto all_ended = [this] {
-    return std::all_of(agents_.begin(), agents_.end(), [](const Agent& agent) {
-      return agent.process == nullptr || agent.process->Poll().has_value();
-    });
+  const auto may_leave = [this] {
+    return context_->stop_requests() > 1 ||
+           std::all_of(agents_.begin(), agents_.end(), [](const Agent& agent) {
+             return agent.process == nullptr || agent.process->Poll().has_value();
+           });
   };
-  if (context_->stop_requests() < 2) {
-    context_->clock->WaitFor(all_ended, kStopWaitMs, kStopPollMs);
-  }
+  context_->clock->WaitFor(may_leave, kStopWaitMs, kStopPollMs);
   for (Agent& agent : agents_) {
     board_->Forget(agent.id);
     agent.process.reset();

@@ -5,11 +5,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "coordinator/child_end.h"
 #include "coordinator/job_context.h"
 #include "coordinator/process_registry.h"
+#include "coordinator/restart_budget.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/switchboard.h"
 
@@ -22,7 +25,8 @@ class AgentCrew {
             ProcessRegistry* registry, int64_t agents);
 
   // Starts those that do not run and tells the scheduler of those that have been lost. An agent
-  // that ends again and again without doing any task fails the job (kInternal, naming its log).
+  // that ends again and again without doing any task, or twice before it has said Hello, fails the
+  // job: kInternal with the last lines of its log, or kResourceExhausted when the disk is full.
   absl::Status Tend();
 
   // Takes what agents say about themselves (Hello, Ready). True when the message was one of those,
@@ -39,18 +43,23 @@ class AgentCrew {
  private:
   struct Agent {
     WorkerId id;
-    std::unique_ptr<cluster::ChildProcess> process;
-    int64_t ends = 0;  // in a row, without a task done
+    std::unique_ptr<cluster::ChildProcess> process = nullptr;
+    std::unique_ptr<ChildLog> log = nullptr;
+    bool said_hello = false;
+    RestartBudget budget;
   };
   absl::Status Start(Agent* agent);
-  absl::Status Lose(Agent* agent, const std::string& how);
+  absl::Status Lose(Agent* agent, const absl::Status& how);
   Agent* Find(const WorkerId& worker);
+  bool WasPausedLately();
 
   const JobContext* context_;
   Switchboard* board_;
   Scheduler* scheduler_;
   ProcessRegistry* registry_;
   uint64_t launches_ = 0;
+  int pauses_seen_ = 0;
+  std::optional<int64_t> paused_ms_;
   std::vector<Agent> agents_;
 };
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/fault_point.h"
+#include "cluster/outputs.h"
 #include "coordinator/start_over.h"
 #include "pipeline/shard_plan.h"
 #include "storage/artifact_reader.h"
@@ -39,10 +40,11 @@ absl::StatusOr<std::unique_ptr<storage::CacheBuilder>> OpenBuilder(
                   "; to make the stage anew run the same command with --from-scratch");
 }
 
-storage::SstFile SstFromResult(const nlohmann::json& result) {
+// What a worker says of the SST file that its lease made.
+storage::SstFile SstFromResult(const nlohmann::json& result, std::string path) {
   const nlohmann::json& sst = result.at("sst");
   storage::SstFile file;
-  sst.at("path").get_to(file.path);
+  file.path = std::move(path);
   sst.at("file_checksum").get_to(file.file_checksum);
   sst.at("bytes").get_to(file.bytes);
   return file;
@@ -54,11 +56,9 @@ absl::StatusOr<StageOutcome> Publish(const StageTools& tools, storage::CacheBuil
   RETURN_IF_ERROR(env.RemoveTree(publish_dir));
   RETURN_IF_ERROR(env.CreateDirs(publish_dir));
   storage::CacheBuilder::Published published;
-  RETURN_IF_ERROR(tools.board->RunAside([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(published, builder.Publish(storage::GenerationPath(publish_dir),
-                                                static_cast<uint32_t>(shards)));
-    return env.SyncDir(publish_dir);
-  }));
+  ASSIGN_OR_RETURN(published, builder.Publish(storage::GenerationPath(publish_dir),
+                                              static_cast<uint32_t>(shards)));
+  RETURN_IF_ERROR(env.SyncDir(publish_dir));
   StageOutcome outcome;
   outcome.made_dir = publish_dir;
   outcome.content_digest = published.content_digest;
@@ -74,11 +74,8 @@ absl::StatusOr<std::vector<StageTask>> PlanCacheTasks(const StageTools& tools,
                                                       const cluster::StageAssignment& assignment) {
   std::vector<StageTask> tasks;
   if (assignment.stage == jobs::StageName(jobs::StageKind::kTokens)) {
-    std::vector<pipeline::SourceShard> shards;
-    RETURN_IF_ERROR(tools.board->RunAside([&]() -> absl::Status {
-      ASSIGN_OR_RETURN(shards, pipeline::PlanShards(tools.context->spec.data));
-      return absl::OkStatus();
-    }));
+    ASSIGN_OR_RETURN(const std::vector<pipeline::SourceShard> shards,
+                     pipeline::PlanShards(tools.context->spec.data));
     for (const pipeline::SourceShard& shard : shards) {
       const nlohmann::json source = {{"shard", shard.shard},
                                      {"path", shard.path},
@@ -115,10 +112,11 @@ absl::StatusOr<StageOutcome> RunCacheStage(const StageTools& tools,
   }
   const auto ingest = [&](const std::string& task, Fence fence,
                           const nlohmann::json& result) -> absl::Status {
-    const storage::SstFile file = SstFromResult(result);
+    const uint32_t shard = shard_of.at(task);
+    const storage::SstFile file =
+        SstFromResult(result, cluster::ShardOutputPath(assignment, fence.value(), shard));
     FaultPoint("coordinator ingest " + task);
-    const absl::Status ingested = tools.board->RunAside(
-        [&] { return builder->Ingest(file, shard_of.at(task), fence.value()).status(); });
+    const absl::Status ingested = builder->Ingest(file, shard, fence.value()).status();
     return absl::IsAlreadyExists(ingested) ? absl::OkStatus() : ingested;
   };
   RETURN_IF_ERROR(RunTasks(tools, assignment, missing, planned.size() - missing.size(), ingest));

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/fault_point.h"
+#include "cluster/outputs.h"
 #include "coordinator/cache_stage.h"
 #include "coordinator/explain.h"
 #include "coordinator/gang_stage.h"
@@ -58,7 +59,9 @@ absl::Status Coordinator::RunStages() {
   RETURN_IF_ERROR(store_.CheckPlaces(jobs::StagesOf(context_->spec)));
   RETURN_IF_ERROR(DigestSources());
   for (const jobs::StageKind kind : jobs::StagesOf(context_->spec)) {
-    if (context_->stop_requests() > 0) return StoppedStatus();
+    if (context_->stop_requests() > 0) {
+      return Stopped(std::string(jobs::StageName(kind)) + " has not begun");
+    }
     RETURN_IF_ERROR(RunStage(kind), std::string(jobs::StageName(kind)));
   }
   return absl::OkStatus();
@@ -82,6 +85,7 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
     artifacts_[kind] = *std::move(found);
     return status_.MoveStage(kind, jobs::StageState::kReused, "reused");
   }
+  RETURN_IF_ERROR(CheckLauncher(kind));
   ASSIGN_OR_RETURN(const auto earlier, context_->journal->ListArtifacts());
   const std::string why = WhyMade(identity, earlier);
   RETURN_IF_ERROR(status_.MoveStage(kind, jobs::StageState::kRunning, why));
@@ -100,20 +104,27 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
 
 absl::StatusOr<std::optional<Artifact>> Coordinator::FindMade(jobs::StageKind kind,
                                                               const std::string& fingerprint) {
-  std::optional<Artifact> found;
-  const absl::Status status = board_.RunAside([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(found, context_->remake_damaged ? store_.FindVerified(kind, fingerprint)
-                                                     : store_.Find(kind, fingerprint));
-    return absl::OkStatus();
-  });
-  if (!context_->remake_damaged || !absl::IsDataLoss(status)) {
-    RETURN_IF_ERROR(status);
-    return found;
-  }
+  auto found = context_->remake_damaged ? store_.FindVerified(kind, fingerprint)
+                                        : store_.Find(kind, fingerprint);
+  const absl::Status& status = found.status();
+  if (!context_->remake_damaged || !absl::IsDataLoss(status)) return found;
   ASSIGN_OR_RETURN(const std::string aside, store_.SetAside(kind, fingerprint));
   context_->observer->Say(std::string(jobs::StageName(kind)) + ": damaged, now " + aside + ": " +
                           MessageOf(status));
   return std::nullopt;
+}
+
+absl::Status Coordinator::CheckLauncher(jobs::StageKind first_made) {
+  if (launcher_checked_) return absl::OkStatus();
+  launcher_checked_ = true;
+  bool reached = false;
+  for (const jobs::StageKind kind : jobs::StagesOf(context_->spec)) {
+    reached = reached || kind == first_made;
+    if (reached && jobs::ShapeOf(kind) == jobs::StageShape::kGang) {
+      return context_->gang_launcher->Check(LauncherScratchDir(*context_));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Artifact> Coordinator::Make(const jobs::StageIdentity& identity,
@@ -135,10 +146,7 @@ absl::StatusOr<Artifact> Coordinator::Make(const jobs::StageIdentity& identity,
   artifact.record.bytes = outcome.bytes;
   artifact.facts = std::move(outcome.facts);
   FaultPoint("coordinator install " + assignment.stage);
-  RETURN_IF_ERROR(board_.RunAside([&]() -> absl::Status {
-    ASSIGN_OR_RETURN(artifact, store_.Install(artifact, outcome.made_dir));
-    return absl::OkStatus();
-  }));
+  ASSIGN_OR_RETURN(artifact, store_.Install(artifact, outcome.made_dir));
   // A gang's folder holds its checkpoints and metrics, which a person may want.
   if (jobs::ShapeOf(identity.kind) != jobs::StageShape::kGang) {
     RETURN_IF_ERROR(context_->env->RemoveTree(assignment.work_dir));
@@ -181,8 +189,9 @@ absl::StatusOr<StageOutcome> Coordinator::RunSingleTask(
   StageOutcome outcome;
   const std::vector<StageTask> tasks = {{assignment.stage, nlohmann::json::object()}};
   RETURN_IF_ERROR(RunTasks(tools_, assignment, tasks, /*done_before=*/0,
-                           [&](const std::string&, Fence, const nlohmann::json& result) {
-                             auto taken = OutcomeFromResult(result);
+                           [&](const std::string&, Fence fence, const nlohmann::json& result) {
+                             auto taken = OutcomeFromResult(
+                                 result, cluster::TaskOutputDir(assignment, fence.value()));
                              if (taken.ok()) outcome = *std::move(taken);
                              return taken.status();
                            }));

@@ -26,6 +26,10 @@ class Coordinator {
  public:
   explicit Coordinator(const JobContext* context);
 
+  // Keeps the line to the workers by a thread of its own, so that nothing that Run does delays a
+  // heartbeat. Call before Run; without it Run does everything on its one thread.
+  void StartLineThread() { board_.StartThread(); }
+
   // Runs all stages; the artifacts by stage. The status and the journal say at the end how the job
   // ended. kAborted when told to stop.
   absl::StatusOr<std::map<jobs::StageKind, Artifact>> Run();
@@ -38,6 +42,8 @@ class Coordinator {
   // What is there already. With remake_damaged a damaged artifact is set aside and counts as none.
   absl::StatusOr<std::optional<Artifact>> FindMade(jobs::StageKind kind,
                                                    const std::string& fingerprint);
+  // Before the first stage is made: whether the gangs that are still to come can be launched.
+  absl::Status CheckLauncher(jobs::StageKind first_made);
   absl::StatusOr<Artifact> Make(const jobs::StageIdentity& identity, const std::string& why);
   cluster::StageAssignment Assign(const jobs::StageIdentity& identity);
   absl::StatusOr<StageOutcome> MakeOutcome(const cluster::StageAssignment& assignment,
@@ -54,6 +60,7 @@ class Coordinator {
   StatusBoard status_;
   ArtifactStore store_;
   StageTools tools_;
+  bool launcher_checked_ = false;
   std::vector<std::string> source_digests_;
   std::map<jobs::StageKind, Artifact> artifacts_;
 };

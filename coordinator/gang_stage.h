@@ -9,15 +9,11 @@
 
 namespace halcyon::coordinator {
 
-// Times that a gang is given; past them it is killed and launched again.
-inline constexpr int64_t kGangStartMsMax = 120000;  // until every rank has said Hello
-inline constexpr int64_t kGangStopMsMax = 30000;    // to save and end after Stop
-inline constexpr int64_t kGangEndMsMax = 30000;     // for the others after one rank has failed
-
-// kAborted when told to stop. A failure that EndsJob is returned at once; others after
-// launch.restarts_max launches more, as kInternal, naming the log.
+// kAborted when told to stop; the message says what was saved. A failure that EndsJob is returned
+// at once; others after launch.restarts_max launches more without a checkpoint between them, as
+// kInternal.
 absl::StatusOr<StageOutcome> RunGangStage(const StageTools& tools, ProcessRegistry* registry,
-                                          const cluster::StageAssignment& assignment);
+                                          cluster::StageAssignment assignment);
 
 }  // namespace halcyon::coordinator
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/disk_space.h"
 #include "base/env.h"
 #include "base/ids.h"
 #include "base/status.h"
@@ -49,6 +50,8 @@ struct JobContext {
   JobObserver* observer = nullptr;
   // How often a person or the system has asked to stop: once to save and end, twice to end at once.
   std::function<int()> stop_requests;
+  // What is free where a path lies.
+  std::function<absl::StatusOr<DiskRoom>(const std::string&)> free_room = FreeRoom;
 
   storage::HomeLayout home;
   JobId job;
@@ -60,9 +63,14 @@ struct JobContext {
   bool from_scratch = false;    // unfinished stages begin anew
 };
 
-// The error of a run that was told to stop.
-inline absl::Status StoppedStatus() {
-  return Aborted("stopped as asked; run the same command again to go on");
+// The error of a run that was told to stop; `kept` says what of its stage stays: "saved step 12".
+inline absl::Status Stopped(const std::string& kept) {
+  return Aborted("stopped; " + kept + "; run the same command again to go on");
+}
+
+// The launcher's own temporary files.
+inline std::string LauncherScratchDir(const JobContext& context) {
+  return JoinPath(context.home.Job(context.job.value()), "launcher");
 }
 
 }  // namespace halcyon::coordinator

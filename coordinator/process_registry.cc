@@ -11,7 +11,8 @@ absl::Status ProcessRegistry::Add(const std::string& name, pid_t pid) {
   processes_[name] = *identity;
   nlohmann::json json = nlohmann::json::object();
   for (const auto& [known, process] : processes_) {
-    json[known] = {{"pid", process.pid}, {"start_time", process.start_time}};
+    json[known] = {
+        {"pid", process.pid}, {"start_time", process.start_time}, {"boot_id", cluster::BootId()}};
   }
   return WriteFileAtomically(*env_, path_, json.dump(2) + "\n");
 }
@@ -24,6 +25,7 @@ absl::StatusOr<std::map<std::string, cluster::ProcessIdentity>> ProcessRegistry:
   try {
     const nlohmann::json all = nlohmann::json::parse(text);
     for (const auto& [name, json] : all.items()) {
+      if (json.at("boot_id").get<std::string>() != cluster::BootId()) continue;
       processes[name] = {json.at("pid").get<pid_t>(), json.at("start_time").get<uint64_t>()};
     }
   } catch (const nlohmann::json::exception& error) {

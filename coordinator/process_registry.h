@@ -21,7 +21,8 @@ class ProcessRegistry {
   // already is left out.
   absl::Status Add(const std::string& name, pid_t pid);
 
-  // What a file holds; empty when there is none. kDataLoss when it cannot be read as one.
+  // What a file holds of this boot of this machine: a pid means nothing in another. Empty when
+  // there is no file. kDataLoss when it cannot be read as one.
   static absl::StatusOr<std::map<std::string, cluster::ProcessIdentity>> Read(
       Env& env, const std::string& path);
 

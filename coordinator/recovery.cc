@@ -96,7 +96,8 @@ absl::StatusOr<uint64_t> HighestOnDisk(Env& env, const storage::HomeLayout& home
   for (const std::string& stage : stages) {
     const std::string root = JoinPath(JoinPath(work, stage), kCheckpointsFolder);
     const auto fence = storage::CheckpointStore(env, root).ReadFence();
-    if (fence.ok()) RETURN_IF_ERROR(TakeHigher(*fence, JoinPath(root, "fence"), &highest));
+    if (fence.ok())
+      RETURN_IF_ERROR(TakeHigher(fence->incarnation, JoinPath(root, "fence"), &highest));
   }
   return highest;
 }

@@ -30,6 +30,8 @@ class ProcessAgentSpawner : public AgentSpawner {
                     "--threads", std::to_string(launch.ranks * launch.threads)};
     options.env = cluster::ReproducibleEnvironment(1);
     options.output_path = log_path;
+    options.working_dir = context_->home.Job(context_->job.value());
+    options.block_stop_signals = true;
     return cluster::ChildProcess::Spawn(options);
   }
 
@@ -100,6 +102,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   ProcessAgentSpawner agent_spawner(&context, transport->endpoint());
   context.agent_spawner = &agent_spawner;
   Coordinator coordinator(&context);
+  coordinator.StartLineThread();
   ASSIGN_OR_RETURN(auto artifacts, coordinator.Run());
   return FinishedJob{coordinator.status(), context.spec, context.home, std::move(artifacts)};
 }

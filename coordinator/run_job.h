@@ -37,7 +37,7 @@ struct RunOptions {
 };
 
 // Runs the job of a file. Nothing is started when the file, an option or the folder is bad.
-// Counts SIGINT and SIGTERM from the moment that it owns the folder.
+// Counts the stop signals from the moment that it owns the folder.
 absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
                                    const RunOptions& options, JobObserver* observer);
 

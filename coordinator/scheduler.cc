@@ -35,11 +35,13 @@ void Scheduler::Ready(const WorkerId& worker) {
   if (std::find(ready_.begin(), ready_.end(), worker) == ready_.end()) ready_.push_back(worker);
 }
 
-void Scheduler::Lost(const WorkerId& worker) {
+void Scheduler::Lost(const WorkerId& worker, bool counts) {
   ready_.erase(std::remove(ready_.begin(), ready_.end(), worker), ready_.end());
   if (const auto lease = leases_.find(worker); lease != leases_.end()) {
     const std::string task = lease->second;
-    CountFailure(task, Unavailable("the worker " + worker.name + " ended or fell silent"));
+    if (counts) {
+      CountFailure(task, Unavailable("the worker " + worker.name + " ended or fell silent"));
+    }
     GiveBack(task);
   }
 }

@@ -45,8 +45,8 @@ class Scheduler {
   // The worker has nothing to do. A lease that it holds goes back: its result was lost.
   void Ready(const WorkerId& worker);
   // The worker's process is gone or silent. Its lease goes back and counts as a failure of the
-  // task.
-  void Lost(const WorkerId& worker);
+  // task, unless `counts` says that the worker was not to blame.
+  void Lost(const WorkerId& worker, bool counts = true);
 
   // Whether a task and a worker wait for each other.
   bool CanGrant() const { return !waiting_.empty() && !ready_.empty(); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "base/status.h"
 
@@ -17,12 +18,13 @@ struct StageOutcome {
   nlohmann::json facts = nlohmann::json::object();
 };
 
-// Of the result that a worker sends: {"path", "content_digest", "bytes", "facts"}. kInternal when
-// it lacks one of them.
-inline absl::StatusOr<StageOutcome> OutcomeFromResult(const nlohmann::json& result) {
+// Of the result that a worker sends, {"content_digest", "bytes", "facts"}, for what it made in
+// `made_dir`. kInternal when it lacks one of them.
+inline absl::StatusOr<StageOutcome> OutcomeFromResult(const nlohmann::json& result,
+                                                      std::string made_dir) {
   StageOutcome outcome;
+  outcome.made_dir = std::move(made_dir);
   try {
-    result.at("path").get_to(outcome.made_dir);
     result.at("content_digest").get_to(outcome.content_digest);
     result.at("bytes").get_to(outcome.bytes);
     outcome.facts = result.at("facts");

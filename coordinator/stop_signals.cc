@@ -3,31 +3,45 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <cerrno>
 
+#include "base/clock.h"
 #include "base/exit_code.h"
+#include "cluster/process.h"
 
 namespace halcyon::coordinator {
 namespace {
 
-std::atomic<int> stop_signals = 0;
-static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may not wait");
+constexpr int kRequestsThatLeave = 3;
+
+StopCounter counter;
+Clock* monotonic = nullptr;
 
 void OnSignal(int) {
-  if (stop_signals.fetch_add(1) >= 2) _exit(static_cast<int>(ExitCode::kPreempted));
+  const int saved_errno = errno;
+  if (counter.Signal(monotonic->MonotonicMs()) >= kRequestsThatLeave) {
+    _exit(static_cast<int>(ExitCode::kPreempted));
+  }
+  errno = saved_errno;
 }
 
 }  // namespace
 
 void CountStopSignals() {
+  monotonic = Clock::Real();
   struct sigaction action = {};
   action.sa_handler = OnSignal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  action.sa_flags = SA_RESTART;
+  for (const int signal : cluster::StopSignalNumbers()) {
+    struct sigaction before = {};
+    sigaction(signal, nullptr, &before);
+    if (signal == SIGHUP && before.sa_handler == SIG_IGN) continue;
+    sigaction(signal, &action, nullptr);
+  }
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
 }
 
-int StopSignals() { return stop_signals; }
+int StopSignals() { return counter.requests(); }
 
 }  // namespace halcyon::coordinator

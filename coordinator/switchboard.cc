@@ -3,59 +3,117 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
 
 #include "cluster/coordinator_link.h"
 
 namespace halcyon::coordinator {
 namespace {
 
-constexpr int64_t kAsidePollMs = 20;
+// How long a message that was just queued may wait for the thread, at most.
+constexpr int64_t kTurnMs = 5;
+// Messages taken before heartbeats are looked at again.
+constexpr int kReadsPerTurnMax = 256;
+constexpr int64_t kOfNoConcernMs = 60'000;
 
 }  // namespace
 
-absl::StatusOr<std::optional<cluster::Message>> Switchboard::Next(int64_t timeout_ms) {
-  RETURN_IF_ERROR(SendHeartbeats());
-  // A heartbeat that comes first does not end the wait: nullopt means that the line was quiet.
-  const int64_t deadline_ms = clock_->MonotonicMs() + timeout_ms;
-  bool quiet = false;
-  while (inbox_.empty() && !quiet) {
-    RETURN_IF_ERROR(Read(std::max<int64_t>(0, deadline_ms - clock_->MonotonicMs())));
-    quiet = drained_;
+Switchboard::~Switchboard() {
+  const MutexLock lock(&mutex_);
+  closing_ = true;
+}
+
+void Switchboard::StartThread() {
+  thread_.emplace([this] { Run(); });
+}
+
+bool Switchboard::closing() {
+  const MutexLock lock(&mutex_);
+  return closing_;
+}
+
+void Switchboard::Run() {
+  while (true) {
+    // Read first: what was queued before the destructor began is then sent below.
+    const bool last_turn = closing();
+    const absl::Status status = Turn(last_turn ? 0 : kTurnMs);
+    if (last_turn) return;
+    if (status.ok()) continue;
+    const MutexLock lock(&mutex_);
+    broken_ = status;
+    changed_.NotifyAll();
+    return;
   }
+}
+
+absl::StatusOr<std::optional<cluster::Message>> Switchboard::Next(int64_t timeout_ms) {
+  if (!thread_) {
+    // A heartbeat that comes first does not end the wait.
+    const int64_t deadline_ms = clock_->MonotonicMs() + timeout_ms;
+    while (true) {
+      RETURN_IF_ERROR(Turn(std::max<int64_t>(0, deadline_ms - clock_->MonotonicMs())));
+      const MutexLock lock(&mutex_);
+      if (!inbox_.empty() || clock_->MonotonicMs() >= deadline_ms) return TakeFirst();
+    }
+  }
+  const MutexLock lock(&mutex_);
+  changed_.WaitFor(&mutex_, timeout_ms, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !inbox_.empty() || !broken_.ok();
+  });
+  RETURN_IF_ERROR(broken_);
+  return TakeFirst();
+}
+
+std::optional<cluster::Message> Switchboard::TakeFirst() {
   if (inbox_.empty()) return std::nullopt;
   cluster::Message message = std::move(inbox_.front());
   inbox_.pop_front();
+  if (const auto it = workers_.find(message.worker); it != workers_.end()) {
+    --it->second.waiting;
+    it->second.waiting_bytes -= message.bytes;
+  }
   return message;
 }
 
-absl::Status Switchboard::Read(int64_t timeout_ms) {
-  ASSIGN_OR_RETURN(std::optional<cluster::Message> message, transport_->Receive(timeout_ms));
-  drained_ = !message.has_value();
-  if (!message) return absl::OkStatus();
-  if (message->job != job_ || message->incarnation != incarnation_) {
-    spdlog::warn("dropped a {} of {}: it belongs to job {}, incarnation {}",
-                 cluster::TypeName(message->body), message->worker.name, message->job.value(),
-                 message->incarnation.value());
-    return absl::OkStatus();
+absl::Status Switchboard::Send(const WorkerId& worker, cluster::Body body) {
+  {
+    const MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(broken_);
+    outgoing_.push_back({job_, worker, incarnation_, std::move(body)});
   }
-  detector_.Heard(message->worker, clock_->MonotonicMs());
-  std::string& phase = phases_[message->worker];
-  if (const auto* alive = std::get_if<cluster::Alive>(&message->body)) {
-    phase = alive->phase;
-    return absl::OkStatus();
+  return thread_ ? absl::OkStatus() : SendQueued();
+}
+
+absl::Status Switchboard::Turn(int64_t timeout_ms) {
+  NotePause();
+  RETURN_IF_ERROR(SendQueued());
+  RETURN_IF_ERROR(SendHeartbeats());
+  for (int reads = 0; reads < kReadsPerTurnMax; ++reads) {
+    ASSIGN_OR_RETURN(std::optional<cluster::Message> message,
+                     transport_->Receive(reads == 0 ? timeout_ms : 0));
+    if (!message) break;
+    Take(*std::move(message));
   }
-  inbox_.push_back(*std::move(message));
   return absl::OkStatus();
 }
 
-absl::Status Switchboard::Send(const WorkerId& worker, cluster::Body body) {
-  return transport_->Send(cluster::Message{job_, worker, incarnation_, std::move(body)});
+void Switchboard::NotePause() {
+  const int64_t now_ms = clock_->MonotonicMs();
+  const bool paused = pause_.Turn(now_ms);
+  if (paused) spdlog::warn("this process was stopped for a while; all workers get new time");
+  const MutexLock lock(&mutex_);
+  turned_ms_ = now_ms;
+  if (!paused) return;
+  detector_.Forgive(now_ms);
+  ++pauses_;
 }
 
-absl::Status Switchboard::SendToAll(const cluster::Body& body) {
-  for (const auto& [worker, phase] : phases_) RETURN_IF_ERROR(Send(worker, body));
+absl::Status Switchboard::SendQueued() {
+  std::deque<cluster::Message> messages;
+  {
+    const MutexLock lock(&mutex_);
+    messages.swap(outgoing_);
+  }
+  for (const cluster::Message& message : messages) RETURN_IF_ERROR(transport_->Send(message));
   return absl::OkStatus();
 }
 
@@ -65,45 +123,84 @@ absl::Status Switchboard::SendHeartbeats() {
     return absl::OkStatus();
   }
   heartbeat_ms_ = now_ms;
-  return SendToAll(cluster::CoordinatorAlive{});
-}
-
-absl::Status Switchboard::RunAside(const std::function<absl::Status()>& work) {
-  absl::Status result;
-  std::atomic<bool> ended = false;
-  std::jthread thread([&] {
-    result = work();
-    ended = true;
-  });
-  absl::Status line;
-  while (!ended) {
-    // The thread uses what the caller lent it, so this waits for its end even when the line breaks.
-    if (line.ok()) line = SendHeartbeats();
-    if (line.ok()) {
-      line = Read(kAsidePollMs);
-    } else {
-      clock_->SleepMs(kAsidePollMs);
-    }
+  std::vector<WorkerId> workers;
+  {
+    const MutexLock lock(&mutex_);
+    for (const auto& [id, worker] : workers_) workers.push_back(id);
   }
-  thread.join();
-  drained_ = false;
-  RETURN_IF_ERROR(result);
-  return line;
+  for (const WorkerId& worker : workers) {
+    RETURN_IF_ERROR(transport_->Send({job_, worker, incarnation_, cluster::CoordinatorAlive{}}));
+  }
+  return absl::OkStatus();
 }
 
-std::vector<WorkerId> Switchboard::Silent() const {
-  if (!drained_ || !inbox_.empty()) return {};
-  return detector_.Suspects(clock_->MonotonicMs());
+void Switchboard::Take(cluster::Message message) {
+  if (message.job != job_ || message.incarnation != incarnation_) {
+    spdlog::warn("dropped a {} of {}: it belongs to job {}, incarnation {}",
+                 cluster::TypeName(message.body), message.worker.name, message.job.value(),
+                 message.incarnation.value());
+    return;
+  }
+  const MutexLock lock(&mutex_);
+  if (!workers_.contains(message.worker) && !HasPlace()) {
+    spdlog::warn("dropped a {} of {}: {} workers are known", cluster::TypeName(message.body),
+                 message.worker.name, kWorkersMax);
+    return;
+  }
+  detector_.Heard(message.worker, clock_->MonotonicMs());
+  Worker& worker = workers_[message.worker];
+  if (auto* alive = std::get_if<cluster::Alive>(&message.body)) {
+    worker.phase = std::move(alive->phase);
+    return;
+  }
+  if (worker.waiting >= kWaitingMessagesMax ||
+      worker.waiting_bytes + message.bytes > kWaitingBytesMax) {
+    worker.exceeded = true;
+    return;
+  }
+  ++worker.waiting;
+  worker.waiting_bytes += message.bytes;
+  inbox_.push_back(std::move(message));
+  changed_.NotifyAll();
+}
+
+bool Switchboard::HasPlace() {
+  if (workers_.size() < kWorkersMax) return true;
+  // Whoever has been silent for so long was dealt with, or is of nobody's concern: a last heartbeat
+  // may come in after its sender was forgotten.
+  for (const WorkerId& worker : detector_.Suspects(turned_ms_ - kOfNoConcernMs)) {
+    detector_.Remove(worker);
+    workers_.erase(worker);
+  }
+  return workers_.size() < kWorkersMax;
+}
+
+std::vector<Switchboard::Suspect> Switchboard::Suspects() {
+  const MutexLock lock(&mutex_);
+  std::vector<Suspect> suspects;
+  for (const WorkerId& worker : detector_.Suspects(turned_ms_)) {
+    const std::string& phase = workers_.at(worker).phase;
+    suspects.push_back({worker, "fell silent" + (phase.empty() ? "" : " in " + phase)});
+  }
+  for (const auto& [id, worker] : workers_) {
+    if (!worker.exceeded) continue;
+    suspects.push_back({id, "sent more than " + std::to_string(kWaitingMessagesMax) +
+                                " messages or " + std::to_string(kWaitingBytesMax >> 20) +
+                                " MiB that were not taken yet"});
+  }
+  return suspects;
 }
 
 void Switchboard::Forget(const WorkerId& worker) {
+  const MutexLock lock(&mutex_);
   detector_.Remove(worker);
-  phases_.erase(worker);
+  workers_.erase(worker);
+  std::erase_if(inbox_, [&](const cluster::Message& message) { return message.worker == worker; });
 }
 
-std::string Switchboard::PhaseOf(const WorkerId& worker) const {
-  const auto it = phases_.find(worker);
-  return it == phases_.end() ? "" : it->second;
+int Switchboard::pauses() {
+  const MutexLock lock(&mutex_);
+  return pauses_;
 }
 
 }  // namespace halcyon::coordinator

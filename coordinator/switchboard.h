@@ -3,62 +3,107 @@
 #ifndef HALCYON_COORDINATOR_SWITCHBOARD_H_
 #define HALCYON_COORDINATOR_SWITCHBOARD_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "cluster/failure_detector.h"
 #include "cluster/messages.h"
+#include "cluster/pause_detector.h"
 #include "cluster/transport.h"
 
 namespace halcyon::coordinator {
 
-// Not thread-safe. Owns neither transport nor clock.
+// What one worker may have waiting here; a worker that exceeds it is a suspect.
+inline constexpr size_t kWaitingMessagesMax = 4096;
+inline constexpr size_t kWaitingBytesMax = 8 << 20;
+// Workers known at a time; messages of others are dropped.
+inline constexpr size_t kWorkersMax = 4096;
+
+// Thread-safe. Owns neither transport nor clock.
+//
+// Heartbeats must not depend on what the coordinator's thread does: it writes files, and one fsync
+// of a busy disk may take longer than silence lasts. So a thread of the switchboard's own sends and
+// receives. It touches no file and takes each message's time when it comes in.
 class Switchboard {
  public:
   Switchboard(cluster::ServerTransport* transport, Clock* clock, JobId job, Incarnation incarnation)
       : transport_(transport), clock_(clock), job_(std::move(job)), incarnation_(incarnation) {}
+  ~Switchboard();
+  Switchboard(const Switchboard&) = delete;
+  Switchboard& operator=(const Switchboard&) = delete;
+
+  // From here on a thread uses the transport. Without it, Next and Send do the thread's work, which
+  // lets a test drive everything from one thread.
+  void StartThread();
 
   // The next message, heartbeats excepted, or nullopt after `timeout_ms`. A message of another job
-  // or incarnation is dropped. Sends heartbeats when they are due.
+  // or incarnation is dropped.
   absl::StatusOr<std::optional<cluster::Message>> Next(int64_t timeout_ms);
 
+  // Queues; what cannot be sent is an error of the next call.
   absl::Status Send(const WorkerId& worker, cluster::Body body);
-  absl::Status SendToAll(const cluster::Body& body);
 
-  // Runs `work` on another thread and keeps the line alive meanwhile; messages wait for Next.
-  absl::Status RunAside(const std::function<absl::Status()>& work);
-
-  // Workers that have spoken once and then not for cluster::kHeartbeatTimeoutMs. Empty while
-  // messages wait to be read: a busy coordinator must not take its own delay for theirs.
-  std::vector<WorkerId> Silent() const;
-  // The worker has ended: no more heartbeats to it, and no silence.
+  struct Suspect {
+    WorkerId worker;
+    std::string why;  // "fell silent in step 12", "sent more than ..."
+  };
+  // Workers that have spoken once and then not for cluster::kHeartbeatTimeoutMs, and those that
+  // send more than is taken. They stay suspects until they are forgotten.
+  std::vector<Suspect> Suspects();
+  // The worker has ended: no more heartbeats to it, no silence, and what it left unread is dropped.
   void Forget(const WorkerId& worker);
-  // What the worker last said that it is doing; "" when it never did.
-  std::string PhaseOf(const WorkerId& worker) const;
+  // How often this process was found to have been stopped for a while. Silence counts anew then.
+  int pauses();
   const std::string& endpoint() const { return transport_->endpoint(); }
 
  private:
+  struct Worker {
+    std::string phase;  // what it last said that it is doing
+    size_t waiting = 0, waiting_bytes = 0;
+    bool exceeded = false;
+  };
+  // Sends what is due, then reads: waits for the first message, takes the others that are there.
+  absl::Status Turn(int64_t timeout_ms);
+  absl::Status SendQueued();
   absl::Status SendHeartbeats();
-  // Reads one message, into the inbox unless it is a heartbeat or not for this job.
-  absl::Status Read(int64_t timeout_ms);
+  void NotePause();
+  void Take(cluster::Message message);
+  bool HasPlace() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Run();
+  bool closing();
+  std::optional<cluster::Message> TakeFirst() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  cluster::ServerTransport* transport_;
-  Clock* clock_;
-  JobId job_;
-  Incarnation incarnation_;
-  cluster::FailureDetector detector_;
-  std::map<WorkerId, std::string> phases_;  // of every known worker
-  std::deque<cluster::Message> inbox_;
-  std::optional<int64_t> heartbeat_ms_;  // when the last one was sent
-  bool drained_ = false;                 // the last read found nothing
+  cluster::ServerTransport* const transport_;  // of the thread, once there is one
+  Clock* const clock_;
+  const JobId job_;
+  const Incarnation incarnation_;
+  std::optional<int64_t> heartbeat_ms_;  // when the last one was sent; used as the transport is
+  cluster::PauseDetector pause_;         // used as the transport is
+
+  Mutex mutex_;
+  ConditionVariable changed_;
+  cluster::FailureDetector detector_ ABSL_GUARDED_BY(mutex_);
+  // When a turn began. Silence is judged at this time, for which it is known whether this process
+  // had been stopped before; at a later one a pause would pass for silence.
+  int64_t turned_ms_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<WorkerId, Worker> workers_ ABSL_GUARDED_BY(mutex_);
+  std::deque<cluster::Message> inbox_ ABSL_GUARDED_BY(mutex_);
+  std::deque<cluster::Message> outgoing_ ABSL_GUARDED_BY(mutex_);
+  absl::Status broken_ ABSL_GUARDED_BY(mutex_);
+  int pauses_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::optional<std::jthread> thread_;  // last: it uses all the others
 };
 
 }  // namespace halcyon::coordinator

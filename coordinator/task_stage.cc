@@ -33,7 +33,7 @@ class TaskRun {
   absl::Status Run() {
     Scheduler& scheduler = *tools_.scheduler;
     while (!scheduler.all_done()) {
-      if (tools_.context->stop_requests() > 0) return StoppedStatus();
+      if (tools_.context->stop_requests() > 0) return Stopped(WhatIsKept());
       RETURN_IF_ERROR(tools_.crew->Tend());
       while (scheduler.CanGrant()) RETURN_IF_ERROR(LeaseNext());
       ASSIGN_OR_RETURN(const std::optional<cluster::Message> message,
@@ -46,6 +46,13 @@ class TaskRun {
   }
 
  private:
+  std::string WhatIsKept() const {
+    const size_t tasks = done_before_ + tools_.scheduler->tasks();
+    if (tasks == 1) return assignment_.stage + " begins again";
+    return std::to_string(done_before_ + tools_.scheduler->done()) + " of " +
+           std::to_string(tasks) + " shards are kept";
+  }
+
   absl::Status LeaseNext() {
     ASSIGN_OR_RETURN(const Fence fence, tools_.fences->Next());
     const Grant grant = tools_.scheduler->GrantNext(fence);

@@ -46,8 +46,8 @@ struct StageTools {
 using TakeResult =
     std::function<absl::Status(const std::string& task, Fence fence, const nlohmann::json& result)>;
 
-// Returns OK when every task is done and taken; kAborted when told to stop. `done_before`: tasks of
-// the stage that an earlier run has done, for the display.
+// Returns OK when every task is done and taken; kAborted when told to stop, saying how many tasks
+// are kept. `done_before`: tasks of the stage that an earlier run has done.
 absl::Status RunTasks(const StageTools& tools, const cluster::StageAssignment& assignment,
                       const std::vector<StageTask>& tasks, size_t done_before,
                       const TakeResult& take_result);

@@ -48,38 +48,48 @@ bool CheckpointStore::IsCommitted(uint64_t step) {
   return env_.Exists(JoinPath(DirOf(step), kCommitFile));
 }
 
-absl::StatusOr<uint64_t> CheckpointStore::ReadFence() {
+std::string WriterFence::ToString() const {
+  return "incarnation " + std::to_string(incarnation) + ", launch " + std::to_string(launch);
+}
+
+absl::StatusOr<WriterFence> CheckpointStore::ReadFence() {
   const std::string path = JoinPath(root_, kFence);
   const absl::StatusOr<std::string> text = env_.ReadFile(path);
-  if (absl::IsNotFound(text.status())) return 0;
+  if (absl::IsNotFound(text.status())) return WriterFence();
   if (absl::IsInvalidArgument(text.status())) return FailedPrecondition(MessageOf(text.status()));
   RETURN_IF_ERROR(text.status());
-  const auto fence = text->ends_with('\n')
-                         ? ParseDecimal(std::string_view(*text).substr(0, text->size() - 1))
-                         : std::nullopt;
-  if (!fence.has_value()) {
-    return DataLoss(path + ": expected a number and a line end; remove the file when no run uses " +
-                    root_);
+  if (text->ends_with('\n')) {
+    const std::string_view line = std::string_view(*text).substr(0, text->size() - 1);
+    const size_t space = line.find(' ');
+    const auto incarnation = ParseDecimal(line.substr(0, space));
+    // A number alone was written when launches were not told apart.
+    const auto launch = space == line.npos ? 0 : ParseDecimal(line.substr(space + 1));
+    if (incarnation && launch) return WriterFence{*incarnation, *launch};
   }
-  return *fence;
+  return DataLoss(path +
+                  ": expected an incarnation, a launch and a line end; remove the file when "
+                  "no run uses " +
+                  root_);
 }
 
-absl::Status CheckpointStore::CheckFence(uint64_t incarnation) {
-  ASSIGN_OR_RETURN(const uint64_t fence, ReadFence());
-  if (fence <= incarnation) return absl::OkStatus();
-  return Aborted(root_ + " belongs to incarnation " + std::to_string(fence) + " now; incarnation " +
-                 std::to_string(incarnation) + " may not write there");
+absl::Status CheckpointStore::CheckFence(const WriterFence& writer) {
+  ASSIGN_OR_RETURN(const WriterFence fence, ReadFence());
+  if (fence <= writer) return absl::OkStatus();
+  return Aborted(root_ + " belongs to " + fence.ToString() + " now; " + writer.ToString() +
+                 " may not write there");
 }
 
-absl::Status CheckpointStore::Fence(uint64_t incarnation) {
+absl::Status CheckpointStore::Fence(const WriterFence& writer) {
   RETURN_IF_ERROR(env_.CreateDirs(root_));
   RETURN_IF_ERROR(env_.SyncDir(DirName(root_)));
-  RETURN_IF_ERROR(CheckFence(incarnation));
-  incarnation_ = incarnation;
-  ASSIGN_OR_RETURN(const uint64_t fence, ReadFence());
+  RETURN_IF_ERROR(CheckFence(writer));
+  writer_ = writer;
+  ASSIGN_OR_RETURN(const WriterFence fence, ReadFence());
   // Ranks that repeat their coordinator's call must not write: their temporary files would collide.
-  if (fence == incarnation) return absl::OkStatus();
-  return WriteFileAtomically(env_, JoinPath(root_, kFence), std::to_string(incarnation) + "\n");
+  if (fence == writer) return absl::OkStatus();
+  return WriteFileAtomically(
+      env_, JoinPath(root_, kFence),
+      std::to_string(writer.incarnation) + " " + std::to_string(writer.launch) + "\n");
 }
 
 // Afterwards no COMMIT of that step is on the disk, so its files may be written. The folder is
@@ -93,11 +103,14 @@ absl::Status CheckpointStore::Uncommit(uint64_t step) {
 absl::StatusOr<ShardFile> CheckpointStore::WriteShard(uint64_t step, uint32_t rank,
                                                       uint32_t world_size,
                                                       const std::vector<TensorView>& tensors) {
-  if (incarnation_.has_value()) RETURN_IF_ERROR(CheckFence(*incarnation_));
+  if (writer_.has_value()) RETURN_IF_ERROR(CheckFence(*writer_));
   RETURN_IF_ERROR(env_.CreateDirs(DirOf(step)));
   RETURN_IF_ERROR(Uncommit(step));
   ShardFile shard;
   shard.name = ShardFileName(rank, world_size);
+  // A new file: a rank of an earlier launch that still has the old one open writes into nothing.
+  const absl::Status removed = env_.RemoveFile(JoinPath(DirOf(step), shard.name));
+  if (!absl::IsNotFound(removed)) RETURN_IF_ERROR(removed);
   ASSIGN_OR_RETURN(const WrittenFile written,
                    WriteSafetensors(env_, JoinPath(DirOf(step), shard.name), tensors,
                                     {{"step", std::to_string(step)},
@@ -112,18 +125,19 @@ absl::StatusOr<ShardFile> CheckpointStore::WriteShard(uint64_t step, uint32_t ra
 absl::Status CheckpointStore::Commit(const CheckpointManifest& manifest, uint64_t keep) {
   const std::string dir = DirOf(manifest.step);
   ASSIGN_OR_RETURN(const std::string json, ManifestToJson(manifest));
-  RETURN_IF_ERROR(CheckFence(manifest.incarnation));
+  const WriterFence writer{manifest.incarnation, writer_.value_or(WriterFence()).launch};
+  RETURN_IF_ERROR(CheckFence(writer));
   for (const ShardFile& shard : manifest.shards) {
     RETURN_IF_ERROR(CheckShard(dir, shard, /*verify_bytes=*/false), dir);
   }
   RETURN_IF_ERROR(Uncommit(manifest.step));
   RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(dir, kManifestFile), json));
   // Writing took time: ask again as late as possible.
-  RETURN_IF_ERROR(CheckFence(manifest.incarnation));
+  RETURN_IF_ERROR(CheckFence(writer));
   RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(dir, kCommitFile), CommitLine(json)));
   RETURN_IF_ERROR(env_.SyncDir(root_));
   // A run that was fenced off meanwhile must not remove what its successor may be reading.
-  RETURN_IF_ERROR(CheckFence(manifest.incarnation));
+  RETURN_IF_ERROR(CheckFence(writer));
   RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(root_, kLatestFile),
                                       CheckpointName(manifest.step) + "\n"));
   return Prune(manifest.step, keep);

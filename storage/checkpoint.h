@@ -1,7 +1,7 @@
 // Checkpoints of a training stage: one commit binds weights, optimizer, position, spec and artifact
 // ids. docs/checkpoint_format.md has the bytes. Handles bytes only, no tensors.
 //
-//   ROOT/fence                        incarnation that may commit here
+//   ROOT/fence                        incarnation and launch that may commit here
 //   ROOT/latest                       name of the last committed checkpoint, moved after COMMIT
 //   ROOT/step-00000100/rank-0-of-2.safetensors ...   one a rank, written by that rank
 //   ROOT/step-00000100/manifest.json  written by rank 0 when all shards are on the disk
@@ -59,6 +59,15 @@ struct CheckpointManifest {
   std::vector<ShardFile> shards;  // in rank order
 };
 
+// Who writes: a coordinator's incarnation, and which of its launches of the gang (1, 2, ...). A
+// later launch has the greater fence.
+struct WriterFence {
+  uint64_t incarnation = 0;
+  uint64_t launch = 0;
+  auto operator<=>(const WriterFence&) const = default;
+  std::string ToString() const;  // "incarnation 3, launch 2"
+};
+
 std::string ShardFileName(uint32_t rank, uint32_t world_size);
 std::string CheckpointName(uint64_t step);  // "step-00000100"
 
@@ -68,14 +77,15 @@ class CheckpointStore {
   CheckpointStore(Env& env, std::string root) : env_(env), root_(std::move(root)) {}
   const std::string& root() const { return root_; }
 
-  // Makes the folder and raises the fence: afterwards a writer of an older incarnation cannot
-  // commit. kAborted when the fence stands higher already. It also says in whose name this store
-  // writes: once the fence stands higher than `incarnation`, WriteShard is kAborted too.
-  // REQUIRES: not called by two writers at once, unless the fence stands at `incarnation` already
-  // (one raises it before it starts the others).
-  absl::Status Fence(uint64_t incarnation);
-  // The incarnation that may commit here; 0 when there is no fence. kDataLoss: it is no number.
-  absl::StatusOr<uint64_t> ReadFence();
+  // Makes the folder and raises the fence: afterwards a writer of an older incarnation, or of an
+  // earlier launch of the same one, cannot commit. kAborted when the fence stands higher already.
+  // It also says in whose name this store writes: once the fence stands higher than `writer`,
+  // WriteShard and Commit are kAborted.
+  // REQUIRES: not called by two writers at once, unless the fence stands at `writer` already (one
+  // raises it before it starts the others).
+  absl::Status Fence(const WriterFence& writer);
+  // Where the fence stands; zeros when there is none. kDataLoss when the file holds anything else.
+  absl::StatusOr<WriterFence> ReadFence();
 
   // Rank `rank` writes its shard of the checkpoint of `step`; makes the folder. What an
   // uncommitted attempt left there is replaced; a committed checkpoint of that step first loses its
@@ -121,14 +131,14 @@ class CheckpointStore {
   // Steps that have a folder, committed or not, ascending.
   absl::StatusOr<std::vector<uint64_t>> ListSteps();
   bool IsCommitted(uint64_t step);
-  absl::Status CheckFence(uint64_t incarnation);
+  absl::Status CheckFence(const WriterFence& writer);
   absl::Status Uncommit(uint64_t step);
   absl::Status CheckShard(const std::string& dir, const ShardFile& shard, bool verify_bytes);
   absl::Status Prune(uint64_t step, uint64_t keep);
 
   Env& env_;
   std::string root_;
-  std::optional<uint64_t> incarnation_;  // given to Fence
+  std::optional<WriterFence> writer_;  // given to Fence
 };
 
 }  // namespace halcyon::storage

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <spdlog/spdlog.h>
 
+#include "base/check.h"
 #include "base/env.h"
 #include "base/fault_point.h"
 #include "jobs/job_spec.h"
@@ -18,6 +19,13 @@ using nlohmann::json;
 constexpr int64_t kReceiveTimeoutMs = 500;
 // Progress messages of a task: at least this much further than the last.
 constexpr double kProgressStep = 0.02;
+constexpr size_t kTaskErrorBytesMax = 1 << 16;
+
+// A message that is always far below the limit.
+void SendSmall(cluster::CoordinatorLink* link, cluster::Body body) {
+  const absl::Status sent = link->Send(std::move(body));
+  HALCYON_CHECK(sent.ok());
+}
 
 class Agent {
  public:
@@ -28,18 +36,20 @@ class Agent {
     link_->SetPhase(lease.task);
     const absl::StatusOr<json> result = RunTask(lease);
     FaultPoint("agent " + lease.task);
-    if (result.ok()) {
-      link_->Send(cluster::TaskDone{lease.task, lease.fence, *result});
-    } else {
-      const absl::Status& status = result.status();
-      spdlog::error("task {}: {}", lease.task, MessageOf(status));
-      link_->Send(cluster::TaskFailed{lease.task, lease.fence, static_cast<int>(status.code()),
-                                      MessageOf(status)});
-    }
+    absl::Status status = result.status();
+    if (status.ok()) status = link_->Send(cluster::TaskDone{lease.task, lease.fence, *result});
+    if (!status.ok()) Fail(lease, status);
     link_->SetPhase("idle");
   }
 
  private:
+  void Fail(const cluster::Lease& lease, const absl::Status& status) {
+    spdlog::error("task {}: {}", lease.task, MessageOf(status));
+    const std::string message = MessageOf(status).substr(0, kTaskErrorBytesMax);
+    SendSmall(link_, cluster::TaskFailed{lease.task, lease.fence, static_cast<int>(status.code()),
+                                         message});
+  }
+
   absl::StatusOr<json> RunTask(const cluster::Lease& lease) {
     auto result = RunStageTask(lease);
     RETURN_IF_ERROR(ForCoordinator(result.status()));
@@ -57,7 +67,7 @@ class Agent {
         &lease, &spec, Env::Posix(), [&](double fraction) {
           if (fraction < reported + kProgressStep) return;
           reported = fraction;
-          link_->Send(cluster::TaskProgress{lease.task, lease.fence, fraction});
+          SendSmall(link_, cluster::TaskProgress{lease.task, lease.fence, fraction});
         }};
     const std::string& stage = lease.assignment.stage;
     at::set_num_threads(stage == "eval" ? static_cast<int>(threads_) : 1);
@@ -84,15 +94,15 @@ absl::Status RunAgent(const WorkerOptions& options, uint32_t threads) {
   ConfigureRuntime(1);
   ASSIGN_OR_RETURN(const auto membership, Membership::Join(options));
   cluster::CoordinatorLink& link = membership->link();
-  link.Send(HelloOf("agent", /*rank=*/0));
+  SendSmall(&link, HelloOf("agent", /*rank=*/0));
   Agent agent(&link, threads);
-  link.Send(cluster::Ready{});
+  SendSmall(&link, cluster::Ready{});
   while (!link.stop_requested()) {
     const auto message = link.Receive(kReceiveTimeoutMs);
     if (!message) continue;
     if (const auto* lease = std::get_if<cluster::Lease>(&message->body)) {
       agent.Serve(*lease);
-      link.Send(cluster::Ready{});
+      SendSmall(&link, cluster::Ready{});
     }
   }
   return absl::OkStatus();

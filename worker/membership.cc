@@ -5,6 +5,7 @@
 
 #include "base/env.h"
 #include "base/exit_code.h"
+#include "base/logging.h"
 #include "cluster/process.h"
 
 namespace halcyon::worker {
@@ -28,6 +29,7 @@ absl::StatusOr<std::unique_ptr<Membership>> Membership::Join(const WorkerOptions
   ASSIGN_OR_RETURN(membership->link_,
                    cluster::CoordinatorLink::Start(options.endpoint, identity, [] {
                      spdlog::error("the coordinator is silent; ending");
+                     FlushLog(kFlushLogMs);
                      // At once: other threads may be deep in a collective that never ends.
                      _exit(static_cast<int>(ExitCode::kPreempted));
                    }));
@@ -35,9 +37,8 @@ absl::StatusOr<std::unique_ptr<Membership>> Membership::Join(const WorkerOptions
 }
 
 cluster::Hello HelloOf(const std::string& role, uint32_t rank) {
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  return {role, "", rank, getpid(), host};
+  const auto self = cluster::IdentityOfProcess(getpid());
+  return {role, "", rank, getpid(), self ? self->start_time : 0, cluster::BootId()};
 }
 
 }  // namespace halcyon::worker

@@ -39,7 +39,7 @@ class Membership {
   std::unique_ptr<cluster::CoordinatorLink> link_;
 };
 
-// The first message of a worker, with this process's id and host.
+// The first message of a worker, with what proves which process it is.
 cluster::Hello HelloOf(const std::string& role, uint32_t rank);
 
 }  // namespace halcyon::worker

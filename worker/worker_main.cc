@@ -1,8 +1,10 @@
 // halcyon-worker: the program behind `halcyon`: agents, training ranks, and commands that need the
 // networks. Started by the coordinator or by `halcyon`, not by hand.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 #include <sstream>
+#include <string_view>
 #include <thread>
 
 #include "base/exit_code.h"
@@ -10,6 +12,7 @@
 #include "base/logging.h"
 #include "base/standard_output.h"
 #include "base/terminal_text.h"
+#include "cluster/process.h"
 #include "worker/agent.h"
 #include "worker/commands/eval_command.h"
 #include "worker/commands/generate_command.h"
@@ -56,6 +59,20 @@ void AddGenerateOptions(CLI::App* app, GenerateCommand* command) {
   app->add_option("--seed", command->seed);
   app->add_flag("--verbose", command->verbose);
   app->add_flag("--json", command->json);
+}
+
+// Agents and ranks: see IgnoreStopSignals. The other commands are run by a person.
+bool BelongsToJob(int argc, char** argv) {
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  return command == "agent" || command == "rank";
+}
+
+// In a folder that was removed MKL does not find its own files. Names that are not absolute mean
+// nothing there, so nothing is lost by leaving it.
+void LeaveRemovedFolder() {
+  std::error_code error;
+  const bool removed = std::filesystem::current_path(error).empty();
+  if (removed) std::filesystem::current_path("/", error);
 }
 
 absl::Status Main(int argc, char** argv) {
@@ -110,6 +127,8 @@ absl::Status Main(int argc, char** argv) {
 }  // namespace halcyon::worker
 
 int main(int argc, char** argv) {
+  if (halcyon::worker::BelongsToJob(argc, argv)) halcyon::cluster::IgnoreStopSignals();
+  halcyon::worker::LeaveRemovedFolder();
   absl::Status status = halcyon::OpenMissingStandardDescriptors();  // before any file is opened
   if (status.ok()) status = halcyon::worker::Main(argc, argv);
   // A command that ended because of its output has nothing else to say.

@@ -16,7 +16,7 @@ constexpr int64_t kPatienceMs = 20'000;
 
 Lease LeaseOf(const std::string& task) { return {task, 4, {}, {}}; }
 RankEnded EndOf(const std::string& stage) { return {stage, 0, 0, "", {}}; }
-const Hello kHello{"agent", "", 0, 12, "host"};
+const Hello kHello{"agent", "", 0, 12, 34, "boot"};
 
 // Moved by the test while the link's thread reads it.
 class SharedClock : public Clock {
@@ -69,6 +69,15 @@ class CoordinatorLinkTest : public ::testing::Test {
     }
   }
 
+  // Moves the clock as a process that runs sees it: in steps, each but the last seen by the link.
+  void Pass(int64_t duration_ms) {
+    for (; duration_ms > kHeartbeatIntervalMs; duration_ms -= kHeartbeatIntervalMs) {
+      clock_.SleepMs(kHeartbeatIntervalMs);
+      NextFromWorker(/*heartbeats=*/true);
+    }
+    clock_.SleepMs(duration_ms);
+  }
+
   bool BecomesLost() {
     return Clock::Real()->WaitFor([&] { return losses_ > 0; }, kPatienceMs);
   }
@@ -83,8 +92,8 @@ class CoordinatorLinkTest : public ::testing::Test {
 
 TEST_F(CoordinatorLinkTest, SendsInOrder) {
   Start();
-  link_->Send(kHello);
-  link_->Send(Ready{});
+  EXPECT_TRUE(link_->Send(kHello).ok());
+  EXPECT_TRUE(link_->Send(Ready{}).ok());
   EXPECT_EQ(NextFromWorker(), Body(kHello));
   EXPECT_EQ(NextFromWorker(), Body(Ready{}));
 }
@@ -126,22 +135,22 @@ TEST_F(CoordinatorLinkTest, LosesACoordinatorThatNeverSpeaks) {
   Start();
   NextFromWorker(true);
   EXPECT_EQ(losses_, 0);
-  clock_.SleepMs(kHeartbeatTimeoutMs);
+  Pass(kHeartbeatTimeoutMs);
   EXPECT_TRUE(BecomesLost());
 }
 
 TEST_F(CoordinatorLinkTest, AnyMessageIsASignOfLife) {
   Start();
   for (int i = 0; i < 3; ++i) {
-    clock_.SleepMs(kHeartbeatTimeoutMs - 1);
+    Pass(kHeartbeatTimeoutMs - 1);
     Settle();
   }
   EXPECT_EQ(losses_, 0);
-  clock_.SleepMs(kHeartbeatTimeoutMs - 1);
+  Pass(kHeartbeatTimeoutMs - 1);
   Say(CoordinatorAlive{});
   Settle();
   EXPECT_EQ(losses_, 0);
-  clock_.SleepMs(kHeartbeatTimeoutMs);
+  Pass(kHeartbeatTimeoutMs);
   EXPECT_TRUE(BecomesLost());
   link_.reset();
   EXPECT_EQ(losses_, 1);  // once
@@ -157,11 +166,31 @@ TEST_F(CoordinatorLinkTest, AnotherIncarnationIsSilence) {
   EXPECT_FALSE(link_->Receive(0).has_value());
 
   // Nor does it keep the link alive.
-  clock_.SleepMs(kHeartbeatTimeoutMs - 1);
+  Pass(kHeartbeatTimeoutMs - 1);
   Say(CoordinatorAlive{}, /*incarnation=*/6);
-  NextFromWorker(true);
   clock_.SleepMs(1);
   EXPECT_TRUE(BecomesLost());
+}
+
+TEST_F(CoordinatorLinkTest, AWorkerThatWasStoppedGivesItsCoordinatorNewTime) {
+  Start();
+  NextFromWorker(true);
+  // As after SIGCONT: much time has passed, and nothing was read meanwhile.
+  clock_.SleepMs(10 * kHeartbeatTimeoutMs);
+  NextFromWorker(true);
+  Pass(kHeartbeatTimeoutMs - 1);
+  Say(CoordinatorAlive{}, /*incarnation=*/6);
+  Settle();
+  EXPECT_EQ(losses_, 0);
+  Pass(kHeartbeatTimeoutMs);
+  EXPECT_TRUE(BecomesLost());
+}
+
+TEST_F(CoordinatorLinkTest, RefusesAMessageThatIsTooLarge) {
+  Start();
+  const absl::Status status = link_->Send(Alive{std::string(kMessageBytesMax, 'x')});
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_TRUE(link_->Send(Alive{std::string(kMessageBytesMax / 2, 'x')}).ok());
 }
 
 TEST_F(CoordinatorLinkTest, WhatAWorkerWouldSayIsNotForAWorker) {
@@ -173,7 +202,7 @@ TEST_F(CoordinatorLinkTest, WhatAWorkerWouldSayIsNotForAWorker) {
 
 TEST_F(CoordinatorLinkTest, DestructorSendsWhatIsQueued) {
   Start();
-  for (uint64_t i = 0; i < 100; ++i) link_->Send(TaskDone{"t", i, {}});
+  for (uint64_t i = 0; i < 100; ++i) EXPECT_TRUE(link_->Send(TaskDone{"t", i, {}}).ok());
   link_.reset();
   for (uint64_t i = 0; i < 100; ++i) {
     EXPECT_EQ(NextFromWorker(), Body(TaskDone{"t", i, {}}));
@@ -206,7 +235,7 @@ TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTakesABreakForALoss) 
   link_ = CoordinatorLink::StartWith(
       std::make_unique<FailingTransport>(&sent, &broken), identity_, [this] { ++losses_; },
       &clock_);
-  link_->Send(Ready{});
+  EXPECT_TRUE(link_->Send(Ready{}).ok());
   EXPECT_TRUE(Clock::Real()->WaitFor([&] { return sent == 3; }, kPatienceMs));
   EXPECT_EQ(losses_, 0);
   broken = true;
@@ -223,12 +252,12 @@ TEST_F(CoordinatorLinkTest, SpeaksZeroMqInPrograms) {
   server_ = *std::move(server);
   auto link = CoordinatorLink::Start(server_->endpoint(), identity_, [this] { ++losses_; });
   ASSERT_TRUE(link.ok()) << link.status();
-  (*link)->Send(Ready{});
+  EXPECT_TRUE((*link)->Send(Ready{}).ok());
   EXPECT_EQ(NextFromWorker(), Body(Ready{}));
   Say(Stop{});
   EXPECT_FALSE((*link)->Receive(kPatienceMs).has_value());
   EXPECT_TRUE((*link)->stop_requested());
-  (*link)->Send(EndOf("model"));
+  EXPECT_TRUE((*link)->Send(EndOf("model")).ok());
   link->reset();
   EXPECT_EQ(NextFromWorker(), Body(EndOf("model")));
   ASSERT_TRUE(Env::Posix()->RemoveTree(folder).ok());

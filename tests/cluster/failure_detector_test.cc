@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cluster/pause_detector.h"
+
 namespace halcyon::cluster {
 namespace {
 
@@ -55,6 +57,23 @@ TEST(FailureDetector, TakesARestartedWorkerForAnother) {
   detector.Heard(kAgent0, 0);
   detector.Heard({"agent-0", 2}, 60);
   EXPECT_THAT(detector.Suspects(100), ElementsAre(kAgent0));
+}
+
+TEST(FailureDetector, ForgivesAllWhenItCouldNotHear) {
+  FailureDetector detector(100);
+  detector.Heard(WorkerId{"a", 1}, 0);
+  detector.Heard(WorkerId{"b", 1}, 50);
+  detector.Forgive(1000);
+  EXPECT_TRUE(detector.Suspects(1099).empty());
+  EXPECT_EQ(detector.Suspects(1100).size(), 2u);
+}
+
+TEST(PauseDetector, NoticesThatItsProcessStoodStill) {
+  PauseDetector pause;
+  EXPECT_FALSE(pause.Turn(5000));  // nothing before it
+  EXPECT_FALSE(pause.Turn(5000 + kPauseMsMin - 1));
+  EXPECT_TRUE(pause.Turn(5000 + 2 * kPauseMsMin - 1));
+  EXPECT_FALSE(pause.Turn(5000 + 2 * kPauseMsMin));
 }
 
 }  // namespace

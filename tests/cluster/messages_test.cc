@@ -23,7 +23,8 @@ StageAssignment SomeAssignment() {
           .work_dir = "/home/work",
           .input_paths = {{"tokens", "/a/tokens"}, {"autoencoder", "/a/ae"}},
           .input_digests = {{"tokens", "12"}, {"autoencoder", ""}},
-          .incarnation = 9};
+          .incarnation = 9,
+          .launch = 2};
 }
 
 // One of each, in the order of the variant, with values at the ends of their ranges.
@@ -31,7 +32,7 @@ std::vector<Body> AllBodies() {
   constexpr uint64_t kLargest = std::numeric_limits<uint64_t>::max();
   const Json json = {{"loss", 0.1}, {"eval", {{"brier", -3}}}, {"list", {1, "two", nullptr, true}}};
   return {
-      Hello{"rank", "model", std::numeric_limits<uint32_t>::max(), -1, "höst"},
+      Hello{"rank", "model", std::numeric_limits<uint32_t>::max(), -1, kLargest, "böot"},
       Ready{},
       Alive{"step 120: reduce-scatter block-2"},
       TaskProgress{"tokens/3", kLargest, 0.1},
@@ -84,7 +85,7 @@ TEST(Messages, EveryBodySurvivesTheWire) {
 }
 
 TEST(Messages, EnvelopeReadsAsDocumented) {
-  const Json expected = {{"v", 1},
+  const Json expected = {{"v", 2},
                          {"type", "task_failed"},
                          {"job", "quickstart-3f2a91c0"},
                          {"worker", "model-rank-1"},
@@ -95,7 +96,7 @@ TEST(Messages, EnvelopeReadsAsDocumented) {
 }
 
 TEST(Messages, RefusesAnotherVersion) {
-  ExpectRefused(Changed(Ready{}, [](Json& e) { e["v"] = 2; }), "protocol version 2");
+  ExpectRefused(Changed(Ready{}, [](Json& e) { e["v"] = 1; }), "protocol version 1");
   // Also when that version has other members.
   ExpectRefused(Changed(Ready{}, [](Json& e) { e["v"] = 3, e["more"] = 1; }), "version 3");
 }
@@ -153,7 +154,8 @@ TEST(Messages, RefusesBytesThatAreNoCbor) {
 }
 
 TEST(Messages, RefusesDepthAndLengthsThatWouldEndTheProcess) {
-  ExpectRefused(std::string(10'000'000, '\x81'), "nested too deeply");  // arrays in arrays
+  ExpectRefused(std::string(kMessageBytesMax, '\x81'), "nested too deeply");  // arrays in arrays
+  ExpectRefused(std::string(kMessageBytesMax + 1, '\x81'), "at most 4194304");
   ExpectRefused(std::string("\x9b\xff\xff\xff\xff\xff\xff\xff\xf0", 9), "not CBOR");
   ExpectRefused(std::string("\x7b\xff\xff\xff\xff\xff\xff\xff\xf0", 9), "not CBOR");
 }

@@ -91,10 +91,10 @@ TYPED_TEST_SUITE(TransportContract, Backends);
 TYPED_TEST(TransportContract, CarriesMessagesBothWays) {
   auto server = this->backend_.Bind();
   auto client = this->backend_.Connect(kAgent);
-  ASSERT_TRUE(client->Send(From(kAgent, Hello{"agent", "", 0, 12, "host"})).ok());
+  ASSERT_TRUE(client->Send(From(kAgent, Hello{"agent", "", 0, 12, 34, "boot"})).ok());
   const Message hello = ReceiveFrom(*server);
   EXPECT_EQ(hello.worker, kAgent);
-  EXPECT_EQ(hello.body, Body(Hello{"agent", "", 0, 12, "host"}));
+  EXPECT_EQ(hello.body, Body(Hello{"agent", "", 0, 12, 34, "boot"}));
   ASSERT_TRUE(server->Send(From(kAgent, Stop{"done"})).ok());
   EXPECT_EQ(ReceiveFrom(*client).body, Body(Stop{"done"}));
 }

@@ -1,12 +1,7 @@
-// Whole jobs with the real journal, caches and artifacts, and a fake cluster.
-#include "coordinator/coordinator.h"
-
+// Whole jobs: what is made, reused, tried again and refused.
 #include <gtest/gtest.h>
-#include <spdlog/spdlog.h>
-#include <unistd.h>
 
-#include "coordinator/recovery.h"
-#include "tests/coordinator/fake_cluster.h"
+#include "tests/coordinator/coordinator_fixture.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -14,93 +9,6 @@ namespace {
 using jobs::StageKind;
 using jobs::StageState;
 using Fault = FakeCluster::Fault;
-
-class CoordinatorTest : public testing::Test, public JobObserver {
- protected:
-  CoordinatorTest() {
-    spdlog::set_level(spdlog::level::off);
-    static int number = 0;
-    root_ = testing::TempDir() + "halcyon-job-" + std::to_string(getpid()) + "-" +
-            std::to_string(number++);
-    EXPECT_TRUE(env_.RemoveTree(root_).ok());
-    home_ = *storage::OpenHome(JoinPath(root_, "home"));
-    std::string corpus;
-    for (int i = 0; i < 300; ++i) corpus += "line " + std::to_string(i) + " of the text\n";
-    EXPECT_TRUE(WriteFileAtomically(env_, JoinPath(root_, "corpus.txt"), corpus).ok());
-  }
-  ~CoordinatorTest() override { EXPECT_TRUE(env_.RemoveTree(root_).ok()); }
-
-  // One run of the job over the state folder, as a process would make it.
-  absl::Status Run(const std::string& more_toml = "") {
-    const std::string toml = "name = \"t\"\n" + more_toml +
-                             "\n[data]\nsources = [\"corpus.txt\"]\ndocuments = \"lines\"\n"
-                             "shard_bytes = 1024\n[launch]\nranks = 2\nagents = 2\n"
-                             "restarts_max = 2\n";
-    JobContext context;
-    auto spec = jobs::ParseJobSpec(toml, "t.toml", root_, /*check_files=*/true);
-    EXPECT_TRUE(spec.ok()) << spec.status();
-    context.spec = *std::move(spec);
-    const auto journal = storage::Journal::Open(home_.Journal());
-    EXPECT_TRUE(journal.ok()) << journal.status();
-    context.env = &env_;
-    context.clock = &clock_;
-    context.journal = journal->get();
-    context.transport = &cluster_;
-    context.gang_launcher = &cluster_;
-    context.agent_spawner = &cluster_;
-    context.observer = this;
-    context.stop_requests = [this] { return cluster_.stops; };
-    context.home = home_;
-    context.job = JobId("t-1");
-    context.incarnation = Incarnation(*(*journal)->NextIncarnation());
-    context.remake_damaged = remake_damaged_;
-    context.from_scratch = from_scratch_;
-    EXPECT_TRUE(env_.CreateDirs(home_.JobLogs("t-1")).ok());
-    cluster_.SetIdentity(context.job, context.incarnation);
-    cluster_.leases.clear();
-    cluster_.launches.clear();
-    said_.clear();
-    EXPECT_TRUE(ArtifactStore(env_, **journal, home_).Repair().ok());
-    Coordinator coordinator(&context);
-    const auto artifacts = coordinator.Run();
-    status_ = coordinator.status();
-    recorded_ = (*journal)->GetJob("t-1")->state;
-    return artifacts.status();
-  }
-  void Changed(const JobStatus&) override {}
-  void Say(std::string_view line) override { said_ += std::string(line) + "\n"; }
-
-  std::vector<StageKind> MadeStages() const {
-    std::vector<StageKind> made;
-    for (const StageStatus& stage : status_.stages) {
-      if (stage.state == StageState::kDone) made.push_back(stage.kind);
-    }
-    return made;
-  }
-  std::string PlaceOf(StageKind kind) {
-    return home_.Artifact(std::string(jobs::StageName(kind)), status_.Find(kind)->fingerprint);
-  }
-  size_t LeasesOf(const std::string& prefix) const {
-    return std::count_if(cluster_.leases.begin(), cluster_.leases.end(),
-                         [&](const std::string& task) { return task.starts_with(prefix); });
-  }
-  // Does `fault` at the first `times` leases of the task.
-  void FailLease(const std::string& task, Fault fault, int times = 1) {
-    cluster_.on_lease = [=, left = times](const cluster::Lease& lease) mutable {
-      const bool now = lease.task == task && left-- > 0;
-      return now ? std::optional(fault) : std::nullopt;
-    };
-  }
-
-  Env& env_ = *Env::Posix();
-  SimulatedClock clock_{1000};
-  FakeCluster cluster_{&clock_};
-  std::string root_, said_;
-  storage::HomeLayout home_;
-  JobStatus status_;
-  jobs::JobState recorded_{};
-  bool remake_damaged_ = false, from_scratch_ = false;
-};
 
 TEST_F(CoordinatorTest, MakesAllStagesOnceAndReusesThem) {
   ASSERT_TRUE(Run().ok());
@@ -180,7 +88,12 @@ TEST_F(CoordinatorTest, AStoppedJobGoesOnFromWhatIsCommitted) {
   FailLease("tokens/3", Fault::kStopJob);
   const absl::Status status = Run();
   EXPECT_TRUE(absl::IsAborted(status));
-  EXPECT_NE(MessageOf(status).find("run the same command again"), std::string::npos);
+  const size_t tasks = status_.Find(StageKind::kTokens)->tasks;
+  const size_t kept = status_.Find(StageKind::kTokens)->tasks_done;
+  EXPECT_EQ(MessageOf(status), "tokens: stopped; " + std::to_string(kept) + " of " +
+                                   std::to_string(tasks) +
+                                   " shards are kept; run the same command again to go on");
+  EXPECT_GT(kept, 0u);
   EXPECT_EQ(recorded_, jobs::JobState::kPreempted);
   const size_t first = LeasesOf("tokens/");
   cluster_.stops = 0;
@@ -205,7 +118,8 @@ TEST_F(CoordinatorTest, AGangThatAlwaysFailsFailsTheJobWithItsWords) {
   cluster_.on_gang = [](const std::string&, int) { return Internal("rank lost"); };
   const absl::Status status = Run();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(MessageOf(status), "autoencoder: failed 3 times, last: rank 0: rank lost");
+  EXPECT_EQ(MessageOf(status),
+            "autoencoder: failed 3 times without a checkpoint between, last: rank 0: rank lost");
   cluster_.on_gang = nullptr;
   ASSERT_TRUE(Run().ok()) << "a failed job may be run again";
 }
@@ -214,14 +128,6 @@ TEST_F(CoordinatorTest, AGangWithoutMemoryIsNotLaunchedAgain) {
   cluster_.on_gang = [](const std::string&, int) { return ResourceExhausted("no space left"); };
   EXPECT_TRUE(absl::IsResourceExhausted(Run()));
   EXPECT_EQ(cluster_.launches["autoencoder"], 1);
-}
-
-TEST_F(CoordinatorTest, AStopReachesTheRanks) {
-  cluster_.gangs_wait_for_stop = true;
-  EXPECT_TRUE(absl::IsAborted(Run()));
-  EXPECT_EQ(cluster_.launches["autoencoder"], 1);
-  EXPECT_EQ(recorded_, jobs::JobState::kPreempted);
-  EXPECT_EQ(status_.Find(StageKind::kAutoencoder)->figures["loss"], 2.5);
 }
 
 TEST_F(CoordinatorTest, AnArtifactThatIsGoneIsMadeAgain) {

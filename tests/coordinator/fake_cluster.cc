@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/env.h"
+#include "cluster/outputs.h"
 #include "storage/latent_cache.h"
 #include "storage/token_cache.h"
 
@@ -18,15 +19,13 @@ using nlohmann::json;
 constexpr uint32_t kLatentSize = 2;
 
 json SstJson(const storage::SstFile& file) {
-  return {
-      {"sst", {{"path", file.path}, {"file_checksum", file.file_checksum}, {"bytes", file.bytes}}},
-      {"facts", json::object()}};
+  return {{"sst", {{"file_checksum", file.file_checksum}, {"bytes", file.bytes}}},
+          {"facts", json::object()}};
 }
 
 std::string SstPath(const cluster::Lease& lease) {
-  std::string name = lease.task + "-" + std::to_string(lease.fence) + ".sst";
-  name[name.find('/')] = '-';
-  return JoinPath(lease.assignment.work_dir, name);
+  const auto shard = static_cast<uint32_t>(std::stoul(lease.task.substr(lease.task.find('/') + 1)));
+  return cluster::ShardOutputPath(lease.assignment, lease.fence, shard);
 }
 
 json MakeTokens(const cluster::Lease& lease) {
@@ -53,17 +52,14 @@ json MakeLatents(const cluster::Lease& lease) {
 }
 
 // An artifact folder whose contents follow from the stage's inputs.
-json MakeFolder(const cluster::StageAssignment& assignment) {
-  const std::string out = JoinPath(assignment.work_dir, "out");
+json MakeFolder(const cluster::StageAssignment& assignment, const std::string& out) {
   Env& env = *Env::Posix();
   EXPECT_TRUE(env.RemoveTree(out).ok());
   EXPECT_TRUE(env.CreateDirs(out).ok());
   const std::string bytes = "made of " + assignment.fingerprint;
   EXPECT_TRUE(WriteFileAtomically(env, JoinPath(out, "made.txt"), bytes).ok());
-  return {{"path", out},
-          {"content_digest", Sha256::Of(bytes)},
-          {"bytes", bytes.size()},
-          {"facts", {{"steps", 3}}}};
+  return {
+      {"content_digest", Sha256::Of(bytes)}, {"bytes", bytes.size()}, {"facts", {{"steps", 3}}}};
 }
 
 }  // namespace
@@ -73,6 +69,8 @@ void FakeCluster::Say(const WorkerId& worker, cluster::Body body) {
 }
 
 absl::StatusOr<std::optional<cluster::Message>> FakeCluster::Receive(int64_t timeout_ms) {
+  if (on_turn) on_turn();
+  if (gang_ends_ms_ && clock_->MonotonicMs() >= *gang_ends_ms_) EndGang();
   if (!inbox_.empty()) {
     // Through the wire format, as between processes.
     const auto message = cluster::Decode(cluster::Encode(inbox_.front()));
@@ -85,6 +83,7 @@ absl::StatusOr<std::optional<cluster::Message>> FakeCluster::Receive(int64_t tim
   if (clock_->MonotonicMs() - alive_sent_ms_ >= 1000) {
     alive_sent_ms_ = clock_->MonotonicMs();
     for (const auto& [agent, pid] : agents_) Say(agent, cluster::Alive{"idle"});
+    for (const WorkerId& rank : gang_ranks_) Say(rank, cluster::Alive{"step 1"});
   }
   return std::nullopt;
 }
@@ -101,11 +100,15 @@ absl::Status FakeCluster::Send(const cluster::Message& message) {
 }
 
 absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Spawn(const WorkerId& agent) {
+  if (const auto script = on_spawn ? on_spawn(agent) : std::nullopt) {
+    return cluster::ChildProcess::Spawn(
+        {.argv = {"sh", "-c", *script}, .env = {}, .output_path = agent_log});
+  }
   auto child = cluster::ChildProcess::Spawn(
       {.argv = {"sleep", "1000"}, .env = {}, .output_path = "/dev/null"});
   RETURN_IF_ERROR(child.status());
   agents_[agent] = (*child)->pid();
-  Say(agent, cluster::Hello{"agent", "", 0, (*child)->pid(), "here"});
+  Say(agent, cluster::Hello{"agent", "", 0, (*child)->pid(), 0, ""});
   Say(agent, cluster::Ready{});
   return child;
 }
@@ -133,11 +136,13 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
   }
   Say(worker, cluster::TaskProgress{lease.task, lease.fence, 0.5});
   const std::string& stage = lease.assignment.stage;
-  const json result = stage == "tokens"    ? MakeTokens(lease)
-                      : stage == "latents" ? MakeLatents(lease)
-                                           : MakeFolder(lease.assignment);
+  const json result =
+      stage == "tokens" ? MakeTokens(lease)
+      : stage == "latents"
+          ? MakeLatents(lease)
+          : MakeFolder(lease.assignment, cluster::TaskOutputDir(lease.assignment, lease.fence));
   if (fault == Fault::kBreakSst) {
-    const std::string path = result["sst"]["path"];
+    const std::string path = SstPath(lease);
     std::string bytes = *Env::Posix()->ReadFile(path);
     bytes[bytes.size() / 2] ^= 1;
     EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), path, bytes).ok());
@@ -154,6 +159,10 @@ absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Launch(
   const std::string prefix = after("--name-prefix");
   const std::string stage = prefix.substr(0, prefix.rfind("-rank"));
   const int launch = ++launches[stage];
+  if (const auto script = on_launch ? on_launch(stage, launch) : std::nullopt) {
+    return cluster::ChildProcess::Spawn(
+        {.argv = {"sh", "-c", *script}, .env = {}, .output_path = options.log_path});
+  }
   const absl::Status ends = on_gang ? on_gang(stage, launch) : absl::OkStatus();
   const std::vector<std::string> argv =
       gangs_wait_for_stop ? std::vector<std::string>{"sleep", "1000"}
@@ -164,7 +173,10 @@ absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Launch(
   for (uint32_t rank = 0; rank < options.ranks; ++rank) {
     const WorkerId worker{prefix + "-" + std::to_string(rank),
                           std::stoull(after("--worker-incarnation"))};
-    Say(worker, cluster::Hello{"rank", stage, rank, gang_pid_, "here"});
+    const pid_t pid = hello_pid != 0 ? hello_pid : gang_pid_;
+    const auto process = cluster::IdentityOfProcess(pid);
+    Say(worker, cluster::Hello{"rank", stage, rank, pid, process ? process->start_time : 0,
+                               cluster::BootId()});
   }
   return child;
 }
@@ -182,22 +194,41 @@ void FakeCluster::OnWelcome(const WorkerId& worker, const cluster::StageAssignme
   if (is_first)
     Say(worker, cluster::TrainProgress{stage, 1, 3, {{"loss", 2.5}, {"resumed_from", 0}}});
   if (gangs_wait_for_stop) {
+    gang_stage_ = stage;
+    gang_ranks_.push_back(worker);
     stops = 1;
     return;
   }
   const absl::Status ends = on_gang ? on_gang(stage, launches[stage]) : absl::OkStatus();
   Say(worker, cluster::RankEnded{stage, rank, static_cast<int>(ends.code()), MessageOf(ends),
-                                 is_first && ends.ok() ? MakeFolder(assignment) : json()});
+                                 is_first && ends.ok()
+                                     ? MakeFolder(assignment, cluster::GangOutputDir(assignment))
+                                     : json()});
 }
 
 void FakeCluster::OnStop(const WorkerId& worker) {
   if (agents_.contains(worker)) {
     kill(agents_[worker], SIGKILL);
     agents_.erase(worker);
-  } else if (gang_pid_ != 0) {
-    kill(gang_pid_, SIGTERM);
-    gang_pid_ = 0;
+  } else if (!gang_ends_ms_) {
+    gang_ends_ms_ = clock_->MonotonicMs() + last_step_ms;
   }
+}
+
+void FakeCluster::EndGang() {
+  gang_ends_ms_.reset();
+  if (gangs_save) {
+    const std::string step = assignments[gang_stage_].work_dir + "/checkpoints/step-00000001";
+    EXPECT_TRUE(Env::Posix()->CreateDirs(step).ok());
+    EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), step + "/COMMIT", "").ok());
+    for (uint32_t rank = 0; rank < gang_ranks_.size(); ++rank) {
+      Say(gang_ranks_[rank],
+          cluster::RankEnded{gang_stage_, rank, static_cast<int>(absl::StatusCode::kAborted),
+                             "stopped after step 1", json()});
+    }
+  }
+  gang_ranks_.clear();
+  kill(gang_pid_, SIGTERM);
 }
 
 }  // namespace halcyon::coordinator

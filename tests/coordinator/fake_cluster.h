@@ -28,10 +28,23 @@ class FakeCluster : public cluster::ServerTransport,
   std::function<std::optional<Fault>(const cluster::Lease&)> on_lease;
   // How launch n of the stage's gang ends, by rank 0's words; OK: well.
   std::function<absl::Status(const std::string& stage, int launch)> on_gang;
-  // The gang trains until it is told to stop; the stop comes after its first progress.
+  // The gang trains until it is told to stop; the stop comes after its first progress. It then
+  // takes this long for its step, and saves it, or is ended without having saved.
   bool gangs_wait_for_stop = false;
+  int64_t last_step_ms = 0;
+  bool gangs_save = true;
+
+  // A shell script in place of an agent, or of a launch, that never says Hello; nullopt: as usual.
+  // Its output goes to the log.
+  std::function<std::optional<std::string>(const WorkerId&)> on_spawn;
+  std::function<std::optional<std::string>(const std::string& stage, int launch)> on_launch;
+  std::function<absl::Status()> on_check;  // what the launcher says before the first stage
+  std::function<void()> on_turn;           // at each Receive
+  pid_t hello_pid = 0;                     // what ranks say of themselves; 0: the truth
+  std::string agent_log;
 
   int stops = 0;
+  int checks = 0;
   std::vector<std::string> leases;                              // tasks, in order
   std::map<std::string, int> launches;                          // by stage
   std::map<std::string, cluster::StageAssignment> assignments;  // by stage, the last
@@ -42,7 +55,10 @@ class FakeCluster : public cluster::ServerTransport,
   absl::StatusOr<std::optional<cluster::Message>> Receive(int64_t timeout_ms) override;
   const std::string& endpoint() const override { return endpoint_; }
   // GangLauncher
-  absl::Status Check(const std::string&) override { return absl::OkStatus(); }
+  absl::Status Check(const std::string&) override {
+    ++checks;
+    return on_check ? on_check() : absl::OkStatus();
+  }
   absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Launch(
       const cluster::GangOptions& options) override;
   // AgentSpawner
@@ -53,11 +69,14 @@ class FakeCluster : public cluster::ServerTransport,
     incarnation_ = incarnation;
   }
 
- private:
+  // As a worker says it.
   void Say(const WorkerId& worker, cluster::Body body);
+
+ private:
   void OnLease(const WorkerId& worker, const cluster::Lease& lease);
   void OnWelcome(const WorkerId& worker, const cluster::StageAssignment& assignment);
   void OnStop(const WorkerId& worker);
+  void EndGang();
 
   SimulatedClock* clock_;
   std::string endpoint_ = "fake";
@@ -66,6 +85,9 @@ class FakeCluster : public cluster::ServerTransport,
   std::deque<cluster::Message> inbox_;
   std::map<WorkerId, pid_t> agents_;  // alive
   pid_t gang_pid_ = 0;
+  std::vector<WorkerId> gang_ranks_;  // that wait to be told to stop
+  std::string gang_stage_;
+  std::optional<int64_t> gang_ends_ms_;
   int64_t alive_sent_ms_ = 0;
 };
 

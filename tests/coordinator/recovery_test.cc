@@ -167,7 +167,7 @@ class IncarnationTest : public RecoveryTest {
 TEST_F(IncarnationTest, CountsRunsInSilence) {
   EXPECT_EQ(Raise(), 1u);
   ASSERT_TRUE(Take("job", 1).ok());
-  ASSERT_TRUE(Checkpoints().Fence(1).ok());
+  ASSERT_TRUE(Checkpoints().Fence({1}).ok());
   EXPECT_EQ(Raise(), 2u);
   EXPECT_EQ(said_, "");
 }
@@ -175,13 +175,13 @@ TEST_F(IncarnationTest, CountsRunsInSilence) {
 TEST_F(IncarnationTest, ALostJournalGoesOnAboveTheNumbersOnTheDisk) {
   for (uint64_t run = 1; run <= 3; ++run) EXPECT_EQ(Raise(), run);
   ASSERT_TRUE(Take("job", 3).ok());
-  ASSERT_TRUE(Checkpoints().Fence(5).ok());
+  ASSERT_TRUE(Checkpoints().Fence({5}).ok());
   journal_.reset();
   ASSERT_TRUE(env_.RemoveTree(home_.Journal()).ok());
   Reopen();
   EXPECT_EQ(Raise(), 6u);
   EXPECT_NE(said_.find("the journal has lost its latest records"), std::string::npos) << said_;
-  EXPECT_TRUE(Checkpoints().Fence(6).ok()) << "the fence is taken up, not run into";
+  EXPECT_TRUE(Checkpoints().Fence({6}).ok()) << "the fence is taken up, not run into";
   EXPECT_EQ(Raise(), 7u);
   EXPECT_EQ(said_, "") << "once";
 }

@@ -82,7 +82,7 @@ inline absl::Status WriteCheckpoint(Env& env, const std::string& root, const Tes
   CheckpointManifest manifest = TestManifest(write);
   for (uint32_t rank = 0; rank < write.world_size; ++rank) {
     CheckpointStore store(env, root);
-    RETURN_IF_ERROR(store.Fence(write.incarnation));
+    RETURN_IF_ERROR(store.Fence({write.incarnation, 0}));
     ASSIGN_OR_RETURN(ShardFile shard, WriteTestShard(store, write, rank));
     manifest.shards.push_back(std::move(shard));
   }

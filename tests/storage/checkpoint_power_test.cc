@@ -133,11 +133,11 @@ TEST(CheckpointPower, RaisingTheFenceNeverLowersIt) {
       testing::PowerCutEnv env;
       ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .incarnation = 9}).ok());
       env.CutPowerAfter(cut);
-      const bool raised = CheckpointStore(env, kRoot).Fence(10).ok();
+      const bool raised = CheckpointStore(env, kRoot).Fence({10}).ok();
       env.Restart(FateOf(fate));
-      EXPECT_EQ(CheckpointStore(env, kRoot).Fence(8).code(), absl::StatusCode::kAborted);
+      EXPECT_EQ(CheckpointStore(env, kRoot).Fence({8}).code(), absl::StatusCode::kAborted);
       if (raised) {
-        EXPECT_EQ(CheckpointStore(env, kRoot).Fence(9).code(), absl::StatusCode::kAborted);
+        EXPECT_EQ(CheckpointStore(env, kRoot).Fence({9}).code(), absl::StatusCode::kAborted);
       }
     }
   }

@@ -331,12 +331,12 @@ TEST_F(CheckpointTest, PruningNeitherCountsNorTouchesLaterStepsThatARunFellBackF
 
 TEST_F(CheckpointTest, AnOlderIncarnationCanNeitherCommitNorWrite) {
   CheckpointStore old_rank(env_, kRoot);
-  ASSERT_TRUE(old_rank.Fence(1).ok());
+  ASSERT_TRUE(old_rank.Fence({1}).ok());
   TestWrite old{.step = 200, .world_size = 1, .incarnation = 1};
   CheckpointManifest manifest = TestManifest(old);
   manifest.shards.push_back(*WriteTestShard(old_rank, old, 0));
 
-  ASSERT_TRUE(store_.Fence(2).ok());
+  ASSERT_TRUE(store_.Fence({2}).ok());
   EXPECT_EQ(old_rank.Commit(manifest, 1).code(), absl::StatusCode::kAborted);
   EXPECT_THAT(*store_.ListCommitted(), IsEmpty());
 
@@ -349,6 +349,29 @@ TEST_F(CheckpointTest, AnOlderIncarnationCanNeitherCommitNorWrite) {
   EXPECT_EQ(found->manifest.incarnation, 2u);
 }
 
+TEST_F(CheckpointTest, AnEarlierLaunchOfTheSameCoordinatorCanNeitherCommitNorWrite) {
+  CheckpointStore old_rank(env_, kRoot);
+  ASSERT_TRUE(old_rank.Fence({3, 1}).ok());
+  const TestWrite write{.step = 200, .world_size = 1, .incarnation = 3};
+  CheckpointManifest manifest = TestManifest(write);
+  manifest.shards.push_back(*WriteTestShard(old_rank, write, 0));
+  ASSERT_TRUE(store_.Fence({3, 2}).ok());
+  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "3 2\n");
+  EXPECT_EQ(old_rank.Commit(manifest, 1).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(WriteTestShard(old_rank, write, 0).status().code(), absl::StatusCode::kAborted);
+  EXPECT_TRUE(WriteTestShard(store_, write, 0).ok());
+  EXPECT_TRUE(store_.Commit(manifest, 1).ok());
+  EXPECT_TRUE(store_.Fence({4, 1}).ok()) << "a later incarnation begins with its first launch";
+}
+
+TEST_F(CheckpointTest, AFenceWithoutALaunchIsOfLaunchZero) {
+  ASSERT_TRUE(env_.CreateDirs(kRoot).ok());
+  ASSERT_TRUE(WriteFileAtomically(env_, "/home/checkpoints/fence", "7\n").ok());
+  EXPECT_EQ(*store_.ReadFence(), (WriterFence{7, 0}));
+  EXPECT_EQ(store_.Fence({6, 9}).code(), absl::StatusCode::kAborted);
+  EXPECT_TRUE(store_.Fence({7, 1}).ok());
+}
+
 // Another coordinator raises the fence in the middle of a commit: when `file` gets its name.
 class FencingEnv : public testing::PowerCutEnv {
  public:
@@ -356,7 +379,7 @@ class FencingEnv : public testing::PowerCutEnv {
   absl::Status Rename(const std::string& from, const std::string& to) override {
     RETURN_IF_ERROR(PowerCutEnv::Rename(from, to));
     if (to != file_) return absl::OkStatus();
-    return CheckpointStore(*this, kRoot).Fence(2);
+    return CheckpointStore(*this, kRoot).Fence({2});
   }
   static constexpr const char* kRoot = "/home/checkpoints";
 
@@ -382,19 +405,21 @@ TEST(CheckpointFencing, WhoIsFencedOffAfterCommitRemovesNothing) {
 }
 
 TEST_F(CheckpointTest, TheFenceOnlyRises) {
-  ASSERT_TRUE(store_.Fence(9).ok());
-  EXPECT_TRUE(store_.Fence(9).ok());
-  EXPECT_TRUE(store_.Fence(10).ok());
-  const absl::Status lower = store_.Fence(9);
+  ASSERT_TRUE(store_.Fence({9}).ok());
+  EXPECT_TRUE(store_.Fence({9}).ok());
+  EXPECT_TRUE(store_.Fence({10}).ok());
+  const absl::Status lower = store_.Fence({9});
   EXPECT_EQ(lower.code(), absl::StatusCode::kAborted);
-  EXPECT_THAT(MessageOf(lower), HasSubstr("belongs to incarnation 10 now; incarnation 9 may not"));
+  EXPECT_THAT(MessageOf(lower), HasSubstr("belongs to incarnation 10, launch 0 now; "
+                                         "incarnation 9, launch 0 may not"));
 }
 
 TEST_F(CheckpointTest, ADamagedFenceStopsEverybody) {
-  for (const std::string damaged : {"", "7", "x\n", "-1\n", "7\n7\n", "99999999999999999999\n"}) {
+  for (const std::string damaged : {"", "7", "x\n", "-1\n", "7\n7\n", "99999999999999999999\n", "7 8", "7 \n",
+                                    " 8\n", "7 8 9\n", "7 x\n"}) {
     ASSERT_TRUE(env_.CreateDirs(kRoot).ok());
     ASSERT_TRUE(WriteFileAtomically(env_, "/home/checkpoints/fence", damaged).ok());
-    EXPECT_EQ(store_.Fence(1).code(), absl::StatusCode::kDataLoss) << damaged;
+    EXPECT_EQ(store_.Fence({1}).code(), absl::StatusCode::kDataLoss) << damaged;
     EXPECT_EQ(Write({.step = 1}).code(), absl::StatusCode::kDataLoss) << damaged;
   }
 }

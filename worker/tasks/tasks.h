@@ -24,12 +24,11 @@ struct TaskContext {
   std::function<void(double fraction)> on_progress;
 };
 
-// Trains or imports the vocabulary. -> {"path", "content_digest", "bytes", "facts"}
+// Trains or imports the vocabulary. -> {"content_digest", "bytes", "facts"}
 absl::StatusOr<nlohmann::json> RunTokenizerTask(const TaskContext& context);
 // Turns one shard of the sources into tokens. -> {"sst", "facts"}
 absl::StatusOr<nlohmann::json> RunTokensTask(const TaskContext& context);
-// Measures the finished model and writes the report. -> {"path", "content_digest", "bytes",
-// "facts"}
+// Measures the finished model and writes the report. -> {"content_digest", "bytes", "facts"}
 absl::StatusOr<nlohmann::json> RunEvalTask(const TaskContext& context);
 
 // Encodes the chunks of one shard. Keeps the autoencoder and the packing from task to task.
@@ -44,13 +43,13 @@ class LatentsTask {
   std::unique_ptr<Inputs> inputs_;
 };
 
-// Writes the artifact of a single-file stage to work_dir/out, synced, and returns the task's
-// result.
+// Writes the artifact of a single-file stage into the lease's output folder, synced, and returns
+// the task's result.
 absl::StatusOr<nlohmann::json> WriteFileArtifact(const TaskContext& context,
                                                  const std::string& name, const std::string& bytes,
                                                  const nlohmann::json& facts);
 
-// The SST that a lease's shard is written to, under the work folder.
+// The SST file that a lease's shard is written to.
 std::string ShardPath(const cluster::Lease& lease, uint32_t shard);
 nlohmann::json SstResult(const storage::SstFile& sst, const nlohmann::json& facts);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/fault_point.h"
+#include "cluster/outputs.h"
 #include "model/learning_rate.h"
 #include "worker/runtime.h"
 #include "worker/training/checkpointing.h"
@@ -36,6 +37,9 @@ Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Colle
 absl::StatusOr<json> Trainer::Run() {
   const uint64_t steps = trainee_->train_spec().steps;
   RETURN_IF_ERROR(Start());
+  // Reading the inputs and the checkpoint may have taken long; so may the first step.
+  RETURN_IF_ERROR(AgreeOnStop());
+  if (stop_agreed_) return Stopped();
   while (steps_done_ < steps) {
     listener_->OnPhase("step " + std::to_string(steps_done_));
     FaultPoint("rank " + std::to_string(collectives_->rank()) + " " + options_.assignment.stage +
@@ -43,23 +47,35 @@ absl::StatusOr<json> Trainer::Run() {
     ASSIGN_OR_RETURN(last_figures_, Step(steps_done_), "step " + std::to_string(steps_done_));
     ++steps_done_;
     const auto due = [&](int64_t every) { return every > 0 && steps_done_ % every == 0; };
-    if (due(options_.evaluate_every) && steps_done_ < steps) RETURN_IF_ERROR(EvaluateAndReport());
+    if (due(options_.evaluate_every) && !stop_agreed_ && steps_done_ < steps) {
+      RETURN_IF_ERROR(EvaluateAndReport());
+      RETURN_IF_ERROR(AgreeOnStop());
+    }
     if (due(options_.checkpoint.every) || stop_agreed_ || steps_done_ == steps) {
       RETURN_IF_ERROR(Save());
     }
-    if (stop_agreed_ && steps_done_ < steps) {
-      return Aborted("stopped after step " + std::to_string(steps_done_) +
-                     "; the same command goes on from there");
-    }
+    if (stop_agreed_) return Stopped();
   }
   return Finish();
+}
+
+absl::Status Trainer::AgreeOnStop() {
+  std::vector<double> asked = {listener_->StopRequested() ? 1.0 : 0.0};
+  RETURN_IF_ERROR(collectives_->AllReduceSum(asked));
+  stop_agreed_ = asked[0] > 0;
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Stopped() const {
+  return Aborted("stopped after step " + std::to_string(steps_done_) +
+                 "; the same command goes on from there");
 }
 
 absl::Status Trainer::Start() {
   started_ms_ = reported_ms_ = clock_->MonotonicMs();
   fsdp_.Initialise(trainee_->init_rule(), trainee_->init_std(), options_.seed);
   listener_->OnPhase("loading a checkpoint");
-  RETURN_IF_ERROR(store_.Fence(options_.assignment.incarnation));
+  RETURN_IF_ERROR(store_.Fence({options_.assignment.incarnation, options_.assignment.launch}));
   ASSIGN_OR_RETURN(const Resumed resumed, RestoreCheckpoint(store_, fsdp_, *collectives_,
                                                             options_.assignment.fingerprint));
   for (const std::string& reason : resumed.rejected) spdlog::warn("checkpoint: {}", reason);
@@ -179,7 +195,7 @@ absl::StatusOr<json> Trainer::Finish() {
   ASSIGN_OR_RETURN(json facts, trainee_->Evaluate(*collectives_, /*final=*/true),
                    "final evaluation");
   listener_->OnPhase("writing the artifact");
-  const std::string out = JoinPath(options_.assignment.work_dir, "out");
+  const std::string out = cluster::GangOutputDir(options_.assignment);
   absl::StatusOr<WrittenNetwork> written =
       WriteNetwork(fsdp_, *collectives_, *env_, out, trainee_->Metadata(), options_.spec_toml);
   RETURN_IF_ERROR(Agree(*collectives_, written.status()));
@@ -187,10 +203,8 @@ absl::StatusOr<json> Trainer::Finish() {
   facts["parameters"] = fsdp_.parameters();
   facts["steps"] = steps_done_;
   facts["seconds"] = static_cast<double>(clock_->MonotonicMs() - started_ms_) / 1000;
-  return json{{"path", out},
-              {"content_digest", written->content_digest},
-              {"bytes", written->bytes},
-              {"facts", facts}};
+  return json{
+      {"content_digest", written->content_digest}, {"bytes", written->bytes}, {"facts", facts}};
 }
 
 }  // namespace halcyon::worker

@@ -48,8 +48,9 @@ class Trainer {
           TrainerListener* listener, Env* env, Clock* clock);
 
   // From the last good checkpoint, or from the start, to the last step, then writes the artifact to
-  // work_dir/out. Rank 0's result: {"path", "content_digest", "bytes", "facts"}.
-  // kAborted: stopped on request after a checkpoint, or fenced off. kFailedPrecondition: the loss
+  // the launch's output folder. Rank 0's result: {"content_digest", "bytes", "facts"}.
+  // kAborted: stopped on request, after a checkpoint unless no step was done since the last one, or
+  // fenced off. kFailedPrecondition: the loss
   // or the gradient is not finite; the last checkpoint stands.
   absl::StatusOr<nlohmann::json> Run();
 
@@ -59,6 +60,9 @@ class Trainer {
   absl::StatusOr<Figures> Accumulate(uint64_t step);
   absl::Status Save();
   absl::Status EvaluateAndReport();
+  // Whether any rank was told to stop; the same on all. Collective.
+  absl::Status AgreeOnStop();
+  absl::Status Stopped() const;
   absl::StatusOr<nlohmann::json> Finish();
   storage::CheckpointManifest Manifest() const;
 

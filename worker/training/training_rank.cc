@@ -22,6 +22,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kWelcomeTimeoutMs = 30000;
+constexpr size_t kRankErrorBytesMax = 1 << 16;
 
 class LinkListener : public TrainerListener {
  public:
@@ -29,7 +30,8 @@ class LinkListener : public TrainerListener {
       : link_(link), stage_(std::move(stage)), steps_(steps) {}
   void OnPhase(const std::string& phase) override { link_->SetPhase(phase); }
   void OnProgress(uint64_t step, const json& figures) override {
-    link_->Send(cluster::TrainProgress{stage_, step, steps_, figures});
+    const absl::Status sent = link_->Send(cluster::TrainProgress{stage_, step, steps_, figures});
+    if (!sent.ok()) spdlog::warn("figures of step {} are not shown: {}", step, MessageOf(sent));
   }
   bool StopRequested() override { return link_->stop_requested(); }
 
@@ -111,7 +113,7 @@ absl::StatusOr<cluster::StageAssignment> AwaitAssignment(cluster::CoordinatorLin
 
 absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::CoordinatorLink& link,
                              std::string* stage) {
-  link.Send(HelloOf("rank", static_cast<uint32_t>(collectives.rank())));
+  RETURN_IF_ERROR(link.Send(HelloOf("rank", static_cast<uint32_t>(collectives.rank()))));
   Rank rank{&collectives, &link, {}, {}, {}};
   ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
   *stage = rank.assignment.stage;
@@ -130,6 +132,22 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Coordin
   }
 }
 
+// Tells the coordinator how this rank ended; returns how it did.
+absl::Status Report(const absl::StatusOr<json>& result, const std::string& stage, int rank,
+                    cluster::CoordinatorLink* link) {
+  absl::Status status = result.status();
+  const auto send = [&](const json& sent) {
+    return link->Send(cluster::RankEnded{stage, static_cast<uint32_t>(rank),
+                                         static_cast<int>(status.code()),
+                                         MessageOf(status).substr(0, kRankErrorBytesMax), sent});
+  };
+  const absl::Status sent = send(result.ok() ? *result : json());
+  if (sent.ok()) return status;
+  status = sent;  // the result is too large; that it is can be said
+  RETURN_IF_ERROR(send(json()));
+  return status;
+}
+
 }  // namespace
 
 absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
@@ -141,19 +159,16 @@ absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
   auto membership = Membership::Join(options);
   if (!membership.ok()) {
     spdlog::error("{}", MessageOf(membership.status()));
+    FlushLog(kFlushLogMs);
     _exit(static_cast<int>(ExitCodeOf(membership.status())));
   }
   std::string stage;
   const absl::StatusOr<json> result = RunRank(*collectives, (*membership)->link(), &stage);
-  const absl::Status& status = result.status();
-  (*membership)
-      ->link()
-      .Send(cluster::RankEnded{stage, static_cast<uint32_t>(collectives->rank()),
-                               static_cast<int>(status.code()), MessageOf(status),
-                               result.ok() ? *result : json()});
+  const absl::Status status = Report(result, stage, collectives->rank(), &(*membership)->link());
   membership->reset();  // sends what is queued
   if (!status.ok()) {
     spdlog::error("{}", MessageOf(status));
+    FlushLog(kFlushLogMs);
     // Not through MPI_Finalize, which waits for ranks that may be inside a collective.
     _exit(static_cast<int>(ExitCodeOf(status)));
   }

@@ -18,8 +18,10 @@ class Listener : public TrainerListener {
  public:
   explicit Listener(uint64_t stop_at) : stop_at_(stop_at) {}
   void OnPhase(const std::string& phase) override {
-    stop_ = stop_ || (stop_at_ > 0 && phase == "step " + std::to_string(stop_at_));
+    stop_ = stop_ || (stop_at_ > 0 && phase == "step " + std::to_string(stop_at_)) ||
+            (!stop_in_.empty() && phase == stop_in_);
   }
+  void StopIn(const std::string& phase) { stop_in_ = phase; }
   void OnProgress(uint64_t, const json& figures) override { figures_.push_back(figures); }
   bool StopRequested() override { return stop_; }
   const std::vector<json>& figures() const { return figures_; }
@@ -27,6 +29,7 @@ class Listener : public TrainerListener {
  private:
   uint64_t stop_at_;
   bool stop_ = false;
+  std::string stop_in_;
   std::vector<json> figures_;
 };
 
@@ -63,13 +66,14 @@ class TrainerTest : public testing::Test {
     EXPECT_TRUE(Env::Posix()->CreateDirs(options.assignment.work_dir + "/checkpoints").ok());
     // As the coordinator does before it launches a gang.
     storage::CheckpointStore store(*Env::Posix(), options.assignment.work_dir + "/checkpoints");
-    EXPECT_TRUE(store.Fence(options.assignment.incarnation).ok() ||
-                absl::IsAborted(store.Fence(1)));
+    EXPECT_TRUE(store.Fence({options.assignment.incarnation, options.assignment.launch}).ok() ||
+                absl::IsAborted(store.Fence({1})));
     Outcome outcome;
     std::mutex mutex;
     cluster::RunInProcessGang(ranks, [&](cluster::Collectives& collectives) {
       ToyTrainee toy(train_);
       Listener listener(stop_at);
+      if (collectives.rank() == ranks - 1) listener.StopIn(stop_in_);
       Trainer trainer(options, &toy, &collectives, &listener, Env::Posix(), Clock::Real());
       const auto result = trainer.Run();
       if (collectives.rank() != 0) return;
@@ -82,6 +86,7 @@ class TrainerTest : public testing::Test {
   }
 
   std::string root_;
+  std::string stop_in_;  // a phase in which the last rank is told to stop; the others are not
   jobs::TrainSpec train_;
   TrainerOptions options_;
 };
@@ -169,9 +174,34 @@ TEST_F(TrainerTest, ACheckpointOfAnotherStageIsRefused) {
 TEST_F(TrainerTest, AnOldIncarnationCannotCommit) {
   ASSERT_TRUE(Env::Posix()->CreateDirs(WorkDir("fenced") + "/checkpoints").ok());
   storage::CheckpointStore store(*Env::Posix(), WorkDir("fenced") + "/checkpoints");
-  ASSERT_TRUE(store.Fence(2).ok());
+  ASSERT_TRUE(store.Fence({2}).ok());
   EXPECT_TRUE(absl::IsAborted(Run("fenced", 2).status));
   EXPECT_TRUE(store.ListCommitted()->empty());
+}
+
+TEST_F(TrainerTest, AnEarlierLaunchCannotCommit) {
+  ASSERT_TRUE(Env::Posix()->CreateDirs(WorkDir("fenced") + "/checkpoints").ok());
+  storage::CheckpointStore store(*Env::Posix(), WorkDir("fenced") + "/checkpoints");
+  ASSERT_TRUE(store.Fence({1, 3}).ok());
+  options_.assignment.launch = 2;
+  EXPECT_TRUE(absl::IsAborted(Run("fenced", 2).status));
+  EXPECT_TRUE(store.ListCommitted()->empty());
+}
+
+TEST_F(TrainerTest, AStopBeforeTheFirstStepDoesNone) {
+  stop_in_ = "loading a checkpoint";
+  const Outcome stopped = Run("parts", 2);
+  EXPECT_TRUE(absl::IsAborted(stopped.status)) << stopped.status;
+  storage::CheckpointStore store(*Env::Posix(), WorkDir("parts") + "/checkpoints");
+  EXPECT_TRUE(store.ListCommitted()->empty());
+}
+
+TEST_F(TrainerTest, AStopInAnEvaluationSavesAtOnce) {
+  options_.evaluate_every = 3;
+  stop_in_ = "evaluating step 3";
+  EXPECT_TRUE(absl::IsAborted(Run("parts", 2).status));
+  storage::CheckpointStore store(*Env::Posix(), WorkDir("parts") + "/checkpoints");
+  EXPECT_EQ(*store.ListCommitted(), std::vector<uint64_t>{3});
 }
 
 TEST_F(TrainerTest, LearnsAndKeepsMetricsOfEachStepOnce) {

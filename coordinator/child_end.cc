@@ -1,0 +1,70 @@
+#include "coordinator/child_end.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "base/exit_code.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr size_t kLinesMax = 6;
+constexpr size_t kBytesMax = 1500;
+// What a shell or mpirun gives for a process that a signal ended.
+constexpr int kSignalCodeBase = 128;
+constexpr char kMemoryAdvice[] =
+    " (lower the stage's micro_batch or launch.ranks, or use smaller sizes)";
+
+bool WasKilled(const cluster::ExitStatus& exit) {
+  return exit.signal == SIGKILL || exit.code == kSignalCodeBase + SIGKILL;
+}
+
+}  // namespace
+
+ChildLog::ChildLog(Env& env, std::string path) : env_(&env), path_(std::move(path)) {
+  begin_ = env_->FileSize(path_).value_or(0);
+}
+
+std::string ChildLog::LastLines() const {
+  const uint64_t end = env_->FileSize(path_).value_or(0);
+  if (end <= begin_) return "";
+  const uint64_t bytes = std::min<uint64_t>(end - begin_, kBytesMax);
+  std::string text = env_->ReadRange(path_, end - bytes, bytes).value_or("");
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  // Whole lines only.
+  if (bytes < end - begin_) text.erase(0, text.find('\n') + 1);
+  size_t start = text.size();
+  for (size_t lines = 0; lines < kLinesMax && start != std::string::npos && start > 0; ++lines) {
+    start = text.rfind('\n', start - 1);
+  }
+  return start == std::string::npos ? text : text.substr(start == 0 ? 0 : start + 1);
+}
+
+std::string FirstLine(const std::string& message) { return message.substr(0, message.find('\n')); }
+
+std::string MemoryHint(const std::string& text) {
+  for (const char* sign : {"bad_alloc", "can't allocate memory", "Cannot allocate memory"}) {
+    if (text.find(sign) != std::string::npos) {
+      return std::string("; the process ran out of memory") + kMemoryAdvice;
+    }
+  }
+  return "";
+}
+
+absl::Status ChildEndStatus(const std::string& what, const cluster::ExitStatus& exit,
+                            const ChildLog& log) {
+  const std::string lines = log.LastLines();
+  std::string message = what + " ended with " + exit.ToString();
+  if (WasKilled(exit)) {
+    message +=
+        std::string("; the kernel does this when the machine runs out of memory") + kMemoryAdvice;
+  }
+  message += MemoryHint(lines);
+  message +=
+      lines.empty() ? "; see " + log.path() : "; the last lines of " + log.path() + ":\n" + lines;
+  if (exit.code == static_cast<int>(ExitCode::kDiskFull)) return ResourceExhausted(message);
+  return Unavailable(message);
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,45 @@
+// What to tell a person about a child process that ended: how, its last lines, and what that most
+// likely means.
+#ifndef HALCYON_COORDINATOR_CHILD_END_H_
+#define HALCYON_COORDINATOR_CHILD_END_H_
+
+#include <cstdint>
+#include <string>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "cluster/process.h"
+
+namespace halcyon::coordinator {
+
+// A child's log, as far as it was written since the child's start; many children share one file.
+class ChildLog {
+ public:
+  // Remembers where the log ends now.
+  ChildLog(Env& env, std::string path);
+  // The last lines since then, cut to a readable length; "" when there is none or it cannot be
+  // read.
+  std::string LastLines() const;
+  const std::string& path() const { return path_; }
+
+ private:
+  Env* env_;
+  std::string path_;
+  uint64_t begin_ = 0;
+};
+
+// What comes before a child's last lines, for where one line is enough.
+std::string FirstLine(const std::string& message);
+
+// "; the process ran out of memory: ..." when `text`, an error or a log, says so; else "".
+std::string MemoryHint(const std::string& text);
+
+// A child that ended unasked: kResourceExhausted when it says that the disk is full, else
+// kUnavailable. The message has how it ended, its last lines, or where to look when there are none,
+// and a hint about memory where one fits.
+absl::Status ChildEndStatus(const std::string& what, const cluster::ExitStatus& exit,
+                            const ChildLog& log);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_CHILD_END_H_
