@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/open_files.h"
+
 namespace halcyon {
 
 absl::Status Annotate(const absl::Status& status, std::string_view context) {
@@ -37,7 +39,9 @@ absl::StatusCode CodeOf(int error) {
 }  // namespace
 
 absl::Status ErrnoStatus(int error, std::string_view what) {
-  return MakeStatus(CodeOf(error), std::string(what) + ": " + std::strerror(error));
+  std::string message = std::string(what) + ": " + std::strerror(error);
+  if (error == EMFILE) message += " (" + OpenFilesAdvice() + ")";
+  return MakeStatus(CodeOf(error), message);
 }
 
 }  // namespace halcyon

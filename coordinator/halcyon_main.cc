@@ -2,6 +2,7 @@
 #include "base/exit_code.h"
 #include "base/file_descriptor.h"
 #include "base/logging.h"
+#include "base/open_files.h"
 #include "coordinator/cli/command_line.h"
 
 int main(int argc, char** argv) {
@@ -9,6 +10,7 @@ int main(int argc, char** argv) {
   if (const absl::Status opened = halcyon::OpenMissingStandardDescriptors(); !opened.ok()) {
     return static_cast<int>(halcyon::ExitCodeOf(opened));
   }
+  halcyon::RaiseOpenFilesLimit();
   halcyon::LogToStderr("halcyon");
   return halcyon::coordinator::RunCommandLine(argc, argv);
 }

@@ -7,11 +7,14 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 
 #include "absl/strings/escaping.h"
 #include "base/env.h"
+#include "base/open_files.h"
 
 namespace halcyon::storage {
 namespace {
@@ -34,7 +37,20 @@ class ErrorLogger : public rocksdb::Logger {
 };
 
 std::string Message(const rocksdb::Status& status, std::string_view what) {
-  return std::string(what) + ": " + status.ToString();
+  std::string message = std::string(what) + ": " + status.ToString();
+  if (message.find(std::strerror(EMFILE)) != std::string::npos) {
+    message += " (" + OpenFilesAdvice() + ")";
+  }
+  return message;
+}
+
+// A process reads a token and a latent cache at most, and keeps other files open, too.
+constexpr uint64_t kShareOfOpenFiles = 8;
+constexpr uint64_t kCacheFilesMin = 64, kCacheFilesMax = 4096;
+
+int OpenFilesOfACache() {
+  return static_cast<int>(
+      std::clamp(OpenFilesLimit() / kShareOfOpenFiles, kCacheFilesMin, kCacheFilesMax));
 }
 
 }  // namespace
@@ -76,7 +92,9 @@ rocksdb::Options QuietOptions() {
 
 rocksdb::Options CacheOptions() {
   rocksdb::Options options = QuietOptions();
-  options.max_open_files = -1;
+  // A generation never changes, and in a building database nothing is ever removed, so a file that
+  // was closed can be opened again.
+  options.max_open_files = OpenFilesOfACache();
   options.disable_auto_compactions = true;
   options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
   rocksdb::BlockBasedTableOptions table;

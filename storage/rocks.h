@@ -31,7 +31,7 @@ absl::Status CheckNotHalfThere(const std::string& dir);
 rocksdb::Options QuietOptions();
 
 // For the page caches: plain SST files, values as they are, nothing compacted, every file with a
-// CRC32c that RocksDB remembers and checks.
+// CRC32c that RocksDB remembers and checks. Of many shards' files only some are open at a time.
 rocksdb::Options CacheOptions();
 
 // CRC32c of a whole file in RocksDB's form, as 8 hexadecimal digits.

@@ -10,6 +10,7 @@
 #include "base/exit_code.h"
 #include "base/file_descriptor.h"
 #include "base/logging.h"
+#include "base/open_files.h"
 #include "base/standard_output.h"
 #include "base/terminal_text.h"
 #include "cluster/process.h"
@@ -130,6 +131,7 @@ int main(int argc, char** argv) {
   if (halcyon::worker::BelongsToJob(argc, argv)) halcyon::cluster::IgnoreStopSignals();
   halcyon::worker::LeaveRemovedFolder();
   absl::Status status = halcyon::OpenMissingStandardDescriptors();  // before any file is opened
+  halcyon::RaiseOpenFilesLimit();
   if (status.ok()) status = halcyon::worker::Main(argc, argv);
   // A command that ended because of its output has nothing else to say.
   halcyon::StandardOutput& output = halcyon::StandardOutput::OfProcess();
