@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/env.h"
+#include "base/file_kind.h"
 #include "base/output_file.h"
 
 namespace halcyon::pipeline {
@@ -113,7 +114,9 @@ absl::StatusOr<std::vector<uint32_t>> ReadNpy(const std::string& path) {
   if (!file.ok()) return file.status();
   const std::string_view bytes = *file;
   if (!bytes.starts_with(kMagic) || bytes.size() < kPreambleBytes) {
-    return InvalidArgument(path + ": not a NumPy file of version 1.0");
+    return Annotate(ExplainByFileKind(InvalidArgument("not a NumPy file of version 1.0"), bytes,
+                                      "a NumPy array of version 1.0"),
+                    path);
   }
   const size_t header_bytes = static_cast<uint8_t>(bytes[8]) | static_cast<uint8_t>(bytes[9]) << 8;
   Header header;

@@ -28,6 +28,10 @@ class Tokenizer {
   // of the file is not supported and where.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& path,
                                                                const std::string& pattern = "");
+  // The same of a file's bytes; `where` is for messages.
+  static absl::StatusOr<std::shared_ptr<const Tokenizer>> FromJson(std::string_view json,
+                                                                   const std::string& where,
+                                                                   const std::string& pattern = "");
   virtual ~Tokenizer() = default;
 
   virtual uint32_t vocab_size() const = 0;  // ids are 0 ... vocab_size-1

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/env.h"
+#include "base/file_kind.h"
 #include "pipeline/byte_alphabet.h"
 
 namespace halcyon::pipeline {
@@ -67,12 +68,20 @@ std::string WriteTokenizerJson(const BpeVocabulary& vocabulary) {
 absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Load(const std::string& path,
                                                                  const std::string& pattern) {
   ASSIGN_OR_RETURN(const std::string text, Env::Posix()->ReadFile(path));
-  ASSIGN_OR_RETURN(BpeVocabulary vocabulary, ParseTokenizerJson(text), path);
+  return FromJson(text, path, pattern);
+}
+
+absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::FromJson(std::string_view json,
+                                                                     const std::string& where,
+                                                                     const std::string& pattern) {
+  auto parsed = ParseTokenizerJson(json);
+  if (!parsed.ok()) return Annotate(ExplainByFileKind(parsed.status(), json, "JSON"), where);
+  BpeVocabulary vocabulary = *std::move(parsed);
   if (!pattern.empty()) {
     ASSIGN_OR_RETURN(vocabulary.regex, PatternByName(pattern));
   }
   ASSIGN_OR_RETURN(std::shared_ptr<const Tokenizer> tokenizer,
-                   BpeTokenizer::Create(std::move(vocabulary)), path);
+                   BpeTokenizer::Create(std::move(vocabulary)), where);
   return tokenizer;
 }
 

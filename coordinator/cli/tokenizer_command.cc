@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/file_kind.h"
 #include "base/output_file.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
@@ -30,6 +31,13 @@ const std::map<std::string, jobs::DocumentRule> kRules = {
     {"entries", jobs::DocumentRule::kEntries}};
 const std::vector<std::string> kPatterns = {"gpt2", "llama3", "cl100k", "o200k"};
 
+// What is compressed or in another encoding would be read as text of no sense.
+absl::Status CheckIsText(const std::string& path, jobs::DataFormat format) {
+  ASSIGN_OR_RETURN(const auto kind, RecogniseFileKind(*Env::Posix(), path));
+  if (!kind || (format == jobs::DataFormat::kText && kind->may_be_text)) return absl::OkStatus();
+  return InvalidArgument(fmt::format("{} is {}; {}", path, kind->name, kind->advice));
+}
+
 struct TrainArguments {
   jobs::DataSpec data;
   pipeline::BpeTrainingOptions bpe;
@@ -40,6 +48,9 @@ struct TrainArguments {
 absl::Status Train(TrainArguments arguments) {
   for (std::string& source : arguments.data.sources) source = AbsolutePath(source);
   ASSIGN_OR_RETURN(const auto trainer, pipeline::BpeTrainer::Create(arguments.bpe));
+  for (const std::string& source : arguments.data.sources) {
+    RETURN_IF_ERROR(CheckIsText(source, arguments.data.format));
+  }
   ASSIGN_OR_RETURN(const auto shards, pipeline::PlanShards(arguments.data));
   uint64_t documents = 0, bytes = 0;
   for (const pipeline::SourceShard& shard : shards) {
@@ -77,6 +88,7 @@ absl::Status Encode(const EncodeArguments& arguments) {
   RETURN_IF_ERROR(storage::VerifyBesideRecord(*Env::Posix(), arguments.tokenizer));
   ASSIGN_OR_RETURN(const auto tokenizer,
                    pipeline::Tokenizer::Load(arguments.tokenizer, arguments.pattern));
+  RETURN_IF_ERROR(CheckIsText(arguments.input, arguments.format));
   ASSIGN_OR_RETURN(const std::string bytes, Env::Posix()->ReadFile(arguments.input));
   const int64_t threads =
       arguments.threads > 0 ? arguments.threads : std::max(1u, std::thread::hardware_concurrency());

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/digest.h"
+#include "base/file_kind.h"
 #include "storage/strict_json.h"
 
 namespace halcyon::storage {
@@ -239,11 +240,18 @@ SafetensorsFile::SafetensorsFile(Env& env, std::string path, SafetensorsHeader h
 absl::StatusOr<std::unique_ptr<SafetensorsFile>> SafetensorsFile::Open(Env& env,
                                                                        const std::string& path) {
   ASSIGN_OR_RETURN(const uint64_t size, env.FileSize(path));
+  const auto explained = [&](const absl::Status& error) {
+    return Annotate(ExplainByFileKind(error, env, path, "weights in the safetensors format",
+                                      "a safetensors file"),
+                    path);
+  };
   ASSIGN_OR_RETURN(std::string start, env.ReadRange(path, 0, std::min(size, kLengthBytes)));
-  ASSIGN_OR_RETURN(const uint64_t length, HeaderLength(start, size), path);
-  ASSIGN_OR_RETURN(start, env.ReadRange(path, 0, kLengthBytes + length));
-  ASSIGN_OR_RETURN(SafetensorsHeader header, ParseSafetensorsHeader(start, size), path);
-  return std::unique_ptr<SafetensorsFile>(new SafetensorsFile(env, path, std::move(header)));
+  const auto length = HeaderLength(start, size);
+  if (!length.ok()) return explained(length.status());
+  ASSIGN_OR_RETURN(start, env.ReadRange(path, 0, kLengthBytes + *length));
+  auto header = ParseSafetensorsHeader(start, size);
+  if (!header.ok()) return explained(header.status());
+  return std::unique_ptr<SafetensorsFile>(new SafetensorsFile(env, path, *std::move(header)));
 }
 
 absl::StatusOr<TensorEntry> SafetensorsFile::Find(const std::string& name) const {

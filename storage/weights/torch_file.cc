@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/file_kind.h"
 #include "storage/strict_json.h"
 #include "storage/weights/zip_directory.h"
 
@@ -54,7 +55,10 @@ std::string Gather(const TorchTensor& tensor, const std::string& bytes, uint64_t
 
 absl::StatusOr<std::unique_ptr<TorchFile>> TorchFile::Open(Env& env, const std::string& path) {
   auto file = std::unique_ptr<TorchFile>(new TorchFile(env, path));
-  RETURN_IF_ERROR(file->Load(), path);
+  if (const absl::Status loaded = file->Load(); !loaded.ok()) {
+    return Annotate(
+        ExplainByFileKind(loaded, env, path, "a checkpoint of torch.save", "a zip archive"), path);
+  }
   return file;
 }
 

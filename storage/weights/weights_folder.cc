@@ -1,5 +1,6 @@
 #include "storage/weights/weights_folder.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <set>
@@ -36,6 +37,37 @@ std::vector<float> FloatsOf(DType dtype, const std::string& bytes) {
 }
 
 }  // namespace
+
+std::string ExplainMissing(const std::vector<std::string>& missing,
+                           const std::map<std::string, WeightsFolder::Tensor>& tensors) {
+  if (missing.empty()) return "";
+  const auto explains_most = [&](const auto& name_there) {
+    const auto count = std::count_if(missing.begin(), missing.end(), [&](const std::string& name) {
+      return tensors.contains(name_there(name));
+    });
+    return 2 * static_cast<size_t>(count) > missing.size();
+  };
+  // Every name in the file that ends with the first missing one suggests a prefix.
+  const std::string& first = missing[0];
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.ends_with("." + first)) continue;
+    const std::string prefix = name.substr(0, name.size() - first.size());
+    if (!explains_most([&](const std::string& wanted) { return prefix + wanted; })) continue;
+    return "the names in the file begin with \"" + prefix +
+           "\", as a wrapper of the network leaves them; save the network inside it";
+  }
+  // Every dot in the first missing name ends a prefix that the file may lack.
+  for (size_t dot = first.find('.'); dot != first.npos; dot = first.find('.', dot + 1)) {
+    const std::string prefix = first.substr(0, dot + 1);
+    const auto without = [&](const std::string& wanted) {
+      return wanted.starts_with(prefix) ? wanted.substr(prefix.size()) : wanted;
+    };
+    if (!explains_most(without)) continue;
+    return "the names in the file lack \"" + prefix +
+           "\", as those of a part of the network do; save the whole network";
+  }
+  return "";
+}
 
 absl::StatusOr<std::unique_ptr<WeightsFolder>> WeightsFolder::Open(Env& env,
                                                                    const std::string& dir) {

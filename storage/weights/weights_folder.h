@@ -48,6 +48,11 @@ class WeightsFolder {
   std::map<std::string, std::unique_ptr<TorchFile>> torch_files_;
 };
 
+// Why tensors are missing, when most of them are there under longer or shorter names: 'the names in
+// the file begin with "module."', with what to do. "" when that explains nothing.
+std::string ExplainMissing(const std::vector<std::string>& missing,
+                           const std::map<std::string, WeightsFolder::Tensor>& tensors);
+
 }  // namespace halcyon::storage
 
 #endif  // HALCYON_STORAGE_WEIGHTS_WEIGHTS_FOLDER_H_

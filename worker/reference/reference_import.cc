@@ -50,7 +50,7 @@ struct Part {
 
 // Every tensor that is missing, of another shape or not expected, up to kProblemsMax.
 absl::Status CheckTensors(const WeightsFolder& folder, const std::vector<const Part*>& parts) {
-  std::vector<std::string> problems;
+  std::vector<std::string> problems, missing;
   std::set<std::string> known;
   for (const Part* part : parts) {
     for (const ReferenceTensor& tensor : part->tensors) {
@@ -65,6 +65,7 @@ absl::Status CheckTensors(const WeightsFolder& folder, const std::vector<const P
                                        ShapeText(there->second.shape), ShapeText(tensor.shape)));
       }
       if (!found) {
+        missing.push_back(tensor.names[0]);
         problems.push_back(
             fmt::format("{} {} is missing", tensor.names[0], ShapeText(tensor.shape)));
       }
@@ -76,6 +77,8 @@ absl::Status CheckTensors(const WeightsFolder& folder, const std::vector<const P
   }
   if (problems.empty()) return absl::OkStatus();
   std::string message = folder.dir() + ": the tensors do not fit config.json: ";
+  const std::string why = storage::ExplainMissing(missing, folder.tensors());
+  if (!why.empty()) message += why + ": ";
   for (size_t i = 0; i < problems.size() && i < kProblemsMax; ++i) {
     message += (i > 0 ? "; " : "") + problems[i];
   }

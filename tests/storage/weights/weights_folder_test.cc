@@ -99,5 +99,23 @@ TEST_F(WeightsFolderTest, AnIndexMustAgreeWithItsShards) {
 
 TEST_F(WeightsFolderTest, AnEmptyFolderIsAClearError) { ExpectRefused("no weights there"); }
 
+TEST(ExplainMissing, NamesAPrefixThatMostTensorsHaveOrLack) {
+  std::map<std::string, WeightsFolder::Tensor> wrapped;
+  for (const char* name : {"module.a.weight", "module.b.weight", "module.c.bias", "x.a.weight"}) {
+    wrapped[name] = {};
+  }
+  EXPECT_NE(ExplainMissing({"a.weight", "b.weight", "d.weight"}, wrapped)
+                .find("the names in the file begin with \"module.\""),
+            std::string::npos);
+  EXPECT_EQ(ExplainMissing({"a.weight", "d.weight", "e.weight"}, wrapped), "")
+      << "one of three is chance";
+  std::map<std::string, WeightsFolder::Tensor> part;
+  for (const char* name : {"layers.0.w", "layers.1.w"}) part[name] = {};
+  EXPECT_NE(ExplainMissing({"model.layers.0.w", "model.layers.1.w", "head.w"}, part)
+                .find("the names in the file lack \"model.\""),
+            std::string::npos);
+  EXPECT_EQ(ExplainMissing({}, part), "");
+}
+
 }  // namespace
 }  // namespace halcyon::storage

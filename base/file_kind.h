@@ -1,0 +1,45 @@
+// What a file is by its first bytes, so that a compressed or otherwise wrong file is named at once
+// instead of being read as text, JSON or weights.
+#ifndef HALCYON_BASE_FILE_KIND_H_
+#define HALCYON_BASE_FILE_KIND_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/env.h"
+#include "base/status.h"
+
+namespace halcyon {
+
+// As many bytes of a file's start as RecogniseFileKind can make use of.
+inline constexpr size_t kFileKindBytes = 1024;
+
+struct FileKind {
+  std::string_view name;    // "a gzip file"
+  std::string_view advice;  // "unpack it (gunzip) and name the result"
+  // The file may still be what a text file should be: a page of HTML is text.
+  bool may_be_text = false;
+};
+
+// Nothing for text, JSON and whatever is not known. `start`: the file's first bytes, at most
+// kFileKindBytes of which are looked at.
+std::optional<FileKind> RecogniseFileKind(std::string_view start);
+
+// The same of a file that exists.
+absl::StatusOr<std::optional<FileKind>> RecogniseFileKind(Env& env, const std::string& path);
+
+// For a reader that could not make sense of a file: the error with what the file is put before it,
+// where that is known: "is a gzip file, not weights; unpack it ... (the error)", with the error's
+// code. `own_kind`: the name of the kind that the reader is for, which explains nothing.
+absl::Status ExplainByFileKind(const absl::Status& error, std::string_view start,
+                               std::string_view expected, std::string_view own_kind = "");
+
+// The same for a file, which is read for its start.
+absl::Status ExplainByFileKind(const absl::Status& error, Env& env, const std::string& path,
+                               std::string_view expected, std::string_view own_kind = "");
+
+}  // namespace halcyon
+
+#endif  // HALCYON_BASE_FILE_KIND_H_
