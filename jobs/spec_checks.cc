@@ -1,0 +1,211 @@
+#include "jobs/spec_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+namespace halcyon::jobs {
+namespace {
+
+class Checker {
+ public:
+  Checker(const JobSpec& spec, const SpecLines& lines, SpecErrors& errors)
+      : spec_(spec), lines_(lines), errors_(errors) {}
+
+  void CheckRequired(const std::vector<SpecKey>& keys) {
+    for (const SpecKey& key : keys) {
+      if (!key.required() || lines_.Has(key.Path()) || errors_.Has(key.section)) continue;
+      errors_.Add(lines_.Of(key.Path()), key.Path(),
+                  fmt::format("missing; write {}{} = {}",
+                              key.section.empty() ? "" : "in [" + key.section + "] ", key.name,
+                              key.example));
+    }
+  }
+
+  void CheckName() {
+    constexpr size_t kNameLengthMax = 100;
+    const auto allowed = [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+    };
+    const std::string& name = spec_.name;
+    const bool good = !name.empty() && name.size() <= kNameLengthMax && name[0] != '.' &&
+                      name[0] != '-' && std::all_of(name.begin(), name.end(), allowed);
+    if (good) return;
+    Refuse({"name"}, fmt::format("{} does not serve as a folder's name; use 1 to {} of the letters "
+                                 "a-z and A-Z, digits, '-', '_' and '.', not '-' or '.' first",
+                                 Quoted(name), kNameLengthMax));
+  }
+
+  // A setting that is written but has no effect is a misunderstanding, so it is refused.
+  void CheckData() {
+    const DataSpec defaults;
+    const bool is_text = spec_.data.format == DataFormat::kText;
+    if (!is_text && spec_.data.documents != defaults.documents) {
+      Refuse({"data.documents", "data.format"},
+             "has no effect with format = \"jsonl\", where each line is a document; remove it");
+    }
+    if (is_text && spec_.data.field != defaults.field) {
+      Refuse({"data.field", "data.format"},
+             "has no effect with format = \"text\"; remove it, or write format = \"jsonl\"");
+    }
+    if (spec_.data.field.empty()) {
+      Refuse({"data.field"}, "is empty; name the member that holds the text");
+    }
+  }
+
+  void CheckTokenizer() {
+    if (spec_.tokenizer.path.empty()) return;
+    const TokenizerSpec defaults;
+    const std::string advice = "has no effect with tokenizer.path, whose file decides; remove it";
+    if (spec_.tokenizer.vocab_size != defaults.vocab_size) {
+      Refuse({"tokenizer.vocab_size", "tokenizer.path"}, advice);
+    }
+    if (spec_.tokenizer.pattern != defaults.pattern) {
+      Refuse({"tokenizer.pattern", "tokenizer.path"}, advice);
+    }
+    if (spec_.tokenizer.train_bytes_max != defaults.train_bytes_max) {
+      Refuse({"tokenizer.train_bytes_max", "tokenizer.path"}, advice);
+    }
+  }
+
+  void CheckTrain(const std::string& section, const TrainSpec& train) {
+    if (train.warmup_steps > train.steps) {
+      Refuse({section + ".warmup_steps", section + ".steps"},
+             fmt::format("{} is more than steps = {}; write warmup_steps = {} or less",
+                         train.warmup_steps, train.steps, train.steps));
+    }
+    if (train.micro_batch > train.batch) {
+      Refuse({section + ".micro_batch", section + ".batch"},
+             fmt::format("{} is more than batch = {}; write micro_batch = {} or less, or 0",
+                         train.micro_batch, train.batch, train.batch));
+    }
+  }
+
+  void CheckAutoencoder() {
+    const AutoencoderSpec& autoencoder = spec_.autoencoder;
+    if (!autoencoder.variational && (autoencoder.kl_weight != 0 || autoencoder.kl_clamp != 0)) {
+      Refuse({"autoencoder.variational", "autoencoder.kl_weight", "autoencoder.kl_clamp"},
+             "without it there is no divergence to weigh; write kl_weight = 0 and kl_clamp = 0, or "
+             "preset = \"plain-10\"");
+    }
+  }
+
+  void CheckModel() {
+    const int64_t hidden = spec_.model.hidden_size, heads = spec_.model.attention_heads;
+    if (hidden % (2 * heads) != 0) {
+      Refuse({"model.hidden_size", "model.attention_heads"},
+             fmt::format("{} does not fall into {} attention heads of an even size, which rotary "
+                         "embeddings need; choose a multiple of {}",
+                         hidden, heads, 2 * heads));
+    }
+    // Four tokens behind the first chunk are what BrierLM scores.
+    const int64_t chunk_size = spec_.autoencoder.chunk_size, scored = 4;
+    if ((spec_.model.window_chunks - 1) * chunk_size < scored) {
+      Refuse({"model.window_chunks", "autoencoder.chunk_size"},
+             fmt::format("{} chunks of {} leave no {} tokens behind the first chunk to score; "
+                         "choose {} or more",
+                         spec_.model.window_chunks, chunk_size, scored,
+                         1 + (scored + chunk_size - 1) / chunk_size));
+    }
+    const int64_t shared = spec_.model.key_value_heads;
+    if (shared != 0 && heads % shared != 0) {
+      Refuse({"model.key_value_heads", "model.attention_heads"},
+             fmt::format("{} does not divide attention_heads = {}; choose a divisor, or 0", shared,
+                         heads));
+    }
+    if (spec_.model.skip_autoencoder_data && spec_.autoencoder.data_fraction == 1) {
+      Refuse({"model.skip_autoencoder_data", "autoencoder.data_fraction"},
+             "leaves nothing to train on while the autoencoder takes all shards; lower "
+             "autoencoder.data_fraction");
+    }
+  }
+
+  // Settings of one head that say nothing to another.
+  void CheckHead(const std::vector<SpecKey>& keys) {
+    struct Setting {
+      std::string_view path;
+      std::vector<HeadKind> heads;
+    };
+    constexpr HeadKind kEnergy = HeadKind::kEnergy, kFlow = HeadKind::kFlow,
+                       kDiffusion = HeadKind::kDiffusion, kSoftmax = HeadKind::kSoftmax;
+    const Setting settings[] = {{"model.input", {kEnergy, kFlow, kDiffusion}},
+                                {"model.head_layers", {kEnergy, kFlow, kDiffusion}},
+                                {"model.samples", {kEnergy, kFlow, kDiffusion}},
+                                {"model.skip_autoencoder_data", {kEnergy, kFlow, kDiffusion}},
+                                {"model.noise_size", {kEnergy}},
+                                {"model.alpha", {kEnergy}},
+                                {"model.target", {kEnergy}},
+                                {"model.target_samples", {kEnergy}},
+                                {"model.flow_solver", {kFlow}},
+                                {"model.flow_steps", {kFlow}},
+                                {"model.diffusion_steps", {kDiffusion}},
+                                {"model.tie_embeddings", {kSoftmax}}};
+    JobSpec defaults;
+    const std::vector<SpecKey> default_keys = KeysOf(defaults);
+    for (const Setting& setting : settings) {
+      const auto& heads = setting.heads;
+      if (std::find(heads.begin(), heads.end(), spec_.model.head) != heads.end()) continue;
+      for (size_t i = 0; i < keys.size(); ++i) {
+        if (keys[i].Path() != setting.path) continue;
+        if (PlainTextOf(keys[i]) == PlainTextOf(default_keys[i])) continue;
+        Refuse({keys[i].Path(), "model.head"}, "has no effect with this model.head; remove it");
+      }
+    }
+  }
+
+  void CheckEval() {
+    if (spec_.eval.every > 0 && spec_.data.heldout == 0) {
+      Refuse({"eval.every", "data.heldout"},
+             "needs held-out documents; write data.heldout = 0.02 or so, or eval.every = 0");
+    }
+    constexpr double kTolerance = 1e-6;
+    const double temperature = spec_.eval.temperature;
+    const double inverse = std::round(1 / temperature);
+    if (std::abs(temperature * inverse - 1) > kTolerance) {
+      const double below = std::ceil(1 / temperature), above = std::floor(1 / temperature);
+      Refuse({"eval.temperature"},
+             fmt::format("{} is not 1/n for a whole number n; choose {} or {}",
+                         NumberText(temperature), NumberText(1 / below), NumberText(1 / above)));
+    }
+  }
+
+ private:
+  void Refuse(const std::vector<std::string>& paths, const std::string& message) {
+    jobs::Refuse(paths, message, lines_, errors_);
+  }
+
+  const JobSpec& spec_;
+  const SpecLines& lines_;
+  SpecErrors& errors_;
+};
+
+}  // namespace
+
+void Refuse(const std::vector<std::string>& paths, const std::string& message,
+            const SpecLines& lines, SpecErrors& errors) {
+  int line = 0;
+  for (const std::string& path : paths) {
+    if (errors.Has(path)) return;
+    if (line == 0 && lines.Has(path)) line = lines.Of(path);
+  }
+  errors.Add(line == 0 ? lines.Of(paths[0]) : line, paths[0], message);
+}
+
+void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const JobSpec& spec,
+               SpecErrors& errors) {
+  Checker checker(spec, lines, errors);
+  checker.CheckRequired(keys);
+  checker.CheckName();
+  checker.CheckData();
+  checker.CheckTokenizer();
+  checker.CheckTrain("autoencoder.train", spec.autoencoder.train);
+  checker.CheckTrain("train", spec.train);
+  checker.CheckAutoencoder();
+  checker.CheckModel();
+  checker.CheckHead(keys);
+  checker.CheckEval();
+}
+
+}  // namespace halcyon::jobs

@@ -1,0 +1,32 @@
+// What a key table cannot express: settings that contradict each other or have no effect, sizes
+// that 32-bit counters cannot hold, and the files that a job names. Internal to jobs/.
+#ifndef HALCYON_JOBS_SPEC_CHECKS_H_
+#define HALCYON_JOBS_SPEC_CHECKS_H_
+
+#include <string>
+#include <vector>
+
+#include "jobs/job_spec.h"
+#include "jobs/spec_errors.h"
+#include "jobs/spec_keys.h"
+#include "jobs/spec_reader.h"
+
+namespace halcyon::jobs {
+
+// All but the files. `keys` are those of `spec`.
+void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const JobSpec& spec,
+               SpecErrors& errors);
+
+// Makes file names absolute; `base_dir` is where relative ones count from. With `check_files` the
+// files must be there, not be empty and not be of a kind that is known to be something else.
+void ResolveFiles(const std::string& base_dir, bool check_files, const SpecLines& lines,
+                  JobSpec* spec, SpecErrors& errors);
+
+// An error about the first of `paths`; the others take part in the contradiction. Where the first
+// is a default, the line is that of the first one written. Silent when one is in error already.
+void Refuse(const std::vector<std::string>& paths, const std::string& message,
+            const SpecLines& lines, SpecErrors& errors);
+
+}  // namespace halcyon::jobs
+
+#endif  // HALCYON_JOBS_SPEC_CHECKS_H_

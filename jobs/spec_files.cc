@@ -1,0 +1,79 @@
+// The files that a job names.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <set>
+#include <system_error>
+
+#include "base/env.h"
+#include "jobs/spec_checks.h"
+
+namespace halcyon::jobs {
+namespace {
+
+class FileChecker {
+ public:
+  FileChecker(JobSpec& spec, const SpecLines& lines, SpecErrors& errors)
+      : spec_(spec), lines_(lines), errors_(errors) {}
+
+  void Resolve(const std::string& base_dir, bool check_files) {
+    if (lines_.Has("data.sources") && spec_.data.sources.empty()) {
+      Refuse({"data.sources"}, "is empty; name at least one file");
+    }
+    std::set<std::string> seen;
+    for (size_t i = 0; i < spec_.data.sources.size(); ++i) {
+      const std::string path = fmt::format("data.sources[{}]", i);
+      std::string& source = spec_.data.sources[i];
+      if (source.empty()) {
+        Refuse({path}, "is empty; name a file");
+        continue;
+      }
+      source = Absolute(base_dir, source);
+      if (!seen.insert(source).second) {
+        Refuse({path}, source + " is listed twice; remove one of the two");
+      } else if (check_files) {
+        CheckFile(path, source);
+      }
+    }
+    if (spec_.tokenizer.path.empty()) return;
+    spec_.tokenizer.path = Absolute(base_dir, spec_.tokenizer.path);
+    if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path);
+  }
+
+ private:
+  void Refuse(const std::vector<std::string>& paths, const std::string& message) {
+    jobs::Refuse(paths, message, lines_, errors_);
+  }
+
+  static std::string Absolute(const std::string& base_dir, const std::string& path) {
+    const std::filesystem::path joined = std::filesystem::path(base_dir) / path;
+    std::error_code error;
+    const std::filesystem::path absolute = std::filesystem::absolute(joined, error);
+    return (error ? joined : absolute).lexically_normal().string();
+  }
+
+  void CheckFile(const std::string& key_path, const std::string& file) {
+    const absl::StatusOr<uint64_t> size = Env::Posix()->FileSize(file);
+    if (!size.ok()) {
+      Refuse({key_path}, MessageOf(size.status()) +
+                             "; correct the name, which counts from the folder of the job file");
+    } else if (*size == 0) {
+      Refuse({key_path}, file + " is empty; put text into it or remove it here");
+    } else if (const auto byte = Env::Posix()->ReadRange(file, 0, 1); !byte.ok()) {
+      Refuse({key_path}, MessageOf(byte.status()) + "; make the file readable");
+    }
+  }
+
+  JobSpec& spec_;
+  const SpecLines& lines_;
+  SpecErrors& errors_;
+};
+
+}  // namespace
+
+void ResolveFiles(const std::string& base_dir, bool check_files, const SpecLines& lines,
+                  JobSpec* spec, SpecErrors& errors) {
+  FileChecker(*spec, lines, errors).Resolve(base_dir, check_files);
+}
+
+}  // namespace halcyon::jobs
