@@ -16,7 +16,14 @@ absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path) {
     const std::string message = MessageOf(text.status()) + "; give the name of a job file";
     return absl::IsNotFound(text.status()) ? NotFound(message) : InvalidArgument(message);
   }
-  return ParseJobSpec(*text, path, DirName(path), /*check_files=*/true);
+  ASSIGN_OR_RETURN(JobSpec spec, ParseJobSpec(*text, path, DirName(path), /*check_files=*/true));
+  // Workers read the resolved file. A folder whose name is not UTF-8 cannot stand in one.
+  if (!ParseJobSpec(ToToml(spec), path, "/", /*check_files=*/false).ok()) {
+    return InvalidArgument(path +
+                           ": the path of this file, a source or the tokenizer is not UTF-8; "
+                           "rename the folder");
+  }
+  return spec;
 }
 
 absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& file_name,

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "base/env.h"
+#include "base/file_kind.h"
 #include "jobs/spec_checks.h"
 
 namespace halcyon::jobs {
@@ -32,12 +33,12 @@ class FileChecker {
       if (!seen.insert(source).second) {
         Refuse({path}, source + " is listed twice; remove one of the two");
       } else if (check_files) {
-        CheckFile(path, source);
+        CheckFile(path, source, /*is_plain_text=*/spec_.data.format == DataFormat::kText);
       }
     }
     if (spec_.tokenizer.path.empty()) return;
     spec_.tokenizer.path = Absolute(base_dir, spec_.tokenizer.path);
-    if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path);
+    if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path, /*is_plain_text=*/false);
   }
 
  private:
@@ -52,15 +53,17 @@ class FileChecker {
     return (error ? joined : absolute).lexically_normal().string();
   }
 
-  void CheckFile(const std::string& key_path, const std::string& file) {
+  void CheckFile(const std::string& key_path, const std::string& file, bool is_plain_text) {
     const absl::StatusOr<uint64_t> size = Env::Posix()->FileSize(file);
     if (!size.ok()) {
       Refuse({key_path}, MessageOf(size.status()) +
                              "; correct the name, which counts from the folder of the job file");
     } else if (*size == 0) {
       Refuse({key_path}, file + " is empty; put text into it or remove it here");
-    } else if (const auto byte = Env::Posix()->ReadRange(file, 0, 1); !byte.ok()) {
-      Refuse({key_path}, MessageOf(byte.status()) + "; make the file readable");
+    } else if (const auto kind = RecogniseFileKind(*Env::Posix(), file); !kind.ok()) {
+      Refuse({key_path}, MessageOf(kind.status()) + "; make the file readable");
+    } else if (*kind && !(is_plain_text && (*kind)->may_be_text)) {
+      Refuse({key_path}, fmt::format("{} is {}; {}", file, (*kind)->name, (*kind)->advice));
     }
   }
 

@@ -405,6 +405,36 @@ TEST_F(JobFile, SourcesAreRelativeToItsFolder) {
             std::filesystem::path(folder_ + "/texts/a.txt").lexically_normal().string());
 }
 
+TEST_F(JobFile, AFileOfAnotherKindIsNamed) {
+  Write("a.txt", "\x1f\x8b\x08 compressed");
+  Write("b.txt", "\xff\xfeh");
+  Write("page.txt", "<!doctype html><p>text");
+  Write("t.json", "version https://git-lfs.example/spec/v1\n");
+  const std::string head =
+      "name = \"a\"\n[data]\nsources = [\"a.txt\",\n\"b.txt\",\n\"page.txt\"]\n";
+  Write("job.toml", head + "[tokenizer]\npath = \"t.json\"\n");
+  const std::string message = MessageOf(Load().status());
+  EXPECT_THAT(message, HasSubstr("job.toml:3: data.sources[0]: "));
+  EXPECT_THAT(message, HasSubstr("a.txt is a gzip file; unpack it"));
+  EXPECT_THAT(message, HasSubstr("b.txt is text in UTF-16; convert it"));
+  EXPECT_THAT(message, HasSubstr("tokenizer.path: "));
+  EXPECT_THAT(message, HasSubstr("t.json is a Git LFS pointer, which only names the file; fetch"));
+  EXPECT_THAT(message, ::testing::Not(HasSubstr("page.txt"))) << "HTML may be meant as text";
+  Write("job.toml", head + "format = \"jsonl\"\n");
+  EXPECT_THAT(MessageOf(Load().status()), HasSubstr("page.txt is a page of HTML"));
+}
+
+TEST_F(JobFile, AFolderWhoseNameIsNotUtf8IsRefused) {
+  Write("texts/a.txt", "text");
+  const std::string bad = folder_ + "/\xff";
+  std::filesystem::create_directories(bad);
+  Write("\xff/a.txt", "text");
+  Write("\xff/job.toml", "name = \"a\"\ndata.sources = [\"a.txt\"]\n");
+  const absl::Status status = LoadJobSpec(bad + "/job.toml").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(MessageOf(status), HasSubstr("is not UTF-8; rename the folder"));
+}
+
 TEST_F(JobFile, EachBadSourceIsReportedAtItsOwnLine) {
   Write("good.txt", "text");
   Write("empty.txt", "");
