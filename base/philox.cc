@@ -50,8 +50,8 @@ PhiloxStream::PhiloxStream(uint64_t seed, NoiseStream stream, uint64_t step, uin
 }
 
 std::array<uint32_t, 4> PhiloxStream::Block(uint64_t block) const {
-  HALCYON_CHECK(block >> 32 == 0);
-  return Philox4x32({static_cast<uint32_t>(block), 0u, step_, sample_}, key_);
+  return Philox4x32(
+      {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), step_, sample_}, key_);
 }
 
 void PhiloxStream::FillBits(uint64_t first, std::span<uint32_t> out) const {

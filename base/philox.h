@@ -29,7 +29,7 @@ enum class NoiseStream : uint32_t {
 std::array<uint32_t, 4> Philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
 // A stream of numbers for one (seed, stream, step, sample): number i is the same whoever asks.
-// step < 2^32, sample < 2^32, and at most 2^34 numbers each. A value; cheap to make.
+// step < 2^32, sample < 2^32, and at most 2^66 numbers each. A value; cheap to make.
 class PhiloxStream {
  public:
   PhiloxStream(uint64_t seed, NoiseStream stream, uint64_t step, uint64_t sample);

@@ -171,6 +171,34 @@ class Checker {
     }
   }
 
+  // A window has 2^34 random numbers a purpose, which the heads divide (model/heads/). No machine
+  // of today has the memory for as many, so this only keeps them from being used twice.
+  void CheckRandomNumbers() {
+    const ModelSpec& model = spec_.model;
+    if (model.head == HeadKind::kSoftmax) return;
+    const bool is_energy = model.head == HeadKind::kEnergy;
+    const int64_t latent = spec_.autoencoder.latent_size;
+    const int64_t width = is_energy ? model.noise_size : latent;
+    const std::string of_width = is_energy ? "model.noise_size" : "autoencoder.latent_size";
+    const auto check = [&](const std::string& key, int64_t draws, int64_t chunks, int64_t numbers,
+                           const std::string& of_numbers, int bits) {
+      // Each factor is below 2^21, so the product does not overflow.
+      if (draws * chunks * numbers <= int64_t{1} << bits) return;
+      Refuse({key, of_numbers, "model.window_chunks"},
+             fmt::format("{} draws of {} numbers ({}) at {} places are more than the 2^{} random "
+                         "numbers that a sequence has for them; lower one of the three",
+                         draws, numbers, of_numbers, chunks, bits));
+    };
+    const int64_t window = model.window_chunks;
+    check("model.samples", model.samples, window, width, of_width, is_energy ? 33 : 32);
+    if (is_energy && model.target == EnergyTarget::kSamples) {
+      check("model.target_samples", model.target_samples, window, latent, "autoencoder.latent_size",
+            33);
+    }
+    check("eval.samples", spec_.eval.samples, window, width, of_width, 34);
+    check("eval.temperature_samples", spec_.eval.temperature_samples, 1, width, of_width, 34);
+  }
+
  private:
   void Refuse(const std::vector<std::string>& paths, const std::string& message) {
     jobs::Refuse(paths, message, lines_, errors_);
@@ -206,6 +234,7 @@ void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const J
   checker.CheckModel();
   checker.CheckHead(keys);
   checker.CheckEval();
+  checker.CheckRandomNumbers();
 }
 
 }  // namespace halcyon::jobs

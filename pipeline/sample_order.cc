@@ -10,6 +10,7 @@ namespace {
 
 // Eight rounds where four make a strong permutation of a large domain: small domains need more.
 constexpr uint64_t kRounds = 8;
+constexpr uint32_t kRoundBits = 3;
 
 }  // namespace
 
@@ -29,7 +30,9 @@ uint64_t SampleOrder::ItemAt(uint64_t sample) const {
     uint64_t left = item >> half_bits_;
     uint64_t right = item & mask;
     for (uint64_t round = 0; round < kRounds; ++round) {
-      const PhiloxStream stream(seed_, NoiseStream::kSampleOrder, pass, round);
+      // A pass of few items is short, so there may be more passes than a step counts.
+      const PhiloxStream stream(seed_, NoiseStream::kSampleOrder, pass & 0xFFFFFFFF,
+                                pass >> 32 << kRoundBits | round);
       const uint64_t mixed = left ^ (stream.Bits(right) & mask);
       left = right;
       right = mixed;

@@ -2,17 +2,31 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
-
-#include "base/check.h"
+#include <vector>
 
 namespace halcyon::model {
 namespace {
 
-// Numbers of a row's stream that each step of sampling may take: 1000 steps end before the numbers
-// that training uses.
-constexpr int64_t kStepNumbers = int64_t{1} << 23;
+// Each step of sampling takes the draws' numbers n from the row's stream: kStepNumbers of them from
+// step * kStepNumbers on, so that 1000 steps end before the numbers that training uses, the next as
+// many at the same place behind 2^34 numbers, and so on.
+constexpr uint64_t kStepNumbers = uint64_t{1} << 23;
+
+// Numbers first ... first + count - 1 of a step: [rows, count].
+at::Tensor StepNoise(const NoiseRows& noise, uint64_t step, uint64_t first, uint64_t count) {
+  std::vector<at::Tensor> parts;
+  for (uint64_t n = first; n < first + count;) {
+    const uint64_t within = n % kStepNumbers;
+    const uint64_t size = std::min(first + count - n, kStepNumbers - within);
+    parts.push_back(noise.Normal({static_cast<int64_t>(size)}, n / kStepNumbers * kDrawNumbersMax +
+                                                                   step * kStepNumbers + within));
+    n += size;
+  }
+  return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
+}
 
 // Entries of a table at `times` [...], with a last dimension of 1.
 at::Tensor At(const std::vector<double>& table, const at::Tensor& times) {
@@ -90,9 +104,9 @@ at::Tensor DiffusionHead::Sample(const at::Tensor& hidden, int64_t first, int64_
                                  const NoiseRows& noise) const {
   const int64_t rows = hidden.size(0), positions = hidden.size(1);
   const int64_t numbers = positions * latent_size_;
-  HALCYON_CHECK((first + count) * numbers <= kStepNumbers);
   const auto normal = [&](int64_t step) {
-    return noise.Normal({count, positions, latent_size_}, step * kStepNumbers + first * numbers)
+    return StepNoise(noise, step, first * numbers, count * numbers)
+        .view({rows, count, positions, latent_size_})
         .transpose(0, 1)
         .reshape({count, rows * positions, latent_size_});
   };

@@ -23,6 +23,7 @@ class DiffusionHead : public LatentHead {
   Loss TrainingLoss(const at::Tensor& hidden, const Posterior& next,
                     const NoiseRows& noise) const override;
   // spec.diffusion_steps steps, without clipping.
+  int64_t NumbersPerDraw() const override { return latent_size_; }
   at::Tensor Sample(const at::Tensor& hidden, int64_t first, int64_t count,
                     const NoiseRows& noise) const override;
 

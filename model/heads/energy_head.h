@@ -35,6 +35,7 @@ class EnergyHead : public LatentHead {
   // Terms "target" and "spread": loss = 2 * target - spread.
   Loss TrainingLoss(const at::Tensor& hidden, const Posterior& next,
                     const NoiseRows& noise) const override;
+  int64_t NumbersPerDraw() const override { return spec_.noise_size; }
   at::Tensor Sample(const at::Tensor& hidden, int64_t first, int64_t count,
                     const NoiseRows& noise) const override;
 

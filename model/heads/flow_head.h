@@ -21,6 +21,7 @@ class FlowHead : public LatentHead {
   Loss TrainingLoss(const at::Tensor& hidden, const Posterior& next,
                     const NoiseRows& noise) const override;
   // Solves the equation with spec.flow_steps steps of spec.flow_solver.
+  int64_t NumbersPerDraw() const override { return latent_size_; }
   at::Tensor Sample(const at::Tensor& hidden, int64_t first, int64_t count,
                     const NoiseRows& noise) const override;
 

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/status.h"
 #include "jobs/job_spec.h"
 #include "model/noise.h"
 #include "model/posterior.h"
@@ -22,8 +23,10 @@
 
 namespace halcyon::model {
 
-// How a head divides the numbers of a row's stream: samples from 0, and for training the draws of
-// the target and the times from here.
+// How a head divides the numbers of a row's stream: samples from 0, below kDrawNumbersMax, and for
+// training the draws of the target and the times from here. jobs/spec_checks.cc keeps the sizes of
+// a job within these bounds.
+inline constexpr uint64_t kDrawNumbersMax = uint64_t{1} << 34;
 inline constexpr uint64_t kTargetNumbers = uint64_t{1} << 33;
 inline constexpr uint64_t kTimeNumbers = kTargetNumbers + (uint64_t{1} << 32);
 
@@ -40,9 +43,16 @@ class LatentHead {
   virtual Loss TrainingLoss(const at::Tensor& hidden, const Posterior& next,
                             const NoiseRows& noise) const = 0;
 
+  // Random numbers that a draw takes at each position.
+  virtual int64_t NumbersPerDraw() const = 0;
+
   // Draws first ... first + count - 1: [count, rows, positions, latent].
   virtual at::Tensor Sample(const at::Tensor& hidden, int64_t first, int64_t count,
                             const NoiseRows& noise) const = 0;
+
+  // kInvalidArgument when that many draws at that many positions need more random numbers than a
+  // row has.
+  absl::Status CheckDraws(int64_t draws, int64_t positions) const;
 };
 
 // The head that the spec names. REQUIRES: not softmax.

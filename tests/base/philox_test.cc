@@ -33,6 +33,17 @@ TEST(PhiloxStream, ValueAtAnIndexDoesNotDependOnTheSpan) {
   for (size_t i = 0; i < bits.size(); ++i) EXPECT_EQ(bits[i], stream.Bits(5 + i));
 }
 
+// The block's number takes two words of the counter; Philox4x32 itself has known answers.
+TEST(PhiloxStream, GoesOnBehindFourTimesTwoTo32) {
+  const PhiloxStream stream(7, NoiseStream::kHeadNoise, 3, 11);
+  const uint64_t far = uint64_t{1} << 34;
+  EXPECT_NE(stream.Bits(far), stream.Bits(0));
+  EXPECT_NE(stream.Bits(far), stream.Bits(2 * far));
+  std::vector<uint32_t> across(8);
+  stream.FillBits(far - 4, across);
+  for (size_t i = 0; i < across.size(); ++i) EXPECT_EQ(across[i], stream.Bits(far - 4 + i));
+}
+
 TEST(PhiloxStream, StreamsStepsAndSamplesDiffer) {
   const PhiloxStream base(7, NoiseStream::kHeadNoise, 3, 11);
   EXPECT_NE(base.Bits(0), PhiloxStream(8, NoiseStream::kHeadNoise, 3, 11).Bits(0));

@@ -360,6 +360,27 @@ TEST(JobSpec, SettingsWithoutEffectAreRefused) {
                   HasSubstr("8: tokenizer.train_bytes_max: has no effect with tokenizer.path")));
 }
 
+// The sizes at which a sequence's random numbers run out, and the last before it.
+TEST(JobSpec, DrawsThatNeedMoreRandomNumbersThanThereAreAreRefused) {
+  const std::string most = "[model]\nwindow_chunks = 1048576\nsamples = 128\n";
+  EXPECT_TRUE(ParseAfterHead(most + "noise_size = 64\n").ok());
+  EXPECT_THAT(ErrorsAfterHead(most + "noise_size = 65\n"),
+              ElementsAre(HasSubstr("6: model.samples: 128 draws of 65 numbers (model.noise_size) "
+                                    "at 1048576 places are more than the 2^33 random numbers")));
+  const std::string flow = "[autoencoder]\nlatent_size = 64\n[model]\nhead = \"flow\"\n";
+  EXPECT_TRUE(ParseAfterHead(flow + "window_chunks = 1048576\nsamples = 64\n").ok());
+  EXPECT_THAT(ErrorsAfterHead(flow + "window_chunks = 1048576\nsamples = 65\n"),
+              ElementsAre(HasSubstr("9: model.samples: 65 draws")));
+  EXPECT_THAT(ErrorsAfterHead("[model]\nwindow_chunks = 1048576\nsamples = 8\n[eval]\n"
+                              "samples = 257\n"),
+              ElementsAre(HasSubstr("8: eval.samples: 257 draws of 64 numbers")));
+  EXPECT_THAT(ErrorsAfterHead("[model]\nnoise_size = 262144\nwindow_chunks = 64\n[eval]\n"
+                              "temperature_samples = 65537\n"),
+              ElementsAre(HasSubstr("8: eval.temperature_samples: 65537 draws")));
+  // As many as the paper's window with the most draws takes.
+  EXPECT_TRUE(ParseAfterHead("[model]\nhead = \"diffusion\"\n[eval]\nsamples = 1024\n").ok());
+}
+
 TEST(JobSpec, ATemperatureIsOneOverAWholeNumber) {
   EXPECT_THAT(ErrorsAfterHead("[eval]\ntemperature = 0.4\n"),
               ElementsAre("5: eval.temperature: 0.4 is not 1/n for a whole number n; choose "

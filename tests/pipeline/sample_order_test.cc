@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace halcyon::pipeline {
@@ -27,6 +28,17 @@ TEST(SampleOrder, EachPassVisitsEachItemOnce) {
       }
     }
   }
+}
+
+// A long training on few items: more passes than 32 bits count.
+TEST(SampleOrder, PassesDoNotRunOut) {
+  const SampleOrder order(9, 100);
+  const uint64_t far = uint64_t{1} << 32;
+  EXPECT_NE(Pass(order, far), Pass(order, 0));
+  EXPECT_NE(Pass(order, far), Pass(order, 2 * far));
+  std::vector<uint64_t> sorted = Pass(order, far + 7);
+  std::sort(sorted.begin(), sorted.end());
+  for (uint64_t item = 0; item < 100; ++item) EXPECT_EQ(sorted[item], item);
 }
 
 TEST(SampleOrder, PassesAndSeedsDiffer) {

@@ -76,7 +76,8 @@ at::Tensor CalmSampler::Encode(const at::Tensor& tokens, const model::Placement*
 }
 
 absl::Status CalmSampler::Check(const model::TemperatureRule& rule) const {
-  return model::CheckTemperature(rule);
+  RETURN_IF_ERROR(model::CheckTemperature(rule));
+  return model_->head().CheckDraws(DrawsMax(rule), /*positions=*/1);
 }
 
 std::vector<StepChoice> CalmSampler::Draw(std::span<const uint64_t> texts,

@@ -38,6 +38,7 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
   const int64_t chunk_size = model.chunk_size(), latent = model.latent_size();
   const bool two = options.protocol == model::BrierProtocol::kTwoSamples;
   const int64_t samples = two ? 2 : options.samples;
+  RETURN_IF_ERROR(model.head().CheckDraws(samples, windows.window_chunks()));
   const auto score_window = [&](uint64_t window) -> absl::StatusOr<ScoreTally> {
     ASSIGN_OR_RETURN(const WindowTensors data,
                      LoadWindows(windows, Split::kHeldout, {window}, latent));

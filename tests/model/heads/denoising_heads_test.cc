@@ -302,25 +302,50 @@ TEST(DiffusionHeadTest, AncestralStepsMatchTheFormula) {
   const DiffusionSchedule s = CosineSchedule(5);
   const NoiseRows noise{5, NoiseStream::kHeadNoise, 2, {7}};
   const at::Tensor hidden = f.hidden.narrow(0, 0, 1).narrow(1, 0, 1);
-  const at::Tensor samples = head.Sample(hidden, 0, 4, noise);
-  EXPECT_TRUE(at::allclose(head.Sample(hidden, 1, 2, noise), samples.narrow(0, 1, 2), 1e-4, 1e-5));
-  Vector x = ToVector(noise.Normal({4, 1, kLatent})[0][2][0]);
-  for (int64_t step = 0; step < 5; ++step) {
-    const int64_t t = 4 - step;
-    const Vector out = Denoise(net, x, s.times[t], f.Hidden(0, 0), f.spec.head_layers);
-    const Vector fresh =
-        ToVector(noise.Normal({4, 1, kLatent}, (step + 1) * (int64_t{1} << 23))[0][2][0]);
+  // Number n of the draws at a step, as model/heads/diffusion_head.cc places it.
+  const auto noise_of = [&](int64_t step, int64_t draw) {
+    Vector numbers;
+    for (int64_t n = draw * kLatent; n < (draw + 1) * kLatent; ++n) {
+      const uint64_t place = (static_cast<uint64_t>(n) >> 23 << 34) +
+                             (static_cast<uint64_t>(step) << 23) + n % (int64_t{1} << 23);
+      numbers.push_back(noise.Normal({1}, place).item<double>());
+    }
+    return numbers;
+  };
+  // The last draw that is whole before 2^23 numbers are used up, and those behind it.
+  const int64_t last = (int64_t{1} << 23) / kLatent - 1;
+  for (const int64_t first : {int64_t{0}, last}) {
+    const at::Tensor samples = head.Sample(hidden, first, 4, noise);
+    EXPECT_TRUE(at::allclose(head.Sample(hidden, first + 1, 2, noise), samples.narrow(0, 1, 2),
+                             1e-4, 1e-5));
+    Vector x = noise_of(0, first + 2);
+    for (int64_t step = 0; step < 5; ++step) {
+      const int64_t t = 4 - step;
+      const Vector out = Denoise(net, x, s.times[t], f.Hidden(0, 0), f.spec.head_layers);
+      const Vector fresh = noise_of(step + 1, first + 2);
+      for (int64_t i = 0; i < kLatent; ++i) {
+        const double latent = (x[i] - std::sqrt(1 - s.signal[t]) * out[i]) / std::sqrt(s.signal[t]);
+        x[i] = s.from_latent[t] * latent + s.from_noisy[t] * x[i];
+        const double share = (out[kLatent + i] + 1) / 2;
+        const double log_variance = share * s.log_beta[t] + (1 - share) * s.log_posterior[t];
+        if (t > 0) x[i] += std::exp(0.5 * log_variance) * fresh[i];
+      }
+    }
     for (int64_t i = 0; i < kLatent; ++i) {
-      const double latent = (x[i] - std::sqrt(1 - s.signal[t]) * out[i]) / std::sqrt(s.signal[t]);
-      x[i] = s.from_latent[t] * latent + s.from_noisy[t] * x[i];
-      const double share = (out[kLatent + i] + 1) / 2;
-      const double log_variance = share * s.log_beta[t] + (1 - share) * s.log_posterior[t];
-      if (t > 0) x[i] += std::exp(0.5 * log_variance) * fresh[i];
+      EXPECT_NEAR(samples[2][0][0][i].item<double>(), x[i], 1e-3 * (1 + std::abs(x[i])));
     }
   }
-  for (int64_t i = 0; i < kLatent; ++i) {
-    EXPECT_NEAR(samples[2][0][0][i].item<double>(), x[i], 1e-3 * (1 + std::abs(x[i])));
-  }
+}
+
+TEST(LatentHeadTest, DrawsBeyondTheRandomNumbersOfARowAreRefused) {
+  HeadFixture<DiffusionHead> f(jobs::HeadKind::kDiffusion);
+  Unit unit("head");
+  DiffusionHead head(unit, f.spec, kLatent);
+  const int64_t most = (int64_t{1} << 34) / kLatent;
+  EXPECT_TRUE(head.CheckDraws(most, 1).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(head.CheckDraws(most + 1, 1)));
+  EXPECT_TRUE(absl::IsInvalidArgument(head.CheckDraws(most / 2, 3)));
+  EXPECT_TRUE(absl::IsInvalidArgument(head.CheckDraws(int64_t{1} << 62, int64_t{1} << 20)));
 }
 
 }  // namespace
