@@ -43,6 +43,10 @@ class Facts {
     if (!brier || !low || !high) return "";
     return fmt::format("BrierLM {:.3f} (95 % interval {:.3f} to {:.3f})", *brier, *low, *high);
   }
+  std::string BadDocuments() const {
+    const auto number = Number("bad_documents");
+    return number && *number > 0 ? FormatCount(*number) + " documents left out as unusable" : "";
+  }
   std::string InvalidUtf8() const {
     const auto number = Number("invalid_utf8");
     return number && *number > 0 ? FormatCount(*number) + " invalid UTF-8 sequences replaced" : "";
@@ -59,7 +63,8 @@ std::vector<std::string> FiguresOf(jobs::StageKind kind, const Facts& facts) {
     case jobs::StageKind::kTokens:
       return {facts.Count("train.tokens", "tokens to train on"),
               facts.Count("train.documents", "documents"),
-              facts.Count("heldout.tokens", "tokens held out"), facts.InvalidUtf8()};
+              facts.Count("heldout.tokens", "tokens held out"), facts.InvalidUtf8(),
+              facts.BadDocuments()};
     case jobs::StageKind::kAutoencoder:
       return {facts.Count("parameters", "parameters"), facts.Count("steps", "steps"),
               facts.Seconds(), facts.Percent("heldout_reconstruction", "held-out reconstruction")};

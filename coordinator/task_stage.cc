@@ -10,6 +10,8 @@ namespace {
 
 constexpr uint64_t kFencesReserved = 64;
 constexpr int64_t kTaskPollMs = 50;
+// Warnings of one stage that a person is shown.
+constexpr int kWarningsMax = 5;
 
 class TaskRun {
  public:
@@ -93,6 +95,7 @@ class TaskRun {
       taken = Internal(std::string("the result lacks something: ") + error.what());
     }
     if (!taken.ok()) return Fail(done.task, taken);
+    SayWarnings(done.result);
     tools_.scheduler->Done(done.task);
     tools_.crew->Praise(worker);
   }
@@ -101,6 +104,21 @@ class TaskRun {
     spdlog::warn("{} failed: {}", task, MessageOf(why));
     tools_.context->observer->Say(task + " failed: " + MessageOf(why));
     tools_.scheduler->Failed(task, why);
+  }
+
+  // What the task has seen in its part of the data that a person should know now.
+  void SayWarnings(const nlohmann::json& result) {
+    const auto warnings = result.find("warnings");
+    if (warnings == result.end() || !warnings->is_array()) return;
+    for (const nlohmann::json& warning : *warnings) {
+      if (!warning.is_string()) continue;
+      const auto text = warning.get<std::string>();
+      spdlog::warn("{}", text);
+      if (++warnings_ <= kWarningsMax) tools_.context->observer->Say("warning: " + text);
+      if (warnings_ == kWarningsMax + 1) {
+        tools_.context->observer->Say("warning: and more of this kind, see coordinator.log");
+      }
+    }
   }
 
   bool IsCurrent(const std::string& task, uint64_t fence, const WorkerId& worker) const {
@@ -131,6 +149,7 @@ class TaskRun {
   size_t done_before_;
   const TakeResult& take_result_;
   StageStatus* stage_;
+  int warnings_ = 0;
 };
 
 }  // namespace

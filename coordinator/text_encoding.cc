@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "pipeline/document_cutter.h"
+#include "pipeline/json_lines.h"
 #include "pipeline/utf8.h"
 
 namespace halcyon::coordinator {
@@ -13,76 +14,68 @@ namespace {
 // Lines that a thread takes at a time.
 constexpr size_t kBatchLines = 256;
 
-struct Line {
-  std::string_view text;
-  size_t number = 0;  // from 1
-};
-
-std::vector<Line> DocumentLines(std::string_view bytes) {
-  std::vector<Line> lines;
-  for (size_t number = 1; !bytes.empty(); ++number) {
-    const size_t end = std::min(bytes.find('\n'), bytes.size());
-    const std::string_view line = bytes.substr(0, end);
-    bytes.remove_prefix(std::min(end + 1, bytes.size()));
-    if (line.find_first_not_of(" \t\r") != std::string_view::npos) lines.push_back({line, number});
+// Lines that are not blank, cut as a job cuts them.
+std::vector<std::string_view> DocumentLines(std::string_view bytes) {
+  std::vector<std::string_view> lines;
+  while (!bytes.empty()) {
+    const std::string_view line = pipeline::TakeDocument(jobs::DocumentRule::kLines, &bytes);
+    if (!pipeline::IsBlank(line)) lines.push_back(line);
   }
   return lines;
-}
-
-absl::StatusOr<std::string> DocumentOf(const std::string& valid, const std::string& field) {
-  const nlohmann::json json = nlohmann::json::parse(valid, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return InvalidArgument("not a JSON object");
-  const auto member = json.find(field);
-  if (member == json.end() || !member->is_string()) {
-    return InvalidArgument("no text in the member \"" + field + "\"; name another with --field");
-  }
-  return member->get<std::string>();
 }
 
 // A batch of lines, encoded.
 struct Batch {
   EncodedText encoded;
   absl::Status status;
+  size_t bad_line = 0;  // of the lines, when status is not OK
 };
 
-Batch EncodeBatch(pipeline::Encoder& encoder, const Line* lines, size_t count,
-                  const std::string& field, const std::string& file_name) {
+Batch EncodeBatch(pipeline::Encoder& encoder, pipeline::JsonLineReader& reader,
+                  const std::vector<std::string_view>& lines, size_t first, size_t last) {
   Batch batch;
-  for (size_t i = 0; i < count; ++i) {
-    uint64_t replaced = 0;
-    const auto document = DocumentOf(pipeline::ReplaceInvalidUtf8(lines[i].text, &replaced), field);
-    if (!document.ok()) {
-      batch.status = Annotate(document.status(), file_name + ":" + std::to_string(lines[i].number));
+  for (size_t i = first; i < last; ++i) {
+    const auto json = reader.Read(lines[i]);
+    if (!json.ok()) {
+      batch.status = json.status();
+      batch.bad_line = i;
       return batch;
     }
+    if (pipeline::IsBlank(json->text)) continue;
     const size_t before = batch.encoded.ids.size();
-    encoder.Encode(*document, &batch.encoded.ids);
+    encoder.Encode(json->text, &batch.encoded.ids);
     batch.encoded.counts.push_back(static_cast<uint32_t>(batch.encoded.ids.size() - before));
-    batch.encoded.invalid_utf8 += replaced;
+    batch.encoded.invalid_utf8 += json->replaced;
   }
   return batch;
 }
 
 absl::StatusOr<EncodedText> EncodeLines(const std::shared_ptr<const pipeline::Tokenizer>& tokenizer,
-                                        const std::vector<Line>& lines, const std::string& field,
+                                        std::string_view bytes, const std::string& field,
                                         const std::string& file_name, int64_t threads) {
+  const std::vector<std::string_view> lines = DocumentLines(pipeline::WithoutByteOrderMark(bytes));
   std::vector<Batch> batches((lines.size() + kBatchLines - 1) / kBatchLines);
   std::atomic<size_t> next = 0;
   {
     std::vector<std::jthread> pool;
     const auto work = [&] {
       const auto encoder = pipeline::Encoder::Create(tokenizer);
+      pipeline::JsonLineReader reader(field, jobs::InvalidUtf8::kReplace);
       for (size_t b = next++; b < batches.size(); b = next++) {
         const size_t first = b * kBatchLines;
-        batches[b] = EncodeBatch(*encoder, &lines[first],
-                                 std::min(kBatchLines, lines.size() - first), field, file_name);
+        batches[b] = EncodeBatch(*encoder, reader, lines, first,
+                                 std::min(first + kBatchLines, lines.size()));
       }
     };
     for (int64_t i = 0; i < threads; ++i) pool.emplace_back(work);
   }
   EncodedText all;
   for (const Batch& batch : batches) {
-    RETURN_IF_ERROR(batch.status);
+    if (!batch.status.ok()) {
+      const char* line = lines[batch.bad_line].data();
+      const auto number = 1 + std::count(bytes.data(), line, '\n');
+      return Annotate(batch.status, file_name + ":" + std::to_string(number));
+    }
     const EncodedText& part = batch.encoded;
     all.ids.insert(all.ids.end(), part.ids.begin(), part.ids.end());
     all.counts.insert(all.counts.end(), part.counts.begin(), part.counts.end());
@@ -98,7 +91,7 @@ absl::StatusOr<EncodedText> EncodeText(std::shared_ptr<const pipeline::Tokenizer
                                        const std::string& field, const std::string& file_name,
                                        int64_t threads) {
   if (format == jobs::DataFormat::kJsonl) {
-    return EncodeLines(tokenizer, DocumentLines(bytes), field, file_name, threads);
+    return EncodeLines(tokenizer, bytes, field, file_name, threads);
   }
   EncodedText encoded;
   std::string repaired;

@@ -20,8 +20,8 @@ struct EncodedText {
   uint64_t invalid_utf8 = 0;     // byte sequences replaced by U+FFFD
 };
 
-// kText: all of `bytes` is one document, nothing added or taken away. kJsonl: each line that is not
-// blank is an object, its member `field` the document; kInvalidArgument names `file_name`:line.
+// kText: all of `bytes` is one document, nothing added or taken away. kJsonl: the documents that a
+// job reads from such a file (pipeline/json_lines.h); kInvalidArgument names `file_name`:line.
 absl::StatusOr<EncodedText> EncodeText(std::shared_ptr<const pipeline::Tokenizer> tokenizer,
                                        std::string_view bytes, jobs::DataFormat format,
                                        const std::string& field, const std::string& file_name,

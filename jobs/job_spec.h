@@ -22,6 +22,9 @@ enum class DocumentRule {
   kEntries,     // one starts at an unindented line after a blank line (or at the file's start)
 };
 enum class InvalidUtf8 { kReplace, kRefuse };
+// A document that cannot be used: a line that is no JSON object with a text, or with
+// InvalidUtf8::kRefuse one that is not UTF-8.
+enum class BadDocuments { kRefuse, kSkip };  // ends the stage; is left out and counted
 enum class InitRule {
   kNormal,  // N(0, init_std), biases zero: the paper's, right at its widths
   kFanIn,   // N(0, 1/sqrt(fan_in)), embeddings N(0, init_std): learns at widths below ~512
@@ -49,6 +52,7 @@ struct DataSpec {
   std::string field = "text";                    // format = "jsonl": the member that is the text
   double heldout = 0.02;  // fraction of documents never trained on, chosen by a hash of their bytes
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
+  BadDocuments bad_documents = BadDocuments::kRefuse;
   int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
   bool operator==(const DataSpec&) const = default;
 };

@@ -53,6 +53,12 @@ class Checker {
     if (spec_.data.field.empty()) {
       Refuse({"data.field"}, "is empty; name the member that holds the text");
     }
+    if (is_text && spec_.data.bad_documents != defaults.bad_documents &&
+        spec_.data.invalid_utf8 == InvalidUtf8::kReplace) {
+      Refuse({"data.bad_documents", "data.format", "data.invalid_utf8"},
+             "has no effect with format = \"text\" and invalid_utf8 = \"replace\", where every "
+             "document can be used; remove it, or write invalid_utf8 = \"refuse\"");
+    }
   }
 
   void CheckTokenizer() {

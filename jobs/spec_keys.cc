@@ -91,6 +91,7 @@ void AddData(DataSpec& data, KeyTable& keys) {
   keys.Number("heldout", &data.heldout, {.min = 0, .max = 0.5},
               "at least half of the documents must be left to train on");
   keys.Choice("invalid_utf8", &data.invalid_utf8, {"replace", "refuse"});
+  keys.Choice("bad_documents", &data.bad_documents, {"refuse", "skip"});
   keys.Integer("shard_bytes", &data.shard_bytes, 1, int64_t{1} << 30,
                "a shard is read into memory");
 }

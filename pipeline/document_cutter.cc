@@ -11,6 +11,7 @@ using jobs::DocumentRule;
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 bool IsLineBlank(std::string_view text, size_t start) {
   const size_t end = std::min(text.find('\n', start), text.size());
@@ -60,6 +61,11 @@ std::string_view WithoutTrailingBlankLines(std::string_view text) {
 
 bool IsBlank(std::string_view text) {
   return text.find_first_not_of(kBlanks) == std::string_view::npos;
+}
+
+std::string_view WithoutByteOrderMark(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  return text;
 }
 
 DocumentRule RuleOf(const jobs::DataSpec& data) {

@@ -13,6 +13,9 @@ namespace halcyon::pipeline {
 // Only spaces, tabs and line ends.
 bool IsBlank(std::string_view text);
 
+// Without the mark that some programs put before the text of a file in UTF-8.
+std::string_view WithoutByteOrderMark(std::string_view text);
+
 // The document rule of a data set: JSON lines are lines.
 jobs::DocumentRule RuleOf(const jobs::DataSpec& data);
 

@@ -1,20 +1,21 @@
 #include "pipeline/document_reader.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
-#include <optional>
+#include <limits>
 
 #include "base/digest.h"
 #include "base/env.h"
 #include "pipeline/document_cutter.h"
+#include "pipeline/json_lines.h"
+#include "pipeline/quote_bytes.h"
 #include "pipeline/utf8.h"
 
 namespace halcyon::pipeline {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr uint64_t kReadBytes = 1 << 20;
+// Positions in a document, and its tokens, are counted in 32 bits.
+constexpr uint64_t kDocumentBytesMax = std::numeric_limits<uint32_t>::max() - 1;
 
 // The shard's bytes, as they were when the plan was made.
 absl::StatusOr<std::string> ReadShard(const SourceShard& shard) {
@@ -49,14 +50,12 @@ class ShardReader {
   using Visitor = std::function<absl::Status(std::string_view)>;
 
   ShardReader(const jobs::DataSpec& data, const SourceShard& shard, const Visitor& visit)
-      : data_(data), shard_(shard), visit_(visit) {}
+      : data_(data), shard_(shard), visit_(visit), json_(data.field, data.invalid_utf8) {}
 
   absl::StatusOr<ReadCounts> Read() {
     ASSIGN_OR_RETURN(bytes_, ReadShard(shard_));
     std::string_view rest = bytes_;
-    if (shard_.begin == 0 && rest.starts_with(kByteOrderMark)) {
-      rest.remove_prefix(kByteOrderMark.size());
-    }
+    if (shard_.begin == 0) rest = WithoutByteOrderMark(rest);
     while (!rest.empty()) {
       const std::string_view raw = TakeDocument(RuleOf(data_), &rest);
       if (!IsBlank(raw)) RETURN_IF_ERROR(Raw(raw));
@@ -66,42 +65,31 @@ class ShardReader {
 
  private:
   absl::Status Raw(std::string_view raw) {
-    std::string repaired;
-    if (!IsValidUtf8(raw)) {
-      if (data_.invalid_utf8 == jobs::InvalidUtf8::kRefuse) return Refusal(raw);
-      uint64_t replaced = 0;
-      repaired = ReplaceInvalidUtf8(raw, &replaced);
-      counts_.invalid_utf8 += replaced;
-      ++counts_.invalid_documents;
+    if (data_.format == jobs::DataFormat::kJsonl) {
+      const absl::StatusOr<JsonText> json = json_.Read(raw);
+      if (!json.ok()) return Bad(raw, json.status());
+      return IsBlank(json->text) ? absl::OkStatus() : Document(raw, json->text, json->replaced);
     }
-    const std::string_view valid = repaired.empty() ? raw : repaired;
-    return data_.format == jobs::DataFormat::kJsonl ? Json(raw, valid) : Document(valid);
+    if (IsValidUtf8(raw)) return Document(raw, raw, 0);
+    if (data_.invalid_utf8 == jobs::InvalidUtf8::kRefuse) {
+      return Bad(raw, InvalidArgument("invalid UTF-8"));
+    }
+    uint64_t replaced = 0;
+    const std::string repaired = ReplaceInvalidUtf8(raw, &replaced);
+    return Document(raw, repaired, replaced);
   }
 
-  // `raw` is where the line lies in the shard, `line` its text once valid.
-  absl::Status Json(std::string_view raw, std::string_view line) {
-    simdjson::dom::element root;
-    if (const auto error = parser_.parse(line.data(), line.size()).get(root)) {
-      return AtLine(raw, std::string("not JSON: ") + simdjson::error_message(error));
+  absl::Status Document(std::string_view raw, std::string_view text, uint64_t replaced) {
+    if (text.size() > kDocumentBytesMax) {
+      return AtLine(raw, "a document of " + std::to_string(text.size()) + " bytes, at most " +
+                             std::to_string(kDocumentBytesMax) +
+                             " are possible: set [data] documents to a rule that cuts it");
     }
-    simdjson::dom::object object;
-    if (root.get(object)) return AtLine(raw, "the line is not a JSON object");
-    simdjson::dom::element member;
-    if (object.at_key(data_.field).get(member)) {
-      return AtLine(raw, "no member \"" + data_.field +
-                             "\": set [data] field to the member that is the text");
-    }
-    std::string_view text;
-    if (member.get(text)) {
-      return AtLine(raw, "member \"" + data_.field + "\" is not a string");
-    }
-    while (text.ends_with('\n')) text.remove_suffix(1);
-    return IsBlank(text) ? absl::OkStatus() : Document(text);
-  }
-
-  absl::Status Document(std::string_view text) {
     ++counts_.documents;
     counts_.bytes += text.size();
+    counts_.invalid_utf8 += replaced;
+    counts_.invalid_documents += replaced > 0 ? 1 : 0;
+    counts_.zero_bytes += static_cast<uint64_t>(std::count(text.begin(), text.end(), '\0'));
     return visit_(text);
   }
 
@@ -109,9 +97,24 @@ class ShardReader {
     return shard_.begin + static_cast<uint64_t>(raw.data() - bytes_.data());
   }
 
-  absl::Status Refusal(std::string_view raw) const {
-    return InvalidArgument(shard_.path + ": invalid UTF-8 at byte " +
-                           std::to_string(OffsetOf(raw) + FirstInvalidUtf8(raw)) +
+  // Of a document that cannot be used.
+  absl::Status Bad(std::string_view raw, const absl::Status& why) {
+    const bool skips = data_.bad_documents == jobs::BadDocuments::kSkip;
+    if (skips && ++counts_.bad_documents > 1) return absl::OkStatus();
+    const absl::Status named = data_.format == jobs::DataFormat::kJsonl
+                                   ? AtLine(raw, MessageOf(why))
+                                   : AtByte(raw, MessageOf(why));
+    if (!skips) return named;
+    counts_.first_bad = MessageOf(named);
+    return absl::OkStatus();
+  }
+
+  absl::Status AtByte(std::string_view raw, const std::string& what) const {
+    constexpr size_t kShownBytes = 8;
+    const size_t at = FirstInvalidUtf8(raw);
+    return InvalidArgument(shard_.path + ": " + what + " at byte " +
+                           std::to_string(OffsetOf(raw) + at) + ": " +
+                           QuoteBytes(raw.substr(at), kShownBytes) +
                            ": repair the file, or set [data] invalid_utf8 = \"replace\"");
   }
 
@@ -125,7 +128,7 @@ class ShardReader {
   const Visitor& visit_;
   std::string bytes_;
   ReadCounts counts_;
-  simdjson::dom::parser parser_;
+  JsonLineReader json_;
 };
 
 }  // namespace
@@ -134,6 +137,24 @@ absl::StatusOr<ReadCounts> ReadDocuments(
     const jobs::DataSpec& data, const SourceShard& shard,
     const std::function<absl::Status(std::string_view text)>& visit) {
   return ShardReader(data, shard, visit).Read();
+}
+
+std::string WarningOf(const SourceShard& shard, const ReadCounts& counts) {
+  constexpr uint64_t kBytesToOne = 100;
+  const std::string where = shard.path + ", bytes " + std::to_string(shard.begin) + " to " +
+                            std::to_string(shard.end) + ": ";
+  std::string warning;
+  if ((counts.invalid_utf8 + counts.zero_bytes) * kBytesToOne > counts.bytes) {
+    warning = where + std::to_string(counts.invalid_utf8) + " sequences that are not UTF-8 and " +
+              std::to_string(counts.zero_bytes) + " zero bytes in " + std::to_string(counts.bytes) +
+              " bytes of text; is it in another encoding, or no text at all?";
+  }
+  if (counts.bad_documents > 0) {
+    warning += warning.empty() ? where : " And ";
+    warning += std::to_string(counts.bad_documents) +
+               " documents that cannot be used are left out, the first being " + counts.first_bad;
+  }
+  return warning;
 }
 
 }  // namespace halcyon::pipeline

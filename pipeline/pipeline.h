@@ -2,6 +2,7 @@
 //
 //   shard_plan.h       the sources cut into shards of whole documents
 //   document_reader.h  the documents of a shard; bad UTF-8 repaired or refused
+//   json_lines.h       the text of a line of JSON
 //   heldout_split.h    which documents are never trained on
 //   tokenizer.h        byte-level BPE: training, tokenizer.json files, encoding, decoding
 //   packing.h          the documents of the token cache as one stream of chunks of K tokens

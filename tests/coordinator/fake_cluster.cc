@@ -136,11 +136,12 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
   }
   Say(worker, cluster::TaskProgress{lease.task, lease.fence, 0.5});
   const std::string& stage = lease.assignment.stage;
-  const json result =
+  json result =
       stage == "tokens" ? MakeTokens(lease)
       : stage == "latents"
           ? MakeLatents(lease)
           : MakeFolder(lease.assignment, cluster::TaskOutputDir(lease.assignment, lease.fence));
+  if (!warnings.empty()) result["warnings"] = warnings;
   if (fault == Fault::kBreakSst) {
     const std::string path = SstPath(lease);
     std::string bytes = *Env::Posix()->ReadFile(path);

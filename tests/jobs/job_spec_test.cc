@@ -360,6 +360,16 @@ TEST(JobSpec, SettingsWithoutEffectAreRefused) {
                   HasSubstr("8: tokenizer.train_bytes_max: has no effect with tokenizer.path")));
 }
 
+TEST(JobSpec, BadDocumentsNeedARuleThatCallsSomeBad) {
+  EXPECT_THAT(
+      ErrorsAfterHead("bad_documents = \"skip\"\n"),
+      ElementsAre(HasSubstr("4: data.bad_documents: has no effect with format = \"text\"")));
+  const auto json = ParseAfterHead("format = \"jsonl\"\nbad_documents = \"skip\"\n");
+  ASSERT_TRUE(json.ok()) << json.status();
+  EXPECT_EQ(json->data.bad_documents, BadDocuments::kSkip);
+  EXPECT_TRUE(ParseAfterHead("invalid_utf8 = \"refuse\"\nbad_documents = \"skip\"\n").ok());
+}
+
 // The sizes at which a sequence's random numbers run out, and the last before it.
 TEST(JobSpec, DrawsThatNeedMoreRandomNumbersThanThereAreAreRefused) {
   const std::string most = "[model]\nwindow_chunks = 1048576\nsamples = 128\n";

@@ -98,6 +98,7 @@ std::vector<KeyCase> DataCases() {
       {"data.field", [](JobSpec& s) { s.data.field = "body"; }, kText},
       {"data.heldout", [](JobSpec& s) { s.data.heldout = 0.5; }, kText},
       {"data.invalid_utf8", [](JobSpec& s) { s.data.invalid_utf8 = InvalidUtf8::kRefuse; }, kText},
+      {"data.bad_documents", [](JobSpec& s) { s.data.bad_documents = BadDocuments::kSkip; }, kText},
       {"data.shard_bytes", [](JobSpec& s) { s.data.shard_bytes = 9; }, kText},
       // An imported tokenizer depends on its file and no longer on the sources.
       {"tokenizer.path", [](JobSpec& s) { s.tokenizer.path = "/t.json"; }, {kTokenizer}},
@@ -317,9 +318,9 @@ TEST(Identity, OfATrainedTokenizerHasTheseFields) {
   }
   EXPECT_THAT(names,
               ElementsAre("version", "data.format", "data.documents", "data.field", "data.heldout",
-                          "data.invalid_utf8", "data.shard_bytes", "tokenizer.vocab_size",
-                          "tokenizer.pattern", "tokenizer.train_bytes_max", "source[0].sha256",
-                          "source[1].sha256"));
+                          "data.invalid_utf8", "data.bad_documents", "data.shard_bytes",
+                          "tokenizer.vocab_size", "tokenizer.pattern", "tokenizer.train_bytes_max",
+                          "source[0].sha256", "source[1].sha256"));
 }
 
 TEST(Identity, OfLatentsReadsLikeThis) {

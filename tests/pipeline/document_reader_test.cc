@@ -80,7 +80,37 @@ TEST_F(DocumentReaderTest, InvalidUtf8IsRefusedWithItsPlaceInTheFile) {
   data_.shard_bytes = 4;  // the bad byte lies in the second shard
   Write("a.txt", "first\nse\xFFond\n");
   EXPECT_EQ(Error().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(MessageOf(Error()), HasSubstr("a.txt: invalid UTF-8 at byte 8:"));
+  EXPECT_THAT(MessageOf(Error()), HasSubstr("a.txt: invalid UTF-8 at byte 8: \"\\xFFond\""));
+}
+
+TEST_F(DocumentReaderTest, ABadDocumentIsLeftOutAndCountedWhenAsked) {
+  data_.bad_documents = jobs::BadDocuments::kSkip;
+  WriteJson("{\"text\": \"one\"}\nnonsense\n\n{\"text\": 3}\n{\"text\": \"two\"}\n");
+  EXPECT_THAT(Documents(), ElementsAre("one", "two"));
+  EXPECT_EQ(counts_.documents, 2u);
+  EXPECT_EQ(counts_.bad_documents, 2u);
+  EXPECT_THAT(counts_.first_bad,
+              HasSubstr("a.jsonl:2: the line is not a JSON object: \"nonsense\""));
+  EXPECT_THAT(warnings_,
+              HasSubstr("2 documents that cannot be used are left out, the first being"));
+}
+
+TEST_F(DocumentReaderTest, TextThatIsNotUtf8IsBadWhenItIsRefused) {
+  data_.bad_documents = jobs::BadDocuments::kSkip;
+  data_.invalid_utf8 = jobs::InvalidUtf8::kRefuse;
+  EXPECT_THAT(Cut(DocumentRule::kLines, "one\nt\xFFwo\nthree\n"), ElementsAre("one", "three"));
+  EXPECT_EQ(counts_.bad_documents, 1u);
+  EXPECT_EQ(counts_.invalid_utf8, 0u);
+  EXPECT_THAT(counts_.first_bad, HasSubstr("a.txt: invalid UTF-8 at byte 5: "));
+}
+
+TEST_F(DocumentReaderTest, ManyInvalidSequencesOrZeroBytesGiveAWarning) {
+  Cut(DocumentRule::kLines, std::string(998, 'a') + "\xFF\n");
+  EXPECT_EQ(warnings_, "");
+  Cut(DocumentRule::kLines, std::string(98, 'a') + "\xFF\xFF\n");
+  EXPECT_THAT(warnings_, HasSubstr("a.txt, bytes 0 to 101: 2 sequences that are not UTF-8"));
+  Cut(DocumentRule::kFile, std::string("t\0e\0x\0t\0", 8));
+  EXPECT_THAT(warnings_, HasSubstr("4 zero bytes in 8 bytes of text; is it in another encoding"));
 }
 
 TEST_F(DocumentReaderTest, AnErrorOfTheVisitorEndsReading) {
@@ -112,7 +142,7 @@ TEST_F(DocumentReaderTest, JsonLines) {
       "{\"text\": \"one\\nline \\u00e9 \\ud83d\\ude00\"}\n\n"
       "{\"id\": [1, {\"text\": 2}], \"text\": \"two\\n\\n\", \"more\": null}\r\n"
       "{\"text\": \"\"}\n{\"text\": \" \\n\"}\n{\"text\": \"three\"}");
-  EXPECT_THAT(Documents(), ElementsAre("one\nline \u00E9 \U0001F600", "two", "three"));
+  EXPECT_THAT(Documents(), ElementsAre("one\nline \u00E9 \U0001F600", "two\n\n", "three"));
   EXPECT_EQ(counts_.documents, 3u);
 }
 
@@ -126,6 +156,7 @@ TEST_F(DocumentReaderTest, JsonWithInvalidUtf8IsRepaired) {
   WriteJson("{\"text\": \"a\xFFz\"}\n");
   EXPECT_THAT(Documents(), ElementsAre("a\uFFFDz"));
   EXPECT_EQ(counts_.invalid_utf8, 1u);
+  EXPECT_EQ(counts_.invalid_documents, 1u);
 }
 
 TEST_F(DocumentReaderTest, JsonErrorsNameTheLineOfTheFile) {
@@ -139,7 +170,6 @@ TEST_F(DocumentReaderTest, JsonErrorsSayWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"{\"text\": \"one\"", "a.jsonl:1: not JSON: "},
       {"{\"text\": \"one\"} x", ":1: not JSON: "},
-      {"{\"text\": \"\\ud800\"}", ":1: not JSON: "},
       {"{'text': 'one'}", ":1: not JSON: "},
       {"[1, 2]", ":1: the line is not a JSON object"},
       {"17", ":1: the line is not a JSON object"},

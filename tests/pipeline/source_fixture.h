@@ -44,6 +44,7 @@ class SourceTest : public ::testing::Test {
   absl::StatusOr<std::vector<std::string>> Read(const std::vector<SourceShard>& plan) {
     std::vector<std::string> documents;
     counts_ = {};
+    warnings_.clear();
     for (const SourceShard& shard : plan) {
       ASSIGN_OR_RETURN(const ReadCounts counts,
                        ReadDocuments(data_, shard, [&](std::string_view text) {
@@ -54,6 +55,9 @@ class SourceTest : public ::testing::Test {
       counts_.bytes += counts.bytes;
       counts_.invalid_utf8 += counts.invalid_utf8;
       counts_.invalid_documents += counts.invalid_documents;
+      counts_.bad_documents += counts.bad_documents;
+      if (counts_.first_bad.empty()) counts_.first_bad = counts.first_bad;
+      warnings_ += WarningOf(shard, counts);
     }
     return documents;
   }
@@ -67,6 +71,7 @@ class SourceTest : public ::testing::Test {
   testing::TempDir dir_;
   jobs::DataSpec data_;
   ReadCounts counts_;
+  std::string warnings_;  // of all shards
 };
 
 }  // namespace halcyon::pipeline

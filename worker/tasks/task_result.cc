@@ -15,6 +15,10 @@ absl::StatusOr<json> WriteFileArtifact(const TaskContext& context, const std::st
   return json{{"content_digest", Sha256::Of(bytes)}, {"bytes", bytes.size()}, {"facts", facts}};
 }
 
+void AddWarning(const std::string& warning, json* result) {
+  if (!warning.empty()) (*result)["warnings"].push_back(warning);
+}
+
 std::string ShardPath(const cluster::Lease& lease, uint32_t shard) {
   return cluster::ShardOutputPath(lease.assignment, lease.fence, shard);
 }

@@ -49,6 +49,9 @@ absl::StatusOr<nlohmann::json> WriteFileArtifact(const TaskContext& context,
                                                  const std::string& name, const std::string& bytes,
                                                  const nlohmann::json& facts);
 
+// Adds a sentence that the coordinator shows at once: {"warnings": [...]}. "" adds nothing.
+void AddWarning(const std::string& warning, nlohmann::json* result);
+
 // The SST file that a lease's shard is written to.
 std::string ShardPath(const cluster::Lease& lease, uint32_t shard);
 nlohmann::json SstResult(const storage::SstFile& sst, const nlohmann::json& facts);

@@ -51,8 +51,11 @@ absl::StatusOr<json> RunTokensTask(const TaskContext& context) {
   ASSIGN_OR_RETURN(const storage::SstFile sst,
                    writer.Finish({{"invalid_utf8", counts->invalid_utf8},
                                   {"invalid_documents", counts->invalid_documents},
+                                  {"bad_documents", counts->bad_documents},
                                   {"bytes", counts->bytes}}));
-  return SstResult(sst, {{"documents", counts->documents}});
+  json result = SstResult(sst, {{"documents", counts->documents}});
+  AddWarning(pipeline::WarningOf(shard, *counts), &result);
+  return result;
 }
 
 }  // namespace halcyon::worker
