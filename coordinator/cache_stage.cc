@@ -74,9 +74,9 @@ absl::StatusOr<std::vector<StageTask>> PlanCacheTasks(const StageTools& tools,
                                                       const cluster::StageAssignment& assignment) {
   std::vector<StageTask> tasks;
   if (assignment.stage == jobs::StageName(jobs::StageKind::kTokens)) {
-    ASSIGN_OR_RETURN(const std::vector<pipeline::SourceShard> shards,
-                     pipeline::PlanShards(tools.context->spec.data));
-    for (const pipeline::SourceShard& shard : shards) {
+    ASSIGN_OR_RETURN(const pipeline::ShardPlan plan,
+                     pipeline::PlanShards(tools.context->spec.data, *tools.source_digests));
+    for (const pipeline::SourceShard& shard : plan.shards) {
       const nlohmann::json source = {{"shard", shard.shard},
                                      {"path", shard.path},
                                      {"begin", shard.begin},

@@ -10,7 +10,8 @@
 namespace halcyon::coordinator {
 
 // The tasks of the stage, in shard order. tokens: reads the sources once.
-// kInvalidArgument: a source without any document.
+// kInvalidArgument: no source has any document; kFailedPrecondition: a source's bytes are not those
+// of the fingerprint.
 absl::StatusOr<std::vector<StageTask>> PlanCacheTasks(const StageTools& tools,
                                                       const cluster::StageAssignment& assignment);
 

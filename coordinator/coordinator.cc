@@ -42,7 +42,8 @@ Coordinator::Coordinator(const JobContext* context)
       fences_(context->journal),
       status_(context),
       store_(*context->env, *context->journal, context->home),
-      tools_{context, &board_, &scheduler_, &crew_, &fences_, &status_} {}
+      tools_{context,  &board_,  &scheduler_,      &crew_,
+             &fences_, &status_, &source_digests_, &tokenizer_file_digest_} {}
 
 absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {
   RETURN_IF_ERROR(status_.MoveJob(jobs::JobState::kRunning, ""));
@@ -72,12 +73,26 @@ absl::Status Coordinator::DigestSources() {
     ASSIGN_OR_RETURN(std::string digest, storage::SourceDigest(*context_->journal, source));
     source_digests_.push_back(std::move(digest));
   }
+  const std::string& tokenizer = context_->spec.tokenizer.path;
+  if (tokenizer.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(tokenizer_file_digest_, storage::SourceDigest(*context_->journal, tokenizer));
   return absl::OkStatus();
 }
 
+void Coordinator::RereadSources() {
+  std::vector<std::string> paths = context_->spec.data.sources;
+  paths.push_back(context_->spec.tokenizer.path);
+  for (const std::string& path : paths) {
+    if (path.empty()) continue;
+    const absl::Status read = storage::ReadSourceDigest(*context_->journal, path).status();
+    if (!read.ok()) spdlog::warn("{}", MessageOf(read));
+  }
+}
+
 absl::Status Coordinator::RunStage(jobs::StageKind kind) {
-  const jobs::StageIdentity identity = jobs::IdentityOf(
-      kind, context_->spec, source_digests_, InputDigests(kind, context_->spec, artifacts_));
+  const jobs::StageIdentity identity =
+      jobs::IdentityOf(kind, context_->spec, source_digests_,
+                       InputDigests(kind, context_->spec, artifacts_), tokenizer_file_digest_);
   const std::string fingerprint = identity.Fingerprint();
   status_.Stage(kind).fingerprint = fingerprint;
   ASSIGN_OR_RETURN(std::optional<Artifact> found, FindMade(kind, fingerprint));
@@ -92,6 +107,7 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
   context_->observer->Say(std::string(jobs::StageName(kind)) + ": made, " + why);
   auto made = Make(identity, why);
   if (!made.ok()) {
+    if (absl::IsFailedPrecondition(made.status()) && jobs::ReadsSources(kind)) RereadSources();
     // An interrupted stage is no failed one: it goes on from here.
     if (!absl::IsAborted(made.status())) {
       RETURN_IF_ERROR(status_.MoveStage(kind, jobs::StageState::kFailed, MessageOf(made.status())));
@@ -187,7 +203,9 @@ absl::StatusOr<StageOutcome> Coordinator::MakeOutcome(const cluster::StageAssign
 absl::StatusOr<StageOutcome> Coordinator::RunSingleTask(
     const cluster::StageAssignment& assignment) {
   StageOutcome outcome;
-  const std::vector<StageTask> tasks = {{assignment.stage, nlohmann::json::object()}};
+  const std::vector<StageTask> tasks = {
+      {assignment.stage,
+       {{"source_digests", source_digests_}, {"tokenizer_file_digest", tokenizer_file_digest_}}}};
   RETURN_IF_ERROR(RunTasks(tools_, assignment, tasks, /*done_before=*/0,
                            [&](const std::string&, Fence fence, const nlohmann::json& result) {
                              auto taken = OutcomeFromResult(

@@ -50,6 +50,8 @@ class Coordinator {
                                            const jobs::StageIdentity& identity);
   absl::StatusOr<StageOutcome> RunSingleTask(const cluster::StageAssignment& assignment);
   absl::Status DigestSources();
+  // The sources were not what is remembered of them: what the next run begins with is read anew.
+  void RereadSources();
 
   const JobContext* context_;
   Switchboard board_;
@@ -62,6 +64,7 @@ class Coordinator {
   StageTools tools_;
   bool launcher_checked_ = false;
   std::vector<std::string> source_digests_;
+  std::string tokenizer_file_digest_;  // "" without [tokenizer] path
   std::map<jobs::StageKind, Artifact> artifacts_;
 };
 

@@ -21,6 +21,10 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
     ASSIGN_OR_RETURN(std::string digest, storage::SourceDigest(journal, source));
     sources.push_back(std::move(digest));
   }
+  std::string tokenizer_file;
+  if (!spec.tokenizer.path.empty()) {
+    ASSIGN_OR_RETURN(tokenizer_file, storage::SourceDigest(journal, spec.tokenizer.path));
+  }
   ASSIGN_OR_RETURN(const auto earlier, journal.ListArtifacts());
   std::map<jobs::StageKind, std::string> digests;
   std::vector<PlannedStage> plan;
@@ -33,7 +37,8 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
       inputs[input] = digests.at(input);
       inputs_known = inputs_known && inputs[input] != kToBeMade;
     }
-    const jobs::StageIdentity identity = jobs::IdentityOf(kind, spec, sources, inputs);
+    const jobs::StageIdentity identity =
+        jobs::IdentityOf(kind, spec, sources, inputs, tokenizer_file);
     std::optional<Artifact> found;
     if (inputs_known) {
       planned.fingerprint = identity.Fingerprint();

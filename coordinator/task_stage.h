@@ -39,6 +39,9 @@ struct StageTools {
   AgentCrew* crew;
   FenceSource* fences;
   StatusBoard* status;
+  // SHA-256 of each source as it entered the fingerprints, in order, and of [tokenizer] path.
+  const std::vector<std::string>* source_digests;
+  const std::string* tokenizer_file_digest;
 };
 
 // Takes the result of a task under its present lease and makes it last (ingests it, ...). A failure

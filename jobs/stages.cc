@@ -150,6 +150,8 @@ std::vector<StageKind> InputsOf(StageKind kind, const JobSpec& spec) {
 
 StageShape ShapeOf(StageKind kind) { return StageOf(kind).shape; }
 
+bool ReadsSources(StageKind kind) { return StageOf(kind).reads_sources; }
+
 std::string StageIdentity::Fingerprint() const {
   std::string text;
   AppendCounted(&text, StageName(kind));

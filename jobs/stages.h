@@ -40,6 +40,9 @@ std::vector<StageKind> InputsOf(StageKind kind, const JobSpec& spec);
 enum class StageShape { kSingleTask, kShardTasks, kGang };
 StageShape ShapeOf(StageKind kind);
 
+// Whether it reads the text itself.
+bool ReadsSources(StageKind kind);
+
 struct FingerprintField {
   std::string name;  // "autoencoder.chunk_size", "source[0].sha256", "input.tokens", "version"
   std::string value;

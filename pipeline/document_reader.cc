@@ -19,10 +19,7 @@ constexpr uint64_t kDocumentBytesMax = std::numeric_limits<uint32_t>::max() - 1;
 
 // The shard's bytes, as they were when the plan was made.
 absl::StatusOr<std::string> ReadShard(const SourceShard& shard) {
-  const auto changed = [&](const std::string& how) {
-    return FailedPrecondition(shard.path + ": the file changed while the job ran (" + how +
-                              "): leave the sources alone, or start the job again");
-  };
+  const auto changed = [&](const std::string& how) { return SourceChanged(shard.path, how); };
   auto bytes = Env::Posix()->ReadRange(shard.path, shard.begin, shard.end - shard.begin);
   if (absl::IsNotFound(bytes.status())) return changed("it is gone");
   if (absl::IsDataLoss(bytes.status())) return changed("it is shorter");

@@ -19,13 +19,18 @@ class SourcePlanner {
   SourcePlanner(const jobs::DataSpec& data, std::string path)
       : rule_(RuleOf(data)), shard_bytes_(data.shard_bytes), path_(std::move(path)) {}
 
-  absl::Status Plan(std::vector<SourceShard>* shards) {
+  // Returns the digest of the bytes.
+  absl::StatusOr<std::string> Plan(std::vector<SourceShard>* shards) {
     ASSIGN_OR_RETURN(size_, Env::Posix()->FileSize(path_));
     while (begin_ < size_) {
       ASSIGN_OR_RETURN(const uint64_t bytes, BytesOfNextShard());
       Take(bytes, shards);
+      if (shards->size() > kShardsMax) {
+        return InvalidArgument("the sources fall into more than " + std::to_string(kShardsMax) +
+                               " shards: raise [data] shard_bytes");
+      }
     }
-    return absl::OkStatus();
+    return digest_.HexDigest();
   }
 
  private:
@@ -37,9 +42,11 @@ class SourcePlanner {
     while (true) {
       const uint64_t missing = wanted > buffer_.size() ? wanted - buffer_.size() : 0;
       const uint64_t more = std::min(missing, Unread());
-      ASSIGN_OR_RETURN(const std::string read,
-                       Env::Posix()->ReadRange(path_, begin_ + buffer_.size(), more));
-      buffer_ += read;
+      const auto read = Env::Posix()->ReadRange(path_, begin_ + buffer_.size(), more);
+      if (absl::IsDataLoss(read.status())) return SourceChanged(path_, "it is shorter");
+      RETURN_IF_ERROR(read.status());
+      digest_.Update(*read);
+      buffer_ += *read;
       if (buffer_.size() > shard_bytes_) {
         const size_t start = FindDocumentStart(rule_, buffer_, shard_bytes_);
         if (start != std::string::npos) return start;
@@ -68,23 +75,53 @@ class SourcePlanner {
   uint64_t size_ = 0;
   uint64_t begin_ = 0;  // of the next shard
   std::string buffer_;  // bytes from begin_ on
+  Sha256 digest_;       // of the bytes read so far
 };
 
 }  // namespace
 
-absl::StatusOr<std::vector<SourceShard>> PlanShards(const jobs::DataSpec& data) {
+absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data) {
   HALCYON_CHECK(data.shard_bytes >= 1);
-  std::vector<SourceShard> shards;
+  ShardPlan plan;
   for (const std::string& path : data.sources) {
-    RETURN_IF_ERROR(SourcePlanner(data, path).Plan(&shards));
+    ASSIGN_OR_RETURN(std::string digest, SourcePlanner(data, path).Plan(&plan.shards));
+    plan.source_digests.push_back(std::move(digest));
   }
-  if (shards.empty()) {
+  if (plan.shards.empty()) {
     return InvalidArgument("no document in " + std::to_string(data.sources.size()) +
                            " source file(s)" +
                            (data.sources.empty() ? "" : ", the first being " + data.sources[0]) +
                            ": name at least one file with text in [data] sources");
   }
-  return shards;
+  return plan;
+}
+
+absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data,
+                                     const std::vector<std::string>& source_digests) {
+  if (source_digests.size() != data.sources.size()) {
+    return Internal(std::to_string(source_digests.size()) + " digests of " +
+                    std::to_string(data.sources.size()) + " sources were given");
+  }
+  auto plan = PlanShards(data);
+  // A source that lost its text under way is first of all one that changed.
+  for (size_t i = 0; !plan.ok() && i < data.sources.size(); ++i) {
+    const auto digest = Sha256OfFile(data.sources[i]);
+    if (absl::IsNotFound(digest.status())) return SourceChanged(data.sources[i], "it is gone");
+    if (digest.ok() && *digest != source_digests[i]) {
+      return SourceChanged(data.sources[i], "its SHA-256 differs");
+    }
+  }
+  RETURN_IF_ERROR(plan.status());
+  for (size_t i = 0; i < data.sources.size(); ++i) {
+    if (plan->source_digests[i] == source_digests[i]) continue;
+    return SourceChanged(data.sources[i], "its SHA-256 differs");
+  }
+  return plan;
+}
+
+absl::Status SourceChanged(const std::string& path, const std::string& how) {
+  return FailedPrecondition(path + ": the file changed while the job ran (" + how +
+                            "): leave the sources alone, and run the same command again");
 }
 
 }  // namespace halcyon::pipeline

@@ -21,9 +21,26 @@ struct SourceShard {
   bool operator==(const SourceShard&) const = default;
 };
 
+struct ShardPlan {
+  std::vector<SourceShard> shards;
+  std::vector<std::string> source_digests;  // SHA-256 of the bytes that were cut, by source
+};
+
+// At most as many: each is a task, a file and a record of its own.
+inline constexpr size_t kShardsMax = 1 << 20;
+
 // Reads every source once. Shards have about data.shard_bytes bytes; a document is never cut, so a
-// larger document makes a larger shard. kInvalidArgument: no source has any document.
-absl::StatusOr<std::vector<SourceShard>> PlanShards(const jobs::DataSpec& data);
+// larger document makes a larger shard. kInvalidArgument: no source has any document, or there are
+// more than kShardsMax shards; kFailedPrecondition: a source became shorter while it was read.
+absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);
+
+// The same, of sources whose digests are known: kFailedPrecondition names the source whose bytes
+// are others by now, before anything is made of them.
+absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data,
+                                     const std::vector<std::string>& source_digests);
+
+// The error of a source whose bytes are not those that the job began with.
+absl::Status SourceChanged(const std::string& path, const std::string& how);
 
 }  // namespace halcyon::pipeline
 

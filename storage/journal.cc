@@ -182,12 +182,14 @@ absl::StatusOr<SourceRecord> Stat(const std::string& path) {
   record.path = path;
   record.size = static_cast<uint64_t>(info.st_size);
   record.mtime_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+  record.ctime_ns = int64_t{info.st_ctim.tv_sec} * 1'000'000'000 + info.st_ctim.tv_nsec;
   record.inode = info.st_ino;
   return record;
 }
 
 bool SameFile(const SourceRecord& a, const SourceRecord& b) {
-  return a.size == b.size && a.mtime_ns == b.mtime_ns && a.inode == b.inode;
+  return a.size == b.size && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
+         a.inode == b.inode;
 }
 
 }  // namespace
@@ -215,10 +217,15 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::OpenReadOnly(const std::string
 }
 
 absl::StatusOr<std::string> SourceDigest(Journal& journal, const std::string& path) {
-  ASSIGN_OR_RETURN(SourceRecord before, Stat(path));
+  ASSIGN_OR_RETURN(const SourceRecord now, Stat(path));
   const auto remembered = journal.FindSource(path);
-  if (remembered.ok() && SameFile(*remembered, before)) return remembered->sha256;
+  if (remembered.ok() && SameFile(*remembered, now)) return remembered->sha256;
   if (!remembered.ok() && !absl::IsNotFound(remembered.status())) return remembered.status();
+  return ReadSourceDigest(journal, path);
+}
+
+absl::StatusOr<std::string> ReadSourceDigest(Journal& journal, const std::string& path) {
+  ASSIGN_OR_RETURN(SourceRecord before, Stat(path));
   ASSIGN_OR_RETURN(before.sha256, Sha256OfFile(path));
   ASSIGN_OR_RETURN(const SourceRecord after, Stat(path));
   if (!SameFile(before, after)) {

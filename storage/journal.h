@@ -55,6 +55,7 @@ struct SourceRecord {
   int64_t mtime_ns = 0;
   uint64_t inode = 0;
   std::string sha256;
+  int64_t ctime_ns = 0;  // of the last change to the file or its marks; no tool sets it back
 };
 
 class Journal {
@@ -87,9 +88,13 @@ class Journal {
   virtual absl::StatusOr<SourceRecord> FindSource(const std::string& path) = 0;  // kNotFound
 };
 
-// SHA-256 of a source file: from the journal when (path, size, mtime, inode) are as remembered,
-// else read whole and remembered.
+// SHA-256 of a source file: from the journal when (path, size, mtime, ctime, inode) are as
+// remembered, else read whole and remembered. What is remembered only saves reading: whoever reads
+// the file for its contents compares their digest with this one, and has it read anew when they
+// differ.
 absl::StatusOr<std::string> SourceDigest(Journal& journal, const std::string& path);
+// The same, whatever is remembered. kFailedPrecondition when the file changes meanwhile.
+absl::StatusOr<std::string> ReadSourceDigest(Journal& journal, const std::string& path);
 
 }  // namespace halcyon::storage
 

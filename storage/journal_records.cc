@@ -81,6 +81,7 @@ std::string EncodeSource(const SourceRecord& source) {
   return Dump({{"path", source.path},
                {"size", source.size},
                {"mtime_ns", source.mtime_ns},
+               {"ctime_ns", source.ctime_ns},
                {"inode", source.inode},
                {"sha256", source.sha256}});
 }
@@ -129,6 +130,10 @@ absl::StatusOr<SourceRecord> DecodeSource(std::string_view text) {
   ASSIGN_OR_RETURN(source.path, StringMember(from, "path"));
   ASSIGN_OR_RETURN(source.size, UnsignedMember(from, "size"));
   ASSIGN_OR_RETURN(source.mtime_ns, IntegerMember(from, "mtime_ns"));
+  // Records of earlier versions lack it, and count as of another file.
+  if (from.contains("ctime_ns")) {
+    ASSIGN_OR_RETURN(source.ctime_ns, IntegerMember(from, "ctime_ns"));
+  }
   ASSIGN_OR_RETURN(source.inode, UnsignedMember(from, "inode"));
   ASSIGN_OR_RETURN(source.sha256, StringMember(from, "sha256"));
   return source;

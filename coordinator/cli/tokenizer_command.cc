@@ -51,9 +51,9 @@ absl::Status Train(TrainArguments arguments) {
   for (const std::string& source : arguments.data.sources) {
     RETURN_IF_ERROR(CheckIsText(source, arguments.data.format));
   }
-  ASSIGN_OR_RETURN(const auto shards, pipeline::PlanShards(arguments.data));
+  ASSIGN_OR_RETURN(const pipeline::ShardPlan plan, pipeline::PlanShards(arguments.data));
   uint64_t documents = 0, bytes = 0;
-  for (const pipeline::SourceShard& shard : shards) {
+  for (const pipeline::SourceShard& shard : plan.shards) {
     ASSIGN_OR_RETURN(const pipeline::ReadCounts counts,
                      pipeline::ReadDocuments(arguments.data, shard, [&](std::string_view text) {
                        trainer->Add(text);

@@ -116,6 +116,7 @@ absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Spawn(const 
 void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
   leases.push_back(lease.task);
   assignments[lease.assignment.stage] = lease.assignment;
+  parameters[lease.task] = lease.parameters;
   const std::optional<Fault> fault = on_lease ? on_lease(lease) : std::nullopt;
   if (fault == Fault::kStopJob) stops = 1;
   if (fault == Fault::kDie) {

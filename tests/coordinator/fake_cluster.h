@@ -48,6 +48,7 @@ class FakeCluster : public cluster::ServerTransport,
   std::vector<std::string> leases;                              // tasks, in order
   std::map<std::string, int> launches;                          // by stage
   std::map<std::string, cluster::StageAssignment> assignments;  // by stage, the last
+  std::map<std::string, nlohmann::json> parameters;             // of leases, by task
   std::vector<std::string> warnings;                            // that every task sends
   bool fence_file_seen = true;  // at every launch the fence stood at the incarnation
 

@@ -1,10 +1,78 @@
 // Whole jobs whose text, tokenizer or machine is not what it should be.
 #include <gtest/gtest.h>
 
+#include "base/digest.h"
+#include "pipeline/tokenizer.h"
 #include "tests/coordinator/coordinator_fixture.h"
 
 namespace halcyon::coordinator {
 namespace {
+
+using jobs::StageKind;
+using jobs::StageState;
+using Fault = FakeCluster::Fault;
+
+std::string SmallTokenizerJson() {
+  auto trainer = pipeline::BpeTrainer::Create({.vocab_size = 260, .pattern = "gpt2"});
+  EXPECT_TRUE(trainer.ok()) << trainer.status();
+  (*trainer)->Add("a line of the text and a line of the text");
+  return (*(*trainer)->Train())->ToJson();
+}
+
+TEST_F(CoordinatorTest, AnImportedTokenizerIsItsFilesBytes) {
+  ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(root_, "t.json"), SmallTokenizerJson()).ok());
+  const std::string path = "[tokenizer]\npath = \"t.json\"\n";
+  ASSERT_TRUE(Run(path).ok());
+  EXPECT_EQ(cluster_.parameters.at("tokenizer").at("tokenizer_file_digest"),
+            Sha256::Of(SmallTokenizerJson()));
+  ASSERT_TRUE(Run(path).ok());
+  EXPECT_TRUE(MadeStages().empty());
+}
+
+TEST_F(CoordinatorTest, TasksAreGivenTheDigestsOfTheFingerprint) {
+  ASSERT_TRUE(Run().ok());
+  const std::string corpus = *env_.ReadFile(JoinPath(root_, "corpus.txt"));
+  EXPECT_EQ(cluster_.parameters.at("tokenizer").at("source_digests"),
+            nlohmann::json({Sha256::Of(corpus)}));
+}
+
+TEST_F(CoordinatorTest, ASourceThatChangesUnderWayEndsTheStageByName) {
+  const std::string corpus = JoinPath(root_, "corpus.txt");
+  const std::string original = *env_.ReadFile(corpus);
+  cluster_.on_lease = [&](const cluster::Lease& lease) {
+    if (lease.task == "tokenizer") {
+      EXPECT_TRUE(WriteFileAtomically(env_, corpus, original + "and more\n").ok());
+    }
+    return std::optional<Fault>();
+  };
+  const absl::Status status = Run();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_NE(MessageOf(status).find("corpus.txt: the file changed while the job ran"),
+            std::string::npos)
+      << status;
+  EXPECT_EQ(LeasesOf("tokens/"), 0u) << "nothing is made of it";
+  cluster_.on_lease = nullptr;
+  ASSERT_TRUE(WriteFileAtomically(env_, corpus, original).ok());
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(status_.Find(StageKind::kTokenizer)->state, StageState::kReused);
+}
+
+// The bytes differ though all that is remembered of the file is the same.
+TEST_F(CoordinatorTest, ARememberedDigestThatIsWrongIsCorrected) {
+  ASSERT_TRUE(Run().ok());
+  const std::string corpus = JoinPath(root_, "corpus.txt");
+  {
+    const auto journal = storage::Journal::Open(home_.Journal());
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    storage::SourceRecord record = *(*journal)->FindSource(corpus);
+    record.sha256 = Sha256::Of("what the file once was");
+    ASSERT_TRUE((*journal)->PutSource(record).ok());
+  }
+  EXPECT_EQ(Run().code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(status_.Find(StageKind::kTokenizer)->state, StageState::kReused);
+  EXPECT_EQ(status_.Find(StageKind::kTokens)->state, StageState::kReused);
+}
 
 TEST_F(CoordinatorTest, WarningsOfTasksAreShownAndBounded) {
   cluster_.warnings = {"something odd"};

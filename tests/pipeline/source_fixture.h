@@ -37,7 +37,7 @@ class SourceTest : public ::testing::Test {
   std::vector<SourceShard> Plan() {
     auto plan = PlanShards(data_);
     EXPECT_TRUE(plan.ok()) << plan.status();
-    return plan.ok() ? *plan : std::vector<SourceShard>();
+    return plan.ok() ? plan->shards : std::vector<SourceShard>();
   }
 
   // The documents of all shards, in order; counts_ receives their sums.

@@ -1,5 +1,7 @@
-#include <algorithm>
+#include <string>
+#include <vector>
 
+#include "base/digest.h"
 #include "pipeline/document_reader.h"
 #include "pipeline/heldout_split.h"
 #include "pipeline/sample_order.h"
@@ -16,38 +18,66 @@ using nlohmann::json;
 // capped sample comes from all over the sources.
 constexpr uint64_t kShardOrderSeed = 0;
 
-absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> TrainTokenizer(
-    const TaskContext& context) {
+using TokenizerOr = absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>>;
+
+// `warnings` receives what a person should know of the text, a sentence for each shard.
+TokenizerOr TrainTokenizer(const TaskContext& context, std::vector<std::string>* warnings) {
   const jobs::JobSpec& spec = *context.spec;
+  const json& parameters = context.lease->parameters;
   ASSIGN_OR_RETURN(auto trainer,
                    pipeline::BpeTrainer::Create(
                        {static_cast<uint32_t>(spec.tokenizer.vocab_size), spec.tokenizer.pattern}));
-  ASSIGN_OR_RETURN(const auto shards, pipeline::PlanShards(spec.data));
+  ASSIGN_OR_RETURN(const pipeline::ShardPlan plan,
+                   pipeline::PlanShards(
+                       spec.data, parameters.value("source_digests", std::vector<std::string>())));
+  const std::vector<pipeline::SourceShard>& shards = plan.shards;
   const pipeline::SampleOrder order(kShardOrderSeed, shards.size());
   int64_t bytes = 0;
   for (size_t i = 0; i < shards.size() && bytes < spec.tokenizer.train_bytes_max; ++i) {
-    const auto read =
-        pipeline::ReadDocuments(spec.data, shards[order.ItemAt(i)], [&](std::string_view text) {
-          if (pipeline::IsHeldout(text, spec.data.heldout)) return absl::OkStatus();
-          if (bytes >= spec.tokenizer.train_bytes_max) return absl::OkStatus();
-          bytes += static_cast<int64_t>(text.size());
-          trainer->Add(text);
-          return absl::OkStatus();
-        });
-    RETURN_IF_ERROR(read.status());
+    const pipeline::SourceShard& shard = shards[order.ItemAt(i)];
+    const auto counts = pipeline::ReadDocuments(spec.data, shard, [&](std::string_view text) {
+      if (pipeline::IsHeldout(text, spec.data.heldout)) return absl::OkStatus();
+      if (bytes >= spec.tokenizer.train_bytes_max) return absl::OkStatus();
+      bytes += static_cast<int64_t>(text.size());
+      trainer->Add(text);
+      return absl::OkStatus();
+    });
+    RETURN_IF_ERROR(counts.status());
+    warnings->push_back(pipeline::WarningOf(shard, *counts));
     context.on_progress(0.9 * static_cast<double>(i + 1) / static_cast<double>(shards.size()));
   }
+  if (bytes == 0) {
+    return InvalidArgument(
+        "every document is held out, which leaves none to learn a vocabulary from; with few "
+        "documents choose [data] documents = \"paragraphs\" or another rule that cuts the text "
+        "into more, or write heldout = 0");
+  }
   return trainer->Train();
+}
+
+// The bytes that are read decide: they must be those of the fingerprint.
+TokenizerOr ImportTokenizer(const TaskContext& context) {
+  const std::string& path = context.spec->tokenizer.path;
+  const auto bytes = context.env->ReadFile(path);
+  if (absl::IsNotFound(bytes.status())) return pipeline::SourceChanged(path, "it is gone");
+  RETURN_IF_ERROR(bytes.status());
+  if (Sha256::Of(*bytes) != context.lease->parameters.value("tokenizer_file_digest", "")) {
+    return pipeline::SourceChanged(path, "its SHA-256 differs");
+  }
+  return pipeline::Tokenizer::FromJson(*bytes, path);
 }
 
 }  // namespace
 
 absl::StatusOr<json> RunTokenizerTask(const TaskContext& context) {
-  const jobs::TokenizerSpec& spec = context.spec->tokenizer;
-  ASSIGN_OR_RETURN(const auto tokenizer, spec.path.empty() ? TrainTokenizer(context)
-                                                           : pipeline::Tokenizer::Load(spec.path));
-  return WriteFileArtifact(context, "tokenizer.json", tokenizer->ToJson(),
-                           {{"vocab_size", tokenizer->vocab_size()}});
+  std::vector<std::string> warnings;
+  ASSIGN_OR_RETURN(const auto tokenizer, context.spec->tokenizer.path.empty()
+                                             ? TrainTokenizer(context, &warnings)
+                                             : ImportTokenizer(context));
+  ASSIGN_OR_RETURN(json result, WriteFileArtifact(context, "tokenizer.json", tokenizer->ToJson(),
+                                                  {{"vocab_size", tokenizer->vocab_size()}}));
+  for (const std::string& warning : warnings) AddWarning(warning, &result);
+  return result;
 }
 
 }  // namespace halcyon::worker
