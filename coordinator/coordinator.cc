@@ -2,14 +2,17 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "base/fault_point.h"
 #include "cluster/outputs.h"
 #include "coordinator/cache_stage.h"
+#include "coordinator/early_checks.h"
 #include "coordinator/explain.h"
 #include "coordinator/gang_stage.h"
 #include "coordinator/recovery.h"
+#include "coordinator/stage_plan.h"
 #include "coordinator/start_over.h"
 
 namespace halcyon::coordinator {
@@ -59,6 +62,7 @@ absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {
 absl::Status Coordinator::RunStages() {
   RETURN_IF_ERROR(store_.CheckPlaces(jobs::StagesOf(context_->spec)));
   RETURN_IF_ERROR(DigestSources());
+  RETURN_IF_ERROR(CheckMachine());
   for (const jobs::StageKind kind : jobs::StagesOf(context_->spec)) {
     if (context_->stop_requests() > 0) {
       return Stopped(std::string(jobs::StageName(kind)) + " has not begun");
@@ -89,6 +93,66 @@ void Coordinator::RereadSources() {
   }
 }
 
+absl::Status Coordinator::CheckMachine() {
+  const jobs::JobSpec& spec = context_->spec;
+  ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
+  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan,
+                   PlanStages(spec, *context_->journal, store_));
+  // A vocabulary that is still to be learned may come out smaller than asked for.
+  const bool is_exact = !spec.tokenizer.path.empty();
+  std::vector<jobs::TrainingEstimate> made;
+  uint64_t disk_bytes = 0;
+  for (const jobs::TrainingEstimate& estimate :
+       jobs::EstimateTraining(spec, is_exact ? vocab_size : jobs::VocabularyMin(spec))) {
+    const auto planned = std::find_if(plan.begin(), plan.end(), [&](const PlannedStage& stage) {
+      return stage.kind == estimate.kind;
+    });
+    if (planned->reused) continue;
+    made.push_back(estimate);
+    // Work that has begun has some of its room already.
+    if (!HasUnfinishedWork(estimate.kind)) disk_bytes += estimate.disk_bytes;
+  }
+  if (context_->memory_limit) RETURN_IF_ERROR(CheckMemory(spec, made, *context_->memory_limit));
+  return CheckRoomFor(disk_bytes, "writing the checkpoints and weights");
+}
+
+absl::Status Coordinator::CheckRoomFor(uint64_t bytes, const std::string& purpose) const {
+  const std::string& root = context_->home.root;
+  ASSIGN_OR_RETURN(const DiskRoom room, context_->free_room(root));
+  return CheckRoom(room, {bytes, 0}, root, purpose);
+}
+
+bool Coordinator::HasUnfinishedWork(jobs::StageKind kind) const {
+  const std::string prefix = std::string(jobs::StageName(kind)) + "-";
+  const auto names = context_->env->ListDir(JoinPath(context_->home.root, "work"));
+  return names.ok() && std::any_of(names->begin(), names->end(), [&](const std::string& name) {
+           return name.starts_with(prefix);
+         });
+}
+
+absl::Status Coordinator::CheckTokens() {
+  if (tokens_checked_) return absl::OkStatus();
+  tokens_checked_ = true;
+  const jobs::JobSpec& spec = context_->spec;
+  const std::string dir =
+      storage::GenerationPath(artifacts_.at(jobs::StageKind::kTokens).record.path);
+  ASSIGN_OR_RETURN(const jobs::TextCounts counts, CountText(spec, dir));
+  RETURN_IF_ERROR(jobs::CheckText(spec, counts));
+  if (const std::string why = jobs::WhyNoScore(spec, counts); !why.empty()) {
+    context_->observer->Say("warning: there will be no score: " + why);
+  }
+  const std::vector<jobs::StageKind> stages = jobs::StagesOf(spec);
+  const bool has_latents =
+      std::find(stages.begin(), stages.end(), jobs::StageKind::kLatents) != stages.end();
+  // Latents that were made before need no room; what is left of them in work/ has some already.
+  if (!has_latents || HasUnfinishedWork(jobs::StageKind::kLatents) ||
+      artifacts_.contains(jobs::StageKind::kAutoencoder)) {
+    return absl::OkStatus();
+  }
+  const uint64_t chunks = counts.heldout_chunks + counts.train_chunks;
+  return CheckRoomFor(jobs::LatentBytes(spec, chunks), "writing the latents");
+}
+
 absl::Status Coordinator::RunStage(jobs::StageKind kind) {
   const jobs::StageIdentity identity =
       jobs::IdentityOf(kind, context_->spec, source_digests_,
@@ -101,6 +165,7 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
     return status_.MoveStage(kind, jobs::StageState::kReused, "reused");
   }
   RETURN_IF_ERROR(CheckLauncher(kind));
+  if (artifacts_.contains(jobs::StageKind::kTokens)) RETURN_IF_ERROR(CheckTokens());
   ASSIGN_OR_RETURN(const auto earlier, context_->journal->ListArtifacts());
   const std::string why = WhyMade(identity, earlier);
   RETURN_IF_ERROR(status_.MoveStage(kind, jobs::StageState::kRunning, why));

@@ -50,6 +50,14 @@ class Coordinator {
                                            const jobs::StageIdentity& identity);
   absl::StatusOr<StageOutcome> RunSingleTask(const cluster::StageAssignment& assignment);
   absl::Status DigestSources();
+  // Before anything is made: what surely does not fit on this machine.
+  absl::Status CheckMachine();
+  // Before anything is made of the tokens: whether they suffice. Once a run.
+  absl::Status CheckTokens();
+  // kResourceExhausted when the state folder's disk has less than `bytes` for `purpose`.
+  absl::Status CheckRoomFor(uint64_t bytes, const std::string& purpose) const;
+  // Whether work/ has a folder of such a stage, of whatever job.
+  bool HasUnfinishedWork(jobs::StageKind kind) const;
   // The sources were not what is remembered of them: what the next run begins with is read anew.
   void RereadSources();
 
@@ -65,6 +73,7 @@ class Coordinator {
   bool launcher_checked_ = false;
   std::vector<std::string> source_digests_;
   std::string tokenizer_file_digest_;  // "" without [tokenizer] path
+  bool tokens_checked_ = false;
   std::map<jobs::StageKind, Artifact> artifacts_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "base/disk_space.h"
 #include "base/env.h"
 #include "base/ids.h"
+#include "base/memory.h"
 #include "base/status.h"
 #include "cluster/launcher.h"
 #include "cluster/transport.h"
@@ -61,6 +63,7 @@ struct JobContext {
   std::string worker_program;
   bool remake_damaged = false;  // artifacts are read whole, and damaged ones made again
   bool from_scratch = false;    // unfinished stages begin anew
+  std::optional<MemoryLimit> memory_limit;  // of the machine; nothing: not known
 };
 
 // The error of a run that was told to stop; `kept` says what of its stage stays: "saved step 12".

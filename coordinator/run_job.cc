@@ -6,6 +6,7 @@
 #include "base/logging.h"
 #include "coordinator/agent_crew.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/early_checks.h"
 #include "coordinator/recovery.h"
 #include "coordinator/stop_signals.h"
 
@@ -21,13 +22,13 @@ class ProcessAgentSpawner : public AgentSpawner {
     const jobs::LaunchSpec& launch = context_->spec.launch;
     const std::string log_path = AgentLogPath(*context_, agent.name);
     cluster::ProcessOptions options;
-    options.argv = {context_->worker_program, "agent", "--endpoint", endpoint_, "--job",
-                    context_->job.value(), "--name", agent.name, "--worker-incarnation",
-                    std::to_string(agent.incarnation), "--incarnation",
-                    std::to_string(context_->incarnation.value()), "--alive-file",
-                    context_->home.AliveFile(context_->job.value()), "--log", log_path,
-                    // For the final evaluation, when no ranks run.
-                    "--threads", std::to_string(launch.ranks * launch.threads)};
+    options.argv = {
+        context_->worker_program, "agent", "--endpoint", endpoint_, "--job", context_->job.value(),
+        "--name", agent.name, "--worker-incarnation", std::to_string(agent.incarnation),
+        "--incarnation", std::to_string(context_->incarnation.value()), "--alive-file",
+        context_->home.AliveFile(context_->job.value()), "--log", log_path,
+        // For the final evaluation, when no ranks run.
+        "--threads", std::to_string(launch.ranks * launch.threads)};
     options.env = cluster::ReproducibleEnvironment(1);
     options.output_path = log_path;
     options.working_dir = context_->home.Job(context_->job.value());
@@ -75,7 +76,10 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   ASSIGN_OR_RETURN(context.worker_program, cluster::WorkerProgram());
   context.job = JobIdOf(context.spec.name, context.spec_path);
   const auto say = [observer](const std::string& line) { observer->Say(line); };
-  for (const std::string& warning : jobs::Warnings(context.spec)) say("warning: " + warning);
+  context.memory_limit = FindMemoryLimit();
+  ASSIGN_OR_RETURN(const std::vector<std::string> warnings,
+                   WarningsOf(context.spec, context.memory_limit));
+  for (const std::string& warning : warnings) say("warning: " + warning);
   ASSIGN_OR_RETURN(const OwnedHome owned, OpenOwnedHome(home_flag, context.job.value(), say));
   CountStopSignals();
 

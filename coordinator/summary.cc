@@ -47,6 +47,10 @@ class Facts {
     const auto number = Number("bad_documents");
     return number && *number > 0 ? FormatCount(*number) + " documents left out as unusable" : "";
   }
+  std::string NoScore() const {
+    const auto it = facts_.find("no_score");
+    return it != facts_.end() && it->is_string() ? "no score: " + it->get<std::string>() : "";
+  }
   std::string InvalidUtf8() const {
     const auto number = Number("invalid_utf8");
     return number && *number > 0 ? FormatCount(*number) + " invalid UTF-8 sequences replaced" : "";
@@ -76,7 +80,7 @@ std::vector<std::string> FiguresOf(jobs::StageKind kind, const Facts& facts) {
               facts.Seconds(), facts.Plain("loss", "loss"),
               facts.Plain("heldout_loss", "held-out loss")};
     case jobs::StageKind::kEval:
-      return {facts.BrierLm(), facts.Plain("heldout_loss", "held-out loss"),
+      return {facts.NoScore(), facts.BrierLm(), facts.Plain("heldout_loss", "held-out loss"),
               facts.Percent("reconstruction", "token reconstruction")};
   }
   return {};

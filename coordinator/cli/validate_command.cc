@@ -4,6 +4,7 @@
 
 #include "base/terminal_text.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/early_checks.h"
 #include "jobs/job_spec.h"
 
 namespace halcyon::coordinator {
@@ -14,13 +15,32 @@ struct ValidateArguments {
   bool json = false;
 };
 
+nlohmann::json ToJson(const std::vector<jobs::TrainingEstimate>& estimates) {
+  nlohmann::json stages = nlohmann::json::object();
+  for (const jobs::TrainingEstimate& estimate : estimates) {
+    stages[std::string(jobs::StageName(estimate.kind))] = {
+        {"parameters", estimate.parameters},
+        {"memory_bytes_min", estimate.memory_bytes},
+        {"disk_bytes", estimate.disk_bytes}};
+  }
+  return stages;
+}
+
 absl::Status Validate(const ValidateArguments& arguments) {
   const auto spec = jobs::LoadJobSpec(arguments.job_file);
   if (!spec.ok()) {
     if (arguments.json) PrintJson({{"valid", false}, {"error", MessageOf(spec.status())}});
     return spec.status();
   }
-  const std::vector<std::string> warnings = jobs::Warnings(*spec);
+  const auto checked = WarningsOf(*spec, FindMemoryLimit());
+  if (!checked.ok()) {
+    const std::string message = arguments.job_file + ": " + MessageOf(checked.status());
+    if (arguments.json) PrintJson({{"valid", false}, {"error", message}});
+    return InvalidArgument(message);
+  }
+  const std::vector<std::string>& warnings = *checked;
+  ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(*spec));
+  const auto estimates = jobs::EstimateTraining(*spec, vocab_size);
   for (const std::string& warning : warnings) {
     PrintToStandardError("warning: " + arguments.job_file + ": " + warning + "\n");
   }
@@ -29,10 +49,12 @@ absl::Status Validate(const ValidateArguments& arguments) {
                {"warnings", warnings},
                {"name", spec->name},
                {"sources", spec->data.sources},
+               {"estimate", ToJson(estimates)},
                {"resolved", jobs::ToToml(*spec)}});
   } else {
     PrintText(fmt::format("{}: valid; job \"{}\", {} source file(s)\n", arguments.job_file,
                           spec->name, spec->data.sources.size()));
+    for (const std::string& text : EstimateLines(estimates)) PrintText("  " + text + "\n");
   }
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,9 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     const std::string toml = "name = \"t\"\n" + more_toml +
                              "\n[data]\nsources = [\"corpus.txt\"]\ndocuments = \"lines\"\n"
                              "shard_bytes = 1024\n[launch]\nranks = 2\nagents = 2\n"
-                             "restarts_max = 2\n";
+                             "restarts_max = 2\n[autoencoder]\nhidden_size = 64\n"
+                             "[model]\nhidden_size = 64\nattention_heads = 2\nlayers = 1\n" +
+                             model_toml_;
     JobContext context;
     auto spec = jobs::ParseJobSpec(toml, "t.toml", root_, /*check_files=*/true);
     EXPECT_TRUE(spec.ok()) << spec.status();
@@ -52,6 +55,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     context.observer = this;
     context.stop_requests = [this] { return cluster_.stops; };
     context.free_room = [this](const std::string&) -> absl::StatusOr<DiskRoom> { return room_; };
+    context.memory_limit = memory_limit_;
     context.home = home_;
     context.job = JobId("t-1");
     context.incarnation = Incarnation(*(*journal)->NextIncarnation());
@@ -96,6 +100,8 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     };
   }
 
+  std::string model_toml_ = "window_chunks = 2\n";
+  std::optional<MemoryLimit> memory_limit_;
   Env& env_ = *Env::Posix();
   SimulatedClock clock_{1000};
   FakeCluster cluster_{&clock_};

@@ -74,6 +74,38 @@ TEST_F(CoordinatorTest, ARememberedDigestThatIsWrongIsCorrected) {
   EXPECT_EQ(status_.Find(StageKind::kTokens)->state, StageState::kReused);
 }
 
+TEST_F(CoordinatorTest, TextThatFillsNoWindowEndsTheJobBeforeTraining) {
+  model_toml_ = "window_chunks = 1000\n";
+  const absl::Status status = Run();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(MessageOf(status).find("less than one window of 1000; write model.window_chunks = "),
+            std::string::npos)
+      << status;
+  EXPECT_EQ(status_.Find(StageKind::kTokens)->state, StageState::kDone);
+  EXPECT_TRUE(cluster_.launches.empty());
+}
+
+TEST_F(CoordinatorTest, TextWithoutHeldOutPartIsSaidBeforeTraining) {
+  ASSERT_TRUE(Run().ok());
+  const size_t said = said_.find("warning: there will be no score: data.heldout = 0.02 of its ");
+  EXPECT_LT(said, said_.find("autoencoder: made")) << said_;
+}
+
+TEST_F(CoordinatorTest, WhatSurelyDoesNotFitIsRefusedBeforeAnythingIsMade) {
+  memory_limit_ = MemoryLimit{100000, "of this test"};
+  const absl::Status status = Run();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(MessageOf(status).find("the memory of this test is 100 kB; lower autoencoder."),
+            std::string::npos)
+      << status;
+  EXPECT_TRUE(cluster_.leases.empty());
+  // Results that are there need no memory.
+  memory_limit_.reset();
+  ASSERT_TRUE(Run().ok());
+  memory_limit_ = MemoryLimit{100000, "of this test"};
+  EXPECT_TRUE(Run().ok());
+}
+
 TEST_F(CoordinatorTest, WarningsOfTasksAreShownAndBounded) {
   cluster_.warnings = {"something odd"};
   ASSERT_TRUE(Run().ok());
@@ -85,6 +117,12 @@ TEST_F(CoordinatorTest, WarningsOfTasksAreShownAndBounded) {
   // One of the tokenizer's task, five of the tokens' and of the latents', one of the evaluation's.
   EXPECT_EQ(shown, 1u + 5u + 5u + 1u) << said_;
   EXPECT_NE(said_.find("warning: and more of this kind"), std::string::npos);
+}
+
+TEST_F(CoordinatorTest, TextThatFindsNoRoomForItsLatentsEndsTheJobBeforeTraining) {
+  room_.bytes = 10'000'000;
+  EXPECT_TRUE(absl::IsResourceExhausted(Run()));
+  EXPECT_TRUE(cluster_.leases.empty()) << "the checkpoints alone take more";
 }
 
 }  // namespace

@@ -15,14 +15,13 @@ using pipeline::Split;
 constexpr int kTriesMax = 64;
 
 // First chunk at or after a random place where a document starts, so that prompts start like text.
-uint64_t RandomStart(const pipeline::Packing& packing, uint64_t prompt_chunks,
+uint64_t RandomStart(const pipeline::Packing& packing, Split split, uint64_t prompt_chunks,
                      const PhiloxStream& random, uint64_t index) {
-  const uint64_t chunks = packing.Chunks(Split::kHeldout);
+  const uint64_t chunks = packing.Chunks(split);
   const uint64_t last = chunks > prompt_chunks ? chunks - prompt_chunks : 0;
   uint64_t chunk = random.Below(index, last + 1);
   for (int tries = 0; tries < kTriesMax && chunk < last; ++tries, ++chunk) {
-    if (chunk == 0 || packing.DocumentOf(Split::kHeldout, chunk) !=
-                          packing.DocumentOf(Split::kHeldout, chunk - 1)) {
+    if (chunk == 0 || packing.DocumentOf(split, chunk) != packing.DocumentOf(split, chunk - 1)) {
       break;
     }
   }
@@ -37,15 +36,17 @@ absl::StatusOr<std::vector<Continuation>> MakeContinuations(Generator& generator
                                                             const jobs::EvalSpec& eval,
                                                             uint64_t seed, bool in_step) {
   std::vector<Continuation> continuations;
-  const uint64_t chunks = packing.Chunks(Split::kHeldout);
+  // Without held-out text, prompts are of what the model has seen.
+  const Split split = packing.Chunks(Split::kHeldout) > 0 ? Split::kHeldout : Split::kTrain;
+  const uint64_t chunks = packing.Chunks(split);
   if (chunks == 0) return continuations;
   const uint64_t prompt_chunks = std::min<uint64_t>(eval.prompt_chunks, chunks);
   const PhiloxStream random(seed, NoiseStream::kEvaluation, kPromptPlaces, 0);
   std::vector<std::vector<uint32_t>> prompts;
   for (int64_t i = 0; i < eval.continuations; ++i) {
-    const uint64_t first = RandomStart(packing, prompt_chunks, random, i);
+    const uint64_t first = RandomStart(packing, split, prompt_chunks, random, i);
     auto& prompt = prompts.emplace_back(prompt_chunks * packing.rule().chunk_size);
-    RETURN_IF_ERROR(packing.Tokens(Split::kHeldout, first, prompt));
+    RETURN_IF_ERROR(packing.Tokens(split, first, prompt));
   }
   if (prompts.empty()) return continuations;
   GenerationOptions options;

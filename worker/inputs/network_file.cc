@@ -90,7 +90,11 @@ absl::StatusOr<int64_t> MetadataNumber(const NetworkDescription& description,
   if (found != description.metadata.end()) {
     const std::string& text = found->second;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (parsed.ec == std::errc() && parsed.ptr == text.data() + text.size()) return value;
+    constexpr int64_t kMost = int64_t{1} << 31;
+    if (parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && value >= 0 &&
+        value <= kMost) {
+      return value;
+    }
   }
   return DataLoss(std::string(kWeightsFile) + ": metadata lacks a number \"" + name + "\"");
 }

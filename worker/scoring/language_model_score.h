@@ -33,6 +33,10 @@ struct LanguageModelScore {
   uint64_t token_context = 0;  // tokens a window: scores of other contexts do not compare
 };
 
+// Why nothing can be scored: the held-out text fills no window, or a window holds no n-gram of four
+// tokens behind a chunk. "" when a score can be had.
+std::string WhyNoScore(const pipeline::WindowLoader& windows);
+
 // N-grams start where chunks do, from the second chunk of a window on, and end in the window.
 // kInvalidArgument when the held-out text fills no window, or a window holds no such n-gram.
 absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,

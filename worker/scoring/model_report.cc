@@ -96,14 +96,18 @@ absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
   }
   ASSIGN_OR_RETURN(const Windows windows, OpenWindows(*inputs.tokens.packing, latents.get(),
                                                       opened.spec.model.window_chunks));
+  (*report)["head"] = HeadName(opened.spec.model.head);
+  if (const std::string why = WhyNoScore(*windows.heldout); !why.empty() && !options.must_score) {
+    (*report)["no_score"] = why;
+    return absl::OkStatus();
+  }
   cluster::SingleRank alone;
   ASSIGN_OR_RETURN(
       const LanguageModelScore score,
       opened.calm != nullptr
           ? ScoreLanguageModel(*opened.calm, *inputs.autoencoder, *windows.heldout, scoring, alone)
           : ScoreBaseline(*opened.baseline, *windows.heldout, scoring, alone));
-  report->update({{"head", HeadName(opened.spec.model.head)},
-                  {"protocol", two ? "two-samples" : "pairwise"},
+  report->update({{"protocol", two ? "two-samples" : "pairwise"},
                   {"brier_lm", score.brier.brier_lm},
                   {"brier_low", score.brier.low},
                   {"brier_high", score.brier.high},
@@ -131,7 +135,11 @@ absl::StatusOr<json> MakeReport(Env& env, const ArtifactInputs& artifacts,
                                 const std::function<void(double)>& on_progress) {
   ASSIGN_OR_RETURN(ReportInputs inputs, Open(env, artifacts));
   json report;
-  if (inputs.autoencoder != nullptr) {
+  const bool has_heldout = inputs.tokens.packing->Chunks(pipeline::Split::kHeldout) > 0;
+  if (!has_heldout && options.must_score) {
+    return InvalidArgument("no text is held out, so there is nothing to evaluate on");
+  }
+  if (inputs.autoencoder != nullptr && has_heldout) {
     RETURN_IF_ERROR(ReportAutoencoder(inputs, options, &report));
   }
   on_progress(0.3);

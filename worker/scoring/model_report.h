@@ -21,6 +21,7 @@ struct ReportOptions {
   uint64_t seed = 1;
   model::BrierProtocol protocol = model::BrierProtocol::kPairwise;
   double noise_std = 0.3;  // that the autoencoder is to withstand
+  bool must_score = true;  // false: text that is too short for a score is no error
 };
 
 // Needs the artifacts tokenizer and tokens, and reports on what else is given: an autoencoder, a
@@ -41,6 +42,9 @@ struct ReportOptions {
 //   heldout_loss, heldout_terms            the head's own loss and its parts by name
 //   perplexity       with a softmax: exp(heldout_terms.cross_entropy)
 //   continuations    [{prompt, text}]
+//   no_score         without `must_score`, in place of all figures when there is too little
+//   held-out
+//                    text: why; prompts are then of the training text
 absl::StatusOr<nlohmann::json> MakeReport(Env& env, const ArtifactInputs& artifacts,
                                           const ReportOptions& options,
                                           const std::function<void(double)>& on_progress);

@@ -12,18 +12,17 @@ namespace {
 
 using pipeline::Split;
 
+// The windows shrink to the held-out text (worker/artifacts.h), so it is the text that is short.
 absl::Status CheckWindows(const pipeline::WindowLoader& windows, int64_t chunk_size) {
-  if (windows.Windows(Split::kHeldout) == 0) {
-    return InvalidArgument(
-        fmt::format("the held-out text fills no window of {} chunks; raise data.heldout or lower "
-                    "model.window_chunks",
-                    windows.window_chunks()));
+  const uint64_t chunks = windows.packing().Chunks(Split::kHeldout);
+  if (chunks == 0) {
+    return InvalidArgument("no text is held out, so there is nothing to score on");
   }
-  if (windows.window_chunks() <= ChunksOfGram(chunk_size)) {
+  if (windows.Windows(Split::kHeldout) == 0 ||
+      windows.window_chunks() <= ChunksOfGram(chunk_size)) {
     return InvalidArgument(fmt::format(
-        "held-out windows of {} chunks of {} tokens hold no four tokens behind a chunk; raise "
-        "model.window_chunks or data.heldout",
-        windows.window_chunks(), chunk_size));
+        "the held-out text has {} chunks of {} tokens, too few for four tokens behind a chunk",
+        chunks, chunk_size));
   }
   return absl::OkStatus();
 }
@@ -45,6 +44,10 @@ absl::StatusOr<model::BrierAccumulator> JoinBrier(const model::BrierAccumulator&
 }
 
 }  // namespace
+
+std::string WhyNoScore(const pipeline::WindowLoader& windows) {
+  return MessageOf(CheckWindows(windows, windows.packing().rule().chunk_size));
+}
 
 absl::StatusOr<LanguageModelScore> ScoreWindows(const pipeline::WindowLoader& windows,
                                                 int64_t chunk_size,

@@ -9,6 +9,7 @@ absl::StatusOr<json> RunEvalTask(const TaskContext& context) {
   ReportOptions options;
   options.eval = context.spec->eval;
   options.seed = context.spec->seed;
+  options.must_score = false;
   ASSIGN_OR_RETURN(const json report,
                    MakeReport(*context.env, ArtifactInputs::Of(context.lease->assignment), options,
                               context.on_progress));

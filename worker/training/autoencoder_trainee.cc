@@ -46,6 +46,8 @@ absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& ba
 
 absl::StatusOr<nlohmann::json> AutoencoderTrainee::Evaluate(cluster::Collectives& collectives,
                                                             bool final) {
+  // The same on every rank.
+  if (packing_->Chunks(pipeline::Split::kHeldout) == 0) return nlohmann::json::object();
   const ReconstructionOptions options{
       .chunks_max = final ? 0 : kQuickChunks, .seed = spec_.seed, .with_posterior = false};
   ASSIGN_OR_RETURN(const Reconstruction heldout,

@@ -25,6 +25,8 @@ absl::StatusOr<Figures> BaselineTrainee::ForwardBackward(const MicroBatch& batch
 
 absl::StatusOr<nlohmann::json> BaselineTrainee::Evaluate(cluster::Collectives& collectives,
                                                          bool /*final*/) {
+  const std::string why_not = WhyNoScore(*data().heldout_windows);
+  if (!why_not.empty()) return nlohmann::json{{"no_score", why_not}};
   ASSIGN_OR_RETURN(const LanguageModelScore score,
                    ScoreBaseline(model_, *data().heldout_windows, ScoringOptions(), collectives));
   return FiguresOf(score);

@@ -35,6 +35,8 @@ absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch) {
 
 absl::StatusOr<nlohmann::json> CalmTrainee::Evaluate(cluster::Collectives& collectives,
                                                      bool final) {
+  const std::string why_not = WhyNoScore(*data().heldout_windows);
+  if (!why_not.empty()) return nlohmann::json{{"no_score", why_not}};
   ASSIGN_OR_RETURN(const LanguageModelScore score,
                    ScoreLanguageModel(model_, *autoencoder_, *data().heldout_windows,
                                       ScoringOptions(), collectives));

@@ -171,8 +171,12 @@ TEST_F(CalmScoreTest, RefusesTextThatHoldsNothingToScore) {
   Make(2);
   Open(2, 1000);
   EXPECT_EQ(code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(WhyNoScore(*windows_), "");
   Open(2, 2);  // the second chunk is predicted, and holds two tokens
   EXPECT_EQ(code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(WhyNoScore(*windows_), "");
+  Open(2, 3);
+  EXPECT_EQ(WhyNoScore(*windows_), "");
 }
 
 class BaselineScoreTest : public ScoreTest {

@@ -1,0 +1,22 @@
+// How much memory this process may use.
+#ifndef HALCYON_BASE_MEMORY_H_
+#define HALCYON_BASE_MEMORY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace halcyon {
+
+struct MemoryLimit {
+  uint64_t bytes = 0;
+  std::string what;  // "of this machine", "of this control group"
+};
+
+// The machine's memory, or what its control groups (version 1 or 2) leave to this process where
+// that is less. Nothing where the system does not say. `root` stands before the system's paths.
+std::optional<MemoryLimit> FindMemoryLimit(const std::string& root = "");
+
+}  // namespace halcyon
+
+#endif  // HALCYON_BASE_MEMORY_H_

@@ -1,0 +1,168 @@
+#include "coordinator/early_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/file_kind.h"
+#include "pipeline/document_cutter.h"
+#include "pipeline/packing.h"
+#include "pipeline/tokenizer.h"
+#include "storage/token_cache.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr uint64_t kLookedAtBytes = 1 << 20;
+// A text of so many paragraphs is hardly meant to be one document.
+constexpr int kParagraphsMany = 20;
+// An estimate is a lower bound: what takes more than this share of the memory hardly fits.
+constexpr double kDoubtfulShare = 0.6;
+
+// Paragraphs at the start of a text, kParagraphsMany at most.
+int CountParagraphs(std::string_view text) {
+  int paragraphs = 0;
+  while (paragraphs < kParagraphsMany && !text.empty()) {
+    const std::string_view one = pipeline::TakeDocument(jobs::DocumentRule::kParagraphs, &text);
+    paragraphs += pipeline::IsBlank(one) ? 0 : 1;
+  }
+  return paragraphs;
+}
+
+std::string Title(const jobs::TrainingEstimate& estimate) {
+  return "stage " + std::string(jobs::StageName(estimate.kind));
+}
+
+std::string SmallerAdvice(jobs::StageKind kind) {
+  return kind == jobs::StageKind::kModel
+             ? "lower model.hidden_size, model.layers, model.window_chunks or model.samples, or "
+               "set "
+               "train.micro_batch"
+             : "lower autoencoder.hidden_size or tokenizer.vocab_size, or set "
+               "autoencoder.train.micro_batch";
+}
+
+}  // namespace
+
+std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data) {
+  std::vector<std::string> warnings;
+  if (data.format != jobs::DataFormat::kText) return warnings;
+  for (const std::string& source : data.sources) {
+    const auto size = env.FileSize(source);
+    if (!size.ok()) continue;
+    const auto start = env.ReadRange(source, 0, std::min(*size, kLookedAtBytes));
+    if (!start.ok()) continue;
+    if (const auto kind = RecogniseFileKind(*start)) {
+      warnings.push_back(fmt::format("{} is {}, whose markup is trained on like the text; {}",
+                                     source, kind->name, kind->advice));
+    }
+    if (data.documents == jobs::DocumentRule::kFile && CountParagraphs(*start) >= kParagraphsMany) {
+      warnings.push_back(fmt::format(
+          "{} has {} paragraphs or more and is one document, for data.documents = \"file\"; what "
+          "is "
+          "held out are whole documents: write documents = \"paragraphs\" (or \"lines\" or "
+          "\"entries\") if it is a collection of texts",
+          source, kParagraphsMany));
+    }
+  }
+  return warnings;
+}
+
+absl::StatusOr<int64_t> VocabularyOf(const jobs::JobSpec& spec) {
+  if (spec.tokenizer.path.empty()) return spec.tokenizer.vocab_size;
+  const auto tokenizer = pipeline::Tokenizer::Load(spec.tokenizer.path);
+  if (!tokenizer.ok()) {
+    return InvalidArgument("tokenizer.path: " + MessageOf(tokenizer.status()));
+  }
+  return int64_t{(*tokenizer)->vocab_size()};
+}
+
+std::vector<std::string> EstimateLines(const std::vector<jobs::TrainingEstimate>& estimates) {
+  std::vector<std::string> lines;
+  for (const jobs::TrainingEstimate& estimate : estimates) {
+    lines.push_back(fmt::format("{}: {} parameters; takes {} of memory at least, {} of disk",
+                                Title(estimate), estimate.parameters,
+                                jobs::BytesText(estimate.memory_bytes),
+                                jobs::BytesText(estimate.disk_bytes)));
+  }
+  return lines;
+}
+
+absl::Status CheckMemory(const jobs::JobSpec& spec,
+                         const std::vector<jobs::TrainingEstimate>& estimates,
+                         const MemoryLimit& limit) {
+  for (const jobs::TrainingEstimate& estimate : estimates) {
+    if (estimate.memory_bytes <= limit.bytes) continue;
+    return InvalidArgument(fmt::format(
+        "{}: {} parameters and its activations on {} rank(s) take {} of memory at least, the "
+        "memory {} is {}; {}",
+        Title(estimate), estimate.parameters, spec.launch.ranks,
+        jobs::BytesText(estimate.memory_bytes), limit.what, jobs::BytesText(limit.bytes),
+        SmallerAdvice(estimate.kind)));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
+                                         const std::vector<jobs::TrainingEstimate>& estimates,
+                                         const std::optional<MemoryLimit>& limit,
+                                         int64_t processors) {
+  std::vector<std::string> warnings;
+  for (const jobs::TrainingEstimate& estimate : estimates) {
+    if (!limit || static_cast<double>(estimate.memory_bytes) <=
+                      kDoubtfulShare * static_cast<double>(limit->bytes)) {
+      continue;
+    }
+    warnings.push_back(fmt::format(
+        "{} takes {} of memory at least, the memory {} is {}: {}; {}", Title(estimate),
+        jobs::BytesText(estimate.memory_bytes), limit->what, jobs::BytesText(limit->bytes),
+        estimate.memory_bytes > limit->bytes ? "it does not fit here" : "it may not fit",
+        SmallerAdvice(estimate.kind)));
+  }
+  if (processors > 0 && spec.launch.ranks * spec.launch.threads > processors) {
+    warnings.push_back(fmt::format(
+        "launch: {} ranks of {} threads share {} processors and wait for each other; lower ranks "
+        "or threads",
+        spec.launch.ranks, spec.launch.threads, processors));
+  }
+  return warnings;
+}
+
+absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
+                                                    const std::optional<MemoryLimit>& limit) {
+  ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
+  std::vector<std::string> warnings = jobs::Warnings(spec);
+  for (auto& more : {SourceWarnings(*Env::Posix(), spec.data),
+                     MachineWarnings(spec, jobs::EstimateTraining(spec, vocab_size), limit,
+                                     std::thread::hardware_concurrency())}) {
+    warnings.insert(warnings.end(), more.begin(), more.end());
+  }
+  return warnings;
+}
+
+absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
+                                           const std::string& generation_dir) {
+  ASSIGN_OR_RETURN(auto cache, storage::CacheReader::Open(generation_dir, /*dataset=*/""));
+  storage::TokenReader reader(std::move(cache));
+  // Which tokens end and fill chunks does not change how many there are.
+  const pipeline::PackingRule rule{static_cast<uint32_t>(spec.autoencoder.chunk_size), 0, 0};
+  const auto all = pipeline::Packing::Build(&reader, rule);
+  RETURN_IF_ERROR(all.status());
+  const std::vector<bool> chosen =
+      pipeline::ChooseShards(reader.shards(), spec.autoencoder.data_fraction);
+  jobs::TextCounts counts;
+  uint64_t others = 0;
+  for (uint32_t shard = 0; shard < reader.shards(); ++shard) {
+    counts.train_documents += reader.Documents(shard, storage::Split::kTrain);
+    counts.heldout_documents += reader.Documents(shard, storage::Split::kHeldout);
+    const uint64_t chunks = (*all)->ChunksOfShard(shard, storage::Split::kTrain);
+    (chosen[shard] ? counts.autoencoder_chunks : others) += chunks;
+  }
+  counts.heldout_chunks = (*all)->Chunks(storage::Split::kHeldout);
+  counts.train_chunks = counts.autoencoder_chunks + others;
+  counts.model_chunks = spec.model.skip_autoencoder_data ? others : counts.train_chunks;
+  return counts;
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,53 @@
+// What can be said about a job before hours are spent on it: from its files and the machine at the
+// start, and from the counts of its text once that is tokens.
+#ifndef HALCYON_COORDINATOR_EARLY_CHECKS_H_
+#define HALCYON_COORDINATOR_EARLY_CHECKS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "jobs/estimate.h"
+#include "jobs/job_spec.h"
+#include "jobs/text_counts.h"
+
+namespace halcyon::coordinator {
+
+// Sentences about the files of the job: a text of many paragraphs that is one document, a page of
+// HTML. Looks at the start of each file.
+std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data);
+
+// Tokens of the vocabulary: those of the file [tokenizer] path, else what is asked for.
+// kInvalidArgument when the file cannot serve as a tokenizer.
+absl::StatusOr<int64_t> VocabularyOf(const jobs::JobSpec& spec);
+
+// What the training stages take, a line each, for a person.
+std::vector<std::string> EstimateLines(const std::vector<jobs::TrainingEstimate>& estimates);
+
+// kInvalidArgument for a stage that surely does not fit into the memory.
+absl::Status CheckMemory(const jobs::JobSpec& spec,
+                         const std::vector<jobs::TrainingEstimate>& estimates,
+                         const MemoryLimit& limit);
+// A sentence for each stage that will hardly fit, and one when there are more threads than
+// processors.
+std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
+                                         const std::vector<jobs::TrainingEstimate>& estimates,
+                                         const std::optional<MemoryLimit>& limit,
+                                         int64_t processors);
+
+// All that a person is told of a job before it starts: about its settings, its files and this
+// machine. kInvalidArgument as VocabularyOf.
+absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
+                                                    const std::optional<MemoryLimit>& limit);
+
+// Counts the text of a finished token cache as the stages of this job divide it.
+absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
+                                           const std::string& generation_dir);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_EARLY_CHECKS_H_
