@@ -30,7 +30,10 @@ std::string HolderOf(const storage::HomeLayout& home) {
   const auto text = Env::Posix()->ReadFile(home.Lock());
   if (!text.ok()) return "another process";
   const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("job") || !json.contains("pid")) return "another process";
+  if (!json.is_object() || !json.contains("job") || !json.contains("pid") ||
+      !json["job"].is_string()) {
+    return "another process";
+  }
   return "job " + json["job"].get<std::string>() + " (pid " + json["pid"].dump() + ")";
 }
 

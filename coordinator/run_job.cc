@@ -13,6 +13,9 @@
 namespace halcyon::coordinator {
 namespace {
 
+// A thousand ranks of a thousand threads are allowed; one process cannot have them all.
+constexpr int64_t kEvalThreadsMax = 1024;
+
 class ProcessAgentSpawner : public AgentSpawner {
  public:
   ProcessAgentSpawner(const JobContext* context, std::string endpoint)
@@ -28,7 +31,7 @@ class ProcessAgentSpawner : public AgentSpawner {
         "--incarnation", std::to_string(context_->incarnation.value()), "--alive-file",
         context_->home.AliveFile(context_->job.value()), "--log", log_path,
         // For the final evaluation, when no ranks run.
-        "--threads", std::to_string(launch.ranks * launch.threads)};
+        "--threads", std::to_string(std::min(launch.ranks * launch.threads, kEvalThreadsMax))};
     options.env = cluster::ReproducibleEnvironment(1);
     options.output_path = log_path;
     options.working_dir = context_->home.Job(context_->job.value());

@@ -106,11 +106,16 @@ std::string Indented(const std::string& text, const std::string& indent) {
 
 std::string Continuations(const json& facts) {
   std::string text;
-  const json list = facts.value("continuations", json::array());
-  for (const json& one : list) {
+  const auto word = [](const json& one, const char* name) {
+    const auto it = one.find(name);
+    return it != one.end() && it->is_string() ? it->get<std::string>() : "";
+  };
+  const auto list = facts.find("continuations");
+  if (list == facts.end()) return text;
+  for (const json& one : *list) {
     if (!one.is_object()) continue;
     text += "\n--- sample; the model wrote what follows the bar\n" +
-            Indented(one.value("prompt", "") + "|" + one.value("text", ""), "    ") + "\n";
+            Indented(word(one, "prompt") + "|" + word(one, "text"), "    ") + "\n";
   }
   return text;
 }

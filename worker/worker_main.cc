@@ -1,8 +1,10 @@
 // halcyon-worker: the program behind `halcyon`: agents, training ranks, and commands that need the
 // networks. Started by the coordinator or by `halcyon`, not by hand.
 #include <CLI/CLI.hpp>
+#include <exception>
 #include <filesystem>
 #include <functional>
+#include <new>
 #include <sstream>
 #include <string_view>
 #include <thread>
@@ -127,12 +129,29 @@ absl::Status Main(int argc, char** argv) {
 }  // namespace
 }  // namespace halcyon::worker
 
+namespace halcyon::worker {
+namespace {
+
+// What a library throws about a damaged or enormous file is an error like others.
+absl::Status MainWithoutExceptions(int argc, char** argv) {
+  try {
+    return Main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return Internal("out of memory");
+  } catch (const std::exception& error) {
+    return Internal(error.what());
+  }
+}
+
+}  // namespace
+}  // namespace halcyon::worker
+
 int main(int argc, char** argv) {
   if (halcyon::worker::BelongsToJob(argc, argv)) halcyon::cluster::IgnoreStopSignals();
   halcyon::worker::LeaveRemovedFolder();
   absl::Status status = halcyon::OpenMissingStandardDescriptors();  // before any file is opened
   halcyon::RaiseOpenFilesLimit();
-  if (status.ok()) status = halcyon::worker::Main(argc, argv);
+  if (status.ok()) status = halcyon::worker::MainWithoutExceptions(argc, argv);
   // A command that ended because of its output has nothing else to say.
   halcyon::StandardOutput& output = halcyon::StandardOutput::OfProcess();
   if (status.ok() || status == output.status()) status = output.Finish();

@@ -1,6 +1,8 @@
 #include "coordinator/cli/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <exception>
+#include <new>
 #include <sstream>
 
 #include "base/exit_code.h"
@@ -62,7 +64,15 @@ int RunCommandLine(int argc, const char* const* argv) {
     PrintError(std::string(error.what()) + "; see " + app.get_name() + " --help");
     return static_cast<int>(ExitCode::kBadInput);
   }
-  const absl::Status status = line.chosen();
+  absl::Status status;
+  // What a library throws about a damaged or enormous file is an error like others.
+  try {
+    status = line.chosen();
+  } catch (const std::bad_alloc&) {
+    status = Internal("out of memory");
+  } catch (const std::exception& error) {
+    status = Internal(error.what());
+  }
   const absl::Status printed = StandardOutput::OfProcess().Finish();
   return Report(status.ok() ? printed : status);
 }

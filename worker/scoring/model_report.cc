@@ -51,6 +51,13 @@ absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactInputs& artifacts) {
       return InvalidArgument(dir + ": is a CALM model, which is scored with the autoencoder and " +
                              "the latents it was trained on; give both");
     }
+    if (inputs.opened.baseline != nullptr && inputs.autoencoder != nullptr &&
+        inputs.autoencoder->spec().chunk_size != packing.chunk_size) {
+      return InvalidArgument(dir +
+                             ": was trained on windows of chunks of another size than those "
+                             "of " +
+                             artifacts.paths.at("autoencoder") + "; evaluate one at a time");
+    }
     if (inputs.opened.calm != nullptr) {
       RETURN_IF_ERROR(CheckBelongTogether(inputs.opened, dir, *inputs.autoencoder,
                                           artifacts.paths.at("autoencoder")));
