@@ -3,12 +3,34 @@
 #include <fmt/format.h>
 
 #include "base/env.h"
+#include "jobs/presets.h"
 #include "jobs/spec_checks.h"
 #include "jobs/spec_errors.h"
 #include "jobs/spec_keys.h"
 #include "jobs/spec_reader.h"
 
 namespace halcyon::jobs {
+namespace {
+
+// The standard deviation's default depends on the rule, and that on the width.
+void ResolveInit(const SpecLines& lines, JobSpec& spec) {
+  constexpr double kNormalStd = 0.02;  // the paper's
+  const auto resolve = [&](const char* std_path, int64_t width, InitRule* rule, double* init_std) {
+    *rule = InitRuleAt(*rule, width);
+    if (*rule == InitRule::kNormal && !lines.Has(std_path)) *init_std = kNormalStd;
+  };
+  resolve("autoencoder.init_std", spec.autoencoder.hidden_size, &spec.autoencoder.init,
+          &spec.autoencoder.init_std);
+  resolve("model.init_std", spec.model.hidden_size, &spec.model.init, &spec.model.init_std);
+}
+
+}  // namespace
+
+InitRule InitRuleAt(InitRule rule, int64_t width) {
+  constexpr int64_t kNormalWidthMin = 512;
+  if (rule != InitRule::kAuto) return rule;
+  return width < kNormalWidthMin ? InitRule::kFanIn : InitRule::kNormal;
+}
 
 absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path) {
   absl::StatusOr<std::string> text = Env::Posix()->ReadFile(path);
@@ -30,17 +52,19 @@ absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& f
                                      const std::string& base_dir, bool check_files) {
   JobSpec spec;
   const std::vector<SpecKey> keys = KeysOf(spec);
-  // A preset gives defaults, so it must be known before anything else is read.
+  // Presets give defaults, so they must be known before anything else is read.
   SpecErrors unreported(file_name);
   ReadSpecToml(toml, keys, unreported);
   JobSpec defaults;
   defaults.autoencoder.preset = spec.autoencoder.preset;
-  ApplyPreset(defaults);
+  defaults.model.preset = spec.model.preset;
+  ApplyPresets(defaults);
   spec = defaults;
   SpecErrors errors(file_name);
   const SpecLines lines = ReadSpecToml(toml, keys, errors);
   // After a syntax error nothing is known about the rest of the file.
   if (errors.Has(kSyntaxPath)) return errors.ToStatus();
+  ResolveInit(lines, spec);
 
   CheckSpec(keys, lines, spec, errors);
   ResolveFiles(base_dir, check_files, lines, &spec, errors);

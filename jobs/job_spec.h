@@ -26,12 +26,16 @@ enum class InvalidUtf8 { kReplace, kRefuse };
 // InvalidUtf8::kRefuse one that is not UTF-8.
 enum class BadDocuments { kRefuse, kSkip };  // ends the stage; is left out and counted
 enum class InitRule {
+  kAuto,    // kFanIn below a width of 512, kNormal from there on; a spec that was read never has it
   kNormal,  // N(0, init_std), biases zero: the paper's, right at its widths
-  kFanIn,   // N(0, 1/sqrt(fan_in)), embeddings N(0, init_std): learns at widths below ~512
+  kFanIn,   // N(0, 1/sqrt(fan_in)), embeddings N(0, init_std): learns at small widths, too
 };
+// What `rule` is for a network of this width: kNormal or kFanIn.
+InitRule InitRuleAt(InitRule rule, int64_t width);
 // What stands in for a dropped token at the autoencoder's input.
 enum class TokenDropoutRule { kMask, kZeroId };  // an embedding of its own; id 0's embedding
-enum class AutoencoderPreset { kNone, kPlain10, kRobust128 };
+enum class AutoencoderPreset { kNone, kPlain10, kRobust128, kCalm };
+enum class ModelPreset { kNone, kCalmS, kCalmM };
 // What turns the backbone's hidden state into the next chunk.
 enum class HeadKind {
   kEnergy,     // one pass from noise to a latent, trained by the energy score
@@ -60,7 +64,7 @@ struct DataSpec {
 // [tokenizer]
 struct TokenizerSpec {
   std::string path;                    // import this tokenizer.json; "" trains one
-  int64_t vocab_size = 8192;           // all tokens: 256 bytes, merges, and the two special ones
+  int64_t vocab_size = 512;            // all tokens: 256 bytes, merges, and the two special ones
   std::string pattern = "gpt2";        // gpt2 | llama3 | cl100k | o200k
   int64_t train_bytes_max = 64 << 20;  // of text looked at when training
   bool operator==(const TokenizerSpec&) const = default;
@@ -69,12 +73,12 @@ struct TokenizerSpec {
 // Optimizer and schedule of one training stage.
 // [train], [autoencoder.train]
 struct TrainSpec {
-  int64_t steps = 1000;
+  int64_t steps = 1500;
   int64_t batch = 8;        // samples a step, over all ranks: windows; chunks for the autoencoder
   int64_t micro_batch = 0;  // samples a forward pass on one rank; 0: batch / ranks in one go
-  double learning_rate = 3e-4;
-  int64_t warmup_steps = 100;
-  LearningRateDecay decay = LearningRateDecay::kConstant;
+  double learning_rate = 2e-3;
+  int64_t warmup_steps = 50;
+  LearningRateDecay decay = LearningRateDecay::kCosine;
   double final_learning_rate_ratio = 0.1;  // at the last step, of learning_rate; with a decay
   double beta1 = 0.9;
   double beta2 = 0.95;
@@ -88,9 +92,9 @@ struct TrainSpec {
 struct AutoencoderSpec {
   AutoencoderPreset preset = AutoencoderPreset::kNone;  // gives other defaults to keys below
   int64_t chunk_size = 4;                               // K: tokens a chunk
-  int64_t latent_size = 128;
-  int64_t hidden_size = 512;
-  int64_t intermediate_size = 1280;
+  int64_t latent_size = 32;
+  int64_t hidden_size = 64;
+  int64_t intermediate_size = 160;
   int64_t encoder_layers = 2;
   int64_t decoder_layers = 2;
   double norm_epsilon = 1e-6;  // of the RMS norms
@@ -101,26 +105,27 @@ struct AutoencoderSpec {
   double kl_weight = 0.001;
   double kl_clamp = 0.5;       // per latent element, from below
   double data_fraction = 1.0;  // of the training shards, taken in a fixed random order
-  InitRule init = InitRule::kNormal;
-  double init_std = 0.02;
-  TrainSpec train = {.batch = 512};  // [autoencoder.train]
+  InitRule init = InitRule::kAuto;
+  double init_std = 0.5;  // read as 0.02 where init is kNormal and the file does not give it
+  TrainSpec train = {.steps = 700, .batch = 512, .learning_rate = 5e-3};  // [autoencoder.train]
   bool operator==(const AutoencoderSpec&) const = default;
 };
 
 // [model]
 struct ModelSpec {
+  ModelPreset preset = ModelPreset::kNone;  // gives other defaults to keys below and to [train]
   HeadKind head = HeadKind::kEnergy;
   InputKind input = InputKind::kDiscrete;
-  int64_t hidden_size = 768;
-  int64_t intermediate_size = 2048;
-  int64_t layers = 12;
-  int64_t attention_heads = 16;
+  int64_t hidden_size = 128;
+  int64_t intermediate_size = 384;
+  int64_t layers = 4;
+  int64_t attention_heads = 4;
   int64_t key_value_heads = 0;  // shared by groups of attention heads; 0: one for each
   double norm_epsilon = 1e-6;   // of the RMS norms
   bool tie_embeddings = false;  // head = softmax: the output uses the input's table
-  int64_t head_layers = 3;      // blocks of the head
+  int64_t head_layers = 1;      // blocks of the head
   int64_t noise_size = 64;
-  int64_t window_chunks = 2048;  // T: chunks a training sequence
+  int64_t window_chunks = 64;  // T: chunks a training sequence
   double rope_theta = 10000.0;
   double alpha = 1.0;   // exponent of the energy score, in (0, 2]
   int64_t samples = 8;  // N: model samples, or denoising tasks, a position
@@ -130,8 +135,8 @@ struct ModelSpec {
   int64_t flow_steps = 10;             // of the solver, when sampling
   int64_t diffusion_steps = 100;       // kept of the 1000, when sampling
   bool skip_autoencoder_data = false;  // leave out the shards that the autoencoder trained on
-  InitRule init = InitRule::kNormal;
-  double init_std = 0.02;
+  InitRule init = InitRule::kAuto;
+  double init_std = 0.5;  // as above
   bool operator==(const ModelSpec&) const = default;
 };
 
@@ -159,7 +164,7 @@ struct EvalSpec {
 
 // [launch]: never enters a fingerprint
 struct LaunchSpec {
-  int64_t ranks = 1;
+  int64_t ranks = 2;
   int64_t threads = 1;       // a rank
   int64_t agents = 0;        // data-task processes; 0: one a processor
   int64_t restarts_max = 3;  // of a failed gang or task before the job fails

@@ -6,6 +6,8 @@
 #include <cctype>
 #include <cmath>
 
+#include "jobs/presets.h"
+
 namespace halcyon::jobs {
 namespace {
 
@@ -149,6 +151,8 @@ class Checker {
                                 {"model.diffusion_steps", {kDiffusion}},
                                 {"model.tie_embeddings", {kSoftmax}}};
     JobSpec defaults;
+    defaults.model.preset = spec_.model.preset;
+    ApplyPresets(defaults);
     const std::vector<SpecKey> default_keys = KeysOf(defaults);
     for (const Setting& setting : settings) {
       const auto& heads = setting.heads;

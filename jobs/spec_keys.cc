@@ -129,7 +129,7 @@ void AddTrain(const std::string& section, TrainSpec& train, KeyTable& keys) {
 
 void AddAutoencoder(AutoencoderSpec& autoencoder, KeyTable& keys) {
   keys.Section("autoencoder");
-  keys.Choice("preset", &autoencoder.preset, {"none", "plain-10", "robust-128"});
+  keys.Choice("preset", &autoencoder.preset, {"none", "plain-10", "robust-128", "calm"});
   keys.Integer("chunk_size", &autoencoder.chunk_size, 1, 64, "a latent holds only so many tokens");
   keys.Integer("latent_size", &autoencoder.latent_size, 1, kWidthMax, "a latent needs an element");
   keys.Integer("hidden_size", &autoencoder.hidden_size, 1, kWidthMax, "a layer needs a width");
@@ -149,13 +149,14 @@ void AddAutoencoder(AutoencoderSpec& autoencoder, KeyTable& keys) {
               "a divergence is never negative");
   keys.Number("data_fraction", &autoencoder.data_fraction, {.min = 0, .max = 1, .open_min = true},
               "an autoencoder learns from some text");
-  keys.Choice("init", &autoencoder.init, {"normal", "fan_in"});
+  keys.Choice("init", &autoencoder.init, {"auto", "normal", "fan_in"});
   keys.Number("init_std", &autoencoder.init_std, kStd, "equal weights stay equal");
   AddTrain("autoencoder.train", autoencoder.train, keys);
 }
 
 void AddModel(ModelSpec& model, KeyTable& keys) {
   keys.Section("model");
+  keys.Choice("preset", &model.preset, {"none", "calm-s", "calm-m"});
   keys.Choice("head", &model.head, {"energy", "diffusion", "flow", "softmax"});
   keys.Choice("input", &model.input, {"discrete", "continuous", "both"});
   keys.Integer("hidden_size", &model.hidden_size, 2, kWidthMax,
@@ -185,7 +186,7 @@ void AddModel(ModelSpec& model, KeyTable& keys) {
   keys.Integer("diffusion_steps", &model.diffusion_steps, 2, 1000,
                "they are kept from 1000, the first and the last among them");
   keys.Boolean("skip_autoencoder_data", &model.skip_autoencoder_data);
-  keys.Choice("init", &model.init, {"normal", "fan_in"});
+  keys.Choice("init", &model.init, {"auto", "normal", "fan_in"});
   keys.Number("init_std", &model.init_std, kStd, "equal weights stay equal");
 }
 
@@ -258,27 +259,6 @@ std::vector<SpecKey> KeysOf(JobSpec& spec) {
   AddEval(spec.eval, keys);
   AddLaunch(spec.launch, keys);
   return keys.Take();
-}
-
-void ApplyPreset(JobSpec& spec) {
-  AutoencoderSpec& autoencoder = spec.autoencoder;
-  switch (autoencoder.preset) {
-    case AutoencoderPreset::kNone:
-      return;
-    case AutoencoderPreset::kPlain10:
-      autoencoder.latent_size = 10;
-      autoencoder.variational = false;
-      autoencoder.token_dropout = autoencoder.latent_dropout = 0;
-      autoencoder.kl_weight = autoencoder.kl_clamp = 0;
-      return;
-    case AutoencoderPreset::kRobust128:
-      autoencoder.latent_size = 128;
-      autoencoder.variational = true;
-      autoencoder.token_dropout = autoencoder.latent_dropout = 0.15;
-      autoencoder.kl_weight = 0.001;
-      autoencoder.kl_clamp = 0.5;
-      return;
-  }
 }
 
 std::vector<std::string> SectionsOf(const std::vector<SpecKey>& keys) {

@@ -72,9 +72,6 @@ struct SpecKey {
 // the result.
 std::vector<SpecKey> KeysOf(JobSpec& spec);
 
-// Gives the keys of [autoencoder] the defaults of the preset that the spec names.
-void ApplyPreset(JobSpec& spec);
-
 // The sections of KeysOf, in order, without the top level.
 std::vector<std::string> SectionsOf(const std::vector<SpecKey>& keys);
 

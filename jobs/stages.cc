@@ -76,9 +76,10 @@ const std::vector<Stage>& Stages() {
 // Keys of the sections above that are no fields all the same.
 bool IsNeverAField(std::string_view path) {
   constexpr std::string_view kPaths[] = {
-      "data.sources",                   // the bytes count, not where they lie
-      "tokenizer.path",                 // likewise
-      "autoencoder.preset",             // the keys it sets count
+      "data.sources",        // the bytes count, not where they lie
+      "tokenizer.path",      // likewise
+      "autoencoder.preset",  // the keys it sets count
+      "model.preset",
       "autoencoder.train.micro_batch",  // cuts the work, as ranks do, and not its result
       "train.micro_batch",
       "eval.every",  // about evaluation while training

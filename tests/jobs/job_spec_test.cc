@@ -45,6 +45,8 @@ TEST(JobSpec, TheLeastFileGivesTheDefaults) {
   JobSpec expected;
   expected.name = "a";
   expected.data.sources = {"/base/t.txt"};
+  // Chosen by the width, so that the resolved file says it.
+  expected.autoencoder.init = expected.model.init = InitRule::kFanIn;
   EXPECT_EQ(*spec, expected);
   EXPECT_EQ(spec->autoencoder.train.batch, 512);
   EXPECT_EQ(spec->train.batch, 8);
@@ -105,9 +107,9 @@ TEST(JobSpec, EveryChoiceHasItsText) {
   expect("target = \"exact\"");
   spec.model.target = EnergyTarget::kSamples;
   expect("target = \"samples\"");
-  expect("init = \"normal\"");
-  spec.model.init = spec.autoencoder.init = InitRule::kFanIn;
   expect("init = \"fan_in\"");
+  spec.model.init = spec.autoencoder.init = InitRule::kNormal;
+  expect("init = \"normal\"");
   expect("format = \"text\"");
   spec.data.documents = DocumentRule::kFile;
   spec.data.format = DataFormat::kJsonl;
@@ -240,6 +242,48 @@ TEST(JobSpec, APresetGivesDefaultsThatTheFileMayChange) {
   EXPECT_EQ(*again, *wider);
 }
 
+TEST(JobSpec, ThePapersSizesAreAPreset) {
+  const auto spec = ParseAfterHead(
+      "[autoencoder]\npreset = \"calm\"\n[model]\npreset = \"calm-m\"\n[train]\nsteps = 9000\n");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  // Section 4.1 and table 1: 75.8M parameters with the paper's vocabulary; 16 blocks, 371M.
+  EXPECT_EQ(spec->autoencoder.latent_size, 128);
+  EXPECT_EQ(spec->autoencoder.hidden_size, 512);
+  EXPECT_EQ(spec->autoencoder.intermediate_size, 1280);
+  EXPECT_EQ(spec->autoencoder.train.learning_rate, 3e-4);
+  EXPECT_EQ(spec->autoencoder.init, InitRule::kNormal);
+  EXPECT_EQ(spec->model.layers, 16);
+  EXPECT_EQ(spec->model.hidden_size, 1024);
+  EXPECT_EQ(spec->model.intermediate_size, 2752);
+  EXPECT_EQ(spec->model.attention_heads, 16);
+  EXPECT_EQ(spec->model.head_layers, 4);
+  EXPECT_EQ(spec->model.window_chunks, 2048);
+  EXPECT_EQ(spec->train.learning_rate, 3e-4);
+  EXPECT_EQ(spec->train.decay, LearningRateDecay::kConstant);
+  EXPECT_EQ(spec->train.steps, 9000);
+  EXPECT_EQ(*Parse(ToToml(*spec)), *spec);
+  // The baseline of these sizes; the keys of other heads that the preset sets are not the user's.
+  const auto baseline = ParseAfterHead("[model]\npreset = \"calm-s\"\nhead = \"softmax\"\n");
+  ASSERT_TRUE(baseline.ok()) << baseline.status();
+  EXPECT_EQ(baseline->model.layers, 12);
+  EXPECT_EQ(*Parse(ToToml(*baseline)), *baseline);
+}
+
+TEST(JobSpec, TheWidthChoosesTheInitialWeights) {
+  const auto at = [](int width, const std::string& more) {
+    const auto spec = ParseAfterHead("[model]\nhidden_size = " + std::to_string(width) +
+                                     "\nattention_heads = 1\n" + more);
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    return std::pair(spec->model.init, spec->model.init_std);
+  };
+  EXPECT_EQ(at(510, ""), std::pair(InitRule::kFanIn, 0.5));
+  EXPECT_EQ(at(512, ""), std::pair(InitRule::kNormal, 0.02));
+  EXPECT_EQ(at(512, "init = \"auto\"\ninit_std = 0.1\n"), std::pair(InitRule::kNormal, 0.1));
+  EXPECT_EQ(at(512, "init = \"fan_in\"\n"), std::pair(InitRule::kFanIn, 0.5));
+  EXPECT_EQ(at(128, "init = \"normal\"\n"), std::pair(InitRule::kNormal, 0.02));
+  EXPECT_EQ(at(128, "init = \"normal\"\ninit_std = 0.5\n"), std::pair(InitRule::kNormal, 0.5));
+}
+
 TEST(JobSpec, ASettingOfAnotherHeadIsRefused) {
   EXPECT_THAT(ErrorsAfterHead("[model]\nhead = \"softmax\"\nalpha = 1.5\n"),
               ElementsAre("6: model.alpha: has no effect with this model.head; remove it"));
@@ -330,8 +374,8 @@ TEST(JobSpec, TheNameServesAsAFolder) {
 
 TEST(JobSpec, ContradictionsNameBothSidesAndALineThatIsWritten) {
   EXPECT_THAT(ErrorsAfterHead("[train]\n\nsteps = 50\n"),
-              ElementsAre("6: train.warmup_steps: 100 is more than steps = 50; write "
-                          "warmup_steps = 50 or less"));
+              ElementsAre("6: train.warmup_steps: 50 is more than steps = 20; write "
+                          "warmup_steps = 20 or less"));
   EXPECT_THAT(ErrorsAfterHead("[autoencoder.train]\nbatch = 4\nmicro_batch = 5\n"),
               ElementsAre("6: autoencoder.train.micro_batch: 5 is more than batch = 4; write "
                           "micro_batch = 4 or less, or 0"));
@@ -339,7 +383,7 @@ TEST(JobSpec, ContradictionsNameBothSidesAndALineThatIsWritten) {
               ElementsAre("5: model.hidden_size: 36 does not fall into 4 attention heads of an "
                           "even size, which rotary embeddings need; choose a multiple of 8"));
   EXPECT_THAT(ErrorsAfterHead("[model]\nattention_heads = 5\n"),
-              ElementsAre(HasSubstr("5: model.hidden_size: 768 does not fall into 5")));
+              ElementsAre(HasSubstr("5: model.hidden_size: 128 does not fall into 5")));
   EXPECT_THAT(ErrorsAfterHead("heldout = 0\n[eval]\nevery = 10\n"),
               ElementsAre("6: eval.every: needs held-out documents; write data.heldout = 0.02 or "
                           "so, or eval.every = 0"));

@@ -102,7 +102,7 @@ std::vector<KeyCase> DataCases() {
       {"data.shard_bytes", [](JobSpec& s) { s.data.shard_bytes = 9; }, kText},
       // An imported tokenizer depends on its file and no longer on the sources.
       {"tokenizer.path", [](JobSpec& s) { s.tokenizer.path = "/t.json"; }, {kTokenizer}},
-      {"tokenizer.vocab_size", [](JobSpec& s) { s.tokenizer.vocab_size = 512; }, {kTokenizer}},
+      {"tokenizer.vocab_size", [](JobSpec& s) { s.tokenizer.vocab_size = 777; }, {kTokenizer}},
       {"tokenizer.pattern", [](JobSpec& s) { s.tokenizer.pattern = "o200k"; }, {kTokenizer}},
       {"tokenizer.train_bytes_max",
        [](JobSpec& s) { s.tokenizer.train_bytes_max = 9; },
@@ -136,14 +136,15 @@ std::vector<KeyCase> AutoencoderCases() {
       {"autoencoder.latent_dropout", [](JobSpec& s) { s.autoencoder.latent_dropout = 0.5; }, one},
       {"autoencoder.kl_weight", [](JobSpec& s) { s.autoencoder.kl_weight = 0.5; }, one},
       {"autoencoder.kl_clamp", [](JobSpec& s) { s.autoencoder.kl_clamp = 0.25; }, one},
-      {"autoencoder.init", [](JobSpec& s) { s.autoencoder.init = InitRule::kFanIn; }, one},
-      {"autoencoder.init_std", [](JobSpec& s) { s.autoencoder.init_std = 0.5; }, one},
+      {"autoencoder.init", [](JobSpec& s) { s.autoencoder.init = InitRule::kNormal; }, one},
+      {"autoencoder.init_std", [](JobSpec& s) { s.autoencoder.init_std = 0.25; }, one},
   };
 }
 
 std::vector<KeyCase> ModelCases() {
   const Kinds one = {kModel};
   return {
+      {"model.preset", [](JobSpec& s) { s.model.preset = ModelPreset::kCalmS; }, {}},
       {"model.head", [](JobSpec& s) { s.model.head = HeadKind::kFlow; }, one},
       {"model.input", [](JobSpec& s) { s.model.input = InputKind::kBoth; }, one},
       {"model.key_value_heads", [](JobSpec& s) { s.model.key_value_heads = 4; }, one},
@@ -166,8 +167,8 @@ std::vector<KeyCase> ModelCases() {
       {"model.samples", [](JobSpec& s) { s.model.samples = 9; }, one},
       {"model.target", [](JobSpec& s) { s.model.target = EnergyTarget::kSamples; }, one},
       {"model.target_samples", [](JobSpec& s) { s.model.target_samples = 9; }, one},
-      {"model.init", [](JobSpec& s) { s.model.init = InitRule::kFanIn; }, one},
-      {"model.init_std", [](JobSpec& s) { s.model.init_std = 0.5; }, one},
+      {"model.init", [](JobSpec& s) { s.model.init = InitRule::kNormal; }, one},
+      {"model.init_std", [](JobSpec& s) { s.model.init_std = 0.25; }, one},
   };
 }
 

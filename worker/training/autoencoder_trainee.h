@@ -16,7 +16,9 @@ class AutoencoderTrainee : public Trainee {
 
   std::vector<model::Unit*> units() override { return autoencoder_.units(); }
   const jobs::TrainSpec& train_spec() const override { return spec_.autoencoder.train; }
-  jobs::InitRule init_rule() const override { return spec_.autoencoder.init; }
+  jobs::InitRule init_rule() const override {
+    return jobs::InitRuleAt(spec_.autoencoder.init, spec_.autoencoder.hidden_size);
+  }
   double init_std() const override { return spec_.autoencoder.init_std; }
   uint64_t items() const override { return packing_->Chunks(pipeline::Split::kTrain); }
   uint64_t tokens_per_sample() const override { return spec_.autoencoder.chunk_size; }

@@ -27,7 +27,9 @@ at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions);
 class LanguageModelTrainee : public Trainee {
  public:
   const jobs::TrainSpec& train_spec() const override { return spec_.train; }
-  jobs::InitRule init_rule() const override { return spec_.model.init; }
+  jobs::InitRule init_rule() const override {
+    return jobs::InitRuleAt(spec_.model.init, spec_.model.hidden_size);
+  }
   double init_std() const override { return spec_.model.init_std; }
   uint64_t items() const override { return data_.windows->Windows(pipeline::Split::kTrain); }
   uint64_t tokens_per_sample() const override {

@@ -1,0 +1,47 @@
+#include "jobs/presets.h"
+
+namespace halcyon::jobs {
+namespace {
+
+// How the paper's networks are trained, whose widths bear no larger rate.
+void ApplyPaperSchedule(TrainSpec& train) {
+  train.steps = 1000;
+  train.learning_rate = 3e-4;
+  train.warmup_steps = 100;
+  train.decay = LearningRateDecay::kConstant;
+}
+
+void ApplyPreset(AutoencoderSpec& autoencoder) {
+  if (autoencoder.preset == AutoencoderPreset::kNone) return;
+  const bool plain = autoencoder.preset == AutoencoderPreset::kPlain10;
+  autoencoder.latent_size = plain ? 10 : 128;
+  autoencoder.variational = !plain;
+  autoencoder.token_dropout = autoencoder.latent_dropout = plain ? 0 : 0.15;
+  autoencoder.kl_weight = plain ? 0 : 0.001;
+  autoencoder.kl_clamp = plain ? 0 : 0.5;
+  if (autoencoder.preset != AutoencoderPreset::kCalm) return;
+  autoencoder.hidden_size = 512;
+  autoencoder.intermediate_size = 1280;
+  ApplyPaperSchedule(autoencoder.train);
+}
+
+void ApplyPreset(ModelSpec& model, TrainSpec& train) {
+  if (model.preset == ModelPreset::kNone) return;
+  const bool medium = model.preset == ModelPreset::kCalmM;
+  model.hidden_size = medium ? 1024 : 768;
+  model.intermediate_size = medium ? 2752 : 2048;
+  model.layers = medium ? 16 : 12;
+  model.attention_heads = 16;
+  model.head_layers = model.layers / 4;
+  model.window_chunks = 2048;
+  ApplyPaperSchedule(train);
+}
+
+}  // namespace
+
+void ApplyPresets(JobSpec& spec) {
+  ApplyPreset(spec.autoencoder);
+  ApplyPreset(spec.model, spec.train);
+}
+
+}  // namespace halcyon::jobs
