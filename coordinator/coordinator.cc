@@ -11,6 +11,7 @@
 #include "coordinator/early_checks.h"
 #include "coordinator/explain.h"
 #include "coordinator/gang_stage.h"
+#include "coordinator/quality.h"
 #include "coordinator/recovery.h"
 #include "coordinator/stage_plan.h"
 #include "coordinator/start_over.h"
@@ -180,6 +181,8 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
     return made.status();
   }
   artifacts_[kind] = *std::move(made);
+  const std::string warning = QualityWarning(kind, artifacts_[kind].facts);
+  if (!warning.empty()) context_->observer->Say("warning: " + warning);
   return status_.MoveStage(kind, jobs::StageState::kDone, why);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "coordinator/progress_view.h"
+#include "coordinator/quality.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -149,6 +150,11 @@ std::string SummaryText(const JobStatus& status,
     text += fmt::format("{:<12}{}{}\n{:<12}{}\n", jobs::StageName(kind),
                         Joined(FiguresOf(kind, Facts(artifact.facts))), reused ? " (reused)" : "",
                         "", artifact.record.path);
+  }
+  // Where a person looks last and first, artifacts that were reused included.
+  for (const auto& [kind, artifact] : artifacts) {
+    const std::string warning = QualityWarning(kind, artifact.facts);
+    if (!warning.empty()) text += "\nWARNING: " + warning + "\n";
   }
   if (const auto eval = artifacts.find(jobs::StageKind::kEval); eval != artifacts.end()) {
     text += Continuations(eval->second.facts);

@@ -16,7 +16,8 @@ namespace halcyon::coordinator {
 nlohmann::json SummaryJson(const JobStatus& status,
                            const std::map<jobs::StageKind, Artifact>& artifacts);
 
-// For a person. A figure that a stage did not report is left out.
+// For a person, with what quality.h says of the figures. A figure that a stage did not report is
+// left out.
 std::string SummaryText(const JobStatus& status,
                         const std::map<jobs::StageKind, Artifact>& artifacts);
 

@@ -39,11 +39,17 @@ void AddTo(Totals& totals, const Sums& more) {
   }
 }
 
+BrierOrders Counted(const BrierOrders& brier, BrierProtocol protocol) {
+  BrierOrders counted = brier;
+  if (protocol == BrierProtocol::kPairwise) {
+    for (double& value : counted) value = std::max(value, 0.0);
+  }
+  return counted;
+}
+
 double BrierLm(const BrierOrders& brier, BrierProtocol protocol) {
   double product = 1;
-  for (const double value : brier) {
-    product *= protocol == BrierProtocol::kPairwise ? std::max(value, 0.0) : value;
-  }
+  for (const double value : Counted(brier, protocol)) product *= value;
   return 100 * std::pow(std::max(product, 0.0), 1.0 / kBrierOrders);
 }
 
@@ -113,6 +119,7 @@ BrierAccumulator::Score BrierAccumulator::Compute(BrierProtocol protocol, uint64
   score.positions = totals.positions;
   score.documents = documents_.size();
   score.brier = totals.Brier();
+  score.counted = Counted(score.brier, protocol);
   for (int n = 0; n < kBrierOrders; ++n) {
     score.accuracy[n] = totals.accuracy[n] / static_cast<double>(totals.positions);
     score.collision[n] = totals.collision[n] / static_cast<double>(totals.positions);

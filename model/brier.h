@@ -44,6 +44,7 @@ class BrierAccumulator {
     double brier_lm = 0;                           // 100 * (B1 B2 B3 B4)^(1/4)
     double low = 0, high = 0;                      // 95 % bootstrap interval by document
     BrierOrders brier{}, accuracy{}, collision{};  // not clipped
+    BrierOrders counted{};                         // `brier` as it enters the product
     uint64_t positions = 0, documents = 0;
   };
   // `resamples` bootstrap draws from Philox(seed, kBootstrap).

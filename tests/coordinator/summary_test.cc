@@ -33,6 +33,21 @@ TEST(SummaryTest, TellsTheFiguresThatAreThere) {
   EXPECT_EQ(json["stages"]["tokens"]["facts"]["train.tokens"], 9876543);
 }
 
+TEST(SummaryTest, WarnsOfWhatDidNotLearnEvenWhereItWasReused) {
+  JobStatus status = NewJobStatus("j", "j");
+  status.Stage(jobs::StageKind::kAutoencoder).state = jobs::StageState::kReused;
+  std::map<jobs::StageKind, Artifact> artifacts;
+  artifacts[jobs::StageKind::kAutoencoder].facts = {{"heldout_reconstruction", 0.2}};
+  artifacts[jobs::StageKind::kEval].facts = {
+      {"brier_lm", 0.0}, {"brier_low", 0.0}, {"brier_high", 0.1}, {"brier", {0.1, 0.1, 0.1, -0.1}}};
+  const std::string text = SummaryText(status, artifacts);
+  EXPECT_NE(text.find("\nWARNING: the autoencoder gives back 20.00 %"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nWARNING: BrierLM is 0"), std::string::npos) << text;
+  artifacts[jobs::StageKind::kAutoencoder].facts = {{"heldout_reconstruction", 0.99}};
+  artifacts[jobs::StageKind::kEval].facts["brier_lm"] = 0.5;
+  EXPECT_EQ(SummaryText(status, artifacts).find("WARNING"), std::string::npos);
+}
+
 TEST(SummaryTest, FiguresOfAnotherTypeAreLeftOut) {
   std::map<jobs::StageKind, Artifact> artifacts;
   artifacts[jobs::StageKind::kModel].facts = {{"loss", "high"}, {"steps", 12}};

@@ -109,6 +109,7 @@ TEST(BrierTest, ClipsNegativeScores) {
   Add(brier, {{1, 1, 1, 1}, {1, 1, 1, 1}}, {2, 2, 2, 2}, 0);
   const BrierAccumulator::Score score = brier.Compute(BrierProtocol::kPairwise, 1, 10);
   for (const double value : score.brier) EXPECT_EQ(value, -1);
+  for (const double value : score.counted) EXPECT_EQ(value, 0);
   EXPECT_EQ(score.brier_lm, 0);
 }
 

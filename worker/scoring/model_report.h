@@ -37,6 +37,7 @@ struct ReportOptions {
 //   brier_lm, brier_low, brier_high        score and its 95 % interval, of 100 at most
 //   brier_reference  with two-samples: the same without the factor of 100
 //   brier, accuracy, collision             of n-grams of 1 ... 4 tokens, four numbers each
+//   brier_counted    brier as it enters the score: with pairwise, 0 where it is negative
 //   windows, token_context, chunk_size, positions, documents  what was scored: scores compare only
 //                                          at equal contexts and chunk sizes
 //   heldout_loss, heldout_terms            the head's own loss and its parts by name

@@ -24,11 +24,11 @@ std::string ModelText(const json& report) {
                                         report["protocol"].get<std::string>())
                           : fmt::format("exact but for collisions of n > 1 ({})",
                                         report["protocol"].get<std::string>()));
-  text += "  n      Brier-n   accuracy  collision\n";
+  text += "  n      Brier-n    counted   accuracy  collision\n";
   for (int n = 0; n < 4; ++n) {
-    text += fmt::format("  {}  {:>11.5f} {:>10.5f} {:>10.5f}\n", n + 1,
-                        report["brier"][n].get<double>(), report["accuracy"][n].get<double>(),
-                        report["collision"][n].get<double>());
+    text += fmt::format("  {}  {:>11.5f} {:>10.5f} {:>10.5f} {:>10.5f}\n", n + 1,
+                        report["brier"][n].get<double>(), report["brier_counted"][n].get<double>(),
+                        report["accuracy"][n].get<double>(), report["collision"][n].get<double>());
   }
   text += fmt::format("{} head: held-out loss {:.4f}", report["head"].get<std::string>(),
                       number("heldout_loss"));
