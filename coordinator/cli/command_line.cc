@@ -42,6 +42,7 @@ int RunCommandLine(int argc, const char* const* argv) {
                  "State folder; by default HALCYON_HOME, else $XDG_STATE_HOME/halcyon");
   app.require_subcommand(1);
   app.fallthrough();
+  AddInit(app, &line);
   AddRun(app, &line);
   AddValidate(app, &line);
   AddList(app, &line);

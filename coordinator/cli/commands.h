@@ -24,6 +24,7 @@ struct CommandLine {
   std::function<absl::Status()> chosen;
 };
 
+void AddInit(CLI::App& app, CommandLine* line);
 void AddRun(CLI::App& app, CommandLine* line);
 void AddValidate(CLI::App& app, CommandLine* line);
 void AddList(CLI::App& app, CommandLine* line);

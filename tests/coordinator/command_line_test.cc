@@ -44,7 +44,8 @@ class CommandLineTest : public testing::Test {
 TEST_F(CommandLineTest, HelpIsThereForEveryCommand) {
   EXPECT_EQ(Run({"--help"}), 0);
   for (const std::vector<std::string>& command :
-       std::vector<std::vector<std::string>>{{"run"},
+       std::vector<std::vector<std::string>>{{"init"},
+                                             {"run"},
                                              {"validate"},
                                              {"list"},
                                              {"status"},
@@ -234,6 +235,40 @@ TEST_F(CommandLineTest, ATokenizerTrainsEncodesAndDecodes) {
             0)
       << err_;
   EXPECT_EQ(*env_.ReadFile(Path("back.txt")), text);
+}
+
+TEST_F(CommandLineTest, InitWritesAJobThatValidatesAndNeverOverAnother) {
+  std::string paragraphs;
+  for (int i = 0; i < 200; ++i) paragraphs += "Some words.\nAnd more.\n\n";
+  Write("own text.txt", paragraphs);
+  const std::string folder = Path("my jobs"), job = JoinPath(folder, "job.toml");
+  EXPECT_EQ(Run({"init", folder, "--source", Path("own text.txt")}), 0) << err_;
+  EXPECT_NE(out_.find("halcyon run " + job), std::string::npos) << out_;
+  const std::string text = *env_.ReadFile(job);
+  EXPECT_NE(text.find("name = \"my-jobs\"\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("documents = \"paragraphs\""), std::string::npos) << text;
+  EXPECT_EQ(Run({"validate", job}), 0) << err_;
+  EXPECT_EQ(Run({"init", folder, "--source", Path("own text.txt")}), 2);
+  EXPECT_NE(err_.find("job.toml is there already"), std::string::npos) << err_;
+  EXPECT_EQ(*env_.ReadFile(job), text);
+}
+
+TEST_F(CommandLineTest, InitTakesTheTextsOfTheFolder) {
+  EXPECT_EQ(Run({"init", Path("")}), 2);
+  EXPECT_NE(err_.find("no text: name it with --source FILE"), std::string::npos) << err_;
+  Write("b.jsonl", "{\"text\": \"b\"}\n");
+  Write("a.jsonl", "{\"text\": \"a\"}\n");
+  EXPECT_EQ(Run({"init", root_}), 0) << err_;
+  const std::string text = *env_.ReadFile(Path("job.toml"));
+  EXPECT_NE(text.find("sources = [\"a.jsonl\", \"b.jsonl\"]"), std::string::npos) << text;
+  EXPECT_NE(text.find("format = \"jsonl\""), std::string::npos) << text;
+  EXPECT_EQ(text.find("documents = "), std::string::npos) << text;
+  Write("c.txt", "c");
+  EXPECT_TRUE(env_.RemoveFile(Path("job.toml")).ok());
+  EXPECT_EQ(Run({"init", root_}), 2);
+  EXPECT_NE(err_.find("either text or .jsonl files"), std::string::npos) << err_;
+  EXPECT_EQ(Run({"init", root_, "--source", Path("missing.txt")}), 2);
+  EXPECT_FALSE(env_.Exists(Path("job.toml")));
 }
 
 }  // namespace
