@@ -50,11 +50,10 @@ Coordinator::Coordinator(const JobContext* context)
              &fences_, &status_, &source_digests_, &tokenizer_file_digest_} {}
 
 absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {
-  RETURN_IF_ERROR(status_.MoveJob(jobs::JobState::kRunning, ""));
+  RETURN_IF_ERROR(status_.MoveJob(jobs::JobState::kRunning, absl::OkStatus()));
   const absl::Status status = RunStages();
   crew_.Stop();
-  const absl::Status recorded =
-      status_.MoveJob(EndState(status), status.ok() ? "" : MessageOf(status));
+  const absl::Status recorded = status_.MoveJob(EndState(status), status);
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(recorded);
   return artifacts_;
@@ -175,9 +174,9 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
   if (!made.ok()) {
     if (absl::IsFailedPrecondition(made.status()) && jobs::ReadsSources(kind)) RereadSources();
     // An interrupted stage is no failed one: it goes on from here.
-    if (!absl::IsAborted(made.status())) {
-      RETURN_IF_ERROR(status_.MoveStage(kind, jobs::StageState::kFailed, MessageOf(made.status())));
-    }
+    const jobs::StageState state =
+        absl::IsAborted(made.status()) ? jobs::StageState::kInterrupted : jobs::StageState::kFailed;
+    RETURN_IF_ERROR(status_.MoveStage(kind, state, MessageOf(made.status())));
     return made.status();
   }
   artifacts_[kind] = *std::move(made);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/digest.h"
+#include "base/exit_code.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -46,6 +47,13 @@ absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
   return stage;
 }
 
+// Nobody works on a stage of a job that does not run.
+void InterruptStages(JobStatus* status) {
+  for (StageStatus& stage : status->stages) {
+    if (stage.state == jobs::StageState::kRunning) stage.state = jobs::StageState::kInterrupted;
+  }
+}
+
 absl::StatusOr<JobStatus> FromParsed(const nlohmann::json& json) {
   JobStatus status;
   json.at("job_id").get_to(status.job_id);
@@ -54,11 +62,14 @@ absl::StatusOr<JobStatus> FromParsed(const nlohmann::json& json) {
   json.at("started_ms").get_to(status.started_ms);
   json.at("updated_ms").get_to(status.updated_ms);
   json.at("pid").get_to(status.pid);
+  status.earlier_ms = json.value("earlier_ms", int64_t{0});
+  status.exit_code = json.value("exit_code", 0);
   json.at("error").get_to(status.error);
   for (const nlohmann::json& stage : json.at("stages")) {
     ASSIGN_OR_RETURN(StageStatus parsed, StageFromJson(stage));
     status.stages.push_back(std::move(parsed));
   }
+  if (status.state != jobs::JobState::kRunning) InterruptStages(&status);
   return status;
 }
 
@@ -75,6 +86,12 @@ const StageStatus* JobStatus::Find(jobs::StageKind kind) const {
   const auto it = std::find_if(stages.begin(), stages.end(),
                                [kind](const StageStatus& stage) { return stage.kind == kind; });
   return it == stages.end() ? nullptr : &*it;
+}
+
+void MarkInterrupted(JobStatus* status) {
+  status->state = jobs::JobState::kInterrupted;
+  status->exit_code = static_cast<int>(ExitCode::kPreempted);
+  InterruptStages(status);
 }
 
 JobStatus NewJobStatus(const std::string& job_id, const std::string& name,
@@ -98,7 +115,9 @@ nlohmann::json ToJson(const JobStatus& status) {
           {"state", jobs::NameOf(status.state)},
           {"started_ms", status.started_ms},
           {"updated_ms", status.updated_ms},
+          {"earlier_ms", status.earlier_ms},
           {"pid", status.pid},
+          {"exit_code", status.exit_code},
           {"error", status.error},
           {"stages", std::move(stages)}};
 }

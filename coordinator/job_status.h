@@ -41,13 +41,20 @@ struct JobStatus {
   jobs::JobState state = jobs::JobState::kQueued;
   int64_t started_ms = 0;  // wall time, of this run
   int64_t updated_ms = 0;
-  int64_t pid = 0;  // of the coordinator
+  int64_t earlier_ms = 0;  // how long the earlier runs of this job took, all together
+  int64_t pid = 0;         // of the coordinator
+  int exit_code = 0;       // of a run that has ended (base/exit_code.h)
   std::string error;
   std::vector<StageStatus> stages;
 
   StageStatus& Stage(jobs::StageKind kind);
   const StageStatus* Find(jobs::StageKind kind) const;
+  // Of all its runs, up to the last change.
+  int64_t TotalMs() const { return earlier_ms + updated_ms - started_ms; }
 };
+
+// A job that says it runs, but has no coordinator: it and the stage it was in are interrupted.
+void MarkInterrupted(JobStatus* status);
 
 // All stages waiting.
 JobStatus NewJobStatus(const std::string& job_id, const std::string& name,

@@ -101,15 +101,11 @@ struct BlockLine {
   Importance importance;
 };
 
-bool IsEnded(jobs::JobState state) {
-  return state == jobs::JobState::kPreempted || state == jobs::JobState::kFailed;
-}
-
-// A stage that a job was in when it was stopped: it goes on from here, and promises no time.
-std::string FormatStoppedLine(StageStatus stage, size_t width) {
+// A stage that was begun and that nobody works on: it goes on from here, and promises no time.
+std::string FormatInterruptedLine(StageStatus stage, size_t width) {
   stage.pace = 0;
   std::vector<LinePart> parts = DetailParts(stage);
-  parts.insert(parts.begin(), {PaddedName(stage) + "stopped at " +
+  parts.insert(parts.begin(), {PaddedName(stage) + "interrupted at " +
                                    fmt::format("{:.0f} %", std::floor(100 * stage.fraction)),
                                kName});
   return JoinToWidth(std::move(parts), width);
@@ -200,6 +196,7 @@ std::string FormatStageLine(const StageStatus& stage, int width) {
     parts.insert(parts.begin() + 1, {FormatBar(stage.fraction, kBarWidth) + " ", kBar});
     return JoinToWidth(std::move(parts), columns);
   }
+  if (stage.state == jobs::StageState::kInterrupted) return FormatInterruptedLine(stage, columns);
   std::string line = PaddedName(stage);
   if (stage.state == jobs::StageState::kDone) {
     line += "done in " + FormatDuration(stage.ended_ms - stage.started_ms);
@@ -216,13 +213,13 @@ std::vector<std::string> FormatBlock(const JobStatus& status, int64_t now_ms, in
   const auto columns = static_cast<size_t>(std::max(0, width));
   std::vector<BlockLine> lines = {{FormatJobLine(status, now_ms, columns), kJobLine}};
   for (const StageStatus& stage : status.stages) {
-    if (stage.state != jobs::StageState::kRunning) {
+    const bool begun =
+        stage.state == jobs::StageState::kRunning || stage.state == jobs::StageState::kInterrupted;
+    if (!begun) {
       lines.push_back({FormatStageLine(stage, width), kOtherStageLine});
       continue;
     }
-    lines.push_back(
-        {IsEnded(status.state) ? FormatStoppedLine(stage, columns) : FormatStageLine(stage, width),
-         kRunningLine});
+    lines.push_back({FormatStageLine(stage, width), kRunningLine});
     if (const std::string text = FormatEvaluation(stage); !text.empty()) {
       lines.push_back({CutToWidth("    last evaluation:" + text, columns), kEvaluationLine});
     }

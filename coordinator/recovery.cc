@@ -26,15 +26,22 @@ constexpr int64_t kNextWordMs = 10000;
 constexpr int64_t kEndPollMs = 20;
 constexpr uint64_t kIncarnationMax = uint64_t{1} << 53;
 
-std::string HolderOf(const storage::HomeLayout& home) {
+HomeOwner ReadOwner(const storage::HomeLayout& home) {
+  HomeOwner owner;
   const auto text = Env::Posix()->ReadFile(home.Lock());
-  if (!text.ok()) return "another process";
+  if (!text.ok()) return owner;
   const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("job") || !json.contains("pid") ||
-      !json["job"].is_string()) {
-    return "another process";
-  }
-  return "job " + json["job"].get<std::string>() + " (pid " + json["pid"].dump() + ")";
+  if (!json.is_object()) return owner;
+  const auto job = json.find("job"), pid = json.find("pid");
+  if (job != json.end() && job->is_string()) owner.job = job->get<std::string>();
+  if (pid != json.end() && pid->is_number_integer()) owner.pid = pid->get<int64_t>();
+  return owner;
+}
+
+std::string HolderOf(const storage::HomeLayout& home) {
+  const HomeOwner owner = ReadOwner(home);
+  if (owner.job.empty()) return "another process";
+  return "job " + owner.job + " (pid " + std::to_string(owner.pid) + ")";
 }
 
 std::string OwnerText(const std::string& job_id, Clock& clock) {
@@ -113,12 +120,12 @@ bool HasLivingWorkers(Env& env, const storage::HomeLayout& home, const std::stri
   return lock.ok() && *lock == nullptr;
 }
 
-absl::Status RecordPreempted(Env& env, const storage::HomeLayout& home, storage::Journal& journal,
-                             const std::string& job_id) {
+absl::Status RecordInterrupted(Env& env, const storage::HomeLayout& home, storage::Journal& journal,
+                               const std::string& job_id) {
   const std::string error = "its coordinator ended; run the same command again to go on";
   auto job = journal.GetJob(job_id);
   if (job.ok()) {
-    job->state = jobs::JobState::kPreempted;
+    job->state = jobs::JobState::kInterrupted;
     job->error = error;
     RETURN_IF_ERROR(journal.PutJob(*job));
   } else if (!absl::IsNotFound(job.status())) {
@@ -126,7 +133,7 @@ absl::Status RecordPreempted(Env& env, const storage::HomeLayout& home, storage:
   }
   auto status = ReadJobStatus(env, home, job_id);
   if (!status.ok()) return absl::OkStatus();
-  status->state = jobs::JobState::kPreempted;
+  MarkInterrupted(&*status);
   status->error = error;
   return WriteJobStatus(env, home, *status);
 }
@@ -137,16 +144,27 @@ std::string ProcessesPath(const storage::HomeLayout& home, const std::string& jo
   return JoinPath(home.Job(job_id), "processes.json");
 }
 
+std::optional<HomeOwner> OwnerOf(const storage::HomeLayout& home) {
+  if (!Env::Posix()->Exists(home.Lock())) return std::nullopt;
+  const auto lock = FileLock::TryAcquire(home.Lock(), FileLock::Mode::kShared);
+  const bool is_held = lock.ok() && *lock == nullptr;
+  return is_held ? std::optional(ReadOwner(home)) : std::nullopt;
+}
+
+absl::StatusOr<std::unique_ptr<FileLock>> TryOwnHome(const storage::HomeLayout& home,
+                                                     const std::string& job_id, Clock& clock) {
+  ASSIGN_OR_RETURN(auto lock, FileLock::TryAcquire(home.Lock(), FileLock::Mode::kExclusive));
+  if (lock != nullptr) RETURN_IF_ERROR(lock->Write(OwnerText(job_id, clock)));
+  return lock;
+}
+
 absl::StatusOr<std::unique_ptr<FileLock>> OwnHome(
     const storage::HomeLayout& home, const std::string& job_id, Clock& clock,
     const std::function<void(const std::string&)>& say) {
   int64_t next_word_ms = clock.MonotonicMs() + kFirstWordMs;
   while (true) {
-    ASSIGN_OR_RETURN(auto lock, FileLock::TryAcquire(home.Lock(), FileLock::Mode::kExclusive));
-    if (lock != nullptr) {
-      RETURN_IF_ERROR(lock->Write(OwnerText(job_id, clock)));
-      return lock;
-    }
+    ASSIGN_OR_RETURN(auto lock, TryOwnHome(home, job_id, clock));
+    if (lock != nullptr) return lock;
     if (clock.MonotonicMs() >= next_word_ms) {
       say("waiting for " + HolderOf(home) + ", which is using " + home.root);
       next_word_ms = clock.MonotonicMs() + kNextWordMs;
@@ -216,7 +234,7 @@ absl::Status EndOldIncarnation(Env& env, Clock& clock, const storage::HomeLayout
   others.erase(job_id);
   for (const std::string& id : others) {
     RETURN_IF_ERROR(EndOldWorkers(env, clock, home, id, incarnation));
-    RETURN_IF_ERROR(RecordPreempted(env, home, journal, id));
+    RETURN_IF_ERROR(RecordInterrupted(env, home, journal, id));
   }
   return EndOldWorkers(env, clock, home, job_id, incarnation);
 }

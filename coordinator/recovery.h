@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -19,6 +20,18 @@ namespace halcyon::coordinator {
 inline constexpr int64_t kOldWorkersMsMax = 15000;
 
 std::string ProcessesPath(const storage::HomeLayout& home, const std::string& job_id);
+
+// Who has the home's lock at this moment; nullopt: nobody. "" and 0 for what cannot be told.
+struct HomeOwner {
+  std::string job;
+  int64_t pid = 0;
+};
+std::optional<HomeOwner> OwnerOf(const storage::HomeLayout& home);
+
+// The home's lock, in which it is then written who has it; nullptr while somebody else has it.
+absl::StatusOr<std::unique_ptr<storage::FileLock>> TryOwnHome(const storage::HomeLayout& home,
+                                                              const std::string& job_id,
+                                                              Clock& clock);
 
 // Waits for the home's lock and writes into it who has it now. While another run has it, `say`
 // hears whom this one waits for, again every few seconds.
@@ -40,7 +53,7 @@ absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& ho
                            const std::string& job_id, Incarnation incarnation);
 
 // EndOldWorkers for `job_id`, for every job that the journal has as running, and for every job in
-// the state folder whose workers live; those others are recorded as preempted.
+// the state folder whose workers live; those others are recorded as interrupted.
 absl::Status EndOldIncarnation(Env& env, Clock& clock, const storage::HomeLayout& home,
                                storage::Journal& journal, const std::string& job_id,
                                Incarnation incarnation);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/exit_code.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -20,6 +21,11 @@ StatusBoard::StatusBoard(const JobContext* context)
   if (const auto before = context->journal->GetJob(status_.job_id); before.ok()) {
     created_ms_ = before->created_ms;
   }
+  // Only a figure for people: a status that cannot be read counts for nothing.
+  if (const auto before = ReadJobStatus(*context->env, context->home, status_.job_id);
+      before.ok()) {
+    status_.earlier_ms = before->TotalMs();
+  }
   status_.started_ms = context->clock->WallMs();
   status_.pid = getpid();
 }
@@ -31,10 +37,11 @@ void StatusBoard::Tell() {
   if (!written_ms_ || now_ms - *written_ms_ >= kWriteIntervalMs) WriteFile();
 }
 
-absl::Status StatusBoard::MoveJob(jobs::JobState state, const std::string& error) {
+absl::Status StatusBoard::MoveJob(jobs::JobState state, const absl::Status& end) {
   HALCYON_CHECK(jobs::CanMove(status_.state, state));
   status_.state = state;
-  status_.error = error;
+  status_.error = end.ok() ? "" : MessageOf(end);
+  status_.exit_code = static_cast<int>(ExitCodeOf(end));
   return Record();
 }
 
@@ -49,7 +56,8 @@ absl::Status StatusBoard::MoveStage(jobs::StageKind kind, jobs::StageState state
     stage.started_ms = now_ms;
   } else {
     stage.ended_ms = now_ms;
-    if (state != jobs::StageState::kFailed) stage.fraction = 1;
+    const bool finished = state == jobs::StageState::kDone || state == jobs::StageState::kReused;
+    if (finished) stage.fraction = 1;
   }
   return Record();
 }

@@ -25,7 +25,8 @@ class StatusBoard {
 
   // State changes go to status.json and to the journal at once.
   // REQUIRES: the move is legal (jobs/job_state.h).
-  absl::Status MoveJob(jobs::JobState state, const std::string& error);
+  // `end`: how the job ended; OK while it runs.
+  absl::Status MoveJob(jobs::JobState state, const absl::Status& end);
   absl::Status MoveStage(jobs::StageKind kind, jobs::StageState state, const std::string& note);
 
  private:

@@ -10,37 +10,43 @@ namespace {
 template <typename State>
 using Named = std::pair<State, std::string_view>;
 
-constexpr std::array<Named<JobState>, 5> kJobStates = {{
+constexpr std::array<Named<JobState>, 6> kJobStates = {{
     {JobState::kQueued, "queued"},
     {JobState::kRunning, "running"},
     {JobState::kDone, "done"},
     {JobState::kFailed, "failed"},
     {JobState::kPreempted, "preempted"},
+    {JobState::kInterrupted, "interrupted"},
 }};
 
-constexpr std::array<Named<StageState>, 5> kStageStates = {{
+constexpr std::array<Named<StageState>, 6> kStageStates = {{
     {StageState::kWaiting, "waiting"},
     {StageState::kRunning, "running"},
     {StageState::kReused, "reused"},
     {StageState::kDone, "done"},
     {StageState::kFailed, "failed"},
+    {StageState::kInterrupted, "interrupted"},
 }};
 
-constexpr std::array<std::pair<JobState, JobState>, 6> kJobMoves = {{
+constexpr std::array<std::pair<JobState, JobState>, 8> kJobMoves = {{
     {JobState::kQueued, JobState::kRunning},
     {JobState::kRunning, JobState::kDone},
     {JobState::kRunning, JobState::kFailed},
     {JobState::kRunning, JobState::kPreempted},
     {JobState::kPreempted, JobState::kRunning},
     {JobState::kFailed, JobState::kRunning},
+    {JobState::kRunning, JobState::kInterrupted},
+    {JobState::kInterrupted, JobState::kRunning},
 }};
 
-constexpr std::array<std::pair<StageState, StageState>, 5> kStageMoves = {{
+constexpr std::array<std::pair<StageState, StageState>, 7> kStageMoves = {{
     {StageState::kWaiting, StageState::kRunning},
     {StageState::kWaiting, StageState::kReused},
     {StageState::kRunning, StageState::kDone},
     {StageState::kRunning, StageState::kFailed},
+    {StageState::kRunning, StageState::kInterrupted},
     {StageState::kFailed, StageState::kRunning},
+    {StageState::kInterrupted, StageState::kRunning},
 }};
 
 template <typename State, size_t count>

@@ -1,10 +1,15 @@
 // The life of a job and of a stage. Pure: legal transitions only.
 //
-//   job:    queued -> running -> done | failed | preempted
-//           preempted | failed -> running (the same command again)
-//   stage:  waiting -> running -> done | failed
+//   job:    queued -> running -> done | failed | preempted | interrupted
+//           preempted | failed | interrupted -> running (the same command again)
+//   stage:  waiting -> running -> done | failed | interrupted
 //           waiting -> reused
-//           failed -> running
+//           failed | interrupted -> running
+//
+// A job is preempted when it was told to stop, and interrupted when its coordinator ended without
+// writing how: then the record still says "running", and whoever finds that nobody runs it says
+// interrupted (coordinator/job_status.h). A stage is interrupted when it was begun and its job is
+// not running.
 #ifndef HALCYON_JOBS_JOB_STATE_H_
 #define HALCYON_JOBS_JOB_STATE_H_
 
@@ -14,8 +19,8 @@
 
 namespace halcyon::jobs {
 
-enum class JobState { kQueued, kRunning, kDone, kFailed, kPreempted };
-enum class StageState { kWaiting, kRunning, kReused, kDone, kFailed };
+enum class JobState { kQueued, kRunning, kDone, kFailed, kPreempted, kInterrupted };
+enum class StageState { kWaiting, kRunning, kReused, kDone, kFailed, kInterrupted };
 
 std::string_view NameOf(JobState state);
 std::string_view NameOf(StageState state);

@@ -42,15 +42,15 @@ void AddReferenceCheckpoint(CLI::App& checkpoint, CommandLine* line);
 
 // The folder that the flags name; nothing is made.
 absl::StatusOr<storage::HomeLayout> LookAtHome(const std::string& home_flag);
-// Whether a run owns the folder at this moment.
-bool HasOwner(const storage::HomeLayout& home);
 // The job of this id, else the one of this name that changed last (it says so on standard error
 // when there are several); with "" the one that changed last. With `done_only` the last that is
-// done.
+// done. Its state is what is true now: interrupted when it says that it runs and nobody runs it.
 absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job,
                                   bool done_only);
-// The job's state as a word; "interrupted" when it says that it runs and nobody runs it.
-std::string StateWord(const JobStatus& status, const storage::HomeLayout& home);
+// Every job, the last changed first; states as above. One that cannot be read is left out and named
+// in `unreadable`.
+absl::StatusOr<std::vector<JobStatus>> AllJobs(const storage::HomeLayout& home,
+                                               std::vector<std::string>* unreadable);
 
 // Becomes halcyon-worker with these words as its command line; returns only when that fails.
 absl::Status ExecWorker(std::vector<std::string> words);

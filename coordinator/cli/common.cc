@@ -8,6 +8,7 @@
 #include "base/terminal_text.h"
 #include "cluster/launcher.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/recovery.h"
 
 namespace halcyon::coordinator {
 
@@ -16,10 +17,21 @@ absl::StatusOr<storage::HomeLayout> LookAtHome(const std::string& home_flag) {
   return storage::FindHome(root);
 }
 
-bool HasOwner(const storage::HomeLayout& home) {
-  if (!Env::Posix()->Exists(home.Lock())) return false;
-  const auto lock = storage::FileLock::TryAcquire(home.Lock(), storage::FileLock::Mode::kShared);
-  return lock.ok() && *lock == nullptr;
+namespace {
+
+void CorrectState(const storage::HomeLayout& home, JobStatus* job) {
+  if (job->state != jobs::JobState::kRunning) return;
+  const std::optional<HomeOwner> owner = OwnerOf(home);
+  if (!owner || owner->job != job->job_id) MarkInterrupted(job);
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<JobStatus>> AllJobs(const storage::HomeLayout& home,
+                                               std::vector<std::string>* unreadable) {
+  ASSIGN_OR_RETURN(std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home, unreadable));
+  for (JobStatus& job : jobs) CorrectState(home, &job);
+  return jobs;
 }
 
 namespace {
@@ -42,9 +54,13 @@ absl::StatusOr<JobStatus> FindNamedJob(const storage::HomeLayout& home, const st
 
 absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job,
                                   bool done_only) {
-  if (!job.empty()) return FindNamedJob(home, job);
+  if (!job.empty()) {
+    ASSIGN_OR_RETURN(JobStatus named, FindNamedJob(home, job));
+    CorrectState(home, &named);
+    return named;
+  }
   std::vector<std::string> unreadable;
-  ASSIGN_OR_RETURN(std::vector<JobStatus> jobs, ListJobStatuses(*Env::Posix(), home, &unreadable));
+  ASSIGN_OR_RETURN(const std::vector<JobStatus> jobs, AllJobs(home, &unreadable));
   const auto it = std::find_if(jobs.begin(), jobs.end(), [done_only](const JobStatus& job) {
     return !done_only || job.state == jobs::JobState::kDone;
   });
@@ -56,11 +72,6 @@ absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::st
                     ": run one (halcyon run JOB.toml), or choose another folder with --home");
   }
   return *it;
-}
-
-std::string StateWord(const JobStatus& status, const storage::HomeLayout& home) {
-  if (status.state == jobs::JobState::kRunning && !HasOwner(home)) return "interrupted";
-  return std::string(jobs::NameOf(status.state));
 }
 
 absl::Status ExecWorker(std::vector<std::string> words) {

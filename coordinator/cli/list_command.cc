@@ -22,22 +22,17 @@ std::string StageWord(const JobStatus& status) {
 absl::Status ListJobs(bool as_json, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   std::vector<std::string> unreadable;
-  ASSIGN_OR_RETURN(const std::vector<JobStatus> jobs,
-                   ListJobStatuses(*Env::Posix(), home, &unreadable));
+  ASSIGN_OR_RETURN(const std::vector<JobStatus> jobs, AllJobs(home, &unreadable));
   if (as_json) {
     nlohmann::json list = nlohmann::json::array();
-    for (const JobStatus& job : jobs) {
-      nlohmann::json json = ToJson(job);
-      json["state"] = StateWord(job, home);
-      list.push_back(std::move(json));
-    }
+    for (const JobStatus& job : jobs) list.push_back(ToJson(job));
     PrintJson({{"home", home.root}, {"jobs", list}, {"unreadable", unreadable}});
     return absl::OkStatus();
   }
   if (jobs.empty() && unreadable.empty()) PrintText("no job in " + home.root + "\n");
   const int64_t now_ms = Clock::Real()->WallMs();
   for (const JobStatus& job : jobs) {
-    PrintText(fmt::format("{:<32} {:<12} {:<12} {} ago\n", job.job_id, StateWord(job, home),
+    PrintText(fmt::format("{:<32} {:<12} {:<12} {} ago\n", job.job_id, jobs::NameOf(job.state),
                           StageWord(job), FormatDuration(now_ms - job.updated_ms)));
   }
   for (const std::string& line : unreadable) PrintText("unreadable: " + line + "\n");

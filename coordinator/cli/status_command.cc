@@ -17,25 +17,21 @@ struct StatusArguments {
 
 absl::Status Status(const StatusArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  ASSIGN_OR_RETURN(JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
-  const std::string state = StateWord(job, home);
+  ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
   if (arguments.json) {
-    nlohmann::json json = ToJson(job);
-    json["state"] = state;
-    PrintJson(json);
+    PrintJson(ToJson(job));
     return absl::OkStatus();
   }
   // Of a job that does not run, time stands still.
-  const bool runs = job.state == jobs::JobState::kRunning && state != "interrupted";
+  const bool runs = job.state == jobs::JobState::kRunning;
   const int64_t now_ms = runs ? Clock::Real()->WallMs() : job.updated_ms;
-  if (state == "interrupted") job.state = jobs::JobState::kPreempted;
   const int width = TerminalWidth(stdout);
   for (const std::string& line :
        FormatBlock(job, now_ms, width > 0 ? width : kUnlimitedWidth, kAllLines)) {
     PrintText(line + "\n");
   }
   if (!job.error.empty()) PrintText("  " + job.error + "\n");
-  if (state == "interrupted") {
+  if (job.state == jobs::JobState::kInterrupted) {
     PrintText("  nobody runs it at this moment; run the same command again to go on\n");
   }
   return absl::OkStatus();

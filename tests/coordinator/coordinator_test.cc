@@ -215,5 +215,24 @@ TEST_F(CoordinatorTest, ADamagedInputIsNotTriedAgain) {
   EXPECT_EQ(cluster_.launches["autoencoder"], 1);
 }
 
+TEST_F(CoordinatorTest, AStatusSaysHowTheJobEndedAndHowLongItsRunsTook) {
+  cluster_.gangs_wait_for_stop = true;
+  EXPECT_TRUE(absl::IsAborted(Run()));
+  JobStatus status = *ReadJobStatus(env_, home_, "t-1");
+  EXPECT_EQ(status.state, jobs::JobState::kPreempted);
+  EXPECT_EQ(status.exit_code, 4);
+  EXPECT_EQ(status.Find(StageKind::kAutoencoder)->state, StageState::kInterrupted);
+  const int64_t first_ms = status.TotalMs();
+  EXPECT_GT(first_ms, 0);
+  cluster_.stops = 0;
+  cluster_.gangs_wait_for_stop = false;
+  clock_.AdvanceMs(1'000'000'000'000);  // nobody runs it
+  ASSERT_TRUE(Run().ok());
+  status = *ReadJobStatus(env_, home_, "t-1");
+  EXPECT_EQ(status.exit_code, 0);
+  EXPECT_EQ(status.earlier_ms, first_ms);
+  EXPECT_LT(status.TotalMs(), 1'000'000'000'000);
+}
+
 }  // namespace
 }  // namespace halcyon::coordinator

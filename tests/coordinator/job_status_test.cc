@@ -29,8 +29,10 @@ TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
   status.state = jobs::JobState::kFailed;
   status.error = "rank 1 said \"no\"";
   status.pid = 42;
+  status.earlier_ms = 11;
+  status.exit_code = 3;
   StageStatus& model = status.Stage(jobs::StageKind::kModel);
-  model.state = jobs::StageState::kRunning;
+  model.state = jobs::StageState::kInterrupted;
   model.fraction = 0.25;
   model.step = 5;
   model.steps = 20;
@@ -42,7 +44,28 @@ TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(read->error, status.error);
   EXPECT_EQ(read->state, status.state);
   EXPECT_EQ(read->pid, 42);
+  EXPECT_EQ(read->earlier_ms, 11);
+  EXPECT_EQ(read->exit_code, 3);
   EXPECT_EQ(read->stages, status.stages);
+}
+
+TEST_F(JobStatusTest, NobodyWorksOnAStageOfAJobThatDoesNotRun) {
+  JobStatus status = Some("j-1", 7);
+  status.state = jobs::JobState::kRunning;
+  status.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kDone;
+  status.Stage(jobs::StageKind::kModel).state = jobs::StageState::kRunning;
+  JobStatus killed = status;
+  MarkInterrupted(&killed);
+  EXPECT_EQ(killed.state, jobs::JobState::kInterrupted);
+  EXPECT_EQ(killed.exit_code, 4);
+  EXPECT_EQ(killed.Find(jobs::StageKind::kModel)->state, jobs::StageState::kInterrupted);
+  EXPECT_EQ(killed.Find(jobs::StageKind::kTokens)->state, jobs::StageState::kDone);
+  EXPECT_EQ(killed.Find(jobs::StageKind::kEval)->state, jobs::StageState::kWaiting);
+  // As an earlier version left it.
+  status.state = jobs::JobState::kPreempted;
+  Write(status);
+  EXPECT_EQ(ReadJobStatus(*Env::Posix(), home_, "j-1")->Find(jobs::StageKind::kModel)->state,
+            jobs::StageState::kInterrupted);
 }
 
 TEST_F(JobStatusTest, FiguresThatAreNoUtf8AreStillWritten) {

@@ -185,8 +185,10 @@ TEST(ProgressFormatTest, ALongJobNameDoesNotHideItsState) {
 TEST(ProgressFormatTest, AStageOfAStoppedJobPromisesNoTime) {
   JobStatus status = Running();
   status.state = jobs::JobState::kPreempted;
+  status.Stage(jobs::StageKind::kModel).state = jobs::StageState::kInterrupted;
   const auto lines = FormatBlock(status, 61000, 80, 100);
-  EXPECT_EQ(lines[5], "  model       stopped at 25 %  step 120/480  loss 1.2346  5.32k tokens/s");
+  EXPECT_EQ(lines[5],
+            "  model       interrupted at 25 %  step 120/480  loss 1.2346  5.32k tokens/s");
 }
 
 TEST(ProgressFormatTest, ASummaryLineSaysWhenAndWhere) {

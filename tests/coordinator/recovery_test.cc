@@ -106,8 +106,8 @@ TEST_F(RecoveryTest, OtherJobsThatRanAreEndedToo) {
   ASSERT_TRUE(Take("job", 5).ok());
   EXPECT_TRUE(Clock::Real()->WaitFor([&] { return child->Poll().has_value(); }, 10000));
   EXPECT_EQ(*env_.ReadFile(home_.AliveFile("other")), "5");
-  EXPECT_EQ(journal_->GetJob("other")->state, jobs::JobState::kPreempted);
-  EXPECT_EQ(ReadJobStatus(env_, home_, "other")->state, jobs::JobState::kPreempted);
+  EXPECT_EQ(journal_->GetJob("other")->state, jobs::JobState::kInterrupted);
+  EXPECT_EQ(ReadJobStatus(env_, home_, "other")->state, jobs::JobState::kInterrupted);
 }
 
 TEST_F(RecoveryTest, TheSecondOwnerWaitsAndSaysForWhom) {

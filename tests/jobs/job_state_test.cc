@@ -11,16 +11,18 @@
 namespace halcyon::jobs {
 namespace {
 
-const std::vector<JobState> kAllJobStates = {JobState::kQueued, JobState::kRunning, JobState::kDone,
-                                             JobState::kFailed, JobState::kPreempted};
+const std::vector<JobState> kAllJobStates = {JobState::kQueued,    JobState::kRunning,
+                                             JobState::kDone,      JobState::kFailed,
+                                             JobState::kPreempted, JobState::kInterrupted};
 const std::vector<StageState> kAllStageStates = {StageState::kWaiting, StageState::kRunning,
-                                                 StageState::kReused, StageState::kDone,
-                                                 StageState::kFailed};
+                                                 StageState::kReused,  StageState::kDone,
+                                                 StageState::kFailed,  StageState::kInterrupted};
 
 TEST(JobState, MovesAreThoseOfTheHeaderAndNoOthers) {
   const std::set<std::pair<std::string, std::string>> legal = {
-      {"queued", "running"},    {"running", "done"},      {"running", "failed"},
-      {"running", "preempted"}, {"preempted", "running"}, {"failed", "running"}};
+      {"queued", "running"},      {"running", "done"},       {"running", "failed"},
+      {"running", "preempted"},   {"preempted", "running"},  {"failed", "running"},
+      {"running", "interrupted"}, {"interrupted", "running"}};
   for (const JobState from : kAllJobStates) {
     for (const JobState to : kAllJobStates) {
       const std::pair<std::string, std::string> move(NameOf(from), NameOf(to));
@@ -30,11 +32,10 @@ TEST(JobState, MovesAreThoseOfTheHeaderAndNoOthers) {
 }
 
 TEST(StageState, MovesAreThoseOfTheHeaderAndNoOthers) {
-  const std::set<std::pair<std::string, std::string>> legal = {{"waiting", "running"},
-                                                               {"waiting", "reused"},
-                                                               {"running", "done"},
-                                                               {"running", "failed"},
-                                                               {"failed", "running"}};
+  const std::set<std::pair<std::string, std::string>> legal = {
+      {"waiting", "running"},    {"waiting", "reused"}, {"running", "done"},
+      {"running", "failed"},     {"failed", "running"}, {"running", "interrupted"},
+      {"interrupted", "running"}};
   for (const StageState from : kAllStageStates) {
     for (const StageState to : kAllStageStates) {
       const std::pair<std::string, std::string> move(NameOf(from), NameOf(to));
@@ -44,7 +45,8 @@ TEST(StageState, MovesAreThoseOfTheHeaderAndNoOthers) {
 }
 
 TEST(JobState, NamesAreTheirsAndReadBack) {
-  const std::vector<std::string> names = {"queued", "running", "done", "failed", "preempted"};
+  const std::vector<std::string> names = {"queued", "running",   "done",
+                                          "failed", "preempted", "interrupted"};
   for (size_t i = 0; i < names.size(); ++i) {
     EXPECT_EQ(NameOf(kAllJobStates[i]), names[i]);
     EXPECT_EQ(*JobStateFromName(names[i]), kAllJobStates[i]);
@@ -52,7 +54,8 @@ TEST(JobState, NamesAreTheirsAndReadBack) {
 }
 
 TEST(StageState, NamesAreTheirsAndReadBack) {
-  const std::vector<std::string> names = {"waiting", "running", "reused", "done", "failed"};
+  const std::vector<std::string> names = {"waiting", "running", "reused",
+                                          "done",    "failed",  "interrupted"};
   for (size_t i = 0; i < names.size(); ++i) {
     EXPECT_EQ(NameOf(kAllStageStates[i]), names[i]);
     EXPECT_EQ(*StageStateFromName(names[i]), kAllStageStates[i]);
@@ -61,9 +64,11 @@ TEST(StageState, NamesAreTheirsAndReadBack) {
 
 TEST(JobState, AnUnknownNameIsRefusedWithTheKnownOnes) {
   EXPECT_EQ(MessageOf(JobStateFromName("Done").status()),
-            "unknown job state \"Done\"; it is one of queued, running, done, failed, preempted");
-  EXPECT_EQ(MessageOf(StageStateFromName("").status()),
-            "unknown stage state \"\"; it is one of waiting, running, reused, done, failed");
+            "unknown job state \"Done\"; it is one of queued, running, done, failed, preempted, "
+            "interrupted");
+  EXPECT_EQ(
+      MessageOf(StageStateFromName("").status()),
+      "unknown stage state \"\"; it is one of waiting, running, reused, done, failed, interrupted");
   EXPECT_EQ(JobStateFromName("x").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
