@@ -15,6 +15,7 @@
 #include "coordinator/recovery.h"
 #include "coordinator/stage_plan.h"
 #include "coordinator/start_over.h"
+#include "coordinator/work/prepare_work.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -97,7 +98,7 @@ absl::Status Coordinator::CheckMachine() {
   const jobs::JobSpec& spec = context_->spec;
   ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
   ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan,
-                   PlanStages(spec, *context_->journal, store_));
+                   PlanStages(spec, context_->home, *context_->journal, store_));
   // A vocabulary that is still to be learned may come out smaller than asked for.
   const bool is_exact = !spec.tokenizer.path.empty();
   std::vector<jobs::TrainingEstimate> made;
@@ -214,10 +215,10 @@ absl::StatusOr<Artifact> Coordinator::Make(const jobs::StageIdentity& identity,
                                            const std::string& why) {
   spdlog::info("{}: made, {}", jobs::StageName(identity.kind), why);
   const cluster::StageAssignment assignment = Assign(identity);
-  RETURN_IF_ERROR(context_->env->CreateDirs(assignment.work_dir));
   if (context_->from_scratch) {
     RETURN_IF_ERROR(StartOver(*context_->env, assignment.work_dir, *context_->observer));
   }
+  RETURN_IF_ERROR(PrepareWork(*context_, identity, assignment));
   ASSIGN_OR_RETURN(StageOutcome outcome, MakeOutcome(assignment, identity));
   Artifact artifact;
   artifact.record.kind = identity.kind;

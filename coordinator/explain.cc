@@ -17,6 +17,21 @@ std::string Shown(const std::string& value) {
   return is_digest ? value.substr(0, kDigitsShown) : value;
 }
 
+// One text for each of the first few, with commas between; the rest is counted.
+template <typename Text>
+std::string Listed(const std::vector<jobs::FieldDifference>& differences, const Text& text_of) {
+  std::string text;
+  const size_t shown = std::min(differences.size(), kFieldsShownMax);
+  for (size_t i = 0; i < shown; ++i) {
+    if (i > 0) text += ", ";
+    text += text_of(differences[i]);
+  }
+  if (shown < differences.size()) {
+    text += " and " + std::to_string(differences.size() - shown) + " more";
+  }
+  return text;
+}
+
 }  // namespace
 
 const storage::ArtifactRecord* NearestArtifact(
@@ -35,17 +50,19 @@ const storage::ArtifactRecord* NearestArtifact(
 }
 
 std::string Describe(const std::vector<jobs::FieldDifference>& differences) {
-  std::string text;
-  const size_t shown = std::min(differences.size(), kFieldsShownMax);
-  for (size_t i = 0; i < shown; ++i) {
-    const jobs::FieldDifference& field = differences[i];
-    if (i > 0) text += ", ";
-    text += field.name + ": " + Shown(field.before) + " -> " + Shown(field.after);
-  }
-  if (shown < differences.size()) {
-    text += " and " + std::to_string(differences.size() - shown) + " more";
-  }
-  return text;
+  return Listed(differences, [](const jobs::FieldDifference& field) {
+    return field.name + ": " + Shown(field.before) + " -> " + Shown(field.after);
+  });
+}
+
+std::string DescribeBefore(const std::vector<jobs::FieldDifference>& differences) {
+  return Listed(differences, [](const jobs::FieldDifference& field) {
+    return field.name + " = " + Shown(field.before);
+  });
+}
+
+std::string DescribeNames(const std::vector<jobs::FieldDifference>& differences) {
+  return Listed(differences, [](const jobs::FieldDifference& field) { return field.name; });
 }
 
 std::string WhyMade(const jobs::StageIdentity& identity,

@@ -20,6 +20,11 @@ const storage::ArtifactRecord* NearestArtifact(const jobs::StageIdentity& identi
 // past a few fields it counts.
 std::string Describe(const std::vector<jobs::FieldDifference>& differences);
 
+// "train.learning_rate = 0.002, train.batch = 8": what they were before; cut short as above.
+std::string DescribeBefore(const std::vector<jobs::FieldDifference>& differences);
+// "train.learning_rate, train.batch".
+std::string DescribeNames(const std::vector<jobs::FieldDifference>& differences);
+
 // One line: "none made before" or "changed: ...".
 std::string WhyMade(const jobs::StageIdentity& identity,
                     const std::vector<storage::ArtifactRecord>& earlier);

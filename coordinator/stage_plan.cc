@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "coordinator/explain.h"
+#include "coordinator/work/continuation.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -11,9 +12,21 @@ namespace {
 // In place of the digest of an input that does not exist yet: it equals no digest.
 constexpr char kToBeMade[] = "(to be made)";
 
+std::vector<std::string> NotesOf(const Continuation& found) {
+  std::vector<std::string> notes;
+  if (!found.donors.empty()) {
+    notes.push_back(Describe(found.donors.front()));
+  } else if (found.own_step > 0) {
+    notes.push_back("goes on from its own step " + std::to_string(found.own_step));
+  }
+  notes.insert(notes.end(), found.notes.begin(), found.notes.end());
+  return notes;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
+                                                     const storage::HomeLayout& home,
                                                      storage::Journal& journal,
                                                      ArtifactStore& store) {
   std::vector<std::string> sources;
@@ -26,6 +39,7 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
     ASSIGN_OR_RETURN(tokenizer_file, storage::SourceDigest(journal, spec.tokenizer.path));
   }
   ASSIGN_OR_RETURN(const auto earlier, journal.ListArtifacts());
+  ASSIGN_OR_RETURN(const std::vector<WorkFolder> work, ScanWork(*Env::Posix(), home));
   std::map<jobs::StageKind, std::string> digests;
   std::vector<PlannedStage> plan;
   for (const jobs::StageKind kind : jobs::StagesOf(spec)) {
@@ -51,6 +65,7 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
       if (const storage::ArtifactRecord* nearest = NearestArtifact(identity, earlier)) {
         planned.differences = jobs::Differences(nearest->fields, identity.fields);
       }
+      if (inputs_known) planned.notes = NotesOf(FindContinuation(identity, work));
     }
     plan.push_back(std::move(planned));
   }

@@ -18,10 +18,13 @@ struct PlannedStage {
   std::string fingerprint;  // "" when it depends on a stage that is to be made
   std::string why;          // of one that is made
   std::vector<jobs::FieldDifference> differences;  // from the nearest earlier artifact
+  // What it goes on from, and what unfinished work of other settings is kept; a sentence each.
+  std::vector<std::string> notes;
 };
 
 // One entry a stage, in their order. Remembers source digests in the journal.
 absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
+                                                     const storage::HomeLayout& home,
                                                      storage::Journal& journal,
                                                      ArtifactStore& store);
 

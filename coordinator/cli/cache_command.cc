@@ -167,6 +167,7 @@ nlohmann::json PlanToJson(const PlannedStage& stage) {
           {"reused", stage.reused},
           {"fingerprint", stage.fingerprint},
           {"why", stage.why},
+          {"notes", stage.notes},
           {"differences", differences}};
 }
 
@@ -178,7 +179,7 @@ absl::Status Explain(const ExplainArguments& arguments, const std::string& home_
                      PrintToStandardError(said + "\n");
                    }));
   ArtifactStore store(*Env::Posix(), *owned.journal, owned.layout);
-  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, *owned.journal, store));
+  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, owned.layout, *owned.journal, store));
   if (arguments.json) {
     nlohmann::json stages = nlohmann::json::array();
     for (const PlannedStage& stage : plan) stages.push_back(PlanToJson(stage));
@@ -188,6 +189,9 @@ absl::Status Explain(const ExplainArguments& arguments, const std::string& home_
   for (const PlannedStage& stage : plan) {
     PrintText(fmt::format("{:<12} {}\n", jobs::StageName(stage.kind),
                           stage.reused ? "reused" : "to be made: " + stage.why));
+    for (const std::string& note : stage.notes) {
+      PrintText(fmt::format("{:<12} {}\n", jobs::StageName(stage.kind), note));
+    }
   }
   return absl::OkStatus();
 }

@@ -1,6 +1,8 @@
 // Whole jobs: what is made, reused, tried again and refused.
 #include <gtest/gtest.h>
 
+#include "coordinator/work/work_folders.h"
+#include "storage/checkpoint.h"
 #include "tests/coordinator/coordinator_fixture.h"
 
 namespace halcyon::coordinator {
@@ -213,6 +215,104 @@ TEST_F(CoordinatorTest, ADamagedInputIsNotTriedAgain) {
   cluster_.on_gang = [](const std::string&, int) { return FailedPrecondition("x: SHA-256 ..."); };
   EXPECT_TRUE(absl::IsFailedPrecondition(Run()));
   EXPECT_EQ(cluster_.launches["autoencoder"], 1);
+}
+
+// A committed checkpoint of one rank, as a gang would have left it in its work folder.
+void LeaveCheckpoint(const cluster::StageAssignment& assignment, uint64_t step, float value) {
+  Env& env = *Env::Posix();
+  storage::CheckpointStore store(env, CheckpointsOf(assignment.work_dir));
+  ASSERT_TRUE(store.Fence({assignment.incarnation, assignment.launch}).ok());
+  const std::string_view bytes(reinterpret_cast<const char*>(&value), sizeof(value));
+  const auto shard = store.WriteShard(step, 0, 1, {{"param.u", storage::DType::kF32, {1}, bytes}});
+  ASSERT_TRUE(shard.ok()) << shard.status();
+  storage::CheckpointManifest manifest;
+  manifest.step = step;
+  manifest.incarnation = assignment.incarnation;
+  manifest.stage = assignment.stage;
+  manifest.fingerprint = assignment.fingerprint;
+  manifest.units = {{"u", 1, {{"u.weight", {1}, 0}}}};
+  manifest.shards = {*shard};
+  const absl::Status committed = store.Commit(manifest, 10);
+  ASSERT_TRUE(committed.ok()) << committed;
+}
+
+TEST_F(CoordinatorTest, RaisedStepsGoOnFromTheCheckpointOfTheShorterRun) {
+  ASSERT_TRUE(Run("[train]\nsteps = 16\nwarmup_steps = 1\n").ok());
+  const cluster::StageAssignment shorter = cluster_.assignments.at("model");
+  LeaveCheckpoint(shorter, 12, 1);
+  LeaveCheckpoint(shorter, 16, 2);
+  ASSERT_TRUE(
+      WriteFileAtomically(env_, JoinPath(shorter.work_dir, "metrics.jsonl"), "{\"step\":1}\n")
+          .ok());
+
+  ASSERT_TRUE(Run("[train]\nsteps = 40\nwarmup_steps = 1\n").ok());
+  const cluster::StageAssignment longer = cluster_.assignments.at("model");
+  EXPECT_NE(longer.work_dir, shorter.work_dir);
+  EXPECT_NE(said_.find("model: goes on from step 16 of the run with train.steps = 16, kept in " +
+                       shorter.work_dir),
+            std::string::npos)
+      << said_;
+  storage::CheckpointStore store(env_, CheckpointsOf(longer.work_dir));
+  const auto found = store.FindLastGood();
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->manifest.step, 16u);
+  EXPECT_EQ(found->manifest.fingerprint, longer.fingerprint);
+  EXPECT_NE(found->manifest.spec_toml.find("steps = 40"), std::string::npos);
+  EXPECT_EQ(*env_.ReadFile(JoinPath(longer.work_dir, "metrics.jsonl")), "{\"step\":1}\n");
+  const auto record = ReadWorkRecord(env_, longer.work_dir);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->continued_from, BaseName(shorter.work_dir));
+  EXPECT_EQ(record->continued_step, 16u);
+}
+
+TEST_F(CoordinatorTest, ADamagedCheckpointOfTheShorterRunIsPassedOver) {
+  ASSERT_TRUE(Run("[train]\nsteps = 16\nwarmup_steps = 1\n").ok());
+  const cluster::StageAssignment shorter = cluster_.assignments.at("model");
+  LeaveCheckpoint(shorter, 12, 1);
+  LeaveCheckpoint(shorter, 16, 2);
+  const std::string shard =
+      CheckpointsOf(shorter.work_dir) + "/step-00000016/" + storage::ShardFileName(0, 1);
+  std::string bytes = *env_.ReadFile(shard);
+  bytes.back() ^= 1;
+  ASSERT_TRUE(WriteFileAtomically(env_, shard, bytes).ok());
+  ASSERT_TRUE(Run("[train]\nsteps = 40\nwarmup_steps = 1\n").ok());
+  EXPECT_NE(
+      said_.find("model: the checkpoint of step 16 of the run with train.steps = 16 is passed "
+                 "over: "),
+      std::string::npos)
+      << said_;
+  EXPECT_NE(said_.find("model: goes on from step 12 of"), std::string::npos) << said_;
+}
+
+TEST_F(CoordinatorTest, UnfinishedWorkOfOtherSettingsIsNamedAndLeft) {
+  cluster_.gangs_wait_for_stop = true;
+  EXPECT_TRUE(absl::IsAborted(Run("[autoencoder.train]\nlearning_rate = 0.5\n")));
+  const cluster::StageAssignment unfinished = cluster_.assignments.at("autoencoder");
+  LeaveCheckpoint(unfinished, 866, 1);
+  cluster_.stops = 0;
+  cluster_.gangs_wait_for_stop = false;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_NE(said_.find("autoencoder: unfinished: 866 steps with autoencoder.train.learning_rate = "
+                       "0.5 are kept in " +
+                       unfinished.work_dir +
+                       ", not used, because autoencoder.train.learning_rate changed"),
+            std::string::npos)
+      << said_;
+  EXPECT_TRUE(env_.Exists(CheckpointsOf(unfinished.work_dir) + "/step-00000866/COMMIT"));
+}
+
+TEST_F(CoordinatorTest, AnUnfinishedCacheOfOtherSettingsIsNamed) {
+  FailLease("tokens/3", Fault::kStopJob);
+  EXPECT_TRUE(absl::IsAborted(Run()));
+  const std::string unfinished = cluster_.assignments.at("tokens").work_dir;
+  EXPECT_TRUE(ReadWorkRecord(env_, unfinished).ok());
+  cluster_.stops = 0;
+  cluster_.on_lease = nullptr;
+  ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(root_, "corpus.txt"), "another text\n").ok());
+  ASSERT_TRUE(Run().ok());
+  EXPECT_NE(said_.find("tokens: unfinished: tokens with source[0].sha256 = "), std::string::npos)
+      << said_;
+  EXPECT_NE(said_.find(" are kept in " + unfinished), std::string::npos) << said_;
 }
 
 TEST_F(CoordinatorTest, AStatusSaysHowTheJobEndedAndHowLongItsRunsTook) {

@@ -64,7 +64,7 @@ TEST_F(PlanningTest, RandomJobs) {
     if (!spec.ok()) continue;
     ++planned;
     SCOPED_TRACE("case " + std::to_string(number) + ":\n" + jobs::ToToml(*spec));
-    const auto stages = PlanStages(*spec, *journal_, store);
+    const auto stages = PlanStages(*spec, home_, *journal_, store);
     ASSERT_TRUE(stages.ok()) << stages.status();
     const auto shards = pipeline::PlanShards(spec->data);
     ASSERT_TRUE(shards.ok()) << shards.status();
@@ -84,7 +84,7 @@ TEST_F(PlanningTest, RandomJobs) {
 TEST_F(PlanningTest, AnImportedTokenizerIsPlannedByItsBytes) {
   const auto fingerprint = [&] {
     ArtifactStore store(env_, *journal_, home_);
-    const auto stages = PlanStages(base_, *journal_, store);
+    const auto stages = PlanStages(base_, home_, *journal_, store);
     EXPECT_TRUE(stages.ok()) << stages.status();
     return stages.ok() ? stages->at(0).fingerprint : "";
   };
