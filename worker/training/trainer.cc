@@ -18,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kReportIntervalMs = 500;
+constexpr char kMetricsFile[] = "metrics.jsonl";
 
 }  // namespace
 
@@ -32,7 +33,7 @@ Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Colle
       fsdp_(trainee->units(), collectives),
       store_(*env, JoinPath(options.assignment.work_dir, "checkpoints")),
       order_(options.seed, trainee->items()),
-      metrics_(JoinPath(options.assignment.work_dir, "metrics.jsonl")) {}
+      metrics_(JoinPath(options.assignment.work_dir, kMetricsFile), clock) {}
 
 absl::StatusOr<json> Trainer::Run() {
   const uint64_t steps = trainee_->train_spec().steps;
@@ -98,6 +99,8 @@ absl::Status Trainer::Start() {
   }
   if (collectives_->rank() != 0) return absl::OkStatus();
   RETURN_IF_ERROR(metrics_.Open(resumed.step));
+  // For a stage that resumes behind its last step: it makes no figures of its own any more.
+  last_figures_ = metrics_.LastFigures();
   listener_->OnProgress(steps_done_, figures);
   return absl::OkStatus();
 }
@@ -119,6 +122,7 @@ absl::StatusOr<Figures> Trainer::Accumulate(uint64_t step) {
 
 absl::StatusOr<json> Trainer::Step(uint64_t step) {
   const jobs::TrainSpec& train = trainee_->train_spec();
+  const int64_t began_ms = clock_->MonotonicMs();
   fsdp_.ZeroGradients();
   ASSIGN_OR_RETURN(const Figures mine, Accumulate(step));
   // One reduction carries everything the ranks must agree on.
@@ -139,8 +143,14 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   const double scale = train.clip_norm > 0 && norm > train.clip_norm ? train.clip_norm / norm : 1.0;
   fsdp_.OptimizerStep(train, step, scale);
   if (collectives_->rank() != 0) return figures;
-  metrics_.Write(step + 1, figures);
   const int64_t now_ms = clock_->MonotonicMs();
+  const double step_seconds = static_cast<double>(now_ms - began_ms) / 1000;
+  figures["step_seconds"] = step_seconds;
+  if (step_seconds > 0) {
+    figures["tokens_per_s"] =
+        static_cast<double>(train.batch * trainee_->tokens_per_sample()) / step_seconds;
+  }
+  metrics_.Write(step + 1, figures);
   if (now_ms - reported_ms_ >= kReportIntervalMs) {
     const double seconds = static_cast<double>(now_ms - reported_ms_) / 1000;
     const double tokens = static_cast<double>((step + 1 - reported_step_) * train.batch *
@@ -198,6 +208,11 @@ absl::StatusOr<json> Trainer::Finish() {
   const std::string out = cluster::GangOutputDir(options_.assignment);
   absl::StatusOr<WrittenNetwork> written =
       WriteNetwork(fsdp_, *collectives_, *env_, out, trainee_->Metadata(), options_.spec_toml);
+  if (written.ok() && collectives_->rank() == 0) {
+    if (const absl::Status kept = metrics_.CopyTo(JoinPath(out, kMetricsFile)); !kept.ok()) {
+      written = kept;
+    }
+  }
   RETURN_IF_ERROR(Agree(*collectives_, written.status()));
   for (const auto& [name, value] : last_figures_.items()) facts.emplace(name, value);
   facts["parameters"] = fsdp_.parameters();

@@ -5,8 +5,11 @@
 
 #include <map>
 #include <mutex>
+#include <sstream>
 
 #include "base/digest.h"
+#include "cluster/outputs.h"
+#include "storage/checkpoint_copy.h"
 #include "tests/worker/training/toy_trainee.h"
 
 namespace halcyon::worker {
@@ -202,6 +205,71 @@ TEST_F(TrainerTest, AStopInAnEvaluationSavesAtOnce) {
   EXPECT_TRUE(absl::IsAborted(Run("parts", 2).status));
   storage::CheckpointStore store(*Env::Posix(), WorkDir("parts") + "/checkpoints");
   EXPECT_EQ(*store.ListCommitted(), std::vector<uint64_t>{3});
+}
+
+// What the coordinator does when only the number of steps was raised.
+TEST_F(TrainerTest, GoingOnFromAShorterRunGivesTheWeightsOfTheLongOne) {
+  for (const int ranks : {1, 3}) {
+    const std::string suffix = std::to_string(ranks);
+    options_.assignment.fingerprint = std::string(64, 'a');
+    train_.steps = 12;
+    ASSERT_TRUE(Run("short" + suffix, ranks).status.ok());
+    options_.assignment.fingerprint = std::string(64, 'b');
+    train_.steps = 21;
+    const Outcome whole = Run("whole" + suffix, ranks);
+    ASSERT_TRUE(whole.status.ok()) << whole.status;
+    Env& env = *Env::Posix();
+    storage::CheckpointStore from(env, WorkDir("short" + suffix) + "/checkpoints");
+    storage::CheckpointStore to(env, WorkDir("more" + suffix) + "/checkpoints");
+    ASSERT_TRUE(to.Fence({1, 0}).ok());
+    const absl::Status copied = storage::CopyCheckpoint(
+        env, from, 12, to, {options_.assignment.fingerprint, options_.spec_toml, 1}, 3);
+    ASSERT_TRUE(copied.ok()) << copied;
+    const Outcome more = Run("more" + suffix, ranks);
+    ASSERT_TRUE(more.status.ok()) << more.status;
+    EXPECT_EQ(more.figures.front()["resumed_from"], 12);
+    EXPECT_EQ(more.result["content_digest"], whole.result["content_digest"]);
+  }
+}
+
+TEST_F(TrainerTest, MetricsHaveTheirTimesAndStayWithTheWeights) {
+  const int64_t before_ms = Clock::Real()->WallMs();
+  const Outcome outcome = Run("job", 2);
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  const int64_t after_ms = Clock::Real()->WallMs();
+  cluster::StageAssignment assignment = options_.assignment;
+  assignment.work_dir = WorkDir("job");
+  const std::string kept =
+      *Env::Posix()->ReadFile(cluster::GangOutputDir(assignment) + "/metrics.jsonl");
+  EXPECT_EQ(kept, *Env::Posix()->ReadFile(WorkDir("job") + "/metrics.jsonl"));
+  std::istringstream lines(kept);
+  uint64_t step = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const json record = json::parse(line);
+    EXPECT_EQ(record["step"], ++step);
+    EXPECT_GE(record["time_ms"], before_ms);
+    EXPECT_LE(record["time_ms"], after_ms);
+    const double seconds = record["step_seconds"];
+    EXPECT_GE(seconds, 0);
+    if (seconds > 0) {
+      EXPECT_NEAR(record["tokens_per_s"].get<double>() * seconds,
+                  static_cast<double>(train_.batch) * ToyTrainee(train_).tokens_per_sample(), 1e-6);
+    }
+    for (const char* name : {"loss", "grad_norm", "learning_rate"}) {
+      EXPECT_TRUE(record[name].is_number()) << name;
+    }
+  }
+  EXPECT_EQ(step, 12u);
+}
+
+TEST_F(TrainerTest, AStageThatResumesBehindItsLastStepStillReportsItsLoss) {
+  const Outcome whole = Run("job", 1);
+  ASSERT_TRUE(whole.status.ok()) << whole.status;
+  const Outcome again = Run("job", 1);
+  ASSERT_TRUE(again.status.ok()) << again.status;
+  EXPECT_EQ(again.figures.front()["resumed_from"], 12);
+  EXPECT_EQ(again.result["facts"]["loss"], whole.result["facts"]["loss"]);
+  EXPECT_EQ(again.result["facts"]["grad_norm"], whole.result["facts"]["grad_norm"]);
 }
 
 TEST_F(TrainerTest, LearnsAndKeepsMetricsOfEachStepOnce) {
