@@ -9,6 +9,7 @@
 #include "coordinator/early_checks.h"
 #include "coordinator/recovery.h"
 #include "coordinator/stop_signals.h"
+#include "jobs/spec_overrides.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -75,7 +76,8 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.remake_damaged = options.remake_damaged;
   context.from_scratch = options.from_scratch;
   context.spec_path = AbsolutePath(spec_path);
-  ASSIGN_OR_RETURN(context.spec, jobs::LoadJobSpec(spec_path));
+  ASSIGN_OR_RETURN(const auto overrides, jobs::ParseOverrides(options.set));
+  ASSIGN_OR_RETURN(context.spec, jobs::LoadJobSpec(spec_path, overrides));
   ASSIGN_OR_RETURN(context.worker_program, cluster::WorkerProgram());
   context.job = JobIdOf(context.spec.name, context.spec_path);
   const auto say = [observer](const std::string& line) { observer->Say(line); };

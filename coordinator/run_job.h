@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "coordinator/artifact_store.h"
 #include "coordinator/job_context.h"
@@ -34,6 +35,7 @@ struct FinishedJob {
 struct RunOptions {
   bool remake_damaged = false;
   bool from_scratch = false;
+  std::vector<std::string> set;  // values in place of the file's: "train.steps=2000"
 };
 
 // Runs the job of a file. Nothing is started when the file, an option or the folder is bad.

@@ -7,6 +7,7 @@
 #include "jobs/spec_checks.h"
 #include "jobs/spec_errors.h"
 #include "jobs/spec_keys.h"
+#include "jobs/spec_overrides.h"
 #include "jobs/spec_reader.h"
 
 namespace halcyon::jobs {
@@ -24,6 +25,33 @@ void ResolveInit(const SpecLines& lines, JobSpec& spec) {
   resolve("model.init_std", spec.model.hidden_size, &spec.model.init, &spec.model.init_std);
 }
 
+absl::StatusOr<JobSpec> Parse(std::string_view toml, const std::string& file_name,
+                              const std::string& base_dir, bool check_files,
+                              const std::vector<SpecOverride>& overrides) {
+  JobSpec spec;
+  const std::vector<SpecKey> keys = KeysOf(spec);
+  // Presets give defaults, so they must be known before anything else is read.
+  SpecErrors unreported(file_name);
+  SpecLines unused = ReadSpecToml(toml, keys, unreported);
+  ReadOverrides(overrides, keys, &unused, unreported);
+  JobSpec defaults;
+  defaults.autoencoder.preset = spec.autoencoder.preset;
+  defaults.model.preset = spec.model.preset;
+  ApplyPresets(defaults);
+  spec = defaults;
+  SpecErrors errors(file_name);
+  SpecLines lines = ReadSpecToml(toml, keys, errors);
+  ReadOverrides(overrides, keys, &lines, errors);
+  // After a syntax error nothing is known about the rest of the file.
+  if (errors.Has(kSyntaxPath)) return errors.ToStatus();
+  ResolveInit(lines, spec);
+
+  CheckSpec(keys, lines, spec, errors);
+  ResolveFiles(base_dir, check_files, lines, &spec, errors);
+  RETURN_IF_ERROR(errors.ToStatus());
+  return spec;
+}
+
 }  // namespace
 
 InitRule InitRuleAt(InitRule rule, int64_t width) {
@@ -32,13 +60,17 @@ InitRule InitRuleAt(InitRule rule, int64_t width) {
   return width < kNormalWidthMin ? InitRule::kFanIn : InitRule::kNormal;
 }
 
-absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path) {
+absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path) { return LoadJobSpec(path, {}); }
+
+absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path,
+                                    const std::vector<SpecOverride>& overrides) {
   absl::StatusOr<std::string> text = Env::Posix()->ReadFile(path);
   if (!text.ok()) {
     const std::string message = MessageOf(text.status()) + "; give the name of a job file";
     return absl::IsNotFound(text.status()) ? NotFound(message) : InvalidArgument(message);
   }
-  ASSIGN_OR_RETURN(JobSpec spec, ParseJobSpec(*text, path, DirName(path), /*check_files=*/true));
+  ASSIGN_OR_RETURN(JobSpec spec,
+                   Parse(*text, path, DirName(path), /*check_files=*/true, overrides));
   // Workers read the resolved file. A folder whose name is not UTF-8 cannot stand in one.
   if (!ParseJobSpec(ToToml(spec), path, "/", /*check_files=*/false).ok()) {
     return InvalidArgument(path +
@@ -50,26 +82,7 @@ absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path) {
 
 absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& file_name,
                                      const std::string& base_dir, bool check_files) {
-  JobSpec spec;
-  const std::vector<SpecKey> keys = KeysOf(spec);
-  // Presets give defaults, so they must be known before anything else is read.
-  SpecErrors unreported(file_name);
-  ReadSpecToml(toml, keys, unreported);
-  JobSpec defaults;
-  defaults.autoencoder.preset = spec.autoencoder.preset;
-  defaults.model.preset = spec.model.preset;
-  ApplyPresets(defaults);
-  spec = defaults;
-  SpecErrors errors(file_name);
-  const SpecLines lines = ReadSpecToml(toml, keys, errors);
-  // After a syntax error nothing is known about the rest of the file.
-  if (errors.Has(kSyntaxPath)) return errors.ToStatus();
-  ResolveInit(lines, spec);
-
-  CheckSpec(keys, lines, spec, errors);
-  ResolveFiles(base_dir, check_files, lines, &spec, errors);
-  RETURN_IF_ERROR(errors.ToStatus());
-  return spec;
+  return Parse(toml, file_name, base_dir, check_files, {});
 }
 
 std::vector<std::string> Warnings(const JobSpec& spec) {

@@ -224,11 +224,16 @@ class Checker {
 void Refuse(const std::vector<std::string>& paths, const std::string& message,
             const SpecLines& lines, SpecErrors& errors) {
   int line = 0;
+  std::string override;
   for (const std::string& path : paths) {
     if (errors.Has(path)) return;
     if (line == 0 && lines.Has(path)) line = lines.Of(path);
+    // What the command line gave is what made the difference.
+    if (override.empty() && lines.IsOverride(path)) override = path.substr(0, path.find('['));
   }
+  errors.SetOverride(override);
   errors.Add(line == 0 ? lines.Of(paths[0]) : line, paths[0], message);
+  errors.SetOverride("");
 }
 
 void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const JobSpec& spec,

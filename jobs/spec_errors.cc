@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "jobs/spec_reader.h"
+
 namespace halcyon::jobs {
 namespace {
 
@@ -46,8 +48,15 @@ const SpecKey* NearestKey(const std::vector<SpecKey>& keys, std::string_view nam
 }  // namespace
 
 void SpecErrors::Add(int line, const std::string& path, std::string_view message) {
-  errors_.emplace_back(line, fmt::format("{}:{}: {}: {}", file_name_, line, path, message));
   paths_.insert(path);
+  if (override_.empty()) {
+    errors_.emplace_back(line, fmt::format("{}:{}: {}: {}", file_name_, line, path, message));
+    return;
+  }
+  const bool says_it_already =
+      path == override_ || path.starts_with(override_ + "[") || path == kSyntaxPath;
+  errors_.emplace_back(
+      0, fmt::format("--set {}: {}{}", override_, says_it_already ? "" : path + ": ", message));
 }
 
 absl::Status SpecErrors::ToStatus() const {

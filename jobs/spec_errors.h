@@ -20,13 +20,18 @@ class SpecErrors {
 
   // `message` is "what is wrong; what to do", on one line.
   void Add(int line, const std::string& path, std::string_view message);
+  // Until it is set to "" again, what is added is about this key as the command line gave it, and
+  // reads "--set KEY: ..." in place of the file and the line.
+  void SetOverride(std::string path) { override_ = std::move(path); }
   // Whether the key at `path` has an error: its value is then the default, not what was meant.
   bool Has(const std::string& path) const { return paths_.contains(path); }
-  // OK, or kInvalidArgument with a line "FILE:LINE: PATH: MESSAGE" for each error, by line.
+  // OK, or kInvalidArgument with a line "FILE:LINE: PATH: MESSAGE" for each error, by line;
+  // those about the command line come first.
   absl::Status ToStatus() const;
 
  private:
   std::string file_name_;
+  std::string override_;
   std::vector<std::pair<int, std::string>> errors_;  // line, text
   std::set<std::string> paths_;
 };

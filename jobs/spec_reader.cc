@@ -173,7 +173,7 @@ class Reader {
 
   // A file name with a NUL would be cut there by the system, one with a newline break messages.
   bool CheckText(const std::string& path, std::string_view text, int line) {
-    if (std::none_of(text.begin(), text.end(), IsControl)) return true;
+    if (!HoldsControlCharacter(text)) return true;
     errors_.Add(line, path, fmt::format("{} holds a control character; remove it", Quoted(text)));
     return false;
   }
@@ -198,7 +198,26 @@ class Reader {
   SpecLines lines_;
 };
 
+// A string may stand without its quotes, which a shell would take away.
+std::string TomlOf(const SpecOverride& override, const std::vector<SpecKey>& keys) {
+  const auto key = std::find_if(keys.begin(), keys.end(), [&](const SpecKey& candidate) {
+    return candidate.Path() == override.path;
+  });
+  const bool is_text = key != keys.end() && (std::holds_alternative<TextKey>(key->value) ||
+                                             std::holds_alternative<ChoiceKey>(key->value));
+  const bool has_quotes = override.value.starts_with('"') || override.value.starts_with('\'');
+  const std::string value = is_text && !has_quotes ? Quoted(override.value) : override.value;
+  const size_t dot = override.path.rfind('.');
+  if (dot == std::string::npos) return override.path + " = " + value;
+  return fmt::format("[{}]\n{} = {}", override.path.substr(0, dot), override.path.substr(dot + 1),
+                     value);
+}
+
 }  // namespace
+
+bool HoldsControlCharacter(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), IsControl);
+}
 
 int SpecLines::Of(const std::string& path) const {
   std::string place = path;
@@ -225,6 +244,16 @@ SpecLines ReadSpecToml(std::string_view toml, const std::vector<SpecKey>& keys,
                fmt::format("{}; correct the line", error.description()));
   }
   return reader.TakeLines();
+}
+
+void ReadOverrides(const std::vector<SpecOverride>& overrides, const std::vector<SpecKey>& keys,
+                   SpecLines* lines, SpecErrors& errors) {
+  for (const SpecOverride& override : overrides) {
+    errors.SetOverride(override.path);
+    ReadSpecToml(TomlOf(override, keys), keys, errors);
+    errors.SetOverride("");
+    lines->SetOverride(override.path);
+  }
 }
 
 }  // namespace halcyon::jobs

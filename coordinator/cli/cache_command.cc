@@ -154,6 +154,7 @@ absl::Status Verify(bool as_json, const std::string& home_flag) {
 
 struct ExplainArguments {
   std::string job_file;
+  std::vector<std::string> set;
   bool json = false;
 };
 
@@ -172,7 +173,7 @@ nlohmann::json PlanToJson(const PlannedStage& stage) {
 }
 
 absl::Status Explain(const ExplainArguments& arguments, const std::string& home_flag) {
-  ASSIGN_OR_RETURN(const jobs::JobSpec spec, jobs::LoadJobSpec(arguments.job_file));
+  ASSIGN_OR_RETURN(const jobs::JobSpec spec, LoadJob(arguments.job_file, arguments.set));
   const JobId job = JobIdOf(spec.name, AbsolutePath(arguments.job_file));
   ASSIGN_OR_RETURN(const OwnedHome owned,
                    OpenOwnedHome(home_flag, job.value(), [](const std::string& said) {
@@ -213,6 +214,7 @@ void AddCache(CLI::App& app, CommandLine* line) {
   CLI::App* explain = cache->add_subcommand(
       "explain", "Say which stages a run would reuse and which fields make it make the others");
   explain->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
+  AddSet(explain, &arguments->set);
   explain->add_flag("--json", arguments->json, "Print as JSON");
   explain->callback([=] { line->chosen = [=] { return Explain(*arguments, line->home); }; });
 }

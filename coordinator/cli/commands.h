@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "coordinator/job_status.h"
+#include "jobs/job_spec.h"
 #include "storage/home.h"
 
 namespace CLI {
@@ -51,6 +52,12 @@ absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::st
 // in `unreadable`.
 absl::StatusOr<std::vector<JobStatus>> AllJobs(const storage::HomeLayout& home,
                                                std::vector<std::string>* unreadable);
+
+// `--set KEY=VALUE` of a command that reads a job file; the words go to `words`.
+void AddSet(CLI::App* command, std::vector<std::string>* words);
+// The job file with those values in place of its own.
+absl::StatusOr<jobs::JobSpec> LoadJob(const std::string& path,
+                                      const std::vector<std::string>& set_words);
 
 // Becomes halcyon-worker with these words as its command line; returns only when that fails.
 absl::Status ExecWorker(std::vector<std::string> words);

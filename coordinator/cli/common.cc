@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 
@@ -9,6 +10,7 @@
 #include "cluster/launcher.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/recovery.h"
+#include "jobs/spec_overrides.h"
 
 namespace halcyon::coordinator {
 
@@ -72,6 +74,22 @@ absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::st
                     ": run one (halcyon run JOB.toml), or choose another folder with --home");
   }
   return *it;
+}
+
+void AddSet(CLI::App* command, std::vector<std::string>* words) {
+  command
+      ->add_option("--set", *words,
+                   "KEY=VALUE in place of what the file says, such as train.steps=2000; may be "
+                   "given several times")
+      ->type_name("KEY=VALUE")
+      ->default_str("")
+      ->allow_extra_args(false);
+}
+
+absl::StatusOr<jobs::JobSpec> LoadJob(const std::string& path,
+                                      const std::vector<std::string>& set_words) {
+  ASSIGN_OR_RETURN(const auto overrides, jobs::ParseOverrides(set_words));
+  return jobs::LoadJobSpec(path, overrides);
 }
 
 absl::Status ExecWorker(std::vector<std::string> words) {

@@ -11,6 +11,7 @@ namespace {
 
 struct RunArguments {
   std::string job_file;
+  RunOptions options;
   bool json = false;
   RunOptions options;
 };
@@ -41,6 +42,7 @@ void AddRun(CLI::App& app, CommandLine* line) {
   CLI::App* command = app.add_subcommand(
       "run", "Run a job from text to weights; run it again to go on after an interruption");
   command->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
+  AddSet(command, &arguments->options.set);
   command->add_flag("--json", arguments->json, "Print the summary as JSON, progress to stderr");
   command->add_flag("--remake-damaged", arguments->options.remake_damaged,
                     "Read the job's artifacts whole, set damaged ones aside and make them again");

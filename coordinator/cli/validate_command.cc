@@ -12,6 +12,7 @@ namespace {
 
 struct ValidateArguments {
   std::string job_file;
+  std::vector<std::string> set;
   bool json = false;
 };
 
@@ -27,7 +28,7 @@ nlohmann::json ToJson(const std::vector<jobs::TrainingEstimate>& estimates) {
 }
 
 absl::Status Validate(const ValidateArguments& arguments) {
-  const auto spec = jobs::LoadJobSpec(arguments.job_file);
+  const auto spec = LoadJob(arguments.job_file, arguments.set);
   if (!spec.ok()) {
     if (arguments.json) PrintJson({{"valid", false}, {"error", MessageOf(spec.status())}});
     return spec.status();
@@ -65,6 +66,7 @@ void AddValidate(CLI::App& app, CommandLine* line) {
   const auto arguments = std::make_shared<ValidateArguments>();
   CLI::App* command = app.add_subcommand("validate", "Check a job file without running it");
   command->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
+  AddSet(command, &arguments->set);
   command->add_flag("--json", arguments->json, "Print the result and the resolved job as JSON");
   command->callback([=] { line->chosen = [=] { return Validate(*arguments); }; });
 }

@@ -73,6 +73,26 @@ TEST_F(CommandLineTest, HelpIsThereForEveryCommand) {
   }
 }
 
+TEST_F(CommandLineTest, ASettingOfTheCommandLineIsCheckedLikeTheFile) {
+  Write("text.txt", "some text\n");
+  Write("job.toml", "name = \"x\"\n[data]\nsources = [\"text.txt\"]\n");
+  ASSERT_EQ(Run({"validate", Path("job.toml"), "--json", "--set", "train.steps=200", "--set",
+                 "model.head=flow"}),
+            0)
+      << err_;
+  const std::string resolved = nlohmann::json::parse(out_)["resolved"];
+  EXPECT_NE(resolved.find("\nsteps = 200\n"), std::string::npos) << resolved;
+  EXPECT_NE(resolved.find("\nhead = \"flow\"\n"), std::string::npos) << resolved;
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"run"}, {"validate"}, {"cache", "explain"}}) {
+    std::vector<std::string> words = command;
+    words.insert(words.end(), {"--set", "train.stesp=3", Path("job.toml")});
+    EXPECT_EQ(Run(words), 2);
+    EXPECT_EQ(err_, "error: --set train.stesp: unknown key; did you mean \"steps\"?\n");
+  }
+  EXPECT_FALSE(env_.Exists(Path("home")));
+}
+
 TEST_F(CommandLineTest, MisuseIsAnErrorLineAndCode2) {
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
            {},
