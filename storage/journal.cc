@@ -93,6 +93,7 @@ class RocksJournal : public Journal {
     return Read(kJobPrefix + job_id, DecodeJob);
   }
   absl::StatusOr<std::vector<JobRecord>> ListJobs() override { return List(kJobPrefix, DecodeJob); }
+  absl::Status RemoveJob(const std::string& job_id) override { return Remove(kJobPrefix + job_id); }
 
   absl::Status PutArtifact(const ArtifactRecord& artifact) override {
     return Put(ArtifactKey(artifact.kind, artifact.fingerprint), EncodeArtifact(artifact));
@@ -103,6 +104,9 @@ class RocksJournal : public Journal {
   }
   absl::StatusOr<std::vector<ArtifactRecord>> ListArtifacts() override {
     return List(kArtifactPrefix, DecodeArtifact);
+  }
+  absl::Status RemoveArtifact(jobs::StageKind kind, const std::string& fingerprint) override {
+    return Remove(ArtifactKey(kind, fingerprint));
   }
 
   absl::Status PutSource(const SourceRecord& source) override {
@@ -118,6 +122,13 @@ class RocksJournal : public Journal {
     rocksdb::WriteOptions options;
     options.sync = true;
     return FromRocks(db_->Put(options, key, value), Where(key));
+  }
+
+  absl::Status Remove(const std::string& key) {
+    if (read_only_) return FailedPrecondition(Where(key) + ": opened for reading only");
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    return FromRocks(db_->Delete(options, key), Where(key));
   }
 
   absl::StatusOr<std::string> Get(const std::string& key) {

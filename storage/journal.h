@@ -78,11 +78,14 @@ class Journal {
   virtual absl::Status PutJob(const JobRecord& job) = 0;
   virtual absl::StatusOr<JobRecord> GetJob(const std::string& job_id) = 0;  // kNotFound
   virtual absl::StatusOr<std::vector<JobRecord>> ListJobs() = 0;            // newest first
+  virtual absl::Status RemoveJob(const std::string& job_id) = 0;  // fine when it is not there
 
   virtual absl::Status PutArtifact(const ArtifactRecord& artifact) = 0;
   virtual absl::StatusOr<ArtifactRecord> FindArtifact(jobs::StageKind kind,
                                                       const std::string& fingerprint) = 0;
   virtual absl::StatusOr<std::vector<ArtifactRecord>> ListArtifacts() = 0;  // newest first
+  // Fine when it is not there.
+  virtual absl::Status RemoveArtifact(jobs::StageKind kind, const std::string& fingerprint) = 0;
 
   virtual absl::Status PutSource(const SourceRecord& source) = 0;
   virtual absl::StatusOr<SourceRecord> FindSource(const std::string& path) = 0;  // kNotFound

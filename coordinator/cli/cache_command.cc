@@ -6,8 +6,10 @@
 #include "base/terminal_text.h"
 #include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/housekeeping/disk_usage.h"
 #include "coordinator/run_job.h"
 #include "coordinator/stage_plan.h"
+#include "coordinator/work/work_folders.h"
 #include "jobs/job_spec.h"
 #include "storage/artifact_scan.h"
 
@@ -28,30 +30,65 @@ nlohmann::json ArtifactToJson(const Artifact& artifact) {
           {"facts", artifact.facts}};
 }
 
+// Bytes on the disk, and how far the work is.
+nlohmann::json WorkToJson(const WorkFolder& folder) {
+  DiskUsage usage;
+  return {{"stage", jobs::StageName(folder.kind)},
+          {"fingerprint", folder.short_fingerprint},
+          {"path", folder.path},
+          {"job_id", folder.job_id},
+          {"finished", folder.finished},
+          {"step", folder.steps.empty() ? 0 : folder.steps.back()},
+          {"bytes_on_disk", usage.Add(folder.path)}};
+}
+
+void PrintCacheRow(const nlohmann::json& row, const std::string& note) {
+  PrintText(fmt::format("{:<12} {:<16} {:>10}  {:<32} {}\n", row["stage"].get<std::string>(),
+                        row["fingerprint"].get<std::string>().substr(0, kFingerprintShown),
+                        FormatBytes(row["bytes_on_disk"].get<uint64_t>()),
+                        row["job_id"].get<std::string>(), note));
+}
+
+std::string ProgressOf(const WorkFolder& folder) {
+  std::string note = folder.finished ? "work of a finished stage" : "unfinished";
+  if (!folder.steps.empty()) note += fmt::format(", step {}", folder.steps.back());
+  return note;
+}
+
 absl::Status ListArtifacts(bool as_json, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(const storage::ArtifactScan scan, storage::ScanArtifacts(*Env::Posix(), home));
-  const std::vector<Artifact>& artifacts = scan.artifacts;
   std::vector<std::string> damaged, unreadable;
   for (const storage::UnreadArtifact& unread : scan.unread) {
     (absl::IsDataLoss(unread.status) ? damaged : unreadable).push_back(MessageOf(unread.status));
   }
+  ASSIGN_OR_RETURN(const auto folders, ScanWork(*Env::Posix(), home));
+  nlohmann::json list = nlohmann::json::array(), work = nlohmann::json::array();
+  uint64_t bytes = 0;
+  if (!as_json && scan.artifacts.empty()) PrintText("no artifact in " + home.root + "\n");
+  for (const Artifact& artifact : scan.artifacts) {
+    DiskUsage usage;
+    nlohmann::json json = ArtifactToJson(artifact);
+    bytes += usage.Add(artifact.record.path);
+    json["bytes_on_disk"] = usage.BytesFreed();
+    if (!as_json) PrintCacheRow(json, "");
+    list.push_back(std::move(json));
+  }
+  for (const WorkFolder& folder : folders) {
+    nlohmann::json json = WorkToJson(folder);
+    bytes += json["bytes_on_disk"].get<uint64_t>();
+    if (!as_json) PrintCacheRow(json, ProgressOf(folder));
+    work.push_back(std::move(json));
+  }
   if (as_json) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const Artifact& artifact : artifacts) list.push_back(ArtifactToJson(artifact));
     PrintJson({{"home", home.root},
                {"artifacts", list},
+               {"work", work},
                {"damaged", damaged},
                {"unreadable", unreadable}});
     return absl::OkStatus();
   }
-  if (artifacts.empty()) PrintText("no artifact in " + home.root + "\n");
-  for (const Artifact& artifact : artifacts) {
-    const storage::ArtifactRecord& record = artifact.record;
-    PrintText(fmt::format("{:<12} {} {:>10}  {}\n", jobs::StageName(record.kind),
-                          record.fingerprint.substr(0, kFingerprintShown),
-                          FormatBytes(record.bytes), record.job_id));
-  }
+  if (bytes > 0) PrintText(fmt::format("{:<29} {:>10}\n", "in all", FormatBytes(bytes)));
   for (const std::string& line : damaged) PrintText("damaged: " + line + "\n");
   for (const std::string& line : unreadable) PrintText("unreadable: " + line + "\n");
   return absl::OkStatus();
@@ -180,7 +217,8 @@ absl::Status Explain(const ExplainArguments& arguments, const std::string& home_
                      PrintToStandardError(said + "\n");
                    }));
   ArtifactStore store(*Env::Posix(), *owned.journal, owned.layout);
-  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, owned.layout, *owned.journal, store));
+  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan,
+                   PlanStages(spec, owned.layout, *owned.journal, store));
   if (arguments.json) {
     nlohmann::json stages = nlohmann::json::array();
     for (const PlannedStage& stage : plan) stages.push_back(PlanToJson(stage));
@@ -203,7 +241,8 @@ void AddCache(CLI::App& app, CommandLine* line) {
   CLI::App* cache = app.add_subcommand("cache", "Finished artifacts that jobs share");
   cache->require_subcommand(1);
   const auto as_json = std::make_shared<bool>(false);
-  CLI::App* list = cache->add_subcommand("list", "List the artifacts, the newest first");
+  CLI::App* list = cache->add_subcommand(
+      "list", "List the artifacts, the newest first, and unfinished work, with their sizes");
   list->add_flag("--json", *as_json, "Print as JSON");
   list->callback([=] { line->chosen = [=] { return ListArtifacts(*as_json, line->home); }; });
   CLI::App* verify = cache->add_subcommand(

@@ -49,6 +49,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddStatus(app, &line);
   AddCache(app, &line);
   AddCheckpoint(app, &line);
+  AddRm(app, &line);
   AddTokenizer(app, &line);
   AddEval(app, &line);
   AddGenerate(app, &line);

@@ -30,6 +30,7 @@ void AddRun(CLI::App& app, CommandLine* line);
 void AddValidate(CLI::App& app, CommandLine* line);
 void AddList(CLI::App& app, CommandLine* line);
 void AddStatus(CLI::App& app, CommandLine* line);
+void AddRm(CLI::App& app, CommandLine* line);
 void AddCache(CLI::App& app, CommandLine* line);
 void AddCheckpoint(CLI::App& app, CommandLine* line);
 void AddTokenizer(CLI::App& app, CommandLine* line);

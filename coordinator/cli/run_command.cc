@@ -13,7 +13,6 @@ struct RunArguments {
   std::string job_file;
   RunOptions options;
   bool json = false;
-  RunOptions options;
 };
 
 absl::Status Run(const RunArguments& arguments, const std::string& home) {

@@ -49,6 +49,7 @@ TEST_F(CommandLineTest, HelpIsThereForEveryCommand) {
                                              {"validate"},
                                              {"list"},
                                              {"status"},
+                                             {"rm"},
                                              {"cache"},
                                              {"cache", "list"},
                                              {"cache", "verify"},
@@ -129,6 +130,7 @@ TEST_F(CommandLineTest, LookingMakesNoFolder) {
   EXPECT_EQ(Run({"checkpoint", "list"}), 0);
   EXPECT_EQ(Run({"status"}), 2);
   EXPECT_TRUE(err_.starts_with("error: no job in ")) << err_;
+  EXPECT_EQ(Run({"rm", "quick-1"}), 2);
   EXPECT_EQ(Run({"status", "quick-1"}), 2);
   EXPECT_TRUE(err_.starts_with("error: no job quick-1 in ")) << err_;
   EXPECT_FALSE(env_.Exists(Path("home")));

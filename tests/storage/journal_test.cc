@@ -65,6 +65,23 @@ class JournalTest : public ::testing::Test {
   std::unique_ptr<Journal> journal_;
 };
 
+TEST_F(JournalTest, WhatIsRemovedStaysRemovedAndNothingElseIs) {
+  Open();
+  ASSERT_TRUE(journal_->PutJob(TestJob("a", 1)).ok());
+  ASSERT_TRUE(journal_->PutJob(TestJob("ab", 2)).ok());
+  ASSERT_TRUE(journal_->PutArtifact(TestArtifact("f1", 1)).ok());
+  ASSERT_TRUE(journal_->PutArtifact(TestArtifact("f12", 2)).ok());
+  ASSERT_TRUE(journal_->RemoveJob("a").ok());
+  ASSERT_TRUE(journal_->RemoveArtifact(jobs::StageKind::kLatents, "f1").ok());
+  ASSERT_TRUE(journal_->RemoveArtifact(jobs::StageKind::kTokens, "f12").ok()) << "of another kind";
+  Reopen();
+  EXPECT_TRUE(absl::IsNotFound(journal_->GetJob("a").status()));
+  EXPECT_TRUE(journal_->GetJob("ab").ok());
+  EXPECT_TRUE(absl::IsNotFound(journal_->FindArtifact(jobs::StageKind::kLatents, "f1").status()));
+  EXPECT_TRUE(journal_->FindArtifact(jobs::StageKind::kLatents, "f12").ok());
+  EXPECT_TRUE(journal_->RemoveJob("a").ok()) << "once more";
+}
+
 TEST_F(JournalTest, CountersNeverRepeat) {
   Open();
   EXPECT_EQ(*journal_->NextIncarnation(), 1u);

@@ -1,0 +1,181 @@
+#include "coordinator/housekeeping/remove_job.h"
+
+#include <algorithm>
+
+#include "coordinator/housekeeping/disk_usage.h"
+#include "coordinator/recovery.h"
+#include "storage/artifact_scan.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+std::string FolderOfJobs(const storage::HomeLayout& home) { return DirName(home.Job("any")); }
+
+std::string PathOfArtifact(const storage::HomeLayout& home, const StageKey& key) {
+  return home.Artifact(std::string(jobs::StageName(key.kind)), key.short_fingerprint);
+}
+
+std::string PathOfWork(const storage::HomeLayout& home, const StageKey& key) {
+  return home.Work(std::string(jobs::StageName(key.kind)), key.short_fingerprint);
+}
+
+absl::StatusOr<std::vector<std::string>> JobFolders(Env& env, const storage::HomeLayout& home) {
+  if (!env.Exists(FolderOfJobs(home))) return std::vector<std::string>();
+  return env.ListDir(FolderOfJobs(home));
+}
+
+// What every job uses, by its record in the journal and by its status: either may be the newer.
+absl::StatusOr<std::map<std::string, std::set<StageKey>>> UseOfAllJobs(
+    Env& env, const storage::HomeLayout& home, storage::Journal& journal) {
+  std::map<std::string, std::set<StageKey>> jobs;
+  ASSIGN_OR_RETURN(const std::vector<storage::JobRecord> records, journal.ListJobs());
+  for (const storage::JobRecord& record : records) jobs[record.job_id] = UsedBy(record);
+  ASSIGN_OR_RETURN(const std::vector<std::string> folders, JobFolders(env, home));
+  for (const std::string& id : folders) {
+    const auto status = ReadJobStatus(env, home, id);
+    if (status.ok()) {
+      jobs[id].merge(UsedBy(*status));
+    } else if (!absl::IsNotFound(status.status()) && !jobs.contains(id)) {
+      return Annotate(status.status(), "it cannot be known what job " + id + " uses");
+    }
+  }
+  return jobs;
+}
+
+absl::Status CheckNoWorkerRuns(Env& env, const storage::HomeLayout& home,
+                               const std::string& job_id) {
+  const std::string alive = home.AliveFile(job_id);
+  if (!env.Exists(alive)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto lock,
+                   storage::FileLock::TryAcquire(alive, storage::FileLock::Mode::kExclusive));
+  if (lock != nullptr) return absl::OkStatus();
+  return InvalidArgument("workers of job " + job_id +
+                         " are still ending; try again in some seconds");
+}
+
+std::string WholeFingerprint(const HomeContents& contents, const StageKey& key) {
+  for (const storage::ArtifactRecord& artifact : contents.artifacts) {
+    if (KeyOf(artifact.kind, artifact.fingerprint) == key) return artifact.fingerprint;
+  }
+  return "";
+}
+
+// The journal's and the disk's, each of which may know some that the other does not.
+absl::StatusOr<std::vector<storage::ArtifactRecord>> AllArtifacts(Env& env,
+                                                                  const storage::HomeLayout& home,
+                                                                  storage::Journal& journal) {
+  ASSIGN_OR_RETURN(std::vector<storage::ArtifactRecord> records, journal.ListArtifacts());
+  // Those that cannot be read are nobody's, as far as can be known, and stay.
+  ASSIGN_OR_RETURN(const storage::ArtifactScan found, storage::ScanArtifacts(env, home));
+  for (const storage::Artifact& artifact : found.artifacts) records.push_back(artifact.record);
+  return records;
+}
+
+void AddRemoved(const std::string& path, const StageKey& stage, const std::string& fingerprint,
+                DiskUsage* usage, RemovalPlan* plan) {
+  RemovedPath part;
+  part.path = path;
+  part.bytes = usage->Add(path);
+  part.stage = stage;
+  part.fingerprint = fingerprint;
+  plan->removed.push_back(std::move(part));
+}
+
+// A renamed folder is no artifact any more, so half of one never passes for a whole one; the next
+// run removes what an interruption leaves of it.
+absl::Status RemoveArtifactFolder(Env& env, storage::Journal& journal, const RemovedPath& part) {
+  const std::string aside = part.path + ".tmp";
+  if (env.Exists(part.path)) {
+    RETURN_IF_ERROR(env.RemoveTree(aside));
+    RETURN_IF_ERROR(env.Rename(part.path, aside));
+    RETURN_IF_ERROR(env.SyncDir(DirName(part.path)));
+  }
+  if (!part.fingerprint.empty()) {
+    RETURN_IF_ERROR(journal.RemoveArtifact(part.stage.kind, part.fingerprint));
+  }
+  return env.RemoveTree(aside);
+}
+
+}  // namespace
+
+absl::StatusOr<QuietHome> TakeQuietHome(const storage::HomeLayout& home, const std::string& job_id,
+                                        Clock& clock) {
+  if (!Env::Posix()->Exists(home.Journal())) return NotFound("no job in " + home.root);
+  QuietHome taken;
+  ASSIGN_OR_RETURN(taken.lock, TryOwnHome(home, "rm " + job_id, clock));
+  if (taken.lock == nullptr) {
+    const HomeOwner owner = OwnerOf(home).value_or(HomeOwner{});
+    if (owner.job.empty()) return InvalidArgument(home.root + " is in use by another process");
+    return InvalidArgument(
+        "job " + owner.job + " is running (pid " + std::to_string(owner.pid) + ")" +
+        (owner.job == job_id ? "; stop it first"
+                             : " and may use what would be removed; wait for it or stop it"));
+  }
+  ASSIGN_OR_RETURN(taken.journal, storage::Journal::Open(home.Journal()));
+  return taken;
+}
+
+absl::StatusOr<std::string> ResolveJob(Env& env, const storage::HomeLayout& home,
+                                       storage::Journal& journal, const std::string& id_or_name) {
+  ASSIGN_OR_RETURN(const auto jobs, UseOfAllJobs(env, home, journal));
+  ASSIGN_OR_RETURN(const std::vector<std::string> folders, JobFolders(env, home));
+  std::set<std::string> ids(folders.begin(), folders.end());
+  for (const auto& [id, used] : jobs) ids.insert(id);
+  if (ids.contains(id_or_name)) return id_or_name;
+  std::vector<std::string> named;
+  for (const std::string& id : ids) {
+    if (id.substr(0, id.rfind('-')) == id_or_name) named.push_back(id);
+  }
+  if (named.size() == 1) return named[0];
+  if (named.empty()) {
+    return NotFound("no job " + id_or_name + " in " + home.root + "; `halcyon list` shows them");
+  }
+  std::string text = "several jobs have the name " + id_or_name + ": ";
+  for (const std::string& id : named) text += id + (id == named.back() ? "" : ", ");
+  return InvalidArgument(text + "; give one of these");
+}
+
+absl::StatusOr<RemovalPlan> PlanRemoval(Env& env, const storage::HomeLayout& home,
+                                        storage::Journal& journal, const std::string& job_id) {
+  RETURN_IF_ERROR(CheckNoWorkerRuns(env, home, job_id));
+  HomeContents contents;
+  ASSIGN_OR_RETURN(contents.jobs, UseOfAllJobs(env, home, journal));
+  ASSIGN_OR_RETURN(contents.artifacts, AllArtifacts(env, home, journal));
+  ASSIGN_OR_RETURN(contents.work, ScanWork(env, home));
+  const JobParts parts = PartsOf(job_id, contents);
+  RemovalPlan plan;
+  plan.job_id = job_id;
+  DiskUsage usage;
+  // Later stages first: an artifact never outlives what it was made from.
+  for (auto key = parts.removable.rbegin(); key != parts.removable.rend(); ++key) {
+    const std::string work = PathOfWork(home, *key), artifact = PathOfArtifact(home, *key);
+    const std::string fingerprint = WholeFingerprint(contents, *key);
+    if (env.Exists(work)) AddRemoved(work, *key, "", &usage, &plan);
+    if (!fingerprint.empty()) {
+      AddRemoved(artifact, *key, fingerprint, &usage, &plan);
+    } else if (env.Exists(artifact)) {
+      plan.kept.push_back({artifact, "nobody knows whom: its artifact.json cannot be read"});
+    }
+  }
+  const std::string folder = home.Job(job_id);
+  if (env.Exists(folder)) AddRemoved(folder, StageKey(), "", &usage, &plan);
+  for (const auto& [key, who] : parts.needed) {
+    for (const std::string& path : {PathOfArtifact(home, key), PathOfWork(home, key)}) {
+      if (env.Exists(path)) plan.kept.push_back({path, who});
+    }
+  }
+  plan.bytes_freed = usage.BytesFreed();
+  return plan;
+}
+
+absl::Status Remove(Env& env, storage::Journal& journal, const RemovalPlan& plan) {
+  for (const RemovedPath& part : plan.removed) {
+    const bool is_artifact = !part.fingerprint.empty();
+    RETURN_IF_ERROR(is_artifact ? RemoveArtifactFolder(env, journal, part)
+                                : env.RemoveTree(part.path));
+  }
+  // Last: until then the job still says what is its own, so that the command may be repeated.
+  return journal.RemoveJob(plan.job_id);
+}
+
+}  // namespace halcyon::coordinator
