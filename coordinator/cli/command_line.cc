@@ -13,6 +13,8 @@
 namespace halcyon::coordinator {
 namespace {
 
+constexpr size_t kHelpColumn = 34;
+
 // One "error: " a line: a job file's errors come several at once.
 void PrintError(const std::string& message) {
   std::istringstream lines(message);
@@ -38,8 +40,11 @@ int RunCommandLine(int argc, const char* const* argv) {
   CLI::App app("Halcyon trains continuous autoregressive language models from one TOML file.",
                "halcyon");
   CommandLine line;
+  app.option_defaults()->always_capture_default();
+  app.get_formatter()->column_width(kHelpColumn);
   app.add_option("--home", line.home,
                  "State folder; by default HALCYON_HOME, else $XDG_STATE_HOME/halcyon");
+  app.set_version_flag("--version", "halcyon " + Version(), "Print the version and exit");
   app.require_subcommand(1);
   app.fallthrough();
   AddInit(app, &line);
@@ -47,6 +52,10 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddValidate(app, &line);
   AddList(app, &line);
   AddStatus(app, &line);
+  AddWatch(app, &line);
+  AddLogs(app, &line);
+  AddMetrics(app, &line);
+  AddPlot(app, &line);
   AddCache(app, &line);
   AddCheckpoint(app, &line);
   AddRm(app, &line);

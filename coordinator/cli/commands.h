@@ -30,6 +30,10 @@ void AddRun(CLI::App& app, CommandLine* line);
 void AddValidate(CLI::App& app, CommandLine* line);
 void AddList(CLI::App& app, CommandLine* line);
 void AddStatus(CLI::App& app, CommandLine* line);
+void AddWatch(CLI::App& app, CommandLine* line);
+void AddLogs(CLI::App& app, CommandLine* line);
+void AddMetrics(CLI::App& app, CommandLine* line);
+void AddPlot(CLI::App& app, CommandLine* line);
 void AddRm(CLI::App& app, CommandLine* line);
 void AddCache(CLI::App& app, CommandLine* line);
 void AddCheckpoint(CLI::App& app, CommandLine* line);
@@ -59,6 +63,8 @@ void AddSet(CLI::App* command, std::vector<std::string>* words);
 // The job file with those values in place of its own.
 absl::StatusOr<jobs::JobSpec> LoadJob(const std::string& path,
                                       const std::vector<std::string>& set_words);
+
+std::string Version();  // "0.1.0"
 
 // Becomes halcyon-worker with these words as its command line; returns only when that fails.
 absl::Status ExecWorker(std::vector<std::string> words);

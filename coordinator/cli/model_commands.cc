@@ -1,6 +1,10 @@
 // `halcyon eval` and `halcyon generate`: this program finds the artifacts, and hands over to
 // halcyon-worker, which has the networks.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -26,8 +30,18 @@ struct ModelArguments {
 
 struct ModelOption {
   std::string name, description;
-  NumberCheck check = {};  // empty: the worker checks
+  NumberCheck check = {};          // empty: any text
+  std::string default_value = "";  // given to the worker, so that what --help says is true
+  std::string type = "NUMBER";
 };
+
+// A check for one of a few words.
+NumberCheck OneWordOf(const std::vector<std::string>& words) {
+  return [words](const std::string& text) -> std::string {
+    if (std::find(words.begin(), words.end(), text) != words.end()) return "";
+    return fmt::format("\"{}\" is not one of {}", text, fmt::join(words, ","));
+  };
+}
 
 struct ModelCommand {
   std::string name, description;
@@ -70,7 +84,11 @@ void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model
           arguments->values[name] = value;
         },
         option.description);
+    added->type_name(option.type);
     if (option.check) added->check(option.check);
+    if (option.default_value.empty()) continue;
+    added->default_str(option.default_value);
+    arguments->values[option.name] = option.default_value;
   }
   for (const auto& [flag, description] : model_command.flags) {
     command->add_flag_callback(
@@ -89,37 +107,41 @@ void AddEval(CLI::App& app, CommandLine* line) {
                    "Score a trained model, an autoencoder or both on held-out text: BrierLM, the "
                    "head's loss, token reconstruction",
                    {"tokenizer", "tokens", "autoencoder", "latents", "model"},
-                   {{"--windows", "Held-out windows to score", WholeNumber(1, kCountMax)},
-                    {"--samples", "Draws a place, at least 2", WholeNumber(2, 1024)},
-                    {"--seed", "Of the draws", WholeNumber(0, kSeedMax)},
+                   {{"--windows", "Held-out windows to score", WholeNumber(1, kCountMax), "128"},
+                    {"--samples", "Draws a place", WholeNumber(2, 1024), "8"},
+                    {"--seed", "Of the draws", WholeNumber(0, kSeedMax), "1"},
                     {"--protocol",
                      "pairwise: all draws, Brier-n clipped at 0; two-samples: as in "
-                     "the paper"},
+                     "the paper",
+                     OneWordOf({"pairwise", "two-samples"}), "pairwise", "{pairwise,two-samples}"},
                     {"--noise-std", "Of the noise that the autoencoder is to withstand",
-                     RealNumber(0, kNoiseMax)}}});
+                     RealNumber(0, kNoiseMax), "0.3"}}});
 }
 
 void AddGenerate(CLI::App& app, CommandLine* line) {
-  AddModelCommand(app, line,
-                  {"generate",
-                   "Continue a prompt with a trained model",
-                   {"tokenizer", "autoencoder", "model"},
-                   {{"--prompt", "The text to continue; none: the start of a document"},
-                    {"--prompt-file", "A file whose bytes are the prompt"},
-                    {"--temperature", "In (0, 1]: lower is less random",
-                     RealNumber(0, kTemperatureMax, /*above=*/true)},
-                    {"--algorithm",
-                     "batch: a choice among --draws draws, at 1/n; exact: at any "
-                     "temperature, with up to --max-draws"},
-                    {"--draws", "Draws a chunk of the batch algorithm", WholeNumber(1, kCountMax)},
-                    {"--max-draws", "Draws a chunk of the exact one before the batch rule decides",
-                     WholeNumber(1, kCountMax)},
-                    {"--tokens", "Tokens to write at most", WholeNumber(1, kCountMax)},
-                    {"--chunks", "The same in chunks", WholeNumber(1, kCountMax)},
-                    {"--texts", "How many continuations", WholeNumber(1, kCountMax)},
-                    {"--batch", "Continuations at a time", WholeNumber(1, kCountMax)},
-                    {"--seed", "Of the draws", WholeNumber(0, kSeedMax)}},
-                   {{"--verbose", "Say on stderr how fast it was, as on a terminal"}}});
+  AddModelCommand(
+      app, line,
+      {"generate",
+       "Continue a prompt with a trained model",
+       {"tokenizer", "autoencoder", "model"},
+       {{"--prompt", "The text to continue; none: the start of a document", {}, "", "TEXT"},
+        {"--prompt-file", "A file whose bytes are the prompt", {}, "", "FILE"},
+        {"--temperature", "In (0, 1]: lower is less random",
+         RealNumber(0, kTemperatureMax, /*above=*/true), "0.5"},
+        {"--algorithm",
+         "batch: a choice among --draws draws, at 1/n; exact: at any "
+         "temperature, with up to --max-draws",
+         OneWordOf({"batch", "exact"}), "batch", "{batch,exact}"},
+        {"--draws", "Draws a chunk of the batch algorithm", WholeNumber(1, kCountMax), "200"},
+        {"--max-draws", "Draws a chunk of the exact one before the batch rule decides",
+         WholeNumber(1, kCountMax), "4096"},
+        {"--tokens", "Tokens to write at most; 256 when --chunks is not given",
+         WholeNumber(1, kCountMax)},
+        {"--chunks", "The same in chunks", WholeNumber(1, kCountMax)},
+        {"--texts", "How many continuations", WholeNumber(1, kCountMax), "1"},
+        {"--batch", "Continuations at a time", WholeNumber(1, kCountMax), "16"},
+        {"--seed", "Of the draws", WholeNumber(0, kSeedMax), "1"}},
+       {{"--verbose", "Say on stderr how fast it was, as on a terminal"}}});
 }
 
 }  // namespace halcyon::coordinator

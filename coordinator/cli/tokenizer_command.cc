@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file_kind.h"
 #include "base/output_file.h"
+#include "coordinator/cli/choice_option.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
 #include "coordinator/run_job.h"
@@ -22,14 +23,14 @@ namespace {
 // As `tokenizer.vocab_size` and `launch.threads` of a job file.
 constexpr int64_t kVocabSizeMin = 259, kVocabSizeMax = 1 << 20, kThreadsMax = 1024;
 
-const std::map<std::string, jobs::DataFormat> kFormats = {{"text", jobs::DataFormat::kText},
-                                                          {"jsonl", jobs::DataFormat::kJsonl}};
-const std::map<std::string, jobs::DocumentRule> kRules = {
-    {"file", jobs::DocumentRule::kFile},
-    {"lines", jobs::DocumentRule::kLines},
-    {"paragraphs", jobs::DocumentRule::kParagraphs},
-    {"entries", jobs::DocumentRule::kEntries}};
-const std::vector<std::string> kPatterns = {"gpt2", "llama3", "cl100k", "o200k"};
+const Choices<jobs::DataFormat> kFormats = {{"text", jobs::DataFormat::kText},
+                                            {"jsonl", jobs::DataFormat::kJsonl}};
+const Choices<jobs::DocumentRule> kRules = {{"file", jobs::DocumentRule::kFile},
+                                            {"lines", jobs::DocumentRule::kLines},
+                                            {"paragraphs", jobs::DocumentRule::kParagraphs},
+                                            {"entries", jobs::DocumentRule::kEntries}};
+const Choices<std::string> kPatterns = {
+    {"gpt2", "gpt2"}, {"llama3", "llama3"}, {"cl100k", "cl100k"}, {"o200k", "o200k"}};
 
 // What is compressed or in another encoding would be read as text of no sense.
 absl::Status CheckIsText(const std::string& path, jobs::DataFormat format) {
@@ -140,18 +141,16 @@ void AddTrain(CLI::App* tokenizer, CommandLine* line) {
   const auto arguments = std::make_shared<TrainArguments>();
   CLI::App* train = tokenizer->add_subcommand("train", "Learn a byte-level BPE vocabulary");
   train->add_option("--input", arguments->data.sources, "Text to learn from, one or more files")
+      ->default_str("")
       ->required();
-  train->add_option("--format", arguments->data.format, "text or jsonl")
-      ->transform(CLI::CheckedTransformer(kFormats));
-  train
-      ->add_option("--documents", arguments->data.documents,
-                   "How text falls into documents: file, lines, paragraphs or entries")
-      ->transform(CLI::CheckedTransformer(kRules));
+  AddChoice(train, "--format", &arguments->data.format, kFormats, "What a file holds");
+  AddChoice(train, "--documents", &arguments->data.documents, kRules,
+            "How text falls into documents");
   train->add_option("--field", arguments->data.field, "Member of a JSON line that is the text");
   train->add_option("--vocab-size", arguments->bpe.vocab_size, "Tokens, special ones included")
       ->check(WholeNumber(kVocabSizeMin, kVocabSizeMax));
-  train->add_option("--pattern", arguments->bpe.pattern, "How text is split before merging")
-      ->check(CLI::IsMember(kPatterns));
+  AddChoice(train, "--pattern", &arguments->bpe.pattern, kPatterns,
+            "How text is split before merging");
   train->add_option("--output", arguments->output, "The tokenizer.json to write")->required();
   train->add_flag("--json", arguments->json, "Print what was done as JSON");
   train->callback([=] { line->chosen = [=] { return Train(*arguments); }; });
@@ -162,13 +161,11 @@ void AddEncode(CLI::App* tokenizer, CommandLine* line) {
   CLI::App* encode = tokenizer->add_subcommand(
       "encode", "Turn text into ids: documents in order, nothing added; specials are plain text");
   encode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
-  encode->add_option("--pattern", arguments->pattern, "In place of the file's own pattern")
-      ->check(CLI::IsMember(kPatterns));
+  AddChoice(encode, "--pattern", &arguments->pattern, kPatterns,
+            "In place of the file's own pattern");
   encode->add_option("--input", arguments->input, "The text")->required();
-  encode
-      ->add_option("--format", arguments->format,
-                   "text: the file is one document; jsonl: each line is one")
-      ->transform(CLI::CheckedTransformer(kFormats));
+  AddChoice(encode, "--format", &arguments->format, kFormats,
+            "text: the file is one document; jsonl: each line is one");
   encode->add_option("--field", arguments->field, "Member of a JSON line that is the text");
   encode->add_option("--output", arguments->output, "The ids: a uint32 .npy")->required();
   encode->add_option("--counts", arguments->counts, "Ids of each document: a uint32 .npy");
@@ -183,8 +180,8 @@ void AddDecode(CLI::App* tokenizer, CommandLine* line) {
   CLI::App* decode =
       tokenizer->add_subcommand("decode", "Turn ids back into the bytes of the text");
   decode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
-  decode->add_option("--pattern", arguments->pattern, "In place of the file's own pattern")
-      ->check(CLI::IsMember(kPatterns));
+  AddChoice(decode, "--pattern", &arguments->pattern, kPatterns,
+            "In place of the file's own pattern");
   decode->add_option("--input", arguments->input, "The ids: a uint32 .npy")->required();
   decode->add_option("--output", arguments->output, "File to write; standard output by default");
   decode->callback([=] { line->chosen = [=] { return Decode(*arguments); }; });

@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "base/file_descriptor.h"
+#include "coordinator/cli/commands.h"
 #include "coordinator/job_status.h"
 
 namespace halcyon::coordinator {
@@ -49,6 +50,10 @@ TEST_F(CommandLineTest, HelpIsThereForEveryCommand) {
                                              {"validate"},
                                              {"list"},
                                              {"status"},
+                                             {"watch"},
+                                             {"logs"},
+                                             {"metrics"},
+                                             {"plot"},
                                              {"rm"},
                                              {"cache"},
                                              {"cache", "list"},
@@ -71,7 +76,34 @@ TEST_F(CommandLineTest, HelpIsThereForEveryCommand) {
     EXPECT_EQ(Run(words), 0) << command.back();
     EXPECT_NE(out_.find("-h,--help"), std::string::npos) << command.back();
     EXPECT_EQ(err_, "") << command.back();
+    // How the library prints the maps and checks behind a choice.
+    for (const char* noise : {"->", ":value in", " OR ", ":{", "=[]"}) {
+      EXPECT_EQ(out_.find(noise), std::string::npos) << out_;
+    }
   }
+}
+
+TEST_F(CommandLineTest, HelpNamesChoicesAndDefaults) {
+  EXPECT_EQ(Run({"tokenizer", "train", "--help"}), 0);
+  EXPECT_NE(out_.find("--format {text,jsonl}=text"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("--documents {file,lines,paragraphs,entries}=file"), std::string::npos);
+  EXPECT_NE(out_.find("--pattern {gpt2,llama3,cl100k,o200k}=gpt2"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("=8192"), std::string::npos) << out_;
+  EXPECT_EQ(Run({"generate", "--help"}), 0);
+  EXPECT_NE(out_.find("--algorithm {batch,exact}=batch"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("--temperature NUMBER=0.5"), std::string::npos) << out_;
+  EXPECT_EQ(Run({"generate", "--algorithm", "guess"}), 2);
+  EXPECT_NE(err_.find("\"guess\" is not one of batch,exact"), std::string::npos) << err_;
+  EXPECT_EQ(Run({"logs", "--help"}), 0);
+  EXPECT_NE(out_.find("=200"), std::string::npos) << out_;
+  EXPECT_EQ(Run({"tokenizer", "train", "--input", "x", "--output", "y", "--format", "xml"}), 2);
+  EXPECT_EQ(err_, "error: --format: \"xml\" is not one of text,jsonl; see halcyon --help\n");
+}
+
+TEST_F(CommandLineTest, TheVersionIsTheProjects) {
+  EXPECT_EQ(Run({"--version"}), 0);
+  EXPECT_EQ(out_, "halcyon " + Version() + "\n");
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '.'), 2) << out_;
 }
 
 TEST_F(CommandLineTest, ASettingOfTheCommandLineIsCheckedLikeTheFile) {
@@ -131,6 +163,10 @@ TEST_F(CommandLineTest, LookingMakesNoFolder) {
   EXPECT_EQ(Run({"status"}), 2);
   EXPECT_TRUE(err_.starts_with("error: no job in ")) << err_;
   EXPECT_EQ(Run({"rm", "quick-1"}), 2);
+  EXPECT_EQ(Run({"logs"}), 2);
+  EXPECT_EQ(Run({"watch"}), 2);
+  EXPECT_EQ(Run({"metrics"}), 2);
+  EXPECT_EQ(Run({"plot"}), 2);
   EXPECT_EQ(Run({"status", "quick-1"}), 2);
   EXPECT_TRUE(err_.starts_with("error: no job quick-1 in ")) << err_;
   EXPECT_FALSE(env_.Exists(Path("home")));

@@ -1,0 +1,8 @@
+// Apart from everything else: the build passes the version to this file alone.
+#include "coordinator/cli/commands.h"
+
+namespace halcyon::coordinator {
+
+std::string Version() { return HALCYON_VERSION; }
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,48 @@
+// The logs of a job's processes, put in one order. Lines of ours begin with a UTC time stamp; what
+// a library or the launcher writes does not, and follows the line before it in the same file.
+#ifndef HALCYON_COORDINATOR_HOUSEKEEPING_LOG_FILES_H_
+#define HALCYON_COORDINATOR_HOUSEKEEPING_LOG_FILES_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+
+namespace halcyon::coordinator {
+
+struct LogLine {
+  std::string time;  // "2026-01-31T12:00:00.000Z" or, of a line without, that of the line before
+  std::string text;  // "" of no line: every line is kept whole
+};
+
+// Of one file. A line without a stamp gets "PROCESS: " before it, as the stamped ones name theirs.
+std::vector<LogLine> LogLinesOf(const std::string& process, std::string_view text);
+// By time; lines of one file keep their order.
+std::vector<LogLine> Merged(std::vector<std::vector<LogLine>> files);
+
+// Reads the logs of a folder, and afterwards what has been added to them. Not thread-safe.
+class LogReader {
+ public:
+  // `process`: the only one to read; "": all.
+  LogReader(Env& env, std::string folder, std::string process)
+      : env_(env), folder_(std::move(folder)), process_(std::move(process)) {}
+
+  // The processes that have a log, by name. kNotFound when there is no such folder.
+  absl::StatusOr<std::vector<std::string>> Processes();
+  // Whole lines since the last call, in one order. A file that became shorter is read anew.
+  absl::StatusOr<std::vector<LogLine>> Next();
+
+ private:
+  absl::StatusOr<std::string> NewText(const std::string& process);
+
+  Env& env_;
+  const std::string folder_, process_;
+  std::map<std::string, uint64_t> read_;  // bytes, by process
+};
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_HOUSEKEEPING_LOG_FILES_H_
