@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "jobs/presets.h"
 #include "model/initialise.h"
 #include "worker/generation/baseline_sampler.h"
 #include "worker/generation/calm_sampler.h"
@@ -52,7 +53,8 @@ void Fill(const std::vector<model::Unit*>& units) {
 // The paper's autoencoder (K = 4, l = 128, hidden 512) and a language model of H = 256, 4 layers.
 struct Calm {
   Calm()
-      : autoencoder(jobs::AutoencoderSpec(), kVocabulary), model(Spec(), kChunk, 128, kVocabulary) {
+      : autoencoder(jobs::PaperAutoencoder(), kVocabulary),
+        model(Spec(), kChunk, 128, kVocabulary) {
     Fill(autoencoder.units());
     Fill(model.units());
     for (model::Parameter& parameter : model.units().back()->parameters()) {

@@ -15,10 +15,9 @@ namespace {
 
 // The standard deviation's default depends on the rule, and that on the width.
 void ResolveInit(const SpecLines& lines, JobSpec& spec) {
-  constexpr double kNormalStd = 0.02;  // the paper's
   const auto resolve = [&](const char* std_path, int64_t width, InitRule* rule, double* init_std) {
     *rule = InitRuleAt(*rule, width);
-    if (*rule == InitRule::kNormal && !lines.Has(std_path)) *init_std = kNormalStd;
+    if (*rule == InitRule::kNormal && !lines.Has(std_path)) *init_std = kPaperInitStd;
   };
   resolve("autoencoder.init_std", spec.autoencoder.hidden_size, &spec.autoencoder.init,
           &spec.autoencoder.init_std);

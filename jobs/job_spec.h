@@ -30,6 +30,7 @@ enum class InitRule {
   kNormal,  // N(0, init_std), biases zero: the paper's, right at its widths
   kFanIn,   // N(0, 1/sqrt(fan_in)), embeddings N(0, init_std): learns at small widths, too
 };
+inline constexpr double kPaperInitStd = 0.02;
 // What `rule` is for a network of this width: kNormal or kFanIn.
 InitRule InitRuleAt(InitRule rule, int64_t width);
 // What stands in for a dropped token at the autoencoder's input.

@@ -44,4 +44,14 @@ void ApplyPresets(JobSpec& spec) {
   ApplyPreset(spec.model, spec.train);
 }
 
+AutoencoderSpec PaperAutoencoder() {
+  AutoencoderSpec autoencoder;
+  autoencoder.preset = AutoencoderPreset::kCalm;
+  ApplyPreset(autoencoder);
+  autoencoder.preset = AutoencoderPreset::kNone;
+  autoencoder.init = InitRule::kNormal;
+  autoencoder.init_std = kPaperInitStd;
+  return autoencoder;
+}
+
 }  // namespace halcyon::jobs

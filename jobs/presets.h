@@ -11,6 +11,9 @@ namespace halcyon::jobs {
 // regularisation, and a schedule for such widths, which is [train]'s for the model.
 void ApplyPresets(JobSpec& spec);
 
+// The paper's autoencoder: a spec without a preset that has all of `calm`.
+AutoencoderSpec PaperAutoencoder();
+
 }  // namespace halcyon::jobs
 
 #endif  // HALCYON_JOBS_PRESETS_H_

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "jobs/presets.h"
 #include "model/reference/config_reader.h"
 
 namespace halcyon::model {
@@ -31,6 +32,15 @@ constexpr jobs::HeadKind kHeads[] = {
     // In the order of ReferenceKind; an autoencoder has none.
     jobs::HeadKind::kEnergy, jobs::HeadKind::kEnergy, jobs::HeadKind::kFlow,
     jobs::HeadKind::kDiffusion, jobs::HeadKind::kSoftmax};
+
+// Of what a config.json may leave out, the values of the published code.
+jobs::ModelSpec PublishedModel() {
+  jobs::ModelSpec spec;
+  spec.window_chunks = 2048;
+  spec.init = jobs::InitRule::kNormal;
+  spec.init_std = jobs::kPaperInitStd;
+  return spec;
+}
 
 // rope_theta stands at the top level or, from newer tools, in rope_parameters. A rotary embedding
 // that is scaled in some way is another function.
@@ -109,7 +119,7 @@ absl::StatusOr<ReferenceKind> KindOfReference(const json& config, const TensorSh
 
 absl::StatusOr<ReferenceAutoencoder> AutoencoderFromConfig(const json& config) {
   ConfigReader reader(config);
-  ReferenceAutoencoder autoencoder;
+  ReferenceAutoencoder autoencoder{.spec = jobs::PaperAutoencoder()};
   jobs::AutoencoderSpec& spec = autoencoder.spec;
   autoencoder.vocab_size = reader.Integer("vocab_size");
   spec.chunk_size = reader.Integer("patch_size", spec.chunk_size);
@@ -134,7 +144,7 @@ absl::StatusOr<ReferenceAutoencoder> AutoencoderFromConfig(const json& config) {
 absl::StatusOr<ReferenceModel> ModelFromConfig(ReferenceKind kind, const json& config,
                                                bool has_output) {
   ConfigReader reader(config);
-  ReferenceModel model;
+  ReferenceModel model{.spec = PublishedModel()};
   jobs::ModelSpec& spec = model.spec;
   spec.head = kHeads[static_cast<size_t>(kind)];
   model.vocab_size = reader.Integer("vocab_size");
@@ -151,8 +161,8 @@ absl::StatusOr<ReferenceModel> ModelFromConfig(ReferenceKind kind, const json& c
   if (kind == ReferenceKind::kBaseline) {
     spec.tie_embeddings = reader.Boolean("tie_word_embeddings", !has_output);
   } else {
-    model.chunk_size = reader.Integer("patch_size", jobs::AutoencoderSpec().chunk_size);
-    model.latent_size = reader.Integer("latent_size", jobs::AutoencoderSpec().latent_size);
+    model.chunk_size = reader.Integer("patch_size", jobs::PaperAutoencoder().chunk_size);
+    model.latent_size = reader.Integer("latent_size", jobs::PaperAutoencoder().latent_size);
     spec.head_layers = reader.Integer("num_mlp_layers", 4);
     // One draw trains a flow; the job file asks for two because the energy loss does.
     spec.samples = std::max<int64_t>(2, reader.Integer("num_samples", spec.samples));
@@ -237,7 +247,7 @@ absl::StatusOr<json> InferAutoencoderConfig(const TensorShapes& tensors,
     while (HasPrefix(tensors, prefix + half + std::to_string(count) + ".")) ++count;
     return count;
   };
-  ReferenceAutoencoder autoencoder;
+  ReferenceAutoencoder autoencoder{.spec = jobs::PaperAutoencoder()};
   jobs::AutoencoderSpec& spec = autoencoder.spec;
   const std::string table = prefix + "decoder.lm_head_weight";
   const std::string embedding = prefix + "encoder.embed_tokens.weight";

@@ -171,7 +171,7 @@ TEST(JobSpec, UnknownNamesGetTheNearestValidOne) {
 TEST(JobSpec, AWrongTypeSaysExpectedAndFound) {
   EXPECT_THAT(ErrorsAfterHead("[train]\nsteps = 10.0\n"),
               ElementsAre("5: train.steps: expected an integer, found the number 10.0; write for "
-                          "example steps = 1000"));
+                          "example steps = 1500"));
   EXPECT_THAT(ErrorsAfterHead("[train]\nsteps = \"10\"\n"),
               ElementsAre(HasSubstr("expected an integer, found the string \"10\";")));
   EXPECT_THAT(ErrorsAfterHead("heldout = true\n"),
@@ -284,6 +284,17 @@ TEST(JobSpec, TheWidthChoosesTheInitialWeights) {
   EXPECT_EQ(at(128, "init = \"normal\"\ninit_std = 0.5\n"), std::pair(InitRule::kNormal, 0.5));
 }
 
+// It writes every key, and with it what was a default when it was written.
+TEST(JobSpec, AResolvedFileIsReadWhateverTheDefaultsHaveBecome) {
+  auto spec = ParseAfterHead("[tokenizer]\npath = \"t.json\"\n[model]\nhead = \"softmax\"\n");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  spec->model.head_layers = 77;
+  spec->tokenizer.vocab_size = 7777;
+  const auto again = Parse(ToToml(*spec));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*again, *spec);
+}
+
 TEST(JobSpec, ASettingOfAnotherHeadIsRefused) {
   EXPECT_THAT(ErrorsAfterHead("[model]\nhead = \"softmax\"\nalpha = 1.5\n"),
               ElementsAre("6: model.alpha: has no effect with this model.head; remove it"));
@@ -373,7 +384,7 @@ TEST(JobSpec, TheNameServesAsAFolder) {
 }
 
 TEST(JobSpec, ContradictionsNameBothSidesAndALineThatIsWritten) {
-  EXPECT_THAT(ErrorsAfterHead("[train]\n\nsteps = 50\n"),
+  EXPECT_THAT(ErrorsAfterHead("[train]\n\nsteps = 20\n"),
               ElementsAre("6: train.warmup_steps: 50 is more than steps = 20; write "
                           "warmup_steps = 20 or less"));
   EXPECT_THAT(ErrorsAfterHead("[autoencoder.train]\nbatch = 4\nmicro_batch = 5\n"),

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "jobs/presets.h"
 #include "model/initialise.h"
 #include "model/noise.h"
 #include "tests/model/gradient_check.h"
@@ -282,7 +283,7 @@ TEST(AutoencoderDecodeTest, TokensAreTheArgmaxInWhateverBlocks) {
 
 // The paper's 75,832,064 parameters, and the mask embedding that Halcyon adds.
 TEST(AutoencoderSizeTest, HasThePapersParameters) {
-  Autoencoder autoencoder(jobs::AutoencoderSpec(), 128257);
+  Autoencoder autoencoder(jobs::PaperAutoencoder(), 128257);
   EXPECT_EQ(autoencoder.units()[0]->numel(), 75832064 + 512);
 }
 

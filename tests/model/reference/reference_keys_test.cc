@@ -6,6 +6,8 @@
 
 #include <map>
 
+#include "jobs/presets.h"
+
 namespace halcyon::model {
 namespace {
 
@@ -23,7 +25,7 @@ std::map<std::string, std::vector<int64_t>> ByName(const std::vector<ReferenceTe
 }
 
 ReferenceAutoencoder PublishedAutoencoder() {
-  ReferenceAutoencoder autoencoder;
+  ReferenceAutoencoder autoencoder{.spec = jobs::PaperAutoencoder()};
   autoencoder.spec.token_dropout_rule = jobs::TokenDropoutRule::kZeroId;
   autoencoder.vocab_size = 128257;
   return autoencoder;
@@ -34,8 +36,30 @@ ReferenceModel PublishedModel() {
   model.spec.hidden_size = 1024;
   model.spec.intermediate_size = 2752;
   model.spec.layers = 16;
+  model.spec.attention_heads = 16;
   model.spec.head_layers = 4;
   return model;
+}
+
+// Not what a job without settings has.
+TEST(ReferenceConfig, WhatIsLeftOutIsAsPublished) {
+  const auto autoencoder = AutoencoderFromConfig({{"vocab_size", 128257}});
+  ASSERT_TRUE(autoencoder.ok()) << autoencoder.status();
+  EXPECT_EQ(autoencoder->spec.latent_size, 128);
+  EXPECT_EQ(autoencoder->spec.hidden_size, 512);
+  EXPECT_EQ(autoencoder->spec.intermediate_size, 1280);
+  EXPECT_EQ(autoencoder->spec.init_std, 0.02);
+  const auto model = ModelFromConfig(ReferenceKind::kEnergy,
+                                     {{"vocab_size", 128257},
+                                      {"hidden_size", 1024},
+                                      {"intermediate_size", 2752},
+                                      {"num_hidden_layers", 16},
+                                      {"num_attention_heads", 16}},
+                                     /*has_output=*/false);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->latent_size, 128);
+  EXPECT_EQ(model->spec.window_chunks, 2048);
+  EXPECT_EQ(model->spec.init_std, 0.02);
 }
 
 TEST(ReferenceKeys, TheAutoencoderHas28KeysOf27Tensors) {
