@@ -57,7 +57,7 @@ TEST_F(LoggingTest, AppendsAndHonoursTheLevel) {
 
 TEST_F(LoggingTest, AFileThatCannotBeOpenedIsAnErrorThatNamesIt) {
   const absl::Status status = LogToFile("p", dir_.path());
-  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(MessageOf(status), HasSubstr(dir_.path()));
 }
 
