@@ -72,6 +72,7 @@ class Link : public CoordinatorLink {
 
  private:
   void Run() {
+    pause_.Turn(heard_ms_);
     while (true) {
       // Read first: what was queued before the destructor began is then sent below.
       const bool last_round = closing();

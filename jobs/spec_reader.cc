@@ -13,6 +13,16 @@ namespace {
 
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
+// The library quotes the character that it stopped at as it is, a line end among them.
+std::string OnOneLine(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    line += IsControl(c) ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c))
+                         : std::string(1, c);
+  }
+  return line;
+}
+
 // A name from the file as it may stand in a message: quoted unless it is a bare key.
 std::string Shown(std::string_view name) {
   const bool bare = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
@@ -241,7 +251,7 @@ SpecLines ReadSpecToml(std::string_view toml, const std::vector<SpecKey>& keys,
     reader.ReadTable(toml::parse(toml), "");
   } catch (const toml::parse_error& error) {
     errors.Add(static_cast<int>(error.source().begin.line), kSyntaxPath,
-               fmt::format("{}; correct the line", error.description()));
+               fmt::format("{}; correct the line", OnOneLine(error.description())));
   }
   return reader.TakeLines();
 }
