@@ -117,7 +117,8 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
   leases.push_back(lease.task);
   assignments[lease.assignment.stage] = lease.assignment;
   parameters[lease.task] = lease.parameters;
-  const std::optional<Fault> fault = on_lease ? on_lease(lease) : std::nullopt;
+  const std::optional<Fault> chosen = on_lease ? on_lease(lease) : std::nullopt;
+  const Fault fault = chosen.value_or(Fault::kNone);
   if (fault == Fault::kStopJob) stops = 1;
   if (fault == Fault::kDie) {
     kill(agents_.at(worker), SIGKILL);

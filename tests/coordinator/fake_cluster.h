@@ -24,7 +24,15 @@ class FakeCluster : public cluster::ServerTransport,
   explicit FakeCluster(SimulatedClock* clock) : clock_(clock) {}
 
   // What an agent does with a lease in place of the work; nullopt: the work.
-  enum class Fault { kDie, kBreakSst, kSendStaleFirst, kFailBadInput, kFailByChance, kStopJob };
+  enum class Fault {
+    kNone,
+    kDie,
+    kBreakSst,
+    kSendStaleFirst,
+    kFailBadInput,
+    kFailByChance,
+    kStopJob
+  };
   std::function<std::optional<Fault>(const cluster::Lease&)> on_lease;
   // How launch n of the stage's gang ends, by rank 0's words; OK: well.
   std::function<absl::Status(const std::string& stage, int launch)> on_gang;

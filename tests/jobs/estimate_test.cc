@@ -39,6 +39,7 @@ TEST(Estimate, DiskHoldsTheCheckpointsThatLieThereAtATime) {
 
 TEST(Estimate, MemoryGrowsWithWhatARankHoldsAtATime) {
   JobSpec spec = Small();
+  spec.launch.ranks = 1;
   spec.train.batch = 8;
   const auto memory = [&] { return EstimateTraining(spec, 300)[1].memory_bytes; };
   const uint64_t whole = memory();

@@ -318,7 +318,7 @@ TEST(JobSpec, AWindowHoldsFourTokensToScore) {
 
 TEST(JobSpec, HeadsThatShareKeysMustDivide) {
   EXPECT_THAT(ErrorsAfterHead("[model]\nkey_value_heads = 3\n"),
-              ElementsAre(HasSubstr("3 does not divide attention_heads = 16")));
+              ElementsAre(HasSubstr("3 does not divide attention_heads = 4")));
   EXPECT_THAT(ErrorsAfterHead("[model]\nskip_autoencoder_data = true\n"),
               ElementsAre(HasSubstr("leaves nothing to train on")));
   EXPECT_THAT(ErrorsAfterHead("[model]\ntie_embeddings = 1\n"),
