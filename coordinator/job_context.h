@@ -61,8 +61,8 @@ struct JobContext {
   std::string spec_path;  // as the user gave it, absolute
   jobs::JobSpec spec;
   std::string worker_program;
-  bool remake_damaged = false;  // artifacts are read whole, and damaged ones made again
-  bool from_scratch = false;    // unfinished stages begin anew
+  bool remake_damaged = false;              // artifacts are read whole, and damaged ones made again
+  bool from_scratch = false;                // unfinished stages begin anew
   std::optional<MemoryLimit> memory_limit;  // of the machine; nothing: not known
 };
 

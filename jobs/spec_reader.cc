@@ -17,8 +17,8 @@ bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7
 std::string OnOneLine(std::string_view text) {
   std::string line;
   for (const char c : text) {
-    line += IsControl(c) ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c))
-                         : std::string(1, c);
+    line +=
+        IsControl(c) ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c)) : std::string(1, c);
   }
   return line;
 }

@@ -100,8 +100,8 @@ void AddInit(CLI::App& app, CommandLine* line) {
       "init", "Write DIR/job.toml, a commented job for your own text; never over another");
   command->add_option("dir", arguments->folder, "The job's folder; made when it is missing")
       ->required();
-  command->add_option("--source", arguments->sources,
-                      "Text or .jsonl files; by default those in DIR");
+  command->add_option("--source", arguments->sources, "Text or .jsonl files")
+      ->default_str("those in DIR");
   command->callback([=] { line->chosen = [=] { return Init(*arguments); }; });
 }
 

@@ -154,7 +154,7 @@ TEST(CheckMemory, RefusesOnlyWhatSurelyDoesNotFitAndWarnsBefore) {
   EXPECT_TRUE(CheckMemory(spec, estimates, {2'000'000'000, "of this machine"}).ok());
   const absl::Status status = CheckMemory(spec, estimates, {1'900'000'000, "of this machine"});
   EXPECT_EQ(MessageOf(status),
-            "stage model: 1000 parameters and its activations on 1 rank(s) take 2.0 GB of memory "
+            "stage model: 1000 parameters and its activations on 2 rank(s) take 2.0 GB of memory "
             "at least, the memory of this machine is 1.9 GB; lower model.hidden_size, "
             "model.layers, model.window_chunks or model.samples, or set train.micro_batch");
   const auto warnings = [&](uint64_t bytes) {

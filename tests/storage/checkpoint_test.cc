@@ -70,7 +70,7 @@ TEST_F(CheckpointTest, ReadFlatNamesWhatIsMissingOrOfAnotherKind) {
 
 TEST_F(CheckpointTest, FilesAreAsTheFormatSays) {
   ASSERT_TRUE(Write({.step = 100, .world_size = 2, .incarnation = 7}).ok());
-  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "7\n");
+  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "7 0\n");
   EXPECT_EQ(*env_.ReadFile("/home/checkpoints/latest"), "step-00000100\n");
   EXPECT_THAT(
       *env_.ListDir("/home/checkpoints/step-00000100"),
@@ -411,12 +411,12 @@ TEST_F(CheckpointTest, TheFenceOnlyRises) {
   const absl::Status lower = store_.Fence({9});
   EXPECT_EQ(lower.code(), absl::StatusCode::kAborted);
   EXPECT_THAT(MessageOf(lower), HasSubstr("belongs to incarnation 10, launch 0 now; "
-                                         "incarnation 9, launch 0 may not"));
+                                          "incarnation 9, launch 0 may not"));
 }
 
 TEST_F(CheckpointTest, ADamagedFenceStopsEverybody) {
-  for (const std::string damaged : {"", "7", "x\n", "-1\n", "7\n7\n", "99999999999999999999\n", "7 8", "7 \n",
-                                    " 8\n", "7 8 9\n", "7 x\n"}) {
+  for (const std::string damaged : {"", "7", "x\n", "-1\n", "7\n7\n", "99999999999999999999\n",
+                                    "7 8", "7 \n", " 8\n", "7 8 9\n", "7 x\n"}) {
     ASSERT_TRUE(env_.CreateDirs(kRoot).ok());
     ASSERT_TRUE(WriteFileAtomically(env_, "/home/checkpoints/fence", damaged).ok());
     EXPECT_EQ(store_.Fence({1}).code(), absl::StatusCode::kDataLoss) << damaged;

@@ -212,6 +212,7 @@ TEST_F(TrainerTest, GoingOnFromAShorterRunGivesTheWeightsOfTheLongOne) {
   for (const int ranks : {1, 3}) {
     const std::string suffix = std::to_string(ranks);
     options_.assignment.fingerprint = std::string(64, 'a');
+    train_.decay = jobs::LearningRateDecay::kConstant;
     train_.steps = 12;
     ASSERT_TRUE(Run("short" + suffix, ranks).status.ok());
     options_.assignment.fingerprint = std::string(64, 'b');
