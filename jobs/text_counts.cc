@@ -46,6 +46,11 @@ absl::Status CheckText(const JobSpec& spec, const TextCounts& counts) {
         "autoencoder.data_fraction: the shards that the autoencoder learns from hold no training "
         "text; raise it, or data.shard_bytes");
   }
+  if (spec.model.skip_autoencoder_data && counts.model_chunks == 0) {
+    return InvalidArgument(
+        "model.skip_autoencoder_data: the autoencoder takes all shards with training text, which "
+        "leaves none; lower autoencoder.data_fraction or data.shard_bytes");
+  }
   const auto window = static_cast<uint64_t>(spec.model.window_chunks);
   if (counts.model_chunks < window) {
     return InvalidArgument(fmt::format(

@@ -45,6 +45,8 @@ TEST_F(TextCountsTest, LessThanATrainingWindowIsRefused) {
   EXPECT_THAT(Error(), HasSubstr("lower autoencoder.chunk_size or give more text"));
   spec_.model.skip_autoencoder_data = true;
   EXPECT_THAT(Error(), HasSubstr("the training text that the autoencoder leaves has 1 chunks"));
+  counts_.model_chunks = 0;
+  EXPECT_THAT(Error(), HasSubstr("lower autoencoder.data_fraction or data.shard_bytes"));
 }
 
 TEST_F(TextCountsTest, OneDocumentIsToBeCutRatherThanMoreHeldOut) {
