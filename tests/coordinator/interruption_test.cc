@@ -82,7 +82,7 @@ TEST_F(InterruptionTest, StrayMessagesKeepNoGangsEndOpen) {
     cluster_.Say({"model-rank-0", 77}, cluster::Alive{"step 3"});
     cluster_.Say({"model-rank-0", 77}, cluster::TrainProgress{"model", 3, 9, {}});
   };
-  cluster_.on_gang = [this](const std::string& stage, int launch) {
+  cluster_.on_gang = [](const std::string& stage, int launch) {
     return stage == "model" && launch == 1 ? Unavailable("lost") : absl::OkStatus();
   };
   EXPECT_TRUE(Run().ok());
