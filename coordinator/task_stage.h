@@ -44,8 +44,8 @@ struct StageTools {
   const std::string* tokenizer_file_digest;
 };
 
-// Takes the result of a task under its present lease and makes it last (ingests it, ...). A failure
-// gives the task back, or ends the job when EndsJob(code).
+// Commits the result of a task under its present lease (ingests its SST file, ...). A failure gives
+// the task back, or ends the job when EndsJob(code).
 using TakeResult =
     std::function<absl::Status(const std::string& task, Fence fence, const nlohmann::json& result)>;
 

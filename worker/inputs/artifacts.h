@@ -43,8 +43,8 @@ absl::Status ForCoordinator(const absl::Status& status);
 absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
     const ArtifactInputs& inputs);
 
-// Which of the training text: all, or one side of the division that autoencoder.data_fraction
-// makes.
+// Which shards of the training text: all, those that autoencoder.data_fraction gives to the
+// autoencoder, or the others.
 enum class TextPart { kAll, kAutoencoders, kOthers };
 
 // The token cache with its packing into chunks of K.
