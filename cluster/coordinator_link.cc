@@ -24,7 +24,7 @@ class Link : public CoordinatorLink {
         identity_(std::move(identity)),
         on_lost_(std::move(on_lost)),
         clock_(clock),
-        heard_ms_(clock->MonotonicMs()),
+        last_message_ms_(clock->MonotonicMs()),
         thread_([this] { Run(); }) {}
 
   ~Link() override {
@@ -72,7 +72,7 @@ class Link : public CoordinatorLink {
 
  private:
   void Run() {
-    pause_.Turn(heard_ms_);
+    pause_.Turn(last_message_ms_);
     while (true) {
       // Read first: what was queued before the destructor began is then sent below.
       const bool last_round = closing();
@@ -81,7 +81,7 @@ class Link : public CoordinatorLink {
       SendHeartbeat();
       absl::StatusOr<std::optional<Message>> received = transport_->Receive(kPollMs);
       if (!received.ok()) {
-        spdlog::error("the line to the coordinator broke: {}", MessageOf(received.status()));
+        spdlog::error("the connection to the coordinator broke: {}", MessageOf(received.status()));
         return Lose();
       }
       if (received->has_value()) Take(**std::move(received));
@@ -89,9 +89,9 @@ class Link : public CoordinatorLink {
       const int64_t now_ms = clock_->MonotonicMs();
       if (pause_.Turn(now_ms)) {
         spdlog::warn("this process was stopped for a while; the coordinator gets new time");
-        heard_ms_ = now_ms;
+        last_message_ms_ = now_ms;
       }
-      if (now_ms - heard_ms_ >= kHeartbeatTimeoutMs) {
+      if (now_ms - last_message_ms_ >= kHeartbeatTimeoutMs) {
         spdlog::error("the coordinator has been silent for {} ms", kHeartbeatTimeoutMs);
         return Lose();
       }
@@ -146,7 +146,7 @@ class Link : public CoordinatorLink {
                    identity_.incarnation.value());
       return;
     }
-    heard_ms_ = clock_->MonotonicMs();
+    last_message_ms_ = clock_->MonotonicMs();
     if (std::holds_alternative<CoordinatorAlive>(message.body)) return;
     const MutexLock lock(&mutex_);
     if (std::holds_alternative<Stop>(message.body)) {
@@ -169,7 +169,7 @@ class Link : public CoordinatorLink {
   const Identity identity_;
   const std::function<void()> on_lost_;
   Clock* const clock_;
-  int64_t heard_ms_;                     // of the thread
+  int64_t last_message_ms_;              // of the thread
   std::optional<int64_t> heartbeat_ms_;  // of the thread
   PauseDetector pause_;                  // of the thread
   std::atomic<bool> stop_requested_ = false;

@@ -48,7 +48,7 @@ class CoordinatorLink {
   // passed or Stop has come.
   virtual std::optional<Message> Receive(int64_t timeout_ms) = 0;
   virtual bool stop_requested() const = 0;
-  // What the heartbeat says this worker is doing.
+  // What the heartbeat reports this worker to be doing.
   virtual void SetPhase(std::string phase) = 0;
 };
 

@@ -3,13 +3,13 @@
 namespace halcyon::cluster {
 
 void FailureDetector::Forgive(int64_t now_ms) {
-  for (auto& [worker, heard_ms] : last_heard_ms_) heard_ms = now_ms;
+  for (auto& [worker, last_ms] : last_message_ms_) last_ms = now_ms;
 }
 
 std::vector<WorkerId> FailureDetector::Suspects(int64_t now_ms) const {
   std::vector<WorkerId> suspects;
-  for (const auto& [worker, heard_ms] : last_heard_ms_) {
-    if (now_ms - heard_ms >= timeout_ms_) suspects.push_back(worker);
+  for (const auto& [worker, last_ms] : last_message_ms_) {
+    if (now_ms - last_ms >= timeout_ms_) suspects.push_back(worker);
   }
   return suspects;
 }

@@ -1,4 +1,4 @@
-// What coordinator and workers say to each other. A message is an envelope and one of the bodies
+// The messages between coordinator and workers. A message is an envelope and one of the bodies
 // below, written as CBOR. A peer that meets an envelope of another version, an unknown type or a
 // body that lacks a member drops the message with a logged kInvalidArgument; it never guesses.
 #ifndef HALCYON_CLUSTER_MESSAGES_H_

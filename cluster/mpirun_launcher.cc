@@ -86,7 +86,7 @@ class MpirunLauncher : public GangLauncher {
     if (options.ranks * options.threads > std::thread::hardware_concurrency()) {
       process.env.emplace("OMP_WAIT_POLICY", "passive");
     }
-    // Containers run as root; mpirun wants to hear twice that this is meant.
+    // Containers run as root; mpirun demands two variables that confirm it.
     process.env.emplace("OMPI_ALLOW_RUN_AS_ROOT", "1");
     process.env.emplace("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
     const char* users = std::getenv("LD_PRELOAD");

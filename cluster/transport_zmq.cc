@@ -170,7 +170,8 @@ class ZmqServer : public ServerTransport {
     }
     std::optional<Message> message = DecodeOrDrop(parts[1]);
     if (message.has_value() && RoutingId(message->worker) != parts[0]) {
-      spdlog::warn("dropped: {} speaks for {}", parts[0], RoutingId(message->worker));
+      spdlog::warn("dropped: {} sent a message in the name of {}", parts[0],
+                   RoutingId(message->worker));
       return std::nullopt;
     }
     return message;

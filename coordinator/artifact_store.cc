@@ -115,26 +115,26 @@ absl::Status ArtifactStore::CheckPlaces(const std::vector<jobs::StageKind>& kind
 }
 
 absl::StatusOr<std::vector<std::string>> ArtifactStore::Repair() {
-  std::vector<std::string> said;
+  std::vector<std::string> notes;
   ASSIGN_OR_RETURN(const std::vector<std::string> entries, storage::ArtifactEntries(env_, home_));
   for (const std::string& path : entries) {
     switch (storage::EntryOf(BaseName(path))) {
       case storage::ArtifactEntry::kUnfinished:
-        said.push_back("removed " + path + ": it was not finished");
+        notes.push_back("removed " + path + ": it was not finished");
         RETURN_IF_ERROR(env_.RemoveTree(path));
         break;
       case storage::ArtifactEntry::kArtifact:
-        RETURN_IF_ERROR(Adopt(path, &said));
+        RETURN_IF_ERROR(Adopt(path, &notes));
         break;
       case storage::ArtifactEntry::kForeign:
         if (path.find(kDamagedSuffix) != std::string::npos || BaseName(path) == kProbeName) break;
-        said.push_back("left alone " + path + ": it is no artifact");
+        notes.push_back("left alone " + path + ": it is no artifact");
     }
   }
-  return said;
+  return notes;
 }
 
-absl::Status ArtifactStore::Adopt(const std::string& dir, std::vector<std::string>* said) {
+absl::Status ArtifactStore::Adopt(const std::string& dir, std::vector<std::string>* notes) {
   const auto artifact = storage::ReadArtifact(env_, dir);
   absl::Status status = artifact.status();
   if (status.ok()) {
@@ -148,10 +148,10 @@ absl::Status ArtifactStore::Adopt(const std::string& dir, std::vector<std::strin
                                       " stage with fingerprint " + record.fingerprint);
   }
   if (!status.ok()) {
-    said->push_back("left alone " + dir + ": " + MessageOf(status));
+    notes->push_back("left alone " + dir + ": " + MessageOf(status));
     return absl::OkStatus();
   }
-  said->push_back("took over " + dir + ": finished, but not recorded");
+  notes->push_back("took over " + dir + ": finished, but not recorded");
   return journal_.PutArtifact(artifact->record);
 }
 

@@ -51,7 +51,7 @@ class ArtifactStore {
   absl::Status CheckPlaces(const std::vector<jobs::StageKind>& kinds);
 
   // After a crash: removes what is unfinished for sure, and records what the journal lacks, after
-  // reading every byte of it. Says what it did and what it left alone, one line each.
+  // reading every byte of it. Returns what it did and what it left alone, one line each.
   absl::StatusOr<std::vector<std::string>> Repair();
 
  private:
@@ -59,7 +59,7 @@ class ArtifactStore {
   absl::StatusOr<Artifact> Take(jobs::StageKind kind, const std::string& fingerprint,
                                 bool verify_bytes);
   absl::StatusOr<bool> IsRecorded(const Artifact& artifact);
-  absl::Status Adopt(const std::string& dir, std::vector<std::string>* said);
+  absl::Status Adopt(const std::string& dir, std::vector<std::string>* notes);
 
   Env& env_;
   storage::Journal& journal_;

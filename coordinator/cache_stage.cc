@@ -40,7 +40,7 @@ absl::StatusOr<std::unique_ptr<storage::CacheBuilder>> OpenBuilder(
                   "; to make the stage anew run the same command with --from-scratch");
 }
 
-// What a worker says of the SST file that its lease made.
+// A worker's report of the SST file that its lease made.
 storage::SstFile SstFromResult(const nlohmann::json& result, std::string path) {
   const nlohmann::json& sst = result.at("sst");
   storage::SstFile file;

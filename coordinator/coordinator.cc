@@ -40,20 +40,20 @@ std::map<jobs::StageKind, std::string> InputDigests(
 
 Coordinator::Coordinator(const JobContext* context)
     : context_(context),
-      board_(context->transport, context->clock, context->job, context->incarnation),
+      channel_(context->transport, context->clock, context->job, context->incarnation),
       scheduler_(context->spec.launch.restarts_max),
       registry_(context->env, ProcessesPath(context->home, context->job.value())),
-      crew_(context, &board_, &scheduler_, &registry_, AgentCount(context->spec)),
+      agents_(context, &channel_, &scheduler_, &registry_, AgentCount(context->spec)),
       fences_(context->journal),
       status_(context),
       store_(*context->env, *context->journal, context->home),
-      tools_{context,  &board_,  &scheduler_,      &crew_,
-             &fences_, &status_, &source_digests_, &tokenizer_file_digest_} {}
+      tools_{context,  &channel_, &scheduler_,      &agents_,
+             &fences_, &status_,  &source_digests_, &tokenizer_file_digest_} {}
 
 absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {
   RETURN_IF_ERROR(status_.MoveJob(jobs::JobState::kRunning, absl::OkStatus()));
   const absl::Status status = RunStages();
-  crew_.Stop();
+  agents_.Stop();
   const absl::Status recorded = status_.MoveJob(EndState(status), status);
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(recorded);
@@ -140,7 +140,7 @@ absl::Status Coordinator::CheckTokens() {
   ASSIGN_OR_RETURN(const jobs::TextCounts counts, CountText(spec, dir));
   RETURN_IF_ERROR(jobs::CheckText(spec, counts));
   if (const std::string why = jobs::WhyNoScore(spec, counts); !why.empty()) {
-    context_->observer->Say("warning: there will be no score: " + why);
+    context_->observer->Notify("warning: there will be no score: " + why);
   }
   const std::vector<jobs::StageKind> stages = jobs::StagesOf(spec);
   const bool has_latents =
@@ -170,7 +170,7 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
   ASSIGN_OR_RETURN(const auto earlier, context_->journal->ListArtifacts());
   const std::string why = WhyMade(identity, earlier);
   RETURN_IF_ERROR(status_.MoveStage(kind, jobs::StageState::kRunning, why));
-  context_->observer->Say(std::string(jobs::StageName(kind)) + ": made, " + why);
+  context_->observer->Notify(std::string(jobs::StageName(kind)) + ": made, " + why);
   auto made = Make(identity, why);
   if (!made.ok()) {
     if (absl::IsFailedPrecondition(made.status()) && jobs::ReadsSources(kind)) RereadSources();
@@ -182,7 +182,7 @@ absl::Status Coordinator::RunStage(jobs::StageKind kind) {
   }
   artifacts_[kind] = *std::move(made);
   const std::string warning = QualityWarning(kind, artifacts_[kind].facts);
-  if (!warning.empty()) context_->observer->Say("warning: " + warning);
+  if (!warning.empty()) context_->observer->Notify("warning: " + warning);
   return status_.MoveStage(kind, jobs::StageState::kDone, why);
 }
 
@@ -193,8 +193,8 @@ absl::StatusOr<std::optional<Artifact>> Coordinator::FindMade(jobs::StageKind ki
   const absl::Status& status = found.status();
   if (!context_->remake_damaged || !absl::IsDataLoss(status)) return found;
   ASSIGN_OR_RETURN(const std::string aside, store_.SetAside(kind, fingerprint));
-  context_->observer->Say(std::string(jobs::StageName(kind)) + ": damaged, now " + aside + ": " +
-                          MessageOf(status));
+  context_->observer->Notify(std::string(jobs::StageName(kind)) + ": damaged, now " + aside + ": " +
+                             MessageOf(status));
   return std::nullopt;
 }
 

@@ -8,14 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/agent_crew.h"
+#include "coordinator/agent_pool.h"
 #include "coordinator/artifact_store.h"
 #include "coordinator/job_context.h"
 #include "coordinator/process_registry.h"
 #include "coordinator/stage_outcome.h"
 #include "coordinator/status_board.h"
-#include "coordinator/switchboard.h"
 #include "coordinator/task_stage.h"
+#include "coordinator/worker_channel.h"
 
 namespace halcyon::coordinator {
 
@@ -26,9 +26,9 @@ class Coordinator {
  public:
   explicit Coordinator(const JobContext* context);
 
-  // Keeps the line to the workers by a thread of its own, so that nothing that Run does delays a
-  // heartbeat. Call before Run; without it Run does everything on its one thread.
-  void StartLineThread() { board_.StartThread(); }
+  // Keeps the connection to the workers on a thread of its own, so that nothing that Run does
+  // delays a heartbeat. Call before Run; without it Run does everything on its one thread.
+  void StartChannelThread() { channel_.StartThread(); }
 
   // Runs all stages; the artifacts by stage. The status and the journal say at the end how the job
   // ended. kAborted when told to stop.
@@ -62,10 +62,10 @@ class Coordinator {
   void RereadSources();
 
   const JobContext* context_;
-  Switchboard board_;
+  WorkerChannel channel_;
   Scheduler scheduler_;
   ProcessRegistry registry_;
-  AgentCrew crew_;
+  AgentPool agents_;
   FenceSource fences_;
   StatusBoard status_;
   ArtifactStore store_;

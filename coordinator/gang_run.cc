@@ -60,9 +60,9 @@ absl::StatusOr<StageOutcome> GangRun::Run() {
     RETURN_IF_ERROR(WatchForStop());
     WatchRanks();
     WatchRoom();
-    ASSIGN_OR_RETURN(const auto message, tools_.board->Next(kGangPollMs));
+    ASSIGN_OR_RETURN(const auto message, tools_.channel->Next(kGangPollMs));
     if (message) RETURN_IF_ERROR(OnMessage(*message));
-    tools_.status->Tell();
+    tools_.status->Publish();
     exit_ = child_->Poll();
   }
   RETURN_IF_ERROR(ReadLastMessages());
@@ -98,7 +98,7 @@ cluster::GangOptions GangRun::Options() const {
   options.argv = {context_.worker_program,
                   "rank",
                   "--endpoint",
-                  tools_.board->endpoint(),
+                  tools_.channel->endpoint(),
                   "--job",
                   context_.job.value(),
                   "--name-prefix",
@@ -120,23 +120,23 @@ absl::Status GangRun::Launch() {
   // MPI's ranks hang rather than fail when their shared memory finds no room.
   RETURN_IF_ERROR(CheckRoomFor({kRankRoom.bytes * ranks_wanted_, kRankRoom.files * ranks_wanted_}));
   ASSIGN_OR_RETURN(child_, context_.gang_launcher->Launch(Options()));
-  launched_ms_ = heard_ms_ = context_.clock->MonotonicMs();
-  pauses_seen_ = tools_.board->pauses();
+  launched_ms_ = last_message_ms_ = context_.clock->MonotonicMs();
+  pauses_seen_ = tools_.channel->pauses();
   return registry_->Add(assignment_.stage + "-launcher", child_->pid());
 }
 
 absl::Status GangRun::OnMessage(const cluster::Message& message) {
-  ASSIGN_OR_RETURN(const bool handled, tools_.crew->OnMessage(message));
+  ASSIGN_OR_RETURN(const bool handled, tools_.agents->OnMessage(message));
   if (handled) return absl::OkStatus();
   const bool mine = message.worker.incarnation == assignment_.launch &&
                     message.worker.name.rfind(prefix_ + "-", 0) == 0;
   if (!mine) {
     spdlog::warn("refused a {} of {}: it is not of this launch", cluster::TypeName(message.body),
                  message.worker.name);
-    tools_.board->Forget(message.worker);
+    tools_.channel->Forget(message.worker);
     return absl::OkStatus();
   }
-  heard_ms_ = context_.clock->MonotonicMs();
+  last_message_ms_ = context_.clock->MonotonicMs();
   if (const auto* hello = std::get_if<cluster::Hello>(&message.body)) {
     return OnHello(*hello, message.worker);
   }
@@ -157,9 +157,9 @@ absl::Status GangRun::OnHello(const cluster::Hello& hello, const WorkerId& worke
   } else {
     spdlog::warn("{}: no process {} of this launch; it is left to itself", worker.name, hello.pid);
   }
-  RETURN_IF_ERROR(tools_.board->Send(worker, cluster::Welcome{assignment_}));
-  // A rank that came after the Stop must hear it too.
-  return stop_sent_ ? tools_.board->Send(worker, StopMessage()) : absl::OkStatus();
+  RETURN_IF_ERROR(tools_.channel->Send(worker, cluster::Welcome{assignment_}));
+  // A rank that came after the Stop must get it too.
+  return stop_sent_ ? tools_.channel->Send(worker, StopMessage()) : absl::OkStatus();
 }
 
 absl::Status GangRun::OnProgress(const cluster::TrainProgress& progress) {
@@ -183,20 +183,20 @@ absl::Status GangRun::OnProgress(const cluster::TrainProgress& progress) {
 
 void GangRun::SayHowItResumes(const nlohmann::json& figures) {
   for (const auto& reason : figures.value("rejected_checkpoints", std::vector<std::string>())) {
-    context_.observer->Say(assignment_.stage + ": checkpoint passed over: " + reason);
+    context_.observer->Notify(assignment_.stage + ": checkpoint passed over: " + reason);
   }
   if (const auto step = figures.value("resumed_from", uint64_t{0}); step > 0) {
-    context_.observer->Say(assignment_.stage + ": goes on from step " + std::to_string(step));
+    context_.observer->Notify(assignment_.stage + ": goes on from step " + std::to_string(step));
   }
   for (const auto& [name, change] :
        figures.value("bits_may_differ", std::map<std::string, std::string>())) {
-    context_.observer->Say(assignment_.stage + ": " + name + " changed since the checkpoint (" +
-                           change + "): the last bits of the weights may differ");
+    context_.observer->Notify(assignment_.stage + ": " + name + " changed since the checkpoint (" +
+                              change + "): the last bits of the weights may differ");
   }
 }
 
 void GangRun::OnEnded(const cluster::RankEnded& ended, const WorkerId& worker) {
-  tools_.board->Forget(worker);
+  tools_.channel->Forget(worker);
   if (ranks_.erase(worker) > 0) ++ended_;
   if (ended.code == 0) {
     if (ended.rank == 0) result_ = ended.result;
@@ -206,12 +206,12 @@ void GangRun::OnEnded(const cluster::RankEnded& ended, const WorkerId& worker) {
   const absl::Status status = MakeStatus(
       static_cast<absl::StatusCode>(ended.code),
       "rank " + std::to_string(ended.rank) + ": " + ended.message + MemoryHint(ended.message));
-  // A rank that only noticed the end of another says less than that other.
+  // A rank that only noticed the end of another knows less than that other.
   if (failure_.ok() || (EndsJob(status.code()) && !EndsJob(failure_.code()))) failure_ = status;
 }
 
 void GangRun::NotePauses() {
-  const int pauses = tools_.board->pauses();
+  const int pauses = tools_.channel->pauses();
   if (pauses == pauses_seen_) return;
   pauses_seen_ = pauses;
   // Nothing that should have happened during the pause could happen.
@@ -227,10 +227,10 @@ void GangRun::WatchRanks() {
     Kill(Unavailable("only " + std::to_string(came_up_) + " of " + std::to_string(ranks_wanted_) +
                      " ranks came up in " + std::to_string(kGangStartMsMax / 1000) + " s"));
   }
-  for (const Switchboard::Suspect& suspect : tools_.board->Suspects()) {
+  for (const WorkerChannel::Suspect& suspect : tools_.channel->Suspects()) {
     if (!ranks_.contains(suspect.worker)) continue;
     Kill(Unavailable(suspect.worker.name + " " + suspect.why));
-    tools_.board->Forget(suspect.worker);
+    tools_.channel->Forget(suspect.worker);
   }
   if (failed_ms_ && now_ms - *failed_ms_ > kGangEndMsMax) {
     Kill(Unavailable("the other ranks did not end"));
@@ -250,10 +250,10 @@ absl::Status GangRun::WatchForStop() {
   const int requests = context_.stop_requests();
   if (requests > 0 && !stop_sent_) {
     stop_sent_ = true;
-    context_.observer->Say(
+    context_.observer->Notify(
         "stopping: the ranks finish their step and save it (again: ends at once)");
     for (const WorkerId& rank : ranks_) {
-      RETURN_IF_ERROR(tools_.board->Send(rank, StopMessage()));
+      RETURN_IF_ERROR(tools_.channel->Send(rank, StopMessage()));
     }
   }
   if (requests > 1 && !killed_) Kill(Unavailable("stopped before it had saved"));
@@ -269,12 +269,12 @@ void GangRun::Kill(const absl::Status& why) {
 
 absl::Status GangRun::ReadLastMessages() {
   const int64_t deadline_ms = context_.clock->MonotonicMs() + kLastMessagesMsMax;
-  heard_ms_ = context_.clock->MonotonicMs();
+  last_message_ms_ = context_.clock->MonotonicMs();
   // Only messages of this launch prolong the wait, and they only to a point.
   while (ended_ < ranks_wanted_ && context_.stop_requests() < 2) {
     const int64_t now_ms = context_.clock->MonotonicMs();
-    if (now_ms >= deadline_ms || now_ms - heard_ms_ >= kQuietMs) break;
-    ASSIGN_OR_RETURN(const auto message, tools_.board->Next(kGangPollMs));
+    if (now_ms >= deadline_ms || now_ms - last_message_ms_ >= kQuietMs) break;
+    ASSIGN_OR_RETURN(const auto message, tools_.channel->Next(kGangPollMs));
     if (message) RETURN_IF_ERROR(OnMessage(*message));
   }
   return absl::OkStatus();
@@ -290,14 +290,14 @@ void GangRun::EndLeftRanks() {
     // It hangs in the kernel. What it still writes is refused by its fence.
     spdlog::warn("{}: a rank that was killed does not end", assignment_.stage);
   }
-  for (const WorkerId& rank : ranks_) tools_.board->Forget(rank);
+  for (const WorkerId& rank : ranks_) tools_.channel->Forget(rank);
 }
 
 absl::StatusOr<StageOutcome> GangRun::Conclude() {
   if (exit_->ok() && result_) {
     return OutcomeFromResult(*result_, cluster::GangOutputDir(assignment_));
   }
-  // A rank's own words say more than the launcher's end. Silence is not one of them.
+  // A rank's own error explains more than the launcher's end; that it fell silent does not.
   if (!failure_.ok()) return failure_;
   if (const absl::Status room = CheckRoomFor(kStartingRoom); absl::IsResourceExhausted(room)) {
     return room;

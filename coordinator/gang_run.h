@@ -19,7 +19,7 @@ namespace halcyon::coordinator {
 
 // Times that a gang is given; past them it is killed. There is none for the step that it finishes
 // and saves when it is told to stop: that a rank hangs shows in its silence.
-inline constexpr int64_t kGangStartMsMax = 120000;  // until every rank has said Hello
+inline constexpr int64_t kGangStartMsMax = 120000;  // until every rank has sent Hello
 inline constexpr int64_t kGangEndMsMax = 30000;     // for the others after one rank has failed
 // For messages that are still under way when the launcher has ended, whoever sends them.
 inline constexpr int64_t kLastMessagesMsMax = 3000;
@@ -76,7 +76,7 @@ class GangRun {
   bool started_ = false;
   bool stop_sent_ = false;
   int pauses_seen_ = 0;
-  int64_t launched_ms_ = 0, room_checked_ms_ = 0, heard_ms_ = 0;
+  int64_t launched_ms_ = 0, room_checked_ms_ = 0, last_message_ms_ = 0;
   std::optional<int64_t> failed_ms_, paused_ms_;
 };
 

@@ -27,8 +27,8 @@ absl::Status RemoveOutputs(Env& env, const std::string& work_dir) {
   return absl::OkStatus();
 }
 
-// How a gang that was told to stop left its stage: `end` is its own word, `newest_step` what lies
-// on the disk.
+// How a gang that was told to stop left its stage: `end` is what its ranks reported, `newest_step`
+// what lies on the disk.
 absl::Status StoppedGang(const absl::Status& end, uint64_t newest_step) {
   if (EndsJob(end.code())) return end;  // the step could not be saved
   const std::string step = std::to_string(newest_step);
@@ -64,9 +64,9 @@ absl::StatusOr<StageOutcome> RunGangStage(const StageTools& tools, ProcessRegist
       return Internal("failed " + std::to_string(budget.failures()) +
                       " times without a checkpoint between, last: " + MessageOf(status));
     }
-    context.observer->Say(assignment.stage +
-                          ": launched again, it resumes from its last checkpoint (" +
-                          FirstLine(MessageOf(status)) + ")");
+    context.observer->Notify(assignment.stage +
+                             ": launched again, it resumes from its last checkpoint (" +
+                             FirstLine(MessageOf(status)) + ")");
   }
 }
 

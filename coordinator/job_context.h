@@ -38,7 +38,7 @@ class JobObserver {
   virtual ~JobObserver() = default;
   virtual void Changed(const JobStatus& status) = 0;
   // Something that happened once: one line, for a person.
-  virtual void Say(std::string_view line) = 0;
+  virtual void Notify(std::string_view line) = 0;
 };
 
 // Pointers are borrowed and outlive the run.

@@ -1,4 +1,4 @@
-// The job file that `halcyon init` writes: few keys, each with its default and a word on what it
+// The job file that `halcyon init` writes: few keys, each with its default and a comment on what it
 // does.
 #ifndef HALCYON_COORDINATOR_JOB_TEMPLATE_H_
 #define HALCYON_COORDINATOR_JOB_TEMPLATE_H_

@@ -13,7 +13,7 @@ using storage::ArtifactScan;
 
 constexpr size_t kShortDigest = 16;
 
-// One thing that a record says: `by` was made from content `digest` of a stage.
+// One statement of a record: `by` was made from content `digest` of a stage.
 struct Requirement {
   std::string digest, by;
 };
@@ -122,7 +122,7 @@ absl::Status CompleteInputs(Env& env, const ArtifactScan& scan,
 }
 
 absl::Status CheckBelongTogether(const ArtifactScan& scan, const ModelInputs& inputs) {
-  // The model first: its word about the autoencoder says more than what follows from it.
+  // The model first: its own record of the autoencoder is more precise than what follows from it.
   for (const std::string stage : {"model", "latents", "autoencoder", "tokens"}) {
     if (!inputs.contains(stage)) continue;
     const ModelInput& input = inputs.at(stage);

@@ -82,7 +82,7 @@ void ProgressView::PrintPlain(const JobStatus& status) {
   std::fflush(out_);
 }
 
-void ProgressView::Say(std::string_view line) {
+void ProgressView::Notify(std::string_view line) {
   if (!terminal_) {
     Print(out_, std::string(line) + "\n");
   } else if (drawn_ms_) {

@@ -51,7 +51,7 @@ class ProgressView : public JobObserver {
   ~ProgressView() override;
 
   void Changed(const JobStatus& status) override;
-  void Say(std::string_view line) override;
+  void Notify(std::string_view line) override;
   // Draws the last state for good; nothing is drawn over it afterwards.
   void Finish();
 

@@ -20,9 +20,9 @@ namespace {
 using storage::FileLock;
 
 constexpr int64_t kLockPollMs = 100;
-// Shorter waits are those for a command that only looks; nobody needs to hear of them.
-constexpr int64_t kFirstWordMs = 500;
-constexpr int64_t kNextWordMs = 10000;
+// Shorter waits are those for a command that only looks; they are not reported.
+constexpr int64_t kFirstNoticeMs = 500;
+constexpr int64_t kNextNoticeMs = 10000;
 constexpr int64_t kEndPollMs = 20;
 constexpr uint64_t kIncarnationMax = uint64_t{1} << 53;
 
@@ -160,14 +160,14 @@ absl::StatusOr<std::unique_ptr<FileLock>> TryOwnHome(const storage::HomeLayout& 
 
 absl::StatusOr<std::unique_ptr<FileLock>> OwnHome(
     const storage::HomeLayout& home, const std::string& job_id, Clock& clock,
-    const std::function<void(const std::string&)>& say) {
-  int64_t next_word_ms = clock.MonotonicMs() + kFirstWordMs;
+    const std::function<void(const std::string&)>& notify) {
+  int64_t next_notice_ms = clock.MonotonicMs() + kFirstNoticeMs;
   while (true) {
     ASSIGN_OR_RETURN(auto lock, TryOwnHome(home, job_id, clock));
     if (lock != nullptr) return lock;
-    if (clock.MonotonicMs() >= next_word_ms) {
-      say("waiting for " + HolderOf(home) + ", which is using " + home.root);
-      next_word_ms = clock.MonotonicMs() + kNextWordMs;
+    if (clock.MonotonicMs() >= next_notice_ms) {
+      notify("waiting for " + HolderOf(home) + ", which is using " + home.root);
+      next_notice_ms = clock.MonotonicMs() + kNextNoticeMs;
     }
     clock.SleepMs(kLockPollMs);
   }
@@ -205,15 +205,15 @@ absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& ho
                             "; end it and run the same command again");
 }
 
-absl::StatusOr<Incarnation> RaiseIncarnation(Env& env, const storage::HomeLayout& home,
-                                             storage::Journal& journal,
-                                             const std::function<void(const std::string&)>& say) {
+absl::StatusOr<Incarnation> RaiseIncarnation(
+    Env& env, const storage::HomeLayout& home, storage::Journal& journal,
+    const std::function<void(const std::string&)>& notify) {
   ASSIGN_OR_RETURN(const uint64_t recorded, journal.LastIncarnation());
   ASSIGN_OR_RETURN(const uint64_t found, HighestOnDisk(env, home));
   if (found > recorded) {
-    say("the journal has lost its latest records (its last run is number " +
-        std::to_string(recorded) + ", " + home.root + " knows of number " + std::to_string(found) +
-        "): going on from the artifacts and checkpoints on the disk");
+    notify("the journal has lost its latest records (its last run is number " +
+           std::to_string(recorded) + ", " + home.root + " knows of number " +
+           std::to_string(found) + "): going on from the artifacts and checkpoints on the disk");
   }
   ASSIGN_OR_RETURN(const uint64_t raised, journal.NextIncarnation(found));
   return Incarnation(raised);

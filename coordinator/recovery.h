@@ -33,18 +33,18 @@ absl::StatusOr<std::unique_ptr<storage::FileLock>> TryOwnHome(const storage::Hom
                                                               const std::string& job_id,
                                                               Clock& clock);
 
-// Waits for the home's lock and writes into it who has it now. While another run has it, `say`
-// hears whom this one waits for, again every few seconds.
+// Waits for the home's lock and writes into it who has it now. While another run has it, `notify`
+// is called with whom this one waits for, again every few seconds.
 absl::StatusOr<std::unique_ptr<storage::FileLock>> OwnHome(
     const storage::HomeLayout& home, const std::string& job_id, Clock& clock,
-    const std::function<void(const std::string&)>& say);
+    const std::function<void(const std::string&)>& notify);
 
 // Raises the journal's incarnation above its last one and above every number that the state folder
 // knows: those in jobs/*/alive and the fences in work/*/checkpoints. A journal that was lost or has
-// lost its latest records is behind them; `say` hears of it.
+// lost its latest records is behind them; `notify` is called with that.
 absl::StatusOr<Incarnation> RaiseIncarnation(Env& env, const storage::HomeLayout& home,
                                              storage::Journal& journal,
-                                             const std::function<void(const std::string&)>& say);
+                                             const std::function<void(const std::string&)>& notify);
 
 // Ends what an earlier coordinator of the job has started: raises the alive file to `incarnation`,
 // kills the processes that it recorded, and waits until no worker holds the alive file.

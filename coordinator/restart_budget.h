@@ -9,7 +9,7 @@ namespace halcyon::coordinator {
 
 enum class EndCause {
   kFailure,      // it worked, and then failed
-  kBeforeHello,  // it ended before it had said anything: the next one most likely does the same
+  kBeforeHello,  // it ended before it had sent anything: the next one most likely does the same
   kOwnPause,     // this process had been stopped meanwhile, so nothing can be held against it
 };
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "base/logging.h"
-#include "coordinator/agent_crew.h"
+#include "coordinator/agent_pool.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/early_checks.h"
 #include "coordinator/recovery.h"
@@ -61,11 +61,11 @@ std::string AbsolutePath(const std::string& path) {
 }
 
 absl::StatusOr<OwnedHome> OpenOwnedHome(const std::string& home_flag, const std::string& job_id,
-                                        const std::function<void(const std::string&)>& say) {
+                                        const std::function<void(const std::string&)>& notify) {
   OwnedHome owned;
   ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
   ASSIGN_OR_RETURN(owned.layout, storage::OpenHome(root));
-  ASSIGN_OR_RETURN(owned.lock, OwnHome(owned.layout, job_id, *Clock::Real(), say));
+  ASSIGN_OR_RETURN(owned.lock, OwnHome(owned.layout, job_id, *Clock::Real(), notify));
   ASSIGN_OR_RETURN(owned.journal, storage::Journal::Open(owned.layout.Journal()));
   return owned;
 }
@@ -80,12 +80,12 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   ASSIGN_OR_RETURN(context.spec, jobs::LoadJobSpec(spec_path, overrides));
   ASSIGN_OR_RETURN(context.worker_program, cluster::WorkerProgram());
   context.job = JobIdOf(context.spec.name, context.spec_path);
-  const auto say = [observer](const std::string& line) { observer->Say(line); };
+  const auto notify = [observer](const std::string& line) { observer->Notify(line); };
   context.memory_limit = FindMemoryLimit();
   ASSIGN_OR_RETURN(const std::vector<std::string> warnings,
                    WarningsOf(context.spec, context.memory_limit));
-  for (const std::string& warning : warnings) say("warning: " + warning);
-  ASSIGN_OR_RETURN(const OwnedHome owned, OpenOwnedHome(home_flag, context.job.value(), say));
+  for (const std::string& warning : warnings) notify("warning: " + warning);
+  ASSIGN_OR_RETURN(const OwnedHome owned, OpenOwnedHome(home_flag, context.job.value(), notify));
   CountStopSignals();
 
   context.env = Env::Posix();
@@ -96,12 +96,12 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.stop_requests = StopSignals;
   RETURN_IF_ERROR(PrepareJobFolder(context));
   ASSIGN_OR_RETURN(context.incarnation,
-                   RaiseIncarnation(*context.env, context.home, *context.journal, say));
+                   RaiseIncarnation(*context.env, context.home, *context.journal, notify));
   RETURN_IF_ERROR(EndOldIncarnation(*context.env, *context.clock, context.home, *context.journal,
                                     context.job.value(), context.incarnation));
   ASSIGN_OR_RETURN(const std::vector<std::string> repaired,
                    ArtifactStore(*context.env, *context.journal, context.home).Repair());
-  std::for_each(repaired.begin(), repaired.end(), say);
+  std::for_each(repaired.begin(), repaired.end(), notify);
 
   ASSIGN_OR_RETURN(const auto transport,
                    cluster::BindZmq("ipc://" + context.home.Socket(context.job.value())));
@@ -111,7 +111,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   ProcessAgentSpawner agent_spawner(&context, transport->endpoint());
   context.agent_spawner = &agent_spawner;
   Coordinator coordinator(&context);
-  coordinator.StartLineThread();
+  coordinator.StartChannelThread();
   ASSIGN_OR_RETURN(auto artifacts, coordinator.Run());
   return FinishedJob{coordinator.status(), context.spec, context.home, std::move(artifacts)};
 }

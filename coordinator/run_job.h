@@ -23,7 +23,7 @@ struct OwnedHome {
 
 // Makes the folder if need be, waits for its lock, opens the journal.
 absl::StatusOr<OwnedHome> OpenOwnedHome(const std::string& home_flag, const std::string& job_id,
-                                        const std::function<void(const std::string&)>& say);
+                                        const std::function<void(const std::string&)>& notify);
 
 struct FinishedJob {
   JobStatus status;

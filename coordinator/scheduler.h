@@ -2,7 +2,7 @@
 // decisions out; no clock, no I/O, no randomness. Not thread-safe.
 //
 //   task:  waiting -> leased -> done
-//          leased -> waiting   its worker failed, is lost, or says that it has nothing to do
+//          leased -> waiting   its worker failed, is lost, or reports that it has nothing to do
 //
 // Invariants:
 //   - a leased task has one holder and one fence; a worker holds at most one lease;
@@ -54,7 +54,7 @@ class Scheduler {
   // REQUIRES: CanGrant(); `fence` is above every earlier one.
   Grant GrantNext(Fence fence);
 
-  // Whether a message about the task speaks for its present lease.
+  // Whether a message about the task carries the fence of its present lease.
   bool IsCurrent(const std::string& task, Fence fence, const WorkerId& worker) const;
   // REQUIRES for these three: IsCurrent.
   void Progress(const std::string& task, double fraction);

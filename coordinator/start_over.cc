@@ -13,7 +13,7 @@ absl::Status StartOver(Env& env, const std::string& work_dir, JobObserver& obser
     } while (env.Exists(aside));
     RETURN_IF_ERROR(env.Rename(path, aside));
     RETURN_IF_ERROR(env.SyncDir(work_dir));
-    observer.Say("started over: what was there is now " + aside);
+    observer.Notify("started over: what was there is now " + aside);
   }
   return absl::OkStatus();
 }

@@ -30,7 +30,7 @@ StatusBoard::StatusBoard(const JobContext* context)
   status_.pid = getpid();
 }
 
-void StatusBoard::Tell() {
+void StatusBoard::Publish() {
   MeasurePace();
   context_->observer->Changed(status_);
   const int64_t now_ms = context_->clock->MonotonicMs();

@@ -1,4 +1,4 @@
-// The present status of a running job, told to the observer on every change and written to
+// The present status of a running job, passed to the observer on every change and written to
 // status.json when a state changes, and otherwise at most once a second.
 #ifndef HALCYON_COORDINATOR_STATUS_BOARD_H_
 #define HALCYON_COORDINATOR_STATUS_BOARD_H_
@@ -19,9 +19,9 @@ class StatusBoard {
   explicit StatusBoard(const JobContext* context);
 
   const JobStatus& status() const { return status_; }
-  // For figures; call Tell afterwards.
+  // For figures; call Publish afterwards.
   StageStatus& Stage(jobs::StageKind kind) { return status_.Stage(kind); }
-  void Tell();
+  void Publish();
 
   // State changes go to status.json and to the journal at once.
   // REQUIRES: the move is legal (jobs/job_state.h).

@@ -36,10 +36,10 @@ class TaskRun {
     Scheduler& scheduler = *tools_.scheduler;
     while (!scheduler.all_done()) {
       if (tools_.context->stop_requests() > 0) return Stopped(WhatIsKept());
-      RETURN_IF_ERROR(tools_.crew->Tend());
+      RETURN_IF_ERROR(tools_.agents->Maintain());
       while (scheduler.CanGrant()) RETURN_IF_ERROR(LeaseNext());
       ASSIGN_OR_RETURN(const std::optional<cluster::Message> message,
-                       tools_.board->Next(kTaskPollMs));
+                       tools_.channel->Next(kTaskPollMs));
       if (message) RETURN_IF_ERROR(OnMessage(*message));
       RETURN_IF_ERROR(scheduler.failure());
       ShowProgress();
@@ -59,12 +59,12 @@ class TaskRun {
     ASSIGN_OR_RETURN(const Fence fence, tools_.fences->Next());
     const Grant grant = tools_.scheduler->GrantNext(fence);
     spdlog::info("lease {} to {}, fence {}", grant.task, grant.worker.name, fence.value());
-    return tools_.board->Send(grant.worker, cluster::Lease{grant.task, fence.value(), assignment_,
-                                                           parameters_.at(grant.task)});
+    return tools_.channel->Send(grant.worker, cluster::Lease{grant.task, fence.value(), assignment_,
+                                                             parameters_.at(grant.task)});
   }
 
   absl::Status OnMessage(const cluster::Message& message) {
-    ASSIGN_OR_RETURN(const bool handled, tools_.crew->OnMessage(message));
+    ASSIGN_OR_RETURN(const bool handled, tools_.agents->OnMessage(message));
     if (handled) return absl::OkStatus();
     if (const auto* progress = std::get_if<cluster::TaskProgress>(&message.body)) {
       if (IsCurrent(progress->task, progress->fence, message.worker)) {
@@ -97,12 +97,12 @@ class TaskRun {
     if (!taken.ok()) return Fail(done.task, taken);
     SayWarnings(done.result);
     tools_.scheduler->Done(done.task);
-    tools_.crew->Praise(worker);
+    tools_.agents->ResetFailures(worker);
   }
 
   void Fail(const std::string& task, const absl::Status& why) {
     spdlog::warn("{} failed: {}", task, MessageOf(why));
-    tools_.context->observer->Say(task + " failed: " + MessageOf(why));
+    tools_.context->observer->Notify(task + " failed: " + MessageOf(why));
     tools_.scheduler->Failed(task, why);
   }
 
@@ -114,9 +114,9 @@ class TaskRun {
       if (!warning.is_string()) continue;
       const auto text = warning.get<std::string>();
       spdlog::warn("{}", text);
-      if (++warnings_ <= kWarningsMax) tools_.context->observer->Say("warning: " + text);
+      if (++warnings_ <= kWarningsMax) tools_.context->observer->Notify("warning: " + text);
       if (warnings_ == kWarningsMax + 1) {
-        tools_.context->observer->Say("warning: and more of this kind, see coordinator.log");
+        tools_.context->observer->Notify("warning: and more of this kind, see coordinator.log");
       }
     }
   }
@@ -140,7 +140,7 @@ class TaskRun {
                           scheduler.fraction() * static_cast<double>(scheduler.tasks())) /
                          all;
     }
-    tools_.status->Tell();
+    tools_.status->Publish();
   }
 
   const StageTools& tools_;

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/agent_crew.h"
+#include "coordinator/agent_pool.h"
 #include "coordinator/job_context.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/status_board.h"
-#include "coordinator/switchboard.h"
+#include "coordinator/worker_channel.h"
 
 namespace halcyon::coordinator {
 
@@ -34,9 +34,9 @@ struct StageTask {
 // What a whole job uses to run stages. Borrowed.
 struct StageTools {
   const JobContext* context;
-  Switchboard* board;
+  WorkerChannel* channel;
   Scheduler* scheduler;
-  AgentCrew* crew;
+  AgentPool* agents;
   FenceSource* fences;
   StatusBoard* status;
   // SHA-256 of each source as it entered the fingerprints, in order, and of [tokenizer] path.

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 HALCYON_LIBTORCH_DIR=${HALCYON_LIBTORCH_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/halcyon/libtorch-2.11.0}
 export HALCYON_LIBTORCH_DIR
 
-say() { printf '[%4d s] %s\n' "$SECONDS" "$*"; }
+log() { printf '[%4d s] %s\n' "$SECONDS" "$*"; }
 
 fail() {
   printf 'error: %s\n' "$*" >&2
@@ -20,10 +20,10 @@ run_quietly() {
   local label=$1 started=$SECONDS status=0 log heartbeat
   shift
   log=$(mktemp)
-  say "$label ..."
+  log "$label ..."
   # The output of sleep is detached so that a reader of our output need not wait for its end.
   while sleep 10 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
-    say "  $((SECONDS - started)) s: $(tr '\r' '\n' <"$log" | grep -v '^ *$' | tail -n 1 | cut -c 1-90)"
+    log "  $((SECONDS - started)) s: $(tr '\r' '\n' <"$log" | grep -v '^ *$' | tail -n 1 | cut -c 1-90)"
   done &
   heartbeat=$!
   "$@" >"$log" 2>&1 || status=$?
@@ -32,7 +32,7 @@ run_quietly() {
   if ((status != 0)); then
     tail -n 30 "$log" >&2
   else
-    say "$label: done in $((SECONDS - started)) s"
+    log "$label: done in $((SECONDS - started)) s"
   fi
   rm -f "$log"
   return "$status"

@@ -103,7 +103,7 @@ struct Verified {
 };
 
 // "ok", "damaged", or "unreadable": not known, because its bytes could not be read.
-const char* WordFor(const absl::Status& status) {
+const char* StateOf(const absl::Status& status) {
   if (status.ok()) return "ok";
   return absl::IsDataLoss(status) ? "damaged" : "unreadable";
 }
@@ -176,14 +176,14 @@ absl::Status Verify(bool as_json, const std::string& home_flag) {
     list.push_back({{"stage", each.stage},
                     {"path", each.path},
                     {"ok", each.status.ok()},
-                    {"state", WordFor(each.status)},
+                    {"state", StateOf(each.status)},
                     {"error", MessageOf(each.status)},
                     {"made_from_damaged", made_from}});
     if (as_json) continue;
-    std::string said = WordFor(each.status);
-    if (!each.status.ok()) said += ": " + MessageOf(each.status);
-    for (const std::string& path : made_from) said += "; made from " + path + ", which is damaged";
-    PrintText(fmt::format("{:<12} {}  {}\n", each.stage, each.path, said));
+    std::string line = StateOf(each.status);
+    if (!each.status.ok()) line += ": " + MessageOf(each.status);
+    for (const std::string& path : made_from) line += "; made from " + path + ", which is damaged";
+    PrintText(fmt::format("{:<12} {}  {}\n", each.stage, each.path, line));
   }
   if (as_json) PrintJson({{"home", home.root}, {"artifacts", list}});
   return Conclude(all);
@@ -213,8 +213,8 @@ absl::Status Explain(const ExplainArguments& arguments, const std::string& home_
   ASSIGN_OR_RETURN(const jobs::JobSpec spec, LoadJob(arguments.job_file, arguments.set));
   const JobId job = JobIdOf(spec.name, AbsolutePath(arguments.job_file));
   ASSIGN_OR_RETURN(const OwnedHome owned,
-                   OpenOwnedHome(home_flag, job.value(), [](const std::string& said) {
-                     PrintToStandardError(said + "\n");
+                   OpenOwnedHome(home_flag, job.value(), [](const std::string& line) {
+                     PrintToStandardError(line + "\n");
                    }));
   ArtifactStore store(*Env::Posix(), *owned.journal, owned.layout);
   ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan,
@@ -251,7 +251,7 @@ void AddCache(CLI::App& app, CommandLine* line) {
   verify->callback([=] { line->chosen = [=] { return Verify(*as_json, line->home); }; });
   const auto arguments = std::make_shared<ExplainArguments>();
   CLI::App* explain = cache->add_subcommand(
-      "explain", "Say which stages a run would reuse and which fields make it make the others");
+      "explain", "Print which stages a run would reuse and which fields make it make the others");
   explain->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
   AddSet(explain, &arguments->set);
   explain->add_flag("--json", arguments->json, "Print as JSON");

@@ -89,12 +89,12 @@ absl::Status Show(const CheckpointArguments& arguments, const std::string& home_
     if (first.ok()) first = line.status;
     list.push_back(json);
     if (arguments.json) continue;
-    const std::string said = !line.status.ok()
-                                 ? MessageOf(line.status)
-                                 : fmt::format("{} rank(s), {}{}", line.manifest.world_size,
-                                               FormatBytes(json["bytes"].get<uint64_t>()),
-                                               verify_shards ? ", verified" : "");
-    PrintText(fmt::format("{}  {}\n", line.path, said));
+    const std::string state = !line.status.ok()
+                                  ? MessageOf(line.status)
+                                  : fmt::format("{} rank(s), {}{}", line.manifest.world_size,
+                                                FormatBytes(json["bytes"].get<uint64_t>()),
+                                                verify_shards ? ", verified" : "");
+    PrintText(fmt::format("{}  {}\n", line.path, state));
   }
   if (arguments.json) PrintJson({{"checkpoints", list}});
   if (!arguments.json && lines.empty()) PrintText("no checkpoint\n");

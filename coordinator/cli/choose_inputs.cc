@@ -49,11 +49,11 @@ absl::StatusOr<ModelInputs> ChooseInputs(const std::vector<std::string>& stages,
     ASSIGN_OR_RETURN(inputs[stage], ReadModelInput(env, stage, FolderOf(dir)));
   }
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  std::string said = "using ";
+  std::string line = "using ";
   if (!job.empty() || given.empty()) {
     ASSIGN_OR_RETURN(const JobStatus found, FindJob(home, job, /*done_only=*/job.empty()));
     RETURN_IF_ERROR(FillFromJob(found, home, stages, &inputs));
-    said += "job " + found.job_id + ": ";
+    line += "job " + found.job_id + ": ";
   }
   ASSIGN_OR_RETURN(const storage::ArtifactScan scan, storage::ScanArtifacts(env, home));
   RETURN_IF_ERROR(CompleteInputs(env, scan, stages, &inputs));
@@ -63,10 +63,10 @@ absl::StatusOr<ModelInputs> ChooseInputs(const std::vector<std::string>& stages,
     const auto input = inputs.find(stage);
     if (input == inputs.end()) continue;
     const std::string name = NameOf(input->second.dir, home);
-    said += (is_first ? "" : ", ") + (name == input->second.dir ? stage + " " + name : name);
+    line += (is_first ? "" : ", ") + (name == input->second.dir ? stage + " " + name : name);
     is_first = false;
   }
-  PrintToStandardError(said + "\n");
+  PrintToStandardError(line + "\n");
   return inputs;
 }
 

@@ -141,7 +141,7 @@ void AddGenerate(CLI::App& app, CommandLine* line) {
         {"--texts", "How many continuations", WholeNumber(1, kCountMax), "1"},
         {"--batch", "Continuations at a time", WholeNumber(1, kCountMax), "16"},
         {"--seed", "Of the draws", WholeNumber(0, kSeedMax), "1"}},
-       {{"--verbose", "Say on stderr how fast it was, as on a terminal"}}});
+       {{"--verbose", "Print on stderr how fast it was, as on a terminal"}}});
 }
 
 }  // namespace halcyon::coordinator

@@ -65,7 +65,7 @@ void AddRm(CLI::App& app, CommandLine* line) {
   CLI::App* command = app.add_subcommand(
       "rm", "Remove a job, with the artifacts and unfinished work that only it used");
   command->add_option("job", arguments->job, "The job's id, or its name")->required();
-  command->add_flag("--dry-run", arguments->dry_run, "Only say what would be removed");
+  command->add_flag("--dry-run", arguments->dry_run, "Only print what would be removed");
   command->add_flag("--json", arguments->json, "Print as JSON");
   command->callback([=] { line->chosen = [=] { return Rm(*arguments, line->home); }; });
 }

@@ -21,7 +21,7 @@ struct RunArguments {
 class QuietObserver : public JobObserver {
  public:
   void Changed(const JobStatus&) override {}
-  void Say(std::string_view line) override {
+  void Notify(std::string_view line) override {
     if (line.starts_with("warning:")) PrintToStandardError(std::string(line) + "\n");
   }
 };

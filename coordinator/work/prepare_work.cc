@@ -46,24 +46,24 @@ absl::Status Copy(const JobContext& context, const Donor& donor,
 absl::Status PrepareWork(const JobContext& context, const jobs::StageIdentity& identity,
                          const cluster::StageAssignment& assignment) {
   Env& env = *context.env;
-  const auto say = [&](const std::string& text) {
-    context.observer->Say(assignment.stage + ": " + text);
+  const auto notify = [&](const std::string& text) {
+    context.observer->Notify(assignment.stage + ": " + text);
   };
   RETURN_IF_ERROR(env.CreateDirs(assignment.work_dir));
   ASSIGN_OR_RETURN(WorkRecord record, EnsureRecord(context, identity, assignment.work_dir));
   ASSIGN_OR_RETURN(const std::vector<WorkFolder> folders, ScanWork(env, context.home));
   const Continuation found = FindContinuation(identity, folders);
-  for (const std::string& note : found.notes) say(note);
+  for (const std::string& note : found.notes) notify(note);
   if (context.from_scratch) return absl::OkStatus();
   for (const Donor& donor : found.donors) {
     const absl::Status copied = Copy(context, donor, assignment);
     if (absl::IsDataLoss(copied)) {
-      say("the checkpoint of step " + std::to_string(donor.step) + " of " + donor.run +
-          " is passed over: " + MessageOf(copied));
+      notify("the checkpoint of step " + std::to_string(donor.step) + " of " + donor.run +
+             " is passed over: " + MessageOf(copied));
       continue;
     }
     RETURN_IF_ERROR(copied);
-    say(Describe(donor));
+    notify(Describe(donor));
     record.continued_from = BaseName(donor.work_dir);
     record.continued_step = donor.step;
     return WriteWorkRecord(env, assignment.work_dir, record);

@@ -10,10 +10,9 @@
 
 namespace halcyon::coordinator {
 
-// The observer hears what the stage goes on from, and what work of other settings is kept unused.
-// A damaged checkpoint is passed over, with a word, for the one before it. May be cut short at any
-// moment and called again.
-// Told to start from scratch, the stage goes on from nothing.
+// Notifies the observer of what the stage goes on from, and what work of other settings is kept
+// unused. A damaged checkpoint is passed over, with a notice, for the one before it. May be cut
+// short at any moment and called again. Told to start from scratch, the stage goes on from nothing.
 // REQUIRES: no rank of the stage runs.
 absl::Status PrepareWork(const JobContext& context, const jobs::StageIdentity& identity,
                          const cluster::StageAssignment& assignment);

@@ -55,16 +55,16 @@ class CoordinatorLinkTest : public ::testing::Test {
     }
   }
 
-  void Say(Body body, uint64_t incarnation = 5) {
+  void Send(Body body, uint64_t incarnation = 5) {
     ASSERT_TRUE(
         server_->Send({identity_.job, identity_.worker, Incarnation(incarnation), std::move(body)})
             .ok());
   }
 
-  // Returns when the link has handled all that was said before and looked at the clock since.
+  // Returns when the link has handled all that was sent before and looked at the clock since.
   void Settle() {
     for (int round = 0; round < 2; ++round) {
-      Say(LeaseOf("settle"));
+      Send(LeaseOf("settle"));
       ASSERT_TRUE(link_->Receive(kPatienceMs).has_value());
     }
   }
@@ -116,9 +116,9 @@ TEST_F(CoordinatorLinkTest, BeatsAtEachIntervalWithItsPhase) {
 
 TEST_F(CoordinatorLinkTest, GivesLeasesAndWelcomesAndKeepsHeartbeatsInside) {
   Start();
-  Say(Welcome{});
-  Say(CoordinatorAlive{});
-  Say(LeaseOf("tokens/1"));
+  Send(Welcome{});
+  Send(CoordinatorAlive{});
+  Send(LeaseOf("tokens/1"));
   EXPECT_EQ(link_->Receive(kPatienceMs)->body, Body(Welcome{}));
   EXPECT_EQ(link_->Receive(kPatienceMs)->body, Body(LeaseOf("tokens/1")));
   EXPECT_FALSE(link_->Receive(0).has_value());
@@ -128,7 +128,7 @@ TEST_F(CoordinatorLinkTest, StopWakesTheOneWhoWaits) {
   Start();
   EXPECT_FALSE(link_->stop_requested());
   std::thread waiting([&] { EXPECT_FALSE(link_->Receive(1'000'000).has_value()); });
-  Say(Stop{"enough"});
+  Send(Stop{"enough"});
   waiting.join();
   EXPECT_TRUE(link_->stop_requested());
 }
@@ -149,7 +149,7 @@ TEST_F(CoordinatorLinkTest, AnyMessageIsASignOfLife) {
   }
   EXPECT_EQ(losses_, 0);
   Pass(kHeartbeatTimeoutMs - 1);
-  Say(CoordinatorAlive{});
+  Send(CoordinatorAlive{});
   Settle();
   EXPECT_EQ(losses_, 0);
   Pass(kHeartbeatTimeoutMs);
@@ -161,15 +161,15 @@ TEST_F(CoordinatorLinkTest, AnyMessageIsASignOfLife) {
 TEST_F(CoordinatorLinkTest, AnotherIncarnationIsSilence) {
   Start();
   Settle();
-  Say(LeaseOf("of another"), /*incarnation=*/6);
-  Say(Stop{}, /*incarnation=*/4);
+  Send(LeaseOf("of another"), /*incarnation=*/6);
+  Send(Stop{}, /*incarnation=*/4);
   Settle();  // gets its own lease, not the other
   EXPECT_FALSE(link_->stop_requested());
   EXPECT_FALSE(link_->Receive(0).has_value());
 
   // Nor does it keep the link alive.
   Pass(kHeartbeatTimeoutMs - 1);
-  Say(CoordinatorAlive{}, /*incarnation=*/6);
+  Send(CoordinatorAlive{}, /*incarnation=*/6);
   clock_.SleepMs(1);
   EXPECT_TRUE(BecomesLost());
 }
@@ -181,7 +181,7 @@ TEST_F(CoordinatorLinkTest, AWorkerThatWasStoppedGivesItsCoordinatorNewTime) {
   clock_.SleepMs(10 * kHeartbeatTimeoutMs);
   NextFromWorker(true);
   Pass(kHeartbeatTimeoutMs - 1);
-  Say(CoordinatorAlive{}, /*incarnation=*/6);
+  Send(CoordinatorAlive{}, /*incarnation=*/6);
   Settle();
   EXPECT_EQ(losses_, 0);
   Pass(kHeartbeatTimeoutMs);
@@ -197,7 +197,7 @@ TEST_F(CoordinatorLinkTest, RefusesAMessageThatIsTooLarge) {
 
 TEST_F(CoordinatorLinkTest, WhatAWorkerWouldSayIsNotForAWorker) {
   Start();
-  Say(Ready{});
+  Send(Ready{});
   Settle();
   EXPECT_FALSE(link_->Receive(0).has_value());
 }
@@ -256,7 +256,7 @@ TEST_F(CoordinatorLinkTest, SpeaksZeroMqInPrograms) {
   ASSERT_TRUE(link.ok()) << link.status();
   EXPECT_TRUE((*link)->Send(Ready{}).ok());
   EXPECT_EQ(NextFromWorker(), Body(Ready{}));
-  Say(Stop{});
+  Send(Stop{});
   EXPECT_FALSE((*link)->Receive(kPatienceMs).has_value());
   EXPECT_TRUE((*link)->stop_requested());
   EXPECT_TRUE((*link)->Send(EndOf("model")).ok());

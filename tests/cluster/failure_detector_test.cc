@@ -20,7 +20,7 @@ TEST(FailureDetector, SuspectsNobodyItNeverHeard) {
 
 TEST(FailureDetector, SuspectsAtTheTimeoutAndNotBefore) {
   FailureDetector detector;
-  detector.Heard(kAgent0, 500);
+  detector.OnMessage(kAgent0, 500);
   EXPECT_THAT(detector.Suspects(500), IsEmpty());
   EXPECT_THAT(detector.Suspects(6499), IsEmpty());
   EXPECT_THAT(detector.Suspects(6500), ElementsAre(kAgent0));
@@ -28,25 +28,25 @@ TEST(FailureDetector, SuspectsAtTheTimeoutAndNotBefore) {
 
 TEST(FailureDetector, KeepsSuspectingUntilHeardAgain) {
   FailureDetector detector(/*timeout_ms=*/100);
-  detector.Heard(kAgent0, 0);
+  detector.OnMessage(kAgent0, 0);
   EXPECT_THAT(detector.Suspects(100), ElementsAre(kAgent0));
   EXPECT_THAT(detector.Suspects(150), ElementsAre(kAgent0));
-  detector.Heard(kAgent0, 150);
+  detector.OnMessage(kAgent0, 150);
   EXPECT_THAT(detector.Suspects(249), IsEmpty());
   EXPECT_THAT(detector.Suspects(250), ElementsAre(kAgent0));
 }
 
 TEST(FailureDetector, WatchesEachWorkerForItself) {
   FailureDetector detector(/*timeout_ms=*/100);
-  detector.Heard(kAgent1, 0);
-  detector.Heard(kAgent0, 10);
+  detector.OnMessage(kAgent1, 0);
+  detector.OnMessage(kAgent0, 10);
   EXPECT_THAT(detector.Suspects(105), ElementsAre(kAgent1));
   EXPECT_THAT(detector.Suspects(110), ElementsAre(kAgent0, kAgent1));
 }
 
 TEST(FailureDetector, ForgetsWhoIsRemoved) {
   FailureDetector detector(/*timeout_ms=*/100);
-  detector.Heard(kAgent0, 0);
+  detector.OnMessage(kAgent0, 0);
   detector.Remove(kAgent0);
   detector.Remove(kAgent1);
   EXPECT_THAT(detector.Suspects(1000), IsEmpty());
@@ -54,15 +54,15 @@ TEST(FailureDetector, ForgetsWhoIsRemoved) {
 
 TEST(FailureDetector, TakesARestartedWorkerForAnother) {
   FailureDetector detector(/*timeout_ms=*/100);
-  detector.Heard(kAgent0, 0);
-  detector.Heard({"agent-0", 2}, 60);
+  detector.OnMessage(kAgent0, 0);
+  detector.OnMessage({"agent-0", 2}, 60);
   EXPECT_THAT(detector.Suspects(100), ElementsAre(kAgent0));
 }
 
 TEST(FailureDetector, ForgivesAllWhenItCouldNotHear) {
   FailureDetector detector(100);
-  detector.Heard(WorkerId{"a", 1}, 0);
-  detector.Heard(WorkerId{"b", 1}, 50);
+  detector.OnMessage(WorkerId{"a", 1}, 0);
+  detector.OnMessage(WorkerId{"b", 1}, 50);
   detector.Forgive(1000);
   EXPECT_TRUE(detector.Suspects(1099).empty());
   EXPECT_EQ(detector.Suspects(1100).size(), 2u);

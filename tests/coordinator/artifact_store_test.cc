@@ -215,10 +215,10 @@ TEST_F(ArtifactStoreTest, NothingThatIsNotSurelyUnfinishedIsRemoved) {
     const auto before = Contents();
     for (const bool journal_knows : {true, false}) {
       if (!journal_knows) LoseJournal();
-      const auto said = Store().Repair();
-      ASSERT_TRUE(said.ok()) << said.status();
-      EXPECT_EQ(said->size(), 2u) << "one line each";
-      EXPECT_TRUE(said->front().starts_with("left alone ")) << said->front();
+      const auto notes = Store().Repair();
+      ASSERT_TRUE(notes.ok()) << notes.status();
+      EXPECT_EQ(notes->size(), 2u) << "one line each";
+      EXPECT_TRUE(notes->front().starts_with("left alone ")) << notes->front();
       const absl::Status found = TryFind().status();
       EXPECT_EQ(found.code(), code) << found;
       EXPECT_NE(MessageOf(found).find(record), std::string::npos) << found;
@@ -247,18 +247,18 @@ TEST_F(ArtifactStoreTest, AnotherArtifactInItsPlaceIsRefused) {
 TEST_F(ArtifactStoreTest, WhatIsSurelyUnfinishedIsRemoved) {
   const std::string unfinished = JoinPath(home_.ArtifactsOf("tokens"), "0123456789abcdef.tmp");
   ASSERT_TRUE(env_.CreateDirs(unfinished).ok());
-  const auto said = Store().Repair();
-  ASSERT_TRUE(said.ok() && said->size() == 1u);
-  EXPECT_TRUE(said->front().starts_with("removed " + unfinished));
+  const auto notes = Store().Repair();
+  ASSERT_TRUE(notes.ok() && notes->size() == 1u);
+  EXPECT_TRUE(notes->front().starts_with("removed " + unfinished));
   EXPECT_FALSE(env_.Exists(unfinished));
 }
 
 TEST_F(ArtifactStoreTest, AFinishedFolderThatTheJournalLacksIsAdopted) {
   Install();
   LoseJournal();
-  const auto said = Store().Repair();
-  ASSERT_TRUE(said.ok() && said->size() == 1u);
-  EXPECT_TRUE(said->front().starts_with("took over " + Place()));
+  const auto notes = Store().Repair();
+  ASSERT_TRUE(notes.ok() && notes->size() == 1u);
+  EXPECT_TRUE(notes->front().starts_with("took over " + Place()));
   EXPECT_TRUE(journal_->FindArtifact(StageKind::kModel, Some().record.fingerprint).ok());
   EXPECT_TRUE(Find().has_value());
   EXPECT_TRUE(Store().Repair()->empty()) << "once";
@@ -268,9 +268,9 @@ TEST_F(ArtifactStoreTest, ADamagedFolderThatTheJournalLacksIsNotAdoptedAndStays)
   Install();
   LoseJournal();
   Write(JoinPath(Place(), "a.bin"), "wrights");
-  const auto said = Store().Repair();
-  ASSERT_TRUE(said.ok() && said->size() == 1u);
-  EXPECT_TRUE(said->front().starts_with("left alone " + Place())) << said->front();
+  const auto notes = Store().Repair();
+  ASSERT_TRUE(notes.ok() && notes->size() == 1u);
+  EXPECT_TRUE(notes->front().starts_with("left alone " + Place())) << notes->front();
   EXPECT_TRUE(absl::IsDataLoss(TryFind().status()));
   EXPECT_TRUE(env_.Exists(Place()));
 }

@@ -67,7 +67,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     cluster_.checks = 0;
     cluster_.leases.clear();
     cluster_.launches.clear();
-    said_.clear();
+    notices_.clear();
     EXPECT_TRUE(ArtifactStore(env_, **journal, home_).Repair().ok());
     Coordinator coordinator(&context);
     const auto artifacts = coordinator.Run();
@@ -76,7 +76,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     return artifacts.status();
   }
   void Changed(const JobStatus&) override {}
-  void Say(std::string_view line) override { said_ += std::string(line) + "\n"; }
+  void Notify(std::string_view line) override { notices_ += std::string(line) + "\n"; }
 
   std::vector<jobs::StageKind> MadeStages() const {
     std::vector<jobs::StageKind> made;
@@ -105,7 +105,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
   Env& env_ = *Env::Posix();
   SimulatedClock clock_{1000};
   FakeCluster cluster_{&clock_};
-  std::string root_, said_;
+  std::string root_, notices_;
   DiskRoom room_{1ull << 40, 1 << 20};
   storage::HomeLayout home_;
   JobStatus status_;

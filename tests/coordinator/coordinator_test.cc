@@ -39,7 +39,7 @@ TEST_F(CoordinatorTest, AChangedFieldIsNamedAndRemakesWhatDependsOnIt) {
   ASSERT_TRUE(Run().ok());
   ASSERT_TRUE(Run("[train]\nsteps = 7\nwarmup_steps = 1\n").ok());
   EXPECT_EQ(MadeStages(), (std::vector{StageKind::kModel, StageKind::kEval}));
-  EXPECT_NE(said_.find("train.steps: 1500 -> 7"), std::string::npos) << said_;
+  EXPECT_NE(notices_.find("train.steps: 1500 -> 7"), std::string::npos) << notices_;
 }
 
 TEST_F(CoordinatorTest, AnAgentThatDiesIsReplacedAndItsTaskDoneAgain) {
@@ -47,7 +47,7 @@ TEST_F(CoordinatorTest, AnAgentThatDiesIsReplacedAndItsTaskDoneAgain) {
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(LeasesOf("tokens/2"), 2u);
   EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks + 1);
-  EXPECT_NE(said_.find("(tokens/2)"), std::string::npos) << said_;
+  EXPECT_NE(notices_.find("(tokens/2)"), std::string::npos) << notices_;
 }
 
 TEST_F(CoordinatorTest, ATaskThatKillsItsAgentsFailsTheJob) {
@@ -113,7 +113,7 @@ TEST_F(CoordinatorTest, AGangThatFailsIsLaunchedAgain) {
   };
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(cluster_.launches["model"], 3);
-  EXPECT_NE(said_.find("launched again"), std::string::npos);
+  EXPECT_NE(notices_.find("launched again"), std::string::npos);
 }
 
 TEST_F(CoordinatorTest, AGangThatAlwaysFailsFailsTheJobWithItsWords) {
@@ -138,7 +138,7 @@ TEST_F(CoordinatorTest, AnArtifactThatIsGoneIsMadeAgain) {
   ASSERT_TRUE(env_.RemoveTree(home_.Artifact("tokenizer", tokenizer)).ok());
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(MadeStages(), std::vector{StageKind::kTokenizer}) << "equal contents, equal digest";
-  EXPECT_NE(said_.find("is gone from"), std::string::npos) << said_;
+  EXPECT_NE(notices_.find("is gone from"), std::string::npos) << notices_;
 }
 
 TEST_F(CoordinatorTest, ADamagedArtifactStopsTheJobByNameUntilToldToMakeItAgain) {
@@ -159,7 +159,7 @@ TEST_F(CoordinatorTest, ADamagedArtifactStopsTheJobByNameUntilToldToMakeItAgain)
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(MadeStages(), std::vector{StageKind::kAutoencoder}) << "equal contents, equal digest";
   EXPECT_EQ(*env_.ReadFile(weights), bytes);
-  EXPECT_NE(said_.find("autoencoder: damaged, now "), std::string::npos) << said_;
+  EXPECT_NE(notices_.find("autoencoder: damaged, now "), std::string::npos) << notices_;
   EXPECT_EQ(*env_.ReadFile(PlaceOf(StageKind::kAutoencoder) + ".damaged-1/made.txt"), flipped);
 }
 
@@ -193,7 +193,7 @@ TEST_F(CoordinatorTest, ADamagedUnfinishedCacheIsNotBegunAgainUnlessTold) {
   from_scratch_ = true;
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks);
-  EXPECT_NE(said_.find("building.set-aside-1"), std::string::npos) << said_;
+  EXPECT_NE(notices_.find("building.set-aside-1"), std::string::npos) << notices_;
 }
 
 TEST_F(CoordinatorTest, FromScratchSetsTheCheckpointsAside) {
@@ -248,10 +248,10 @@ TEST_F(CoordinatorTest, RaisedStepsGoOnFromTheCheckpointOfTheShorterRun) {
   ASSERT_TRUE(Run("[train]\nsteps = 40\nwarmup_steps = 1\ndecay = \"constant\"\n").ok());
   const cluster::StageAssignment longer = cluster_.assignments.at("model");
   EXPECT_NE(longer.work_dir, shorter.work_dir);
-  EXPECT_NE(said_.find("model: goes on from step 16 of the run with train.steps = 16, kept in " +
-                       shorter.work_dir),
+  EXPECT_NE(notices_.find("model: goes on from step 16 of the run with train.steps = 16, kept in " +
+                          shorter.work_dir),
             std::string::npos)
-      << said_;
+      << notices_;
   storage::CheckpointStore store(env_, CheckpointsOf(longer.work_dir));
   const auto found = store.FindLastGood();
   ASSERT_TRUE(found.ok()) << found.status();
@@ -277,11 +277,11 @@ TEST_F(CoordinatorTest, ADamagedCheckpointOfTheShorterRunIsPassedOver) {
   ASSERT_TRUE(WriteFileAtomically(env_, shard, bytes).ok());
   ASSERT_TRUE(Run("[train]\nsteps = 40\nwarmup_steps = 1\ndecay = \"constant\"\n").ok());
   EXPECT_NE(
-      said_.find("model: the checkpoint of step 16 of the run with train.steps = 16 is passed "
-                 "over: "),
+      notices_.find("model: the checkpoint of step 16 of the run with train.steps = 16 is passed "
+                    "over: "),
       std::string::npos)
-      << said_;
-  EXPECT_NE(said_.find("model: goes on from step 12 of"), std::string::npos) << said_;
+      << notices_;
+  EXPECT_NE(notices_.find("model: goes on from step 12 of"), std::string::npos) << notices_;
 }
 
 TEST_F(CoordinatorTest, UnfinishedWorkOfOtherSettingsIsNamedAndLeft) {
@@ -292,12 +292,13 @@ TEST_F(CoordinatorTest, UnfinishedWorkOfOtherSettingsIsNamedAndLeft) {
   cluster_.stops = 0;
   cluster_.gangs_wait_for_stop = false;
   ASSERT_TRUE(Run().ok());
-  EXPECT_NE(said_.find("autoencoder: unfinished: 866 steps with autoencoder.train.learning_rate = "
-                       "0.5 are kept in " +
-                       unfinished.work_dir +
-                       ", not used, because autoencoder.train.learning_rate changed"),
-            std::string::npos)
-      << said_;
+  EXPECT_NE(
+      notices_.find("autoencoder: unfinished: 866 steps with autoencoder.train.learning_rate = "
+                    "0.5 are kept in " +
+                    unfinished.work_dir +
+                    ", not used, because autoencoder.train.learning_rate changed"),
+      std::string::npos)
+      << notices_;
   EXPECT_TRUE(env_.Exists(CheckpointsOf(unfinished.work_dir) + "/step-00000866/COMMIT"));
 }
 
@@ -312,9 +313,9 @@ TEST_F(CoordinatorTest, AnUnfinishedCacheOfOtherSettingsIsNamed) {
   ASSERT_TRUE(WriteFileAtomically(env_, corpus, *env_.ReadFile(corpus) + "another text\n").ok());
   const absl::Status status = Run();
   ASSERT_TRUE(status.ok()) << status;
-  EXPECT_NE(said_.find("tokens: unfinished: tokens with source[0].sha256 = "), std::string::npos)
-      << said_;
-  EXPECT_NE(said_.find(" are kept in " + unfinished), std::string::npos) << said_;
+  EXPECT_NE(notices_.find("tokens: unfinished: tokens with source[0].sha256 = "), std::string::npos)
+      << notices_;
+  EXPECT_NE(notices_.find(" are kept in " + unfinished), std::string::npos) << notices_;
 }
 
 TEST_F(CoordinatorTest, AStatusSaysHowTheJobEndedAndHowLongItsRunsTook) {

@@ -64,7 +64,7 @@ json MakeFolder(const cluster::StageAssignment& assignment, const std::string& o
 
 }  // namespace
 
-void FakeCluster::Say(const WorkerId& worker, cluster::Body body) {
+void FakeCluster::Send(const WorkerId& worker, cluster::Body body) {
   inbox_.push_back(cluster::Message{job_, worker, incarnation_, std::move(body)});
 }
 
@@ -82,8 +82,8 @@ absl::StatusOr<std::optional<cluster::Message>> FakeCluster::Receive(int64_t tim
   std::this_thread::yield();
   if (clock_->MonotonicMs() - alive_sent_ms_ >= 1000) {
     alive_sent_ms_ = clock_->MonotonicMs();
-    for (const auto& [agent, pid] : agents_) Say(agent, cluster::Alive{"idle"});
-    for (const WorkerId& rank : gang_ranks_) Say(rank, cluster::Alive{"step 1"});
+    for (const auto& [agent, pid] : agents_) Send(agent, cluster::Alive{"idle"});
+    for (const WorkerId& rank : gang_ranks_) Send(rank, cluster::Alive{"step 1"});
   }
   return std::nullopt;
 }
@@ -108,8 +108,8 @@ absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Spawn(const 
       {.argv = {"sleep", "1000"}, .env = {}, .output_path = "/dev/null"});
   RETURN_IF_ERROR(child.status());
   agents_[agent] = (*child)->pid();
-  Say(agent, cluster::Hello{"agent", "", 0, (*child)->pid(), 0, ""});
-  Say(agent, cluster::Ready{});
+  Send(agent, cluster::Hello{"agent", "", 0, (*child)->pid(), 0, ""});
+  Send(agent, cluster::Ready{});
   return child;
 }
 
@@ -128,15 +128,15 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
   if (fault == Fault::kFailBadInput || fault == Fault::kFailByChance) {
     const auto code = fault == Fault::kFailBadInput ? absl::StatusCode::kInvalidArgument
                                                     : absl::StatusCode::kInternal;
-    Say(worker,
-        cluster::TaskFailed{lease.task, lease.fence, static_cast<int>(code), "corpus.txt:7"});
-    Say(worker, cluster::Ready{});
+    Send(worker,
+         cluster::TaskFailed{lease.task, lease.fence, static_cast<int>(code), "corpus.txt:7"});
+    Send(worker, cluster::Ready{});
     return;
   }
   if (fault == Fault::kSendStaleFirst) {
-    Say(worker, cluster::TaskDone{lease.task, lease.fence - 1, json::object()});
+    Send(worker, cluster::TaskDone{lease.task, lease.fence - 1, json::object()});
   }
-  Say(worker, cluster::TaskProgress{lease.task, lease.fence, 0.5});
+  Send(worker, cluster::TaskProgress{lease.task, lease.fence, 0.5});
   const std::string& stage = lease.assignment.stage;
   json result =
       stage == "tokens" ? MakeTokens(lease)
@@ -150,8 +150,8 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
     bytes[bytes.size() / 2] ^= 1;
     EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), path, bytes).ok());
   }
-  Say(worker, cluster::TaskDone{lease.task, lease.fence, result});
-  Say(worker, cluster::Ready{});
+  Send(worker, cluster::TaskDone{lease.task, lease.fence, result});
+  Send(worker, cluster::Ready{});
 }
 
 absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Launch(
@@ -178,8 +178,8 @@ absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Launch(
                           std::stoull(after("--worker-incarnation"))};
     const pid_t pid = hello_pid != 0 ? hello_pid : gang_pid_;
     const auto process = cluster::IdentityOfProcess(pid);
-    Say(worker, cluster::Hello{"rank", stage, rank, pid, process ? process->start_time : 0,
-                               cluster::BootId()});
+    Send(worker, cluster::Hello{"rank", stage, rank, pid, process ? process->start_time : 0,
+                                cluster::BootId()});
   }
   return child;
 }
@@ -195,7 +195,7 @@ void FakeCluster::OnWelcome(const WorkerId& worker, const cluster::StageAssignme
       static_cast<uint32_t>(std::stoul(worker.name.substr(worker.name.rfind('-') + 1)));
   const std::string& stage = assignment.stage;
   if (is_first)
-    Say(worker, cluster::TrainProgress{stage, 1, 3, {{"loss", 2.5}, {"resumed_from", 0}}});
+    Send(worker, cluster::TrainProgress{stage, 1, 3, {{"loss", 2.5}, {"resumed_from", 0}}});
   if (gangs_wait_for_stop) {
     gang_stage_ = stage;
     gang_ranks_.push_back(worker);
@@ -203,10 +203,10 @@ void FakeCluster::OnWelcome(const WorkerId& worker, const cluster::StageAssignme
     return;
   }
   const absl::Status ends = on_gang ? on_gang(stage, launches[stage]) : absl::OkStatus();
-  Say(worker, cluster::RankEnded{stage, rank, static_cast<int>(ends.code()), MessageOf(ends),
-                                 is_first && ends.ok()
-                                     ? MakeFolder(assignment, cluster::GangOutputDir(assignment))
-                                     : json()});
+  Send(worker, cluster::RankEnded{stage, rank, static_cast<int>(ends.code()), MessageOf(ends),
+                                  is_first && ends.ok()
+                                      ? MakeFolder(assignment, cluster::GangOutputDir(assignment))
+                                      : json()});
 }
 
 void FakeCluster::OnStop(const WorkerId& worker) {
@@ -225,9 +225,9 @@ void FakeCluster::EndGang() {
     EXPECT_TRUE(Env::Posix()->CreateDirs(step).ok());
     EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), step + "/COMMIT", "").ok());
     for (uint32_t rank = 0; rank < gang_ranks_.size(); ++rank) {
-      Say(gang_ranks_[rank],
-          cluster::RankEnded{gang_stage_, rank, static_cast<int>(absl::StatusCode::kAborted),
-                             "stopped after step 1", json()});
+      Send(gang_ranks_[rank],
+           cluster::RankEnded{gang_stage_, rank, static_cast<int>(absl::StatusCode::kAborted),
+                              "stopped after step 1", json()});
     }
   }
   gang_ranks_.clear();

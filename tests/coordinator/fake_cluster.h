@@ -42,13 +42,14 @@ class FakeCluster : public cluster::ServerTransport,
   int64_t last_step_ms = 0;
   bool gangs_save = true;
 
-  // A shell script in place of an agent, or of a launch, that never says Hello; nullopt: as usual.
+  // A shell script in place of an agent, or of a launch, that never sends Hello; nullopt: as usual.
   // Its output goes to the log.
   std::function<std::optional<std::string>(const WorkerId&)> on_spawn;
   std::function<std::optional<std::string>(const std::string& stage, int launch)> on_launch;
-  std::function<absl::Status()> on_check;  // what the launcher says before the first stage
-  std::function<void()> on_turn;           // at each Receive
-  pid_t hello_pid = 0;                     // what ranks say of themselves; 0: the truth
+  std::function<absl::Status()>
+      on_check;                   // what the launcher's check returns before the first stage
+  std::function<void()> on_turn;  // at each Receive
+  pid_t hello_pid = 0;            // the pid that ranks report; 0: the true one
   std::string agent_log;
 
   int stops = 0;
@@ -79,8 +80,8 @@ class FakeCluster : public cluster::ServerTransport,
     incarnation_ = incarnation;
   }
 
-  // As a worker says it.
-  void Say(const WorkerId& worker, cluster::Body body);
+  // As from that worker.
+  void Send(const WorkerId& worker, cluster::Body body);
 
  private:
   void OnLease(const WorkerId& worker, const cluster::Lease& lease);

@@ -87,8 +87,9 @@ TEST_F(CoordinatorTest, TextThatFillsNoWindowEndsTheJobBeforeTraining) {
 
 TEST_F(CoordinatorTest, TextWithoutHeldOutPartIsSaidBeforeTraining) {
   ASSERT_TRUE(Run().ok());
-  const size_t said = said_.find("warning: there will be no score: data.heldout = 0.02 of its ");
-  EXPECT_LT(said, said_.find("autoencoder: made")) << said_;
+  const size_t warned =
+      notices_.find("warning: there will be no score: data.heldout = 0.02 of its ");
+  EXPECT_LT(warned, notices_.find("autoencoder: made")) << notices_;
 }
 
 TEST_F(CoordinatorTest, WhatSurelyDoesNotFitIsRefusedBeforeAnythingIsMade) {
@@ -110,13 +111,13 @@ TEST_F(CoordinatorTest, WarningsOfTasksAreShownAndBounded) {
   cluster_.warnings = {"something odd"};
   ASSERT_TRUE(Run().ok());
   size_t shown = 0;
-  for (size_t at = said_.find("warning: something odd"); at != std::string::npos;
-       at = said_.find("warning: something odd", at + 1)) {
+  for (size_t at = notices_.find("warning: something odd"); at != std::string::npos;
+       at = notices_.find("warning: something odd", at + 1)) {
     ++shown;
   }
   // One of the tokenizer's task, five of the tokens' and of the latents', one of the evaluation's.
-  EXPECT_EQ(shown, 1u + 5u + 5u + 1u) << said_;
-  EXPECT_NE(said_.find("warning: and more of this kind"), std::string::npos);
+  EXPECT_EQ(shown, 1u + 5u + 5u + 1u) << notices_;
+  EXPECT_NE(notices_.find("warning: and more of this kind"), std::string::npos);
 }
 
 TEST_F(CoordinatorTest, TextThatFindsNoRoomForItsLatentsEndsTheJobBeforeTraining) {

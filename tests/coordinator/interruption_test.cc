@@ -53,7 +53,7 @@ TEST_F(InterruptionTest, ASecondRequestEndsAtOnceAndSaysThatNothingWasSaved) {
   cluster_.last_step_ms = 600'000;
   cluster_.on_turn = [this] {
     // Once the ranks know of the first request.
-    if (said_.find("stopping") != std::string::npos) cluster_.stops = 2;
+    if (notices_.find("stopping") != std::string::npos) cluster_.stops = 2;
   };
   const absl::Status status = Run();
   EXPECT_TRUE(absl::IsAborted(status));
@@ -79,8 +79,8 @@ TEST_F(InterruptionTest, StrayMessagesKeepNoGangsEndOpen) {
   cluster_.on_turn = [&] {
     if (clock_.MonotonicMs() - spoke_ms < 200) return;
     spoke_ms = clock_.MonotonicMs();
-    cluster_.Say({"model-rank-0", 77}, cluster::Alive{"step 3"});
-    cluster_.Say({"model-rank-0", 77}, cluster::TrainProgress{"model", 3, 9, {}});
+    cluster_.Send({"model-rank-0", 77}, cluster::Alive{"step 3"});
+    cluster_.Send({"model-rank-0", 77}, cluster::TrainProgress{"model", 3, 9, {}});
   };
   cluster_.on_gang = [](const std::string& stage, int launch) {
     return stage == "model" && launch == 1 ? Unavailable("lost") : absl::OkStatus();
@@ -100,11 +100,11 @@ TEST_F(InterruptionTest, WhoeverWasStoppedWithTheCoordinatorGetsNewTime) {
   ASSERT_TRUE(Run().ok());
   EXPECT_GT(pauses, 4);
   EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks) << "nobody was lost";
-  EXPECT_THAT(said_, Not(HasSubstr("silent")));
+  EXPECT_THAT(notices_, Not(HasSubstr("silent")));
 }
 
 TEST_F(InterruptionTest, AGangLostToAPauseOfTheCoordinatorIsNotCounted) {
-  // Its ranks ran on, heard nothing, and ended.
+  // Its ranks ran on, received nothing, and ended.
   cluster_.on_gang = [this, paused = 0](const std::string& stage, int launch) mutable {
     if (stage != "model" || launch > 6) return absl::OkStatus();
     if (paused < launch) clock_.AdvanceMs(2 * cluster::kHeartbeatTimeoutMs);

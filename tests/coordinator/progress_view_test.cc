@@ -109,7 +109,7 @@ TEST_F(ProgressViewTest, ATerminalsBlockIsDrawnOverItself) {
   view->Changed(status);
   EXPECT_EQ(Printed(), "") << "too soon";
   clock_.AdvanceMs(1000);
-  view->Say("agent-1\x1b[2J ended");
+  view->Notify("agent-1\x1b[2J ended");
   // From the line's start: a ^C that the terminal showed has moved the cursor.
   const std::string printed = Printed();
   EXPECT_THAT(printed,
@@ -154,7 +154,7 @@ TEST_F(ProgressViewTest, NothingIsDrawnOverTheLastState) {
   view->Changed(status);
   view->Finish();
   Printed();
-  view->Say("done");
+  view->Notify("done");
   EXPECT_EQ(Printed(), "done\n");
 }
 

@@ -111,17 +111,17 @@ TEST_F(RecoveryTest, OtherJobsThatRanAreEndedToo) {
 }
 
 TEST_F(RecoveryTest, TheSecondOwnerWaitsAndSaysForWhom) {
-  std::vector<std::string> said;
+  std::vector<std::string> notes;
   auto first = OwnHome(home_, "first-1", clock_, [](const std::string&) {});
   ASSERT_TRUE(first.ok());
   const auto second = OwnHome(home_, "second-2", clock_, [&](const std::string& line) {
-    said.push_back(line);
-    if (said.size() == 2) first->reset();
+    notes.push_back(line);
+    if (notes.size() == 2) first->reset();
   });
   ASSERT_TRUE(second.ok());
-  ASSERT_EQ(said.size(), 2u);
-  EXPECT_EQ(said[0], "waiting for job first-1 (pid " + std::to_string(getpid()) +
-                         "), which is using " + home_.root);
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_EQ(notes[0], "waiting for job first-1 (pid " + std::to_string(getpid()) +
+                          "), which is using " + home_.root);
   EXPECT_GE(clock_.MonotonicMs(), 10000) << "not more often than every few seconds";
   EXPECT_NE(env_.ReadFile(home_.Lock())->find("second-2"), std::string::npos);
 }
@@ -147,9 +147,9 @@ TEST_F(RecoveryTest, NobodyHearsOfAShortWait) {
 class IncarnationTest : public RecoveryTest {
  protected:
   uint64_t Raise() {
-    said_.clear();
-    const auto raised =
-        RaiseIncarnation(env_, home_, *journal_, [this](const std::string& line) { said_ = line; });
+    notices_.clear();
+    const auto raised = RaiseIncarnation(env_, home_, *journal_,
+                                         [this](const std::string& line) { notices_ = line; });
     EXPECT_TRUE(raised.ok()) << raised.status();
     return raised->value();
   }
@@ -161,7 +161,7 @@ class IncarnationTest : public RecoveryTest {
     const std::string work = home_.Work("model", "0123456789abcdef0123");
     return {env_, JoinPath(work, "checkpoints")};
   }
-  std::string said_;
+  std::string notices_;
 };
 
 TEST_F(IncarnationTest, CountsRunsInSilence) {
@@ -169,7 +169,7 @@ TEST_F(IncarnationTest, CountsRunsInSilence) {
   ASSERT_TRUE(Take("job", 1).ok());
   ASSERT_TRUE(Checkpoints().Fence({1}).ok());
   EXPECT_EQ(Raise(), 2u);
-  EXPECT_EQ(said_, "");
+  EXPECT_EQ(notices_, "");
 }
 
 TEST_F(IncarnationTest, ALostJournalGoesOnAboveTheNumbersOnTheDisk) {
@@ -180,13 +180,14 @@ TEST_F(IncarnationTest, ALostJournalGoesOnAboveTheNumbersOnTheDisk) {
   ASSERT_TRUE(env_.RemoveTree(home_.Journal()).ok());
   Reopen();
   EXPECT_EQ(Raise(), 6u);
-  EXPECT_NE(said_.find("the journal has lost its latest records"), std::string::npos) << said_;
+  EXPECT_NE(notices_.find("the journal has lost its latest records"), std::string::npos)
+      << notices_;
   EXPECT_TRUE(Checkpoints().Fence({6}).ok()) << "the fence is taken up, not run into";
   EXPECT_EQ(Raise(), 7u);
-  EXPECT_EQ(said_, "") << "once";
+  EXPECT_EQ(notices_, "") << "once";
 }
 
-// RocksDB opens an empty log without a word.
+// RocksDB opens an empty log without an error.
 TEST_F(IncarnationTest, ALogThatIsCutToNothingIsNoticed) {
   for (uint64_t run = 1; run <= 3; ++run) EXPECT_EQ(Raise(), run);
   ASSERT_TRUE(Take("job", 3).ok());
@@ -198,7 +199,7 @@ TEST_F(IncarnationTest, ALogThatIsCutToNothingIsNoticed) {
   }
   Reopen();
   EXPECT_EQ(Raise(), 4u);
-  EXPECT_NE(said_.find("its last run is number 0"), std::string::npos) << said_;
+  EXPECT_NE(notices_.find("its last run is number 0"), std::string::npos) << notices_;
 }
 
 TEST_F(IncarnationTest, FilesWithoutANumberAreNoReasonToStop) {

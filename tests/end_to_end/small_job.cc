@@ -16,7 +16,7 @@ constexpr int kEntries = 700;
 
 }  // namespace
 
-std::string RunResult::Said() const {
+std::string RunResult::OutputWithoutInputs() const {
   if (!output.starts_with("using ")) return output;
   return output.substr(output.find('\n') + 1);
 }

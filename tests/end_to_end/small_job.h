@@ -18,7 +18,7 @@ struct RunResult {
   std::string output;  // stdout and stderr
 
   // The output without the line that says which artifacts are used.
-  std::string Said() const;
+  std::string OutputWithoutInputs() const;
 };
 
 // A folder with a corpus, a job file and a state folder. Removed at the end.

@@ -80,16 +80,17 @@ TEST(SmallJobTest, TheCommandsTellWhatIsThere) {
            {"generate", "--prompt", "word", "--chunks", "4", "--temperature", "1", "--json"}}) {
     const RunResult result = job.Halcyon(command);
     EXPECT_TRUE(result.status.ok()) << command[0] << ": " << result.output;
-    EXPECT_TRUE(json::accept(result.Said())) << command[0] << ": " << result.output;
+    EXPECT_TRUE(json::accept(result.OutputWithoutInputs())) << command[0] << ": " << result.output;
     const RunResult full = job.HalcyonRedirected(">/dev/full", command);
     EXPECT_EQ(full.status.code, 5) << command[0] << ": " << full.output;
-    EXPECT_EQ(full.Said().rfind("error: cannot write standard output: No space left on device", 0),
+    EXPECT_EQ(full.OutputWithoutInputs().rfind(
+                  "error: cannot write standard output: No space left on device", 0),
               0u)
         << command[0] << ": " << full.output;
   }
   const RunResult refused = job.Halcyon({"generate", "--prompt", "word", "--temperature", "0.7"});
   EXPECT_EQ(refused.status.code, 2);
-  EXPECT_EQ(refused.Said().rfind("error: temperature 0.7", 0), 0u)
+  EXPECT_EQ(refused.OutputWithoutInputs().rfind("error: temperature 0.7", 0), 0u)
       << "no text stands before the error: " << refused.output;
 }
 

@@ -122,7 +122,7 @@ class ArtifactFolderTest : public ::testing::Test {
       EXPECT_THAT(MessageOf(status), HasSubstr(Path("model.safetensors") + ": " + what));
       EXPECT_THAT(MessageOf(status), HasSubstr("--remake-damaged"));
     }
-    // Nothing that another try would mend, nor a fault of the job file.
+    // Nothing that another try would change, nor a fault of the job file.
     EXPECT_EQ(ReadWeights(Sha256::Of("weights")).code(), Code::kFailedPrecondition);
   }
 

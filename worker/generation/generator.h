@@ -40,11 +40,11 @@ class Generator {
   // Of the rule, its special tokens matter.
   Generator(StepSampler* sampler, const pipeline::PackingRule& rule);
 
-  // Continues the prompts (ids, any length; empty: the start of a document). `on_tokens` hears the
-  // new ids of prompt number i as they come.
-  // A prompt that is no multiple of K conditions the first step on its leftover tokens: only draws
-  // that begin with them are candidates; when none of many does, the first draw's rest is taken and
-  // prefix_missed says so. kInvalidArgument: temperature, draws, ids, nothing to do.
+  // Continues the prompts (ids, any length; empty: the start of a document). `on_tokens` is called
+  // with the new ids of prompt number i as they come. A prompt that is no multiple of K conditions
+  // the first step on its leftover tokens: only draws that begin with them are candidates; when
+  // none of many does, the first draw's rest is taken and prefix_missed says so. kInvalidArgument:
+  // temperature, draws, ids, nothing to do.
   absl::StatusOr<std::vector<GeneratedText>> Continue(
       std::span<const std::vector<uint32_t>> prompts, const GenerationOptions& options,
       const std::function<void(size_t, std::span<const uint32_t>)>& on_tokens = {});

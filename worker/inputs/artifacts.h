@@ -37,7 +37,7 @@ struct ArtifactInputs {
 absl::StatusOr<std::string> PathOf(const ArtifactInputs& inputs, const std::string& stage);
 
 // An error met while working as the coordinator is to see it: kDataLoss means that an input is
-// damaged, which no other try mends, and becomes kFailedPrecondition.
+// damaged, which no other try changes, and becomes kFailedPrecondition.
 absl::Status ForCoordinator(const absl::Status& status);
 
 absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(

@@ -108,7 +108,8 @@ absl::Status SaveCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
     FaultPoint("rank 0 " + manifest.stage + " commit " + std::to_string(manifest.step));
     committed = store.Commit(manifest, keep);
   }
-  // kDataLoss is what a damaged input says, which no other try mends; this may be better next time.
+  // kDataLoss is what a damaged input says, which no other try changes; this may be better next
+  // time.
   if (absl::IsDataLoss(committed)) committed = Internal(MessageOf(committed));
   return Agree(collectives, committed);
 }

@@ -23,7 +23,7 @@
 
 namespace halcyon::worker {
 
-// What the trainer says and hears while it runs.
+// What the trainer reports and is asked while it runs.
 class TrainerListener {
  public:
   virtual ~TrainerListener() = default;

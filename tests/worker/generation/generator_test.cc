@@ -134,18 +134,18 @@ TEST_F(GeneratorTest, TheLastChunkIsCutToTheLength) {
   EXPECT_EQ(text.end, TextEnd::kLength);
 }
 
-TEST_F(GeneratorTest, TokensAreHeardAsTheyCome) {
+TEST_F(GeneratorTest, PassesTokensOnAsTheyCome) {
   Generator generator(&sampler_, {4, kEnd, kPadding});
   const std::vector<std::vector<uint32_t>> prompts = {{5, 6}, {}};
-  std::map<size_t, std::vector<uint32_t>> heard;
+  std::map<size_t, std::vector<uint32_t>> streamed;
   int calls = 0;
   const auto texts = generator.Continue(prompts, {.tokens = 8}, [&](size_t i, auto ids) {
-    heard[i].insert(heard[i].end(), ids.begin(), ids.end());
+    streamed[i].insert(streamed[i].end(), ids.begin(), ids.end());
     ++calls;
   });
   ASSERT_TRUE(texts.ok());
-  EXPECT_EQ(heard[0], (*texts)[0].ids);
-  EXPECT_EQ(heard[1], (*texts)[1].ids);
+  EXPECT_EQ(streamed[0], (*texts)[0].ids);
+  EXPECT_EQ(streamed[1], (*texts)[1].ids);
   EXPECT_EQ(calls, 3 + 2);
 }
 

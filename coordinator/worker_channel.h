@@ -1,7 +1,7 @@
-// The coordinator's line to its workers: messages in, messages out, heartbeats both ways, and who
-// has fallen silent. What messages mean is decided elsewhere.
-#ifndef HALCYON_COORDINATOR_SWITCHBOARD_H_
-#define HALCYON_COORDINATOR_SWITCHBOARD_H_
+// The coordinator's connection to its workers: messages in, messages out, heartbeats both ways, and
+// which of them have fallen silent. What messages mean is decided elsewhere.
+#ifndef HALCYON_COORDINATOR_WORKER_CHANNEL_H_
+#define HALCYON_COORDINATOR_WORKER_CHANNEL_H_
 
 #include <atomic>
 #include <cstdint>
@@ -32,15 +32,16 @@ inline constexpr size_t kWorkersMax = 4096;
 // Thread-safe. Owns neither transport nor clock.
 //
 // Heartbeats must not depend on what the coordinator's thread does: it writes files, and one fsync
-// of a busy disk may take longer than silence lasts. So a thread of the switchboard's own sends and
+// of a busy disk may take longer than silence lasts. So a thread of its own sends and
 // receives. It touches no file and takes each message's time when it comes in.
-class Switchboard {
+class WorkerChannel {
  public:
-  Switchboard(cluster::ServerTransport* transport, Clock* clock, JobId job, Incarnation incarnation)
+  WorkerChannel(cluster::ServerTransport* transport, Clock* clock, JobId job,
+                Incarnation incarnation)
       : transport_(transport), clock_(clock), job_(std::move(job)), incarnation_(incarnation) {}
-  ~Switchboard();
-  Switchboard(const Switchboard&) = delete;
-  Switchboard& operator=(const Switchboard&) = delete;
+  ~WorkerChannel();
+  WorkerChannel(const WorkerChannel&) = delete;
+  WorkerChannel& operator=(const WorkerChannel&) = delete;
 
   // From here on a thread uses the transport. Without it, Next and Send do the thread's work, which
   // lets a test drive everything from one thread.
@@ -57,7 +58,7 @@ class Switchboard {
     WorkerId worker;
     std::string why;  // "fell silent in step 12", "sent more than ..."
   };
-  // Workers that have spoken once and then not for cluster::kHeartbeatTimeoutMs, and those that
+  // Workers that have sent once and then not for cluster::kHeartbeatTimeoutMs, and those that
   // send more than is taken. They stay suspects until they are forgotten.
   std::vector<Suspect> Suspects();
   // The worker has ended: no more heartbeats to it, no silence, and what it left unread is dropped.
@@ -68,7 +69,7 @@ class Switchboard {
 
  private:
   struct Worker {
-    std::string phase;  // what it last said that it is doing
+    std::string phase;  // what its last heartbeat reported that it is doing
     size_t waiting = 0, waiting_bytes = 0;
     bool exceeded = false;
   };
@@ -108,4 +109,4 @@ class Switchboard {
 
 }  // namespace halcyon::coordinator
 
-#endif  // HALCYON_COORDINATOR_SWITCHBOARD_H_
+#endif  // HALCYON_COORDINATOR_WORKER_CHANNEL_H_

@@ -1,4 +1,4 @@
-#include "coordinator/switchboard.h"
+#include "coordinator/worker_channel.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ constexpr int64_t kPatienceMs = 20'000;
 const WorkerId kRank{"model-rank-0", 1};
 const WorkerId kAgent{"agent-0", 1};
 
-// Moved by the test while the switchboard's thread reads it.
+// Moved by the test while the channel's thread reads it.
 class SharedClock : public Clock {
  public:
   int64_t MonotonicMs() const override { return now_ms_; }
@@ -30,7 +30,7 @@ class SharedClock : public Clock {
   std::atomic<int64_t> now_ms_ = 1000;
 };
 
-class SwitchboardTest : public ::testing::Test {
+class WorkerChannelTest : public ::testing::Test {
  protected:
   void SendFrom(const WorkerId& worker, cluster::Body body) {
     if (!clients_.contains(worker)) clients_[worker] = network_.Connect(worker);
@@ -41,7 +41,7 @@ class SwitchboardTest : public ::testing::Test {
     for (; duration_ms > 0; duration_ms -= 500) {
       clock_.SleepMs(std::min<int64_t>(duration_ms, 500));
       if (speaks) SendFrom(worker, cluster::Alive{"step 7"});
-      ASSERT_TRUE(board_.Next(0).ok());
+      ASSERT_TRUE(channel_.Next(0).ok());
     }
   }
 
@@ -50,97 +50,97 @@ class SwitchboardTest : public ::testing::Test {
   cluster::InMemoryNetwork network_;
   std::unique_ptr<cluster::ServerTransport> server_ = network_.Bind();
   std::map<WorkerId, std::unique_ptr<cluster::ClientTransport>> clients_;
-  Switchboard board_{server_.get(), &clock_, job_, Incarnation(5)};
+  WorkerChannel channel_{server_.get(), &clock_, job_, Incarnation(5)};
 };
 
-TEST_F(SwitchboardTest, SilenceIsNoticedWhileAnotherSendsSteadily) {
+TEST_F(WorkerChannelTest, SilenceIsNoticedWhileAnotherSendsSteadily) {
   SendFrom(kRank, cluster::Hello{});
   SendFrom(kAgent, cluster::Hello{});
-  ASSERT_TRUE(board_.Next(0)->has_value());
-  ASSERT_TRUE(board_.Next(0)->has_value());
+  ASSERT_TRUE(channel_.Next(0)->has_value());
+  ASSERT_TRUE(channel_.Next(0)->has_value());
   for (int64_t passed_ms = 0; passed_ms < cluster::kHeartbeatTimeoutMs; passed_ms += 100) {
-    EXPECT_TRUE(board_.Suspects().empty()) << passed_ms;
+    EXPECT_TRUE(channel_.Suspects().empty()) << passed_ms;
     clock_.SleepMs(100);
     SendFrom(kAgent, cluster::TaskProgress{"tokens/1", 1, 0.5});
     // One message is taken, and the next is there already: there is never a quiet moment.
     SendFrom(kAgent, cluster::TaskProgress{"tokens/1", 1, 0.6});
-    ASSERT_TRUE(board_.Next(0)->has_value());
+    ASSERT_TRUE(channel_.Next(0)->has_value());
   }
-  ASSERT_EQ(board_.Suspects().size(), 1u);
-  EXPECT_EQ(board_.Suspects()[0].worker, kRank);
-  EXPECT_THAT(board_.Suspects()[0].why, HasSubstr("fell silent"));
-  board_.Forget(kRank);
-  EXPECT_TRUE(board_.Suspects().empty());
+  ASSERT_EQ(channel_.Suspects().size(), 1u);
+  EXPECT_EQ(channel_.Suspects()[0].worker, kRank);
+  EXPECT_THAT(channel_.Suspects()[0].why, HasSubstr("fell silent"));
+  channel_.Forget(kRank);
+  EXPECT_TRUE(channel_.Suspects().empty());
 }
 
-TEST_F(SwitchboardTest, APauseOfItsOwnIsNoSilenceOfOthers) {
+TEST_F(WorkerChannelTest, APauseOfItsOwnIsNoSilenceOfOthers) {
   SendFrom(kRank, cluster::Alive{"step 7"});
-  ASSERT_TRUE(board_.Next(0).ok());
+  ASSERT_TRUE(channel_.Next(0).ok());
   clock_.SleepMs(10 * cluster::kHeartbeatTimeoutMs);
-  ASSERT_TRUE(board_.Next(0).ok());
-  EXPECT_TRUE(board_.Suspects().empty());
-  EXPECT_EQ(board_.pauses(), 1);
+  ASSERT_TRUE(channel_.Next(0).ok());
+  EXPECT_TRUE(channel_.Suspects().empty());
+  EXPECT_EQ(channel_.pauses(), 1);
   PassWithHeartbeats(kRank, cluster::kHeartbeatTimeoutMs - 500, /*speaks=*/false);
-  EXPECT_TRUE(board_.Suspects().empty());
+  EXPECT_TRUE(channel_.Suspects().empty());
   PassWithHeartbeats(kRank, 500, /*speaks=*/false);
-  ASSERT_EQ(board_.Suspects().size(), 1u) << "from then on silence counts again";
-  EXPECT_EQ(board_.Suspects()[0].why, "fell silent in step 7");
-  EXPECT_EQ(board_.pauses(), 1);
+  ASSERT_EQ(channel_.Suspects().size(), 1u) << "from then on silence counts again";
+  EXPECT_EQ(channel_.Suspects()[0].why, "fell silent in step 7");
+  EXPECT_EQ(channel_.pauses(), 1);
 }
 
-TEST_F(SwitchboardTest, WhoSendsMoreThanIsTakenIsNamedAndForgotten) {
-  board_.StartThread();
+TEST_F(WorkerChannelTest, WhoSendsMoreThanIsTakenIsNamedAndForgotten) {
+  channel_.StartThread();
   for (size_t i = 0; i < kWaitingMessagesMax; ++i) SendFrom(kRank, cluster::Ready{});
   SendFrom(kAgent, cluster::Ready{});
   // The last of the agent's comes behind all of the rank's.
-  while ((**board_.Next(kPatienceMs)).worker == kRank) SendFrom(kRank, cluster::Ready{});
-  EXPECT_TRUE(board_.Suspects().empty()) << "what is taken makes room";
+  while ((**channel_.Next(kPatienceMs)).worker == kRank) SendFrom(kRank, cluster::Ready{});
+  EXPECT_TRUE(channel_.Suspects().empty()) << "what is taken makes room";
   for (size_t i = 0; i <= kWaitingMessagesMax; ++i) SendFrom(kRank, cluster::Ready{});
-  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return !board_.Suspects().empty(); }, kPatienceMs));
-  EXPECT_EQ(board_.Suspects()[0].worker, kRank);
-  board_.Forget(kRank);
-  EXPECT_TRUE(board_.Suspects().empty());
+  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return !channel_.Suspects().empty(); }, kPatienceMs));
+  EXPECT_EQ(channel_.Suspects()[0].worker, kRank);
+  channel_.Forget(kRank);
+  EXPECT_TRUE(channel_.Suspects().empty());
 }
 
-TEST_F(SwitchboardTest, TheWaitingBytesOfAWorkerAreBounded) {
+TEST_F(WorkerChannelTest, TheWaitingBytesOfAWorkerAreBounded) {
   const std::string mebibyte(1 << 20, 'x');
-  board_.StartThread();
+  channel_.StartThread();
   for (size_t i = 0; i < 2 * (kWaitingBytesMax >> 20); ++i) {
     SendFrom(kRank, cluster::TaskFailed{"tokens/1", 1, 3, mebibyte});
   }
-  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return !board_.Suspects().empty(); }, kPatienceMs));
-  const auto suspects = board_.Suspects();
+  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return !channel_.Suspects().empty(); }, kPatienceMs));
+  const auto suspects = channel_.Suspects();
   EXPECT_EQ(suspects[0].worker, kRank);
   EXPECT_THAT(suspects[0].why, HasSubstr("sent more than"));
   size_t taken = 0;
-  while (board_.Next(0)->has_value()) ++taken;
+  while (channel_.Next(0)->has_value()) ++taken;
   EXPECT_LT(taken, kWaitingBytesMax >> 20);
   EXPECT_GT(taken, 0u);
 }
 
-// The coordinator's thread stands in an fsync; the workers hear of it all the same.
-TEST_F(SwitchboardTest, HeartbeatsGoOnWhileTheCoordinatorsThreadIsBlocked) {
+// The coordinator's thread stands in an fsync; its heartbeats reach the workers all the same.
+TEST_F(WorkerChannelTest, HeartbeatsGoOnWhileTheCoordinatorsThreadIsBlocked) {
   SendFrom(kRank, cluster::Alive{""});
-  ASSERT_TRUE(board_.Next(0).ok());
-  board_.StartThread();
+  ASSERT_TRUE(channel_.Next(0).ok());
+  channel_.StartThread();
   for (int beat = 0; beat < 10; ++beat) {
-    // This thread is the blocked one: it calls nothing of the switchboard.
+    // This thread is the blocked one: it calls nothing of the channel.
     SendFrom(kRank, cluster::Alive{""});
     clock_.SleepMs(cluster::kHeartbeatIntervalMs);
     const auto heartbeat = clients_[kRank]->Receive(kPatienceMs);
     ASSERT_TRUE(heartbeat.ok() && heartbeat->has_value()) << beat;
     EXPECT_EQ((**heartbeat).body, cluster::Body(cluster::CoordinatorAlive{}));
   }
-  EXPECT_TRUE(board_.Suspects().empty()) << "the time of a message is that of its reception";
+  EXPECT_TRUE(channel_.Suspects().empty()) << "the time of a message is that of its reception";
 }
 
-TEST_F(SwitchboardTest, TheThreadCarriesMessagesBothWays) {
-  board_.StartThread();
+TEST_F(WorkerChannelTest, TheThreadCarriesMessagesBothWays) {
+  channel_.StartThread();
   SendFrom(kRank, cluster::Hello{"rank", "model", 0, 1, 2, "boot"});
-  const auto message = board_.Next(kPatienceMs);
+  const auto message = channel_.Next(kPatienceMs);
   ASSERT_TRUE(message.ok() && message->has_value());
   EXPECT_EQ((**message).worker, kRank);
-  ASSERT_TRUE(board_.Send(kRank, cluster::Stop{"enough"}).ok());
+  ASSERT_TRUE(channel_.Send(kRank, cluster::Stop{"enough"}).ok());
   while (true) {
     const auto received = clients_[kRank]->Receive(kPatienceMs);
     ASSERT_TRUE(received.ok() && received->has_value());
@@ -148,23 +148,23 @@ TEST_F(SwitchboardTest, TheThreadCarriesMessagesBothWays) {
   }
 }
 
-TEST_F(SwitchboardTest, KnowsABoundedNumberOfWorkersAndForgetsThoseLongSilent) {
+TEST_F(WorkerChannelTest, KnowsABoundedNumberOfWorkersAndForgetsThoseLongSilent) {
   for (uint64_t life = 1; life <= kWorkersMax; ++life) {
     SendFrom({"agent-0", life}, cluster::Alive{""});
-    ASSERT_TRUE(board_.Next(0).ok());
+    ASSERT_TRUE(channel_.Next(0).ok());
   }
   SendFrom(kRank, cluster::Ready{});
-  EXPECT_FALSE(board_.Next(0)->has_value());
+  EXPECT_FALSE(channel_.Next(0)->has_value());
   PassWithHeartbeats(kRank, 70'000, /*speaks=*/false);
   SendFrom(kRank, cluster::Ready{});
-  EXPECT_TRUE(board_.Next(0)->has_value());
+  EXPECT_TRUE(channel_.Next(0)->has_value());
 }
 
-TEST_F(SwitchboardTest, DropsWhatBelongsToAnotherIncarnation) {
+TEST_F(WorkerChannelTest, DropsWhatBelongsToAnotherIncarnation) {
   auto client = network_.Connect(kRank);
   ASSERT_TRUE(client->Send({job_, kRank, Incarnation(4), cluster::Ready{}}).ok());
   ASSERT_TRUE(client->Send({JobId("other"), kRank, Incarnation(5), cluster::Ready{}}).ok());
-  EXPECT_FALSE(board_.Next(0)->has_value());
+  EXPECT_FALSE(channel_.Next(0)->has_value());
 }
 
 }  // namespace

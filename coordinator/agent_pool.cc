@@ -1,4 +1,4 @@
-#include "coordinator/agent_crew.h"
+#include "coordinator/agent_pool.h"
 
 #include <spdlog/spdlog.h>
 
@@ -20,9 +20,9 @@ constexpr DiskRoom kAgentRoom{1 << 20, 16};
 
 }  // namespace
 
-AgentCrew::AgentCrew(const JobContext* context, Switchboard* board, Scheduler* scheduler,
+AgentPool::AgentPool(const JobContext* context, WorkerChannel* channel, Scheduler* scheduler,
                      ProcessRegistry* registry, int64_t agents)
-    : context_(context), board_(board), scheduler_(scheduler), registry_(registry) {
+    : context_(context), channel_(channel), scheduler_(scheduler), registry_(registry) {
   HALCYON_CHECK(agents >= 1);
   for (int64_t i = 0; i < agents; ++i) {
     agents_.push_back({.id = {.name = kNamePrefix + std::to_string(i)},
@@ -30,13 +30,13 @@ AgentCrew::AgentCrew(const JobContext* context, Switchboard* board, Scheduler* s
   }
 }
 
-absl::Status AgentCrew::Tend() {
-  const std::vector<Switchboard::Suspect> suspects = board_->Suspects();
+absl::Status AgentPool::Maintain() {
+  const std::vector<WorkerChannel::Suspect> suspects = channel_->Suspects();
   for (Agent& agent : agents_) {
     if (agent.process) {
       const auto suspect =
           std::find_if(suspects.begin(), suspects.end(),
-                       [&](const Switchboard::Suspect& one) { return one.worker == agent.id; });
+                       [&](const WorkerChannel::Suspect& one) { return one.worker == agent.id; });
       if (const auto exit = agent.process->Poll()) {
         RETURN_IF_ERROR(Lose(&agent, ChildEndStatus(agent.id.name, *exit, *agent.log)));
       } else if (suspect != suspects.end()) {
@@ -48,28 +48,28 @@ absl::Status AgentCrew::Tend() {
   return absl::OkStatus();
 }
 
-absl::Status AgentCrew::Start(Agent* agent) {
+absl::Status AgentPool::Start(Agent* agent) {
   agent->id.incarnation = ++launches_;
-  agent->said_hello = false;
+  agent->has_registered = false;
   agent->log = std::make_unique<ChildLog>(*context_->env, AgentLogPath(*context_, agent->id.name));
   ASSIGN_OR_RETURN(agent->process, context_->agent_spawner->Spawn(agent->id),
                    "cannot start " + agent->id.name);
   return registry_->Add(agent->id.name, agent->process->pid());
 }
 
-absl::Status AgentCrew::Lose(Agent* agent, const absl::Status& how) {
+absl::Status AgentPool::Lose(Agent* agent, const absl::Status& how) {
   const bool paused = WasPausedLately();
   const std::string task = scheduler_->TaskOf(agent->id).value_or("no task");
   const std::string what = "(" + task + ") " + MessageOf(how);
   spdlog::warn("{}", what);
-  context_->observer->Say(FirstLine(what));
+  context_->observer->Notify(FirstLine(what));
   scheduler_->Lost(agent->id, /*counts=*/!paused);
-  board_->Forget(agent->id);
+  channel_->Forget(agent->id);
   agent->process.reset();
   if (absl::IsResourceExhausted(how)) return how;
-  const EndCause cause = paused              ? EndCause::kOwnPause
-                         : agent->said_hello ? EndCause::kFailure
-                                             : EndCause::kBeforeHello;
+  const EndCause cause = paused                  ? EndCause::kOwnPause
+                         : agent->has_registered ? EndCause::kFailure
+                                                 : EndCause::kBeforeHello;
   if (agent->budget.MayStartAgain(cause)) return absl::OkStatus();
   const absl::StatusOr<DiskRoom> room = context_->free_room(context_->home.root);
   if (room.ok()) {
@@ -79,25 +79,25 @@ absl::Status AgentCrew::Lose(Agent* agent, const absl::Status& how) {
                   " times in a row without a task done");
 }
 
-bool AgentCrew::WasPausedLately() {
+bool AgentPool::WasPausedLately() {
   const int64_t now_ms = context_->clock->MonotonicMs();
-  if (const int pauses = board_->pauses(); pauses != pauses_seen_) {
+  if (const int pauses = channel_->pauses(); pauses != pauses_seen_) {
     pauses_seen_ = pauses;
     paused_ms_ = now_ms;
   }
   return paused_ms_ && now_ms - *paused_ms_ < 2 * cluster::kHeartbeatTimeoutMs;
 }
 
-absl::StatusOr<bool> AgentCrew::OnMessage(const cluster::Message& message) {
+absl::StatusOr<bool> AgentPool::OnMessage(const cluster::Message& message) {
   if (message.worker.name.rfind(kNamePrefix, 0) != 0) return false;
   Agent* const agent = Find(message.worker);
   if (agent == nullptr) {
-    board_->Forget(message.worker);
+    channel_->Forget(message.worker);
     return true;
   }
   if (std::holds_alternative<cluster::Hello>(message.body)) {
-    agent->said_hello = true;
-    RETURN_IF_ERROR(board_->Send(message.worker, cluster::Welcome{}));
+    agent->has_registered = true;
+    RETURN_IF_ERROR(channel_->Send(message.worker, cluster::Welcome{}));
     return true;
   }
   if (std::holds_alternative<cluster::Ready>(message.body)) {
@@ -107,28 +107,28 @@ absl::StatusOr<bool> AgentCrew::OnMessage(const cluster::Message& message) {
   return false;
 }
 
-void AgentCrew::Praise(const WorkerId& worker) {
+void AgentPool::ResetFailures(const WorkerId& worker) {
   if (Agent* agent = Find(worker)) agent->budget.Progress();
 }
 
-bool AgentCrew::IsMember(const WorkerId& worker) const {
+bool AgentPool::IsMember(const WorkerId& worker) const {
   return std::any_of(agents_.begin(), agents_.end(), [&](const Agent& agent) {
     return agent.process != nullptr && agent.id == worker;
   });
 }
 
-AgentCrew::Agent* AgentCrew::Find(const WorkerId& worker) {
+AgentPool::Agent* AgentPool::Find(const WorkerId& worker) {
   for (Agent& agent : agents_) {
     if (agent.process != nullptr && agent.id == worker) return &agent;
   }
   return nullptr;
 }
 
-void AgentCrew::Stop() {
+void AgentPool::Stop() {
   for (const Agent& agent : agents_) {
     if (!agent.process) continue;
-    // Best effort: whoever does not hear it is killed below.
-    board_->Send(agent.id, cluster::Stop{"the job has ended"}).IgnoreError();
+    // Best effort: an agent that does not receive it is killed below.
+    channel_->Send(agent.id, cluster::Stop{"the job has ended"}).IgnoreError();
   }
   const auto may_leave = [this] {
     return context_->stop_requests() > 1 ||
@@ -138,7 +138,7 @@ void AgentCrew::Stop() {
   };
   context_->clock->WaitFor(may_leave, kStopWaitMs, kStopPollMs);
   for (Agent& agent : agents_) {
-    board_->Forget(agent.id);
+    channel_->Forget(agent.id);
     agent.process.reset();
   }
 }

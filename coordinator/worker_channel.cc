@@ -1,4 +1,4 @@
-#include "coordinator/switchboard.h"
+#include "coordinator/worker_channel.h"
 
 #include <spdlog/spdlog.h>
 
@@ -17,21 +17,21 @@ constexpr int64_t kOfNoConcernMs = 60'000;
 
 }  // namespace
 
-Switchboard::~Switchboard() {
+WorkerChannel::~WorkerChannel() {
   const MutexLock lock(&mutex_);
   closing_ = true;
 }
 
-void Switchboard::StartThread() {
+void WorkerChannel::StartThread() {
   thread_.emplace([this] { Run(); });
 }
 
-bool Switchboard::closing() {
+bool WorkerChannel::closing() {
   const MutexLock lock(&mutex_);
   return closing_;
 }
 
-void Switchboard::Run() {
+void WorkerChannel::Run() {
   while (true) {
     // Read first: what was queued before the destructor began is then sent below.
     const bool last_turn = closing();
@@ -45,7 +45,7 @@ void Switchboard::Run() {
   }
 }
 
-absl::StatusOr<std::optional<cluster::Message>> Switchboard::Next(int64_t timeout_ms) {
+absl::StatusOr<std::optional<cluster::Message>> WorkerChannel::Next(int64_t timeout_ms) {
   if (!thread_) {
     // A heartbeat that comes first does not end the wait.
     const int64_t deadline_ms = clock_->MonotonicMs() + timeout_ms;
@@ -63,7 +63,7 @@ absl::StatusOr<std::optional<cluster::Message>> Switchboard::Next(int64_t timeou
   return TakeFirst();
 }
 
-std::optional<cluster::Message> Switchboard::TakeFirst() {
+std::optional<cluster::Message> WorkerChannel::TakeFirst() {
   if (inbox_.empty()) return std::nullopt;
   cluster::Message message = std::move(inbox_.front());
   inbox_.pop_front();
@@ -74,7 +74,7 @@ std::optional<cluster::Message> Switchboard::TakeFirst() {
   return message;
 }
 
-absl::Status Switchboard::Send(const WorkerId& worker, cluster::Body body) {
+absl::Status WorkerChannel::Send(const WorkerId& worker, cluster::Body body) {
   {
     const MutexLock lock(&mutex_);
     RETURN_IF_ERROR(broken_);
@@ -83,7 +83,7 @@ absl::Status Switchboard::Send(const WorkerId& worker, cluster::Body body) {
   return thread_ ? absl::OkStatus() : SendQueued();
 }
 
-absl::Status Switchboard::Turn(int64_t timeout_ms) {
+absl::Status WorkerChannel::Turn(int64_t timeout_ms) {
   NotePause();
   RETURN_IF_ERROR(SendQueued());
   RETURN_IF_ERROR(SendHeartbeats());
@@ -96,7 +96,7 @@ absl::Status Switchboard::Turn(int64_t timeout_ms) {
   return absl::OkStatus();
 }
 
-void Switchboard::NotePause() {
+void WorkerChannel::NotePause() {
   const int64_t now_ms = clock_->MonotonicMs();
   const bool paused = pause_.Turn(now_ms);
   if (paused) spdlog::warn("this process was stopped for a while; all workers get new time");
@@ -107,7 +107,7 @@ void Switchboard::NotePause() {
   ++pauses_;
 }
 
-absl::Status Switchboard::SendQueued() {
+absl::Status WorkerChannel::SendQueued() {
   std::deque<cluster::Message> messages;
   {
     const MutexLock lock(&mutex_);
@@ -117,7 +117,7 @@ absl::Status Switchboard::SendQueued() {
   return absl::OkStatus();
 }
 
-absl::Status Switchboard::SendHeartbeats() {
+absl::Status WorkerChannel::SendHeartbeats() {
   const int64_t now_ms = clock_->MonotonicMs();
   if (heartbeat_ms_ && now_ms - *heartbeat_ms_ < cluster::kHeartbeatIntervalMs) {
     return absl::OkStatus();
@@ -134,7 +134,7 @@ absl::Status Switchboard::SendHeartbeats() {
   return absl::OkStatus();
 }
 
-void Switchboard::Take(cluster::Message message) {
+void WorkerChannel::Take(cluster::Message message) {
   if (message.job != job_ || message.incarnation != incarnation_) {
     spdlog::warn("dropped a {} of {}: it belongs to job {}, incarnation {}",
                  cluster::TypeName(message.body), message.worker.name, message.job.value(),
@@ -147,7 +147,7 @@ void Switchboard::Take(cluster::Message message) {
                  message.worker.name, kWorkersMax);
     return;
   }
-  detector_.Heard(message.worker, clock_->MonotonicMs());
+  detector_.OnMessage(message.worker, clock_->MonotonicMs());
   Worker& worker = workers_[message.worker];
   if (auto* alive = std::get_if<cluster::Alive>(&message.body)) {
     worker.phase = std::move(alive->phase);
@@ -164,7 +164,7 @@ void Switchboard::Take(cluster::Message message) {
   changed_.NotifyAll();
 }
 
-bool Switchboard::HasPlace() {
+bool WorkerChannel::HasPlace() {
   if (workers_.size() < kWorkersMax) return true;
   // Whoever has been silent for so long was dealt with, or is of nobody's concern: a last heartbeat
   // may come in after its sender was forgotten.
@@ -175,7 +175,7 @@ bool Switchboard::HasPlace() {
   return workers_.size() < kWorkersMax;
 }
 
-std::vector<Switchboard::Suspect> Switchboard::Suspects() {
+std::vector<WorkerChannel::Suspect> WorkerChannel::Suspects() {
   const MutexLock lock(&mutex_);
   std::vector<Suspect> suspects;
   for (const WorkerId& worker : detector_.Suspects(turned_ms_)) {
@@ -191,14 +191,14 @@ std::vector<Switchboard::Suspect> Switchboard::Suspects() {
   return suspects;
 }
 
-void Switchboard::Forget(const WorkerId& worker) {
+void WorkerChannel::Forget(const WorkerId& worker) {
   const MutexLock lock(&mutex_);
   detector_.Remove(worker);
   workers_.erase(worker);
   std::erase_if(inbox_, [&](const cluster::Message& message) { return message.worker == worker; });
 }
 
-int Switchboard::pauses() {
+int WorkerChannel::pauses() {
   const MutexLock lock(&mutex_);
   return pauses_;
 }

@@ -1,7 +1,7 @@
 // The agents of a job: started when the first task needs them, restarted when they end or fall
 // silent, idle between stages, stopped at the end.
-#ifndef HALCYON_COORDINATOR_AGENT_CREW_H_
-#define HALCYON_COORDINATOR_AGENT_CREW_H_
+#ifndef HALCYON_COORDINATOR_AGENT_POOL_H_
+#define HALCYON_COORDINATOR_AGENT_POOL_H_
 
 #include <cstdint>
 #include <memory>
@@ -14,30 +14,30 @@
 #include "coordinator/process_registry.h"
 #include "coordinator/restart_budget.h"
 #include "coordinator/scheduler.h"
-#include "coordinator/switchboard.h"
+#include "coordinator/worker_channel.h"
 
 namespace halcyon::coordinator {
 
 // Not thread-safe. Owns the processes; the destructor kills those still running.
-class AgentCrew {
+class AgentPool {
  public:
-  AgentCrew(const JobContext* context, Switchboard* board, Scheduler* scheduler,
+  AgentPool(const JobContext* context, WorkerChannel* channel, Scheduler* scheduler,
             ProcessRegistry* registry, int64_t agents);
 
-  // Starts those that do not run and tells the scheduler of those that have been lost. An agent
-  // that ends again and again without doing any task, or twice before it has said Hello, fails the
+  // Starts those that do not run and reports to the scheduler those that have been lost. An agent
+  // that ends again and again without doing any task, or twice before it has sent Hello, fails the
   // job: kInternal with the last lines of its log, or kResourceExhausted when the disk is full.
-  absl::Status Tend();
+  absl::Status Maintain();
 
-  // Takes what agents say about themselves (Hello, Ready). True when the message was one of those,
-  // or came from a process that is no agent of the crew any more.
+  // Handles what agents send about themselves (Hello, Ready). True when the message was one of
+  // those, or came from a process that is no agent of the pool any more.
   absl::StatusOr<bool> OnMessage(const cluster::Message& message);
 
-  // The agent did a task: its earlier ends are forgiven.
-  void Praise(const WorkerId& worker);
+  // The agent did a task: its earlier ends no longer count.
+  void ResetFailures(const WorkerId& worker);
   bool IsMember(const WorkerId& worker) const;
 
-  // Tells all to end, waits a little, then kills.
+  // Sends Stop to all, waits a little, then kills.
   void Stop();
 
  private:
@@ -45,7 +45,7 @@ class AgentCrew {
     WorkerId id;
     std::unique_ptr<cluster::ChildProcess> process = nullptr;
     std::unique_ptr<ChildLog> log = nullptr;
-    bool said_hello = false;
+    bool has_registered = false;
     RestartBudget budget;
   };
   absl::Status Start(Agent* agent);
@@ -54,7 +54,7 @@ class AgentCrew {
   bool WasPausedLately();
 
   const JobContext* context_;
-  Switchboard* board_;
+  WorkerChannel* channel_;
   Scheduler* scheduler_;
   ProcessRegistry* registry_;
   uint64_t launches_ = 0;
@@ -69,4 +69,4 @@ std::string AgentLogPath(const JobContext& context, const std::string& agent);
 
 }  // namespace halcyon::coordinator
 
-#endif  // HALCYON_COORDINATOR_AGENT_CREW_H_
+#endif  // HALCYON_COORDINATOR_AGENT_POOL_H_
