@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include <time.h>
+
 #include <chrono>
 #include <thread>
 
@@ -8,24 +10,30 @@ namespace {
 
 class RealClock : public Clock {
  public:
-  int64_t MonotonicMs() const override {
-    return Milliseconds(std::chrono::steady_clock::now().time_since_epoch());
+  int64_t MonotonicMs() const override { return MonotonicUs() / 1000; }
+  int64_t MonotonicUs() const override {
+    const auto since = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::microseconds>(since).count();
   }
   int64_t WallMs() const override {
-    return Milliseconds(std::chrono::system_clock::now().time_since_epoch());
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
   }
   void SleepMs(int64_t duration_ms) override {
     std::this_thread::sleep_for(std::chrono::milliseconds(duration_ms));
   }
-
- private:
-  template <typename Duration>
-  static int64_t Milliseconds(Duration since) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+  void SleepUs(int64_t duration_us) override {
+    std::this_thread::sleep_for(std::chrono::microseconds(duration_us));
   }
 };
 
 }  // namespace
+
+int64_t ThreadCpuUs() {
+  timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return used.tv_sec * int64_t{1'000'000} + used.tv_nsec / 1000;
+}
 
 bool Clock::WaitFor(const std::function<bool()>& condition, int64_t timeout_ms, int64_t poll_ms) {
   const int64_t deadline_ms = MonotonicMs() + timeout_ms;

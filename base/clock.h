@@ -7,15 +7,17 @@
 
 namespace halcyon {
 
-// Thread-safe. All values are milliseconds.
+// Thread-safe. Values are milliseconds, or microseconds where the name says so.
 class Clock {
  public:
   virtual ~Clock() = default;
   // Since an arbitrary start; never goes back.
   virtual int64_t MonotonicMs() const = 0;
+  virtual int64_t MonotonicUs() const { return 1000 * MonotonicMs(); }
   // Since 1970-01-01 UTC.
   virtual int64_t WallMs() const = 0;
   virtual void SleepMs(int64_t duration_ms) = 0;
+  virtual void SleepUs(int64_t duration_us) { SleepMs((duration_us + 999) / 1000); }
 
   // Polls `condition` every `poll_ms` until it holds or `timeout_ms` passed; its last value.
   bool WaitFor(const std::function<bool()>& condition, int64_t timeout_ms, int64_t poll_ms = 10);
@@ -36,6 +38,9 @@ class SimulatedClock : public Clock {
  private:
   int64_t now_ms_;
 };
+
+// Processor time that the calling thread has used.
+int64_t ThreadCpuUs();
 
 }  // namespace halcyon
 

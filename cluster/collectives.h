@@ -1,11 +1,15 @@
-// What the ranks of a gang do together. Handles bytes and floats, no tensors. Every rank calls the
-// same methods in the same order, from one thread. Sums are made in rank order on every rank, so
-// the same number of ranks gives the same bits. After an error the gang can do nothing more
-// together.
+// What the ranks of a gang do together. Handles buffers and bytes, no tensors. Every rank starts
+// the same collectives in the same order, from one thread; they run one after the other in that
+// order, beside the thread that started them. After an error the gang can do nothing more together:
+// every later collective gives the same error.
+//
+// Implementations: over MPI (mpi_collectives.h) and among threads of one process
+// (in_process_gang.h), both through a CollectiveQueue; a gang of one (SingleRank). Those on host
+// memory sum in rank order, so the same number of ranks gives the same bits.
 #ifndef HALCYON_CLUSTER_COLLECTIVES_H_
 #define HALCYON_CLUSTER_COLLECTIVES_H_
 
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,42 +17,94 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cluster/buffer.h"
 
 namespace halcyon::cluster {
+
+// Which ranks take part. Nodes are numbered by their lowest rank; ranks of a node are in the order
+// of their numbers in the gang.
+enum class Group : uint8_t {
+  kAll,
+  kNode,         // the ranks of this rank's node
+  kAcrossNodes,  // of each node the rank with this rank's place in it
+};
+
+// A collective that was started. Copies stand for the same one.
+class Pending {
+ public:
+  // What an implementation keeps for it.
+  class State {
+   public:
+    virtual ~State() = default;
+    virtual absl::Status Wait() = 0;
+  };
+
+  Pending() = default;  // nothing: done
+  explicit Pending(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+  // Afterwards the result is there for what the calling thread does next (on a GPU: for what it
+  // puts on its current stream), and the buffers may be used again. May be called again.
+  absl::Status Wait() { return state_ == nullptr ? absl::OkStatus() : state_->Wait(); }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+// What the collectives cost, since the figures were last taken.
+struct CollectiveFigures {
+  uint64_t collectives = 0;
+  uint64_t bytes = 0;     // that this rank received from others
+  int64_t busy_us = 0;    // at least one was under way, waiting for other ranks included
+  int64_t waited_us = 0;  // the calling thread waited in Wait or in a blocking collective
+  int64_t cpu_us = 0;     // processor time of the thread that runs them
+};
 
 class Collectives {
  public:
   virtual ~Collectives() = default;
-  virtual int rank() const = 0;
-  virtual int size() const = 0;
+  virtual int rank_in(Group group) const = 0;
+  // 0 for kAcrossNodes where nodes have different numbers of ranks: there is no such group then.
+  virtual int size_of(Group group) const = 0;
+  int rank() const { return rank_in(Group::kAll); }
+  int size() const { return size_of(Group::kAll); }
 
-  // out = the ranks' `in` in rank order. REQUIRES: out.size() == in.size() * size().
-  virtual absl::Status AllGather(std::span<const float> in, std::span<float> out) = 0;
-  // out = this rank's part of the sum over ranks. REQUIRES: in.size() == out.size() * size().
-  virtual absl::Status ReduceScatterSum(std::span<const float> in, std::span<float> out) = 0;
+  // out = the ranks' `in` in rank order. `what` names it in errors and in Current, e.g. "block.3".
+  // REQUIRES: out.count == in.count * size_of(group); one type.
+  virtual Pending AllGather(Group group, ConstBuffer in, Buffer out, std::string_view what) = 0;
+  // out = this rank's part of the sum over ranks, made in float32 from values of in.type.
+  // REQUIRES: in.count == out.count * size_of(group); out.type is kFloat32.
+  virtual Pending ReduceScatterSum(Group group, ConstBuffer in, Buffer out,
+                                   std::string_view what) = 0;
+
+  // Blocking, over all ranks, on host memory, behind what was started before.
   // In place, exact order: rank 0 + rank 1 + ...
   virtual absl::Status AllReduceSum(std::span<double> values) = 0;
   // Every rank's bytes, at every rank, in rank order. Lengths may differ.
   virtual absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) = 0;
   virtual absl::Status Barrier() = 0;
+
+  // Digest of kind, group, size and name of all collectives so far: equal on all ranks that keep
+  // to the order.
+  virtual uint64_t order_digest() const = 0;
+  virtual CollectiveFigures TakeFigures() = 0;
+  // The one under way: "all-gather of block.3, number 17"; "" when there is none. Any thread.
+  virtual std::string Current() const = 0;
 };
 
 // A gang of one: copies.
 class SingleRank final : public Collectives {
  public:
-  int rank() const override { return 0; }
-  int size() const override { return 1; }
-  absl::Status AllGather(std::span<const float> in, std::span<float> out) override;
-  absl::Status ReduceScatterSum(std::span<const float> in, std::span<float> out) override;
+  int rank_in(Group) const override { return 0; }
+  int size_of(Group) const override { return 1; }
+  Pending AllGather(Group group, ConstBuffer in, Buffer out, std::string_view what) override;
+  Pending ReduceScatterSum(Group group, ConstBuffer in, Buffer out, std::string_view what) override;
   absl::Status AllReduceSum(std::span<double> values) override;
   absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override;
   absl::Status Barrier() override;
+  uint64_t order_digest() const override { return 0; }
+  CollectiveFigures TakeFigures() override { return {}; }
+  std::string Current() const override { return ""; }
 };
-
-// Runs `rank_main` on `ranks` threads of this process with collectives among them; for tests. When
-// a rank returns or throws, the collectives that others wait in for it give kUnavailable. Ends when
-// all ranks have; an exception of theirs is thrown again here.
-void RunInProcessGang(int ranks, const std::function<void(Collectives&)>& rank_main);
 
 }  // namespace halcyon::cluster
 

@@ -1,13 +1,23 @@
 #include "cluster/mpi_collectives.h"
 
 #include <mpi.h>
+#include <sched.h>
 
 #include <algorithm>
+#include <cstring>
+#include <memory>
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "cluster/collective_queue.h"
 
 namespace halcyon::cluster {
 namespace {
+
+// Waiting for MPI: tests in between giving the processor away, then sleeping for longer and longer.
+// MPI's own waiting would keep a processor busy that the ranks compute with.
+constexpr int kYieldsMax = 50;
+constexpr int64_t kSleepUsMin = 20, kSleepUsMax = 500;
 
 absl::Status MpiStatus(int error, const char* what) {
   if (error == MPI_SUCCESS) return absl::OkStatus();
@@ -17,32 +27,28 @@ absl::Status MpiStatus(int error, const char* what) {
   return Unavailable(std::string(what) + ": " + std::string(text, length));
 }
 
-template <typename T>
-MPI_Datatype TypeOf();
-template <>
-MPI_Datatype TypeOf<char>() {
-  return MPI_CHAR;
-}
-template <>
-MPI_Datatype TypeOf<float>() {
-  return MPI_FLOAT;
-}
-template <>
-MPI_Datatype TypeOf<double>() {
-  return MPI_DOUBLE;
-}
-template <>
-MPI_Datatype TypeOf<uint64_t>() {
-  return MPI_UINT64_T;
+absl::Status Complete(MPI_Request request, const char* what) {
+  int64_t sleep_us = kSleepUsMin;
+  for (int tests = 0;; ++tests) {
+    int done = 0;
+    RETURN_IF_ERROR(MpiStatus(MPI_Test(&request, &done, MPI_STATUS_IGNORE), what));
+    if (done) return absl::OkStatus();
+    if (tests < kYieldsMax) {
+      sched_yield();
+    } else {
+      Clock::Real()->SleepUs(sleep_us);
+      sleep_us = std::min(2 * sleep_us, kSleepUsMax);
+    }
+  }
 }
 
-// A block of `count` values, the next of which starts `stride_bytes` further on: a part of what is
-// meant for, or comes from, each rank. Strides have 64 bits, unlike MPI's displacements.
+// A block of `bytes`, the next of which starts `stride_bytes` further on: a part of what is meant
+// for, or comes from, each rank. Strides have 64 bits, unlike MPI's displacements.
 class StridedBlock {
  public:
-  StridedBlock(MPI_Datatype value, size_t count, size_t stride_bytes) {
+  StridedBlock(size_t bytes, size_t stride_bytes) {
     MPI_Datatype contiguous;
-    MPI_Type_contiguous(static_cast<int>(count), value, &contiguous);
+    MPI_Type_contiguous(static_cast<int>(bytes), MPI_BYTE, &contiguous);
     MPI_Type_create_resized(contiguous, 0, static_cast<MPI_Aint>(stride_bytes), &type_);
     MPI_Type_commit(&type_);
     MPI_Type_free(&contiguous);
@@ -56,47 +62,62 @@ class StridedBlock {
   MPI_Datatype type_ = MPI_DATATYPE_NULL;
 };
 
-class MpiCollectives : public Collectives {
+const char* Bytes(const void* data) { return static_cast<const char*>(data); }
+char* Bytes(void* data) { return static_cast<char*>(data); }
+
+// Ends MPI when the last group is gone.
+struct MpiSession {
+  ~MpiSession() { MPI_Finalize(); }
+};
+
+// Takes the communicator over.
+class MpiGroup : public HostGroup {
  public:
-  explicit MpiCollectives(size_t call_bytes_max) : call_bytes_max_(call_bytes_max) {
-    HALCYON_CHECK(call_bytes_max >= sizeof(double));
+  MpiGroup(MPI_Comm comm, size_t call_bytes_max, std::shared_ptr<MpiSession> session)
+      : session_(std::move(session)), comm_(comm), call_bytes_max_(call_bytes_max) {
     // Errors come back as statuses; MPI would otherwise end the process.
-    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
-    MPI_Comm_size(MPI_COMM_WORLD, &size_);
+    MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(comm_, &rank_);
+    MPI_Comm_size(comm_, &size_);
   }
-  ~MpiCollectives() override { MPI_Finalize(); }
+  ~MpiGroup() override { MPI_Comm_free(&comm_); }
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
-  absl::Status AllGather(std::span<const float> in, std::span<float> out) override {
-    HALCYON_CHECK(out.size() == in.size() * size_);
-    return InCalls<float>(in.size(), [&](size_t offset, size_t count) {
-      return Gather(in.subspan(offset, count), out.data() + offset, in.size());
-    });
+  absl::Status AllGather(ConstBuffer in, Buffer out) override {
+    return Gather(Bytes(in.data), in.bytes(), Bytes(out.data), in.bytes());
   }
 
   // MPI's own reductions sum in an order that depends on sizes and algorithms, so the parts are
   // exchanged and summed here.
-  absl::Status ReduceScatterSum(std::span<const float> in, std::span<float> out) override {
-    HALCYON_CHECK(in.size() == out.size() * size_);
-    std::vector<float> parts;
-    return InCalls<float>(out.size(), [&](size_t offset, size_t count) {
-      parts.resize(count * size_);
-      RETURN_IF_ERROR(Scatter(in.data() + offset, out.size(), std::span(parts)));
-      SumRanks<float>(parts, out.subspan(offset, count));
+  absl::Status ReduceScatterSum(ConstBuffer in, std::span<float> out) override {
+    const size_t width = BytesOf(in.type);
+    return InCalls(out.size(), width, [&](size_t offset, size_t count) {
+      const char* first = Bytes(in.data) + offset * width;
+      RETURN_IF_ERROR(Scatter(first, out.size() * width, count * width));
+      for (int rank = 0; rank < size_; ++rank) {
+        const ConstBuffer part(received_.data() + rank * count * width, count, in.type, Device{});
+        AddPart(part, rank == 0, out.subspan(offset, count));
+      }
       return absl::OkStatus();
     });
   }
 
   absl::Status AllReduceSum(std::span<double> values) override {
     std::vector<double> parts;
-    return InCalls<double>(values.size(), [&](size_t offset, size_t count) {
+    return InCalls(values.size(), sizeof(double), [&](size_t offset, size_t count) {
       parts.resize(count * size_);
-      const std::span<double> part = values.subspan(offset, count);
-      RETURN_IF_ERROR(Gather<double>(part, parts.data(), count));
-      SumRanks<double>(parts, part);
+      const std::span<double> sum = values.subspan(offset, count);
+      RETURN_IF_ERROR(
+          Gather(Bytes(sum.data()), sum.size_bytes(), Bytes(parts.data()), sum.size_bytes()));
+      std::ranges::fill(sum, 0.0);
+      for (int rank = 0; rank < size_; ++rank) {
+        for (size_t i = 0; i < count; ++i) {
+          const double part = parts[rank * count + i];
+          sum[i] = rank == 0 ? part : sum[i] + part;
+        }
+      }
       return absl::OkStatus();
     });
   }
@@ -104,16 +125,14 @@ class MpiCollectives : public Collectives {
   absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override {
     std::vector<uint64_t> lengths(size_);
     const uint64_t own_length = bytes.size();
-    RETURN_IF_ERROR(Gather<uint64_t>({&own_length, 1}, lengths.data(), 1));
+    RETURN_IF_ERROR(
+        Gather(Bytes(&own_length), sizeof(uint64_t), Bytes(lengths.data()), sizeof(uint64_t)));
     // Everybody sends as much as the longest one, so that all make the same calls.
     const size_t longest = *std::ranges::max_element(lengths);
     std::string padded(bytes);
     padded.resize(longest);
     std::string joined(longest * size_, '\0');
-    RETURN_IF_ERROR(InCalls<char>(longest, [&](size_t offset, size_t count) {
-      return Gather(std::span<const char>(padded).subspan(offset, count), joined.data() + offset,
-                    longest);
-    }));
+    RETURN_IF_ERROR(Gather(padded.data(), longest, joined.data(), longest));
     std::vector<std::string> all;
     for (int rank = 0; rank < size_; ++rank) {
       all.push_back(joined.substr(rank * longest, lengths[rank]));
@@ -121,72 +140,105 @@ class MpiCollectives : public Collectives {
     return all;
   }
 
-  absl::Status Barrier() override { return MpiStatus(MPI_Barrier(MPI_COMM_WORLD), "MPI_Barrier"); }
+  absl::Status Barrier() override {
+    MPI_Request request;
+    RETURN_IF_ERROR(MpiStatus(MPI_Ibarrier(comm_, &request), "MPI_Ibarrier"));
+    return Complete(request, "MPI_Ibarrier");
+  }
 
  private:
-  // Calls `part(offset, count)` for 0 ... total in pieces that one MPI call may carry.
-  template <typename T, typename Part>
-  absl::Status InCalls(size_t total, Part part) const {
-    const size_t count_max = call_bytes_max_ / sizeof(T);
+  // Calls `part(offset, count)` for 0 ... total values in pieces that one MPI call may carry.
+  template <typename Part>
+  absl::Status InCalls(size_t total, size_t width, Part part) const {
+    const size_t count_max = call_bytes_max_ / width;
     for (size_t offset = 0; offset < total; offset += count_max) {
       RETURN_IF_ERROR(part(offset, std::min(count_max, total - offset)));
     }
     return absl::OkStatus();
   }
 
-  // Puts every rank's `in` at out + rank * stride.
-  template <typename T>
-  absl::Status Gather(std::span<const T> in, T* out, size_t stride) const {
+  // Puts every rank's `size` bytes at out + rank * stride.
+  absl::Status Gather(const char* in, size_t size, char* out, size_t stride) const {
     if (size_ == 1) {
-      std::ranges::copy(in, out);
+      if (size > 0) std::memmove(out, in, size);
       return absl::OkStatus();
     }
-    const StridedBlock block(TypeOf<T>(), in.size(), stride * sizeof(T));
-    return MpiStatus(MPI_Allgather(in.data(), static_cast<int>(in.size()), TypeOf<T>(), out, 1,
-                                   block.type(), MPI_COMM_WORLD),
-                     "MPI_Allgather");
+    return InCalls(size, 1, [&](size_t offset, size_t count) {
+      const StridedBlock block(count, stride);
+      MPI_Request request;
+      RETURN_IF_ERROR(MpiStatus(MPI_Iallgather(in + offset, static_cast<int>(count), MPI_BYTE,
+                                               out + offset, 1, block.type(), comm_, &request),
+                                "MPI_Iallgather"));
+      return Complete(request, "MPI_Iallgather");
+    });
   }
 
-  // Fills `parts` with what each rank has at in + (this rank) * stride, in rank order.
-  template <typename T>
-  absl::Status Scatter(const T* in, size_t stride, std::span<T> parts) const {
-    const size_t count = parts.size() / size_;
+  // Fills received_ with the `size` bytes that each rank has at in + (this rank) * stride, in rank
+  // order.
+  absl::Status Scatter(const char* in, size_t stride, size_t size) {
+    received_.resize(size * size_);
     if (size_ == 1) {
-      std::copy_n(in, count, parts.begin());
+      std::memcpy(received_.data(), in, size);
       return absl::OkStatus();
     }
-    const StridedBlock block(TypeOf<T>(), count, stride * sizeof(T));
-    return MpiStatus(MPI_Alltoall(in, 1, block.type(), parts.data(), static_cast<int>(count),
-                                  TypeOf<T>(), MPI_COMM_WORLD),
-                     "MPI_Alltoall");
+    const StridedBlock block(size, stride);
+    MPI_Request request;
+    RETURN_IF_ERROR(MpiStatus(MPI_Ialltoall(in, 1, block.type(), received_.data(),
+                                            static_cast<int>(size), MPI_BYTE, comm_, &request),
+                              "MPI_Ialltoall"));
+    return Complete(request, "MPI_Ialltoall");
   }
 
-  template <typename T>
-  void SumRanks(std::span<const T> parts, std::span<T> sum) const {
-    std::ranges::copy(parts.first(sum.size()), sum.begin());
-    for (int rank = 1; rank < size_; ++rank) {
-      const std::span<const T> part = parts.subspan(rank * sum.size(), sum.size());
-      for (size_t i = 0; i < sum.size(); ++i) sum[i] += part[i];
-    }
-  }
-
+  const std::shared_ptr<MpiSession> session_;  // outlives comm_
+  MPI_Comm comm_;
   const size_t call_bytes_max_;
-  int rank_ = 0;
-  int size_ = 1;
+  int rank_ = 0, size_ = 1;
+  std::vector<char> received_;  // the parts of a reduction
 };
+
+// The node's number: the lowest rank in it.
+int NodeOf(MPI_Comm all, int rank, int ranks_per_node) {
+  if (ranks_per_node > 0) return rank / ranks_per_node * ranks_per_node;
+  MPI_Comm node;
+  int lowest = rank;
+  MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node);
+  MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, node);
+  MPI_Comm_free(&node);
+  return lowest;
+}
+
+absl::StatusOr<HostGroups> MakeGroups(const MpiOptions& options) {
+  int provided = 0;
+  RETURN_IF_ERROR(
+      MpiStatus(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init"));
+  const auto session = std::make_shared<MpiSession>();
+  if (provided < MPI_THREAD_FUNNELED) {
+    return Internal("this MPI allows no threads beside the one that calls it");
+  }
+  MPI_Comm all, node;
+  MPI_Comm_dup(MPI_COMM_WORLD, &all);
+  int rank = 0;
+  MPI_Comm_rank(all, &rank);
+  MPI_Comm_split(all, NodeOf(all, rank, options.ranks_per_node), rank, &node);
+  HostGroups groups;
+  groups.all = std::make_unique<MpiGroup>(all, options.call_bytes_max, session);
+  groups.node = std::make_unique<MpiGroup>(node, options.call_bytes_max, session);
+  // Largest and smallest node: of -size the minimum is minus the maximum.
+  int sizes[2] = {groups.node->size(), -groups.node->size()};
+  MPI_Allreduce(MPI_IN_PLACE, sizes, 2, MPI_INT, MPI_MIN, all);
+  if (sizes[0] == -sizes[1]) {
+    MPI_Comm across;
+    MPI_Comm_split(all, groups.node->rank(), rank, &across);
+    groups.across_nodes = std::make_unique<MpiGroup>(across, options.call_bytes_max, session);
+  }
+  return groups;
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Collectives>> MakeMpiCollectives(size_t call_bytes_max) {
-  int provided = 0;
-  // The calling thread alone will speak to MPI.
-  RETURN_IF_ERROR(
-      MpiStatus(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init"));
-  if (provided < MPI_THREAD_FUNNELED) {
-    MPI_Finalize();
-    return Internal("this MPI allows no threads beside the one that calls it");
-  }
-  return std::make_unique<MpiCollectives>(call_bytes_max);
+absl::StatusOr<std::unique_ptr<Collectives>> MakeMpiCollectives(const MpiOptions& options) {
+  HALCYON_CHECK(options.call_bytes_max >= sizeof(double) && options.ranks_per_node >= 0);
+  return CollectiveQueue::Start([options] { return MakeGroups(options); });
 }
 
 }  // namespace halcyon::cluster

@@ -14,11 +14,16 @@ namespace halcyon::cluster {
 // (this times the ranks) and keeps MPI's int counts from overflowing.
 inline constexpr size_t kMpiCallBytesMax = size_t{4} << 20;
 
-// MPI_Init on construction, MPI_Finalize on destruction: once a process. Finalizing waits for the
-// other ranks, so a rank that has failed ends its process (std::_Exit with a non-zero code) instead
-// of destroying this; mpirun then ends the others. REQUIRES: call_bytes_max >= 8.
-absl::StatusOr<std::unique_ptr<Collectives>> MakeMpiCollectives(
-    size_t call_bytes_max = kMpiCallBytesMax);
+struct MpiOptions {
+  size_t call_bytes_max = kMpiCallBytesMax;  // at least 8
+  // For tests: takes this many consecutive ranks for a node; 0: asks MPI which share memory.
+  int ranks_per_node = 0;
+};
+
+// MPI_Init on construction, MPI_Finalize on destruction: once a process. Only the queue's thread
+// calls MPI. Finalizing waits for the other ranks, so a rank that has failed ends its process
+// (_exit with a non-zero code) instead of destroying this; mpirun then ends the others.
+absl::StatusOr<std::unique_ptr<Collectives>> MakeMpiCollectives(const MpiOptions& options = {});
 
 }  // namespace halcyon::cluster
 

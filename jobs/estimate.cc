@@ -99,7 +99,11 @@ double ModelActivations(const JobSpec& spec, double vocab_size) {
       model.window_chunks * (is_baseline ? spec.autoencoder.chunk_size : int64_t{1});
   const double places = MicroBatch(spec.train, spec.launch.ranks) * (steps - 1);
   const double width = model.hidden_size;
-  const double blocks = model.layers * places * (3 * width + model.intermediate_size);
+  // A recomputed block keeps its input; one at a time has all of its numbers.
+  const auto recomputed = static_cast<double>(std::min(spec.launch.recompute, model.layers));
+  const double whole = model.layers - recomputed + (recomputed > 0 ? 1 : 0);
+  const double blocks =
+      places * (whole * (3 * width + model.intermediate_size) + recomputed * width);
   if (is_baseline) return blocks + 2 * places * vocab_size;
   const double head = model.head_layers * 3 * width + spec.autoencoder.latent_size;
   return blocks + model.samples * places * head;
@@ -114,8 +118,14 @@ TrainingEstimate Estimate(StageKind kind, uint64_t parameters, double activation
                           const TrainSpec& train, const JobSpec& spec) {
   TrainingEstimate estimate{.kind = kind, .parameters = parameters};
   const auto weights = static_cast<double>(parameters);
-  estimate.memory_bytes =
-      Rounded(kTrainedBytes * weights + kFloatBytes * activations * spec.launch.ranks);
+  const LaunchSpec& launch = spec.launch;
+  double copies = kTrainedBytes;  // bytes a weight, over all ranks
+  if (launch.sharding == Sharding::kNone) copies *= launch.ranks;
+  if (launch.sharding == Sharding::kGradient) copies += kFloatBytes * launch.ranks;
+  if (launch.accumulate == Accumulate::kLocal && train.micro_batch > 0) {
+    copies += kFloatBytes * launch.ranks;
+  }
+  estimate.memory_bytes = Rounded(copies * weights + kFloatBytes * activations * launch.ranks);
   // The last step is saved, too; a new checkpoint is committed before an old one goes.
   const int64_t saved = (train.steps + spec.checkpoint.every - 1) / spec.checkpoint.every;
   const auto at_a_time = static_cast<double>(std::min(saved, spec.checkpoint.keep + 1));

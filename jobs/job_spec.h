@@ -164,11 +164,27 @@ struct EvalSpec {
 };
 
 // [launch]: never enters a fingerprint
+// Which parts of the training state a rank keeps for itself alone (docs/fsdp.md).
+enum class Sharding {
+  kFull,      // parameters, gradients, optimizer state: 1/ranks of each
+  kGradient,  // the same, but parameters stay whole from forward to the optimizer's step
+  kNone,      // all of everything on every rank
+  kHybrid,    // full within a node, the same on every node
+};
+// When the gradients of a micro-batch are summed over ranks.
+enum class Accumulate {
+  kReduced,  // after each; needs 1/ranks of the gradients' memory between them
+  kLocal,    // once a step; keeps whole gradients
+};
+
 struct LaunchSpec {
   int64_t ranks = 2;
   int64_t threads = 1;       // a rank
   int64_t agents = 0;        // data-task processes; 0: one a processor
   int64_t restarts_max = 3;  // of a failed gang or task before the job fails
+  Sharding sharding = Sharding::kFull;
+  Accumulate accumulate = Accumulate::kReduced;
+  int64_t recompute = 0;  // transformer blocks that compute their forward pass again in backward
   bool operator==(const LaunchSpec&) const = default;
 };
 

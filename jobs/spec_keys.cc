@@ -19,6 +19,7 @@ constexpr int64_t kWidthMax = 1 << 18;
 constexpr int64_t kDrawsMax = 1024;
 constexpr int64_t kBytesMax = int64_t{1} << 40;
 constexpr int64_t kProcessesMax = 1024;
+constexpr int64_t kLayersMax = 1024;
 constexpr double kStdMax = 10;
 
 constexpr Interval kProbability = {.min = 0, .max = 1, .open_max = true};
@@ -221,6 +222,9 @@ void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Integer("threads", &launch.threads, 1, kProcessesMax, "a rank has a thread");
   keys.Integer("agents", &launch.agents, 0, kProcessesMax, "0 means one a processor");
   keys.Integer("restarts_max", &launch.restarts_max, 0, 1000, "0 means that no failure is retried");
+  keys.Choice("sharding", &launch.sharding, {"full", "gradient", "none", "hybrid"});
+  keys.Choice("accumulate", &launch.accumulate, {"reduced", "local"});
+  keys.Integer("recompute", &launch.recompute, 0, kLayersMax, "it is a number of blocks");
 }
 
 std::string ListText(const std::vector<std::string>& values) {

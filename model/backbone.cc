@@ -141,9 +141,10 @@ at::Tensor Backbone::operator()(at::Tensor rows, int64_t batch, const Placement*
   if (!visible.defined() && length > 0 && steps > 1) visible = CausalBehind(length, steps);
   const Rotation rotation(positions, head_width_, rope_theta_, rows.scalar_type());
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    units_[i].Enter();
     BackboneCache::Block* block_cache = cache == nullptr ? nullptr : &cache->blocks_[i];
-    rows = units_[i].Exit(blocks_[i](rows, batch, rotation, visible, length, block_cache));
+    rows = units_[i].Run(rows, [=, &block = blocks_[i]](const at::Tensor& input) {
+      return block(input, batch, rotation, visible, length, block_cache);
+    });
   }
   if (cache != nullptr) cache->length_ += steps;
   return rows;

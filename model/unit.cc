@@ -39,4 +39,8 @@ at::Tensor Unit::Exit(const at::Tensor& output) {
   return hooks_ != nullptr ? hooks_->AfterForward(*this, output) : output;
 }
 
+at::Tensor Unit::Run(const at::Tensor& input, const UnitFunction& function) {
+  return hooks_ != nullptr ? hooks_->Run(*this, input, function) : function(input);
+}
+
 }  // namespace halcyon::model

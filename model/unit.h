@@ -2,7 +2,7 @@
 //
 // A network registers its parameters in units and, in its forward pass, calls Enter before the
 // first use of a unit's parameters and Exit after the last one. Without hooks both do nothing; the
-// sharder (worker/training/fsdp.h) installs hooks that gather and free.
+// sharder (worker/fsdp/fsdp.h) installs hooks that gather and free.
 #ifndef HALCYON_MODEL_UNIT_H_
 #define HALCYON_MODEL_UNIT_H_
 
@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,12 +35,21 @@ struct Parameter {
 
 class Unit;
 
+// A unit's forward pass as a function of one tensor. Captures what else it uses by value: it may be
+// called again in the backward pass.
+using UnitFunction = std::function<at::Tensor(const at::Tensor& input)>;
+
 class UnitHooks {
  public:
   virtual ~UnitHooks() = default;
   virtual void BeforeForward(Unit& unit) = 0;
   // Returns `output`, possibly with a gate in its autograd history.
   virtual at::Tensor AfterForward(Unit& unit, const at::Tensor& output) = 0;
+  // Both around function(input).
+  virtual at::Tensor Run(Unit& unit, const at::Tensor& input, const UnitFunction& function) {
+    BeforeForward(unit);
+    return AfterForward(unit, function(input));
+  }
 };
 
 class Unit {
@@ -61,6 +71,9 @@ class Unit {
   void set_hooks(UnitHooks* hooks) { hooks_ = hooks; }
   void Enter();
   at::Tensor Exit(const at::Tensor& output);
+  // Enter, function(input), Exit: for a unit that is a function of one tensor, which lets the
+  // sharder drop what its backward needs and compute it again.
+  at::Tensor Run(const at::Tensor& input, const UnitFunction& function);
 
  private:
   std::string name_;

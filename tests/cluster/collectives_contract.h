@@ -5,8 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/philox.h"
@@ -26,6 +29,16 @@ inline std::vector<float> ValuesOfRank(int rank, size_t count) {
   return values;
 }
 
+inline absl::Status Gather(Collectives& gang, Group group, const std::vector<float>& in,
+                           std::vector<float>& out) {
+  return gang.AllGather(group, std::span(in), std::span(out), "values").Wait();
+}
+
+inline absl::Status ReduceScatter(Collectives& gang, Group group, const std::vector<float>& in,
+                                  std::vector<float>& out) {
+  return gang.ReduceScatterSum(group, std::span(in), std::span(out), "values").Wait();
+}
+
 // Numbers of values a rank: none, one, and some that no piece of a call divides.
 inline constexpr size_t kCounts[] = {0, 1, 5, 97, 1000};
 
@@ -37,7 +50,8 @@ inline void GathersInRankOrder(Collectives& gang) {
       expected.insert(expected.end(), values.begin(), values.end());
     }
     std::vector<float> out(count * gang.size(), -1);
-    EXPECT_TRUE(gang.AllGather(ValuesOfRank(gang.rank(), count), out).ok());
+    const auto own = ValuesOfRank(gang.rank(), count);
+    EXPECT_TRUE(Gather(gang, Group::kAll, own, out).ok());
     EXPECT_EQ(out, expected) << count;
   }
 }
@@ -54,9 +68,101 @@ inline void ReducesAndScattersInRankOrder(Collectives& gang) {
       }
     }
     std::vector<float> out(count, -1);
-    EXPECT_TRUE(gang.ReduceScatterSum(ValuesOfRank(gang.rank(), count * gang.size()), out).ok());
+    const auto own = ValuesOfRank(gang.rank(), count * gang.size());
+    EXPECT_TRUE(ReduceScatter(gang, Group::kAll, own, out).ok());
     EXPECT_EQ(out, expected) << count;
   }
+}
+
+// The upper halves of floats, rounded towards zero: enough for a test.
+inline std::vector<uint16_t> Halves(const std::vector<float>& values) {
+  std::vector<uint16_t> halves;
+  for (const float value : values) {
+    halves.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16));
+  }
+  return halves;
+}
+
+// Values of bfloat16 are summed in float32, in rank order.
+inline void SumsBFloat16InFloat32(Collectives& gang) {
+  for (const size_t count : kCounts) {
+    std::vector<float> expected(count);
+    for (int rank = 0; rank < gang.size(); ++rank) {
+      const auto halves = Halves(ValuesOfRank(rank, count * gang.size()));
+      for (size_t i = 0; i < count; ++i) {
+        const float value = std::bit_cast<float>(uint32_t{halves[gang.rank() * count + i]} << 16);
+        expected[i] = rank == 0 ? value : expected[i] + value;
+      }
+    }
+    std::vector<float> out(count, -1);
+    const auto own = Halves(ValuesOfRank(gang.rank(), count * gang.size()));
+    const ConstBuffer in(own.data(), own.size(), ElementType::kBFloat16, Device{});
+    EXPECT_TRUE(gang.ReduceScatterSum(Group::kAll, in, std::span(out), "halves").Wait().ok());
+    EXPECT_EQ(out, expected) << count;
+
+    std::vector<uint16_t> gathered(own.size() * gang.size());
+    const Buffer all(gathered.data(), gathered.size(), ElementType::kBFloat16, Device{});
+    EXPECT_TRUE(gang.AllGather(Group::kAll, in, all, "halves").Wait().ok());
+    for (int rank = 0; rank < gang.size(); ++rank) {
+      const auto theirs = Halves(ValuesOfRank(rank, count * gang.size()));
+      EXPECT_TRUE(std::equal(theirs.begin(), theirs.end(), gathered.begin() + rank * own.size()));
+    }
+  }
+}
+
+// The groups of a node and of equal places partition the gang.
+inline void GroupsFollowTheNodes(Collectives& gang) {
+  const int local = gang.rank_in(Group::kNode), per_node = gang.size_of(Group::kNode);
+  std::vector<float> own = {static_cast<float>(gang.rank())}, node(per_node);
+  EXPECT_TRUE(Gather(gang, Group::kNode, own, node).ok());
+  for (int i = 0; i < per_node; ++i) {
+    EXPECT_EQ(node[i], static_cast<float>(gang.rank() - local + i));
+  }
+  const int nodes = gang.size_of(Group::kAcrossNodes);
+  if (nodes == 0) return;
+  EXPECT_EQ(nodes * per_node, gang.size());
+  std::vector<float> places(nodes);
+  EXPECT_TRUE(Gather(gang, Group::kAcrossNodes, own, places).ok());
+  for (int i = 0; i < nodes; ++i) {
+    EXPECT_EQ(places[i], static_cast<float>(i * per_node + local));
+  }
+  std::vector<float> parts(nodes, static_cast<float>(gang.rank())), sum(1);
+  EXPECT_TRUE(ReduceScatter(gang, Group::kAcrossNodes, parts, sum).ok());
+  float expected = 0;
+  for (const float place : places) expected += place;
+  EXPECT_EQ(sum[0], expected);
+}
+
+// Started together, waited for in the opposite order; each has its own buffers.
+inline void RunsWhatWasStartedInOrder(Collectives& gang) {
+  constexpr size_t kCount = 97;
+  constexpr int kStarted = 100;  // more than may be under way at once
+  std::vector<std::vector<float>> in, out;
+  std::vector<Pending> pending;
+  for (int i = 0; i < kStarted; ++i) {
+    in.push_back(ValuesOfRank(gang.rank() + i, kCount));
+    out.emplace_back(kCount * gang.size(), -1.0f);
+  }
+  const uint64_t before = gang.order_digest();
+  for (int i = 0; i < kStarted; ++i) {
+    pending.push_back(gang.AllGather(Group::kAll, std::span(std::as_const(in[i])),
+                                     std::span(out[i]), "array " + std::to_string(i)));
+  }
+  if (gang.size() > 1) {
+    EXPECT_NE(gang.order_digest(), before);
+  }
+  for (int i = kStarted - 1; i >= 0; --i) {
+    EXPECT_TRUE(pending[i].Wait().ok());
+    EXPECT_TRUE(pending[i].Wait().ok()) << "may be called again";
+    for (int rank = 0; rank < gang.size(); ++rank) {
+      const auto theirs = ValuesOfRank(rank + i, kCount);
+      EXPECT_TRUE(std::equal(theirs.begin(), theirs.end(), out[i].begin() + rank * kCount));
+    }
+  }
+  std::vector<double> digest = {static_cast<double>(gang.order_digest() >> 32)};
+  const double own = digest[0];
+  EXPECT_TRUE(gang.AllReduceSum(digest).ok());
+  EXPECT_EQ(digest[0], own * gang.size()) << "equal on all ranks";
 }
 
 // Thirds fill the mantissa of a double.
@@ -103,7 +209,7 @@ inline void KeepsSuccessiveCallsApart(Collectives& gang) {
   for (int round = 0; round < 50; ++round) {
     const std::vector<float> own(3, static_cast<float>(100 * round + gang.rank()));
     std::vector<float> out(3 * gang.size());
-    EXPECT_TRUE(gang.AllGather(own, out).ok());
+    EXPECT_TRUE(Gather(gang, Group::kAll, own, out).ok());
     for (size_t i = 0; i < out.size(); ++i) {
       EXPECT_EQ(out[i], static_cast<float>(100 * round + i / 3));
     }
@@ -117,6 +223,9 @@ inline void KeepsSuccessiveCallsApart(Collectives& gang) {
 inline constexpr CollectivesContract kCollectivesContracts[] = {
     {"GathersInRankOrder", GathersInRankOrder},
     {"ReducesAndScattersInRankOrder", ReducesAndScattersInRankOrder},
+    {"SumsBFloat16InFloat32", SumsBFloat16InFloat32},
+    {"GroupsFollowTheNodes", GroupsFollowTheNodes},
+    {"RunsWhatWasStartedInOrder", RunsWhatWasStartedInOrder},
     {"ReducesInRankOrder", ReducesInRankOrder},
     {"GathersBytesOfAnyLength", GathersBytesOfAnyLength},
     {"KeepsSuccessiveCallsApart", KeepsSuccessiveCallsApart},

@@ -1,9 +1,10 @@
-#include "cluster/collectives.h"
+#include "cluster/in_process_gang.h"
 
 #include <atomic>
 #include <stdexcept>
 #include <tuple>
 
+#include "base/clock.h"
 #include "tests/cluster/collectives_contract.h"
 
 namespace halcyon::cluster {
@@ -38,6 +39,67 @@ TEST_P(SingleRankTest, FulfilsContract) {
 
 INSTANTIATE_TEST_SUITE_P(Alone, SingleRankTest, ::testing::ValuesIn(kCollectivesContracts),
                          [](const auto& info) { return info.param.name; });
+
+// Ranks on nodes of two: 1 and 3 make nodes of different sizes.
+class NodesOfTwoTest : public ::testing::TestWithParam<int> {};
+
+TEST_P(NodesOfTwoTest, HaveTheirGroups) {
+  RunInProcessGang(
+      GetParam(),
+      [&](Collectives& gang) {
+        GroupsFollowTheNodes(gang);
+        EXPECT_EQ(gang.size_of(Group::kAcrossNodes), GetParam() % 2 == 0 ? GetParam() / 2
+                                                     : GetParam() == 1   ? 1
+                                                                         : 0);
+      },
+      /*ranks_per_node=*/2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, NodesOfTwoTest, ::testing::Values(1, 2, 3, 4, 6));
+
+TEST(CollectiveQueue, AnErrorIsThatOfAllLaterCollectives) {
+  RunInProcessGang(2, [](Collectives& gang) {
+    if (gang.rank() == 1) return;
+    std::vector<float> in(1), out(2);
+    Pending first = gang.AllGather(Group::kAll, std::span(std::as_const(in)), std::span(out), "a");
+    Pending second = gang.AllGather(Group::kAll, std::span(std::as_const(in)), std::span(out), "b");
+    EXPECT_EQ(MessageOf(second.Wait()), "all-gather of a: another rank of the gang has ended");
+    EXPECT_EQ(MessageOf(first.Wait()), MessageOf(second.Wait()));
+    EXPECT_EQ(MessageOf(gang.Barrier()), MessageOf(first.Wait()));
+  });
+}
+
+TEST(CollectiveQueue, NamesTheCollectiveUnderWay) {
+  std::atomic<bool> seen = false;
+  RunInProcessGang(2, [&](Collectives& gang) {
+    std::vector<float> in(3), out(6);
+    if (gang.rank() == 1) {
+      EXPECT_TRUE(Clock::Real()->WaitFor([&] { return seen.load(); }, 10000));
+      EXPECT_TRUE(Gather(gang, Group::kAll, in, out).ok());
+      return;
+    }
+    EXPECT_EQ(gang.Current(), "");
+    Pending gather =
+        gang.AllGather(Group::kAll, std::span(std::as_const(in)), std::span(out), "block.3");
+    EXPECT_EQ(gang.Current(), "all-gather of block.3, number 1");
+    seen = true;
+    EXPECT_TRUE(gather.Wait().ok());
+    EXPECT_EQ(gang.Current(), "");
+  });
+}
+
+TEST(CollectiveQueue, CountsItsCosts) {
+  RunInProcessGang(3, [](Collectives& gang) {
+    std::vector<float> in(5), out(15);
+    EXPECT_TRUE(Gather(gang, Group::kAll, in, out).ok());
+    EXPECT_TRUE(ReduceScatter(gang, Group::kAll, out, in).ok());
+    const CollectiveFigures figures = gang.TakeFigures();
+    EXPECT_EQ(figures.collectives, 2u);
+    EXPECT_EQ(figures.bytes, 2u * 2 * 5 * sizeof(float));
+    EXPECT_GE(figures.busy_us, 0);
+    EXPECT_EQ(gang.TakeFigures().collectives, 0u);
+  });
+}
 
 TEST(RunInProcessGang, NumbersTheRanks) {
   std::atomic<int> seen = 0;

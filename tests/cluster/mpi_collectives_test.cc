@@ -1,4 +1,5 @@
-// Run by mpirun; the argument is how many bytes one MPI call may carry.
+// Run by mpirun. Arguments: how many bytes one MPI call may carry, and how many ranks to take for a
+// node (0: as they lie).
 #include "cluster/mpi_collectives.h"
 
 #include <cstdio>
@@ -23,9 +24,10 @@ INSTANTIATE_TEST_SUITE_P(Mpi, MpiCollectivesTest, ::testing::ValuesIn(kCollectiv
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  const size_t call_bytes_max =
-      argc > 1 ? std::strtoul(argv[1], nullptr, 10) : halcyon::cluster::kMpiCallBytesMax;
-  auto made = halcyon::cluster::MakeMpiCollectives(call_bytes_max);
+  halcyon::cluster::MpiOptions options;
+  if (argc > 1) options.call_bytes_max = std::strtoul(argv[1], nullptr, 10);
+  if (argc > 2) options.ranks_per_node = std::atoi(argv[2]);
+  auto made = halcyon::cluster::MakeMpiCollectives(options);
   if (!made.ok()) {
     std::fprintf(stderr, "%s\n", halcyon::MessageOf(made.status()).c_str());
     return 1;

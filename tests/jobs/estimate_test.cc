@@ -52,6 +52,42 @@ TEST(Estimate, MemoryGrowsWithWhatARankHoldsAtATime) {
   EXPECT_EQ(memory(), whole) << "each of four ranks holds a fourth";
 }
 
+TEST(Estimate, MemoryFollowsTheSharding) {
+  JobSpec spec = Small();
+  spec.launch.ranks = 4;
+  spec.train.batch = 8;
+  const auto memory = [&] { return EstimateTraining(spec, 300)[1].memory_bytes; };
+  const uint64_t parameters = EstimateTraining(spec, 300)[1].parameters;
+  const uint64_t full = memory();
+  spec.launch.sharding = Sharding::kHybrid;
+  EXPECT_EQ(memory(), full) << "of one node";
+  spec.launch.sharding = Sharding::kGradient;
+  EXPECT_EQ(memory() - full, 4 * 4 * parameters) << "whole parameters on every rank";
+  spec.launch.sharding = Sharding::kNone;
+  EXPECT_EQ(memory() - full, 3 * 16 * parameters) << "everything on every rank";
+  spec.launch.sharding = Sharding::kFull;
+  spec.launch.accumulate = Accumulate::kLocal;
+  EXPECT_EQ(memory(), full) << "nothing accumulates in one pass";
+  spec.train.micro_batch = 1;
+  const uint64_t local = memory();
+  spec.launch.accumulate = Accumulate::kReduced;
+  EXPECT_EQ(local - memory(), 4 * 4 * parameters) << "whole gradients on every rank";
+}
+
+TEST(Estimate, RecomputedBlocksNeedLess) {
+  JobSpec spec = Small();
+  spec.model.layers = 4;
+  const auto memory = [&] { return EstimateTraining(spec, 300)[1].memory_bytes; };
+  const uint64_t whole = memory();
+  spec.launch.recompute = 2;
+  const uint64_t half = memory();
+  spec.launch.recompute = 4;
+  EXPECT_LT(half, whole);
+  EXPECT_LT(memory(), half);
+  spec.launch.recompute = 9;
+  EXPECT_EQ(memory(), EstimateTraining(spec, 300)[1].memory_bytes);
+}
+
 TEST(Estimate, TheLargestSizesDoNotOverflow) {
   JobSpec spec;
   spec.model.hidden_size = spec.model.intermediate_size = 1 << 18;

@@ -191,6 +191,9 @@ std::vector<KeyCase> RunCases() {
       {"launch.threads", [](JobSpec& s) { s.launch.threads = 9; }, none},
       {"launch.agents", [](JobSpec& s) { s.launch.agents = 9; }, none},
       {"launch.restarts_max", [](JobSpec& s) { s.launch.restarts_max = 9; }, none},
+      {"launch.sharding", [](JobSpec& s) { s.launch.sharding = Sharding::kNone; }, none},
+      {"launch.accumulate", [](JobSpec& s) { s.launch.accumulate = Accumulate::kLocal; }, none},
+      {"launch.recompute", [](JobSpec& s) { s.launch.recompute = 9; }, none},
   };
 }
 

@@ -17,16 +17,22 @@ AutoencoderTrainee::AutoencoderTrainee(const jobs::JobSpec& spec, int64_t vocab_
                                        const pipeline::Packing* packing)
     : spec_(spec), packing_(packing), autoencoder_(spec.autoencoder, vocab_size) {}
 
-absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& batch) {
-  const jobs::AutoencoderSpec& spec = spec_.autoencoder;
-  const int64_t chunks = static_cast<int64_t>(batch.items.size());
-  const at::Tensor tokens = at::empty({chunks, spec.chunk_size}, at::kLong);
-  std::vector<uint32_t> ids(spec.chunk_size);
+absl::StatusOr<BatchTensors> AutoencoderTrainee::Load(const MicroBatch& batch) {
+  const int64_t chunk_size = spec_.autoencoder.chunk_size;
+  const at::Tensor tokens =
+      at::empty({static_cast<int64_t>(batch.items.size()), chunk_size}, at::kLong);
+  std::vector<uint32_t> ids(chunk_size);
   int64_t* out = tokens.data_ptr<int64_t>();
   for (const uint64_t chunk : batch.items) {
     RETURN_IF_ERROR(packing_->Tokens(pipeline::Split::kTrain, chunk, ids));
     out = std::copy(ids.begin(), ids.end(), out);
   }
+  return BatchTensors{tokens, {}};
+}
+
+absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& batch,
+                                                            const BatchTensors& tensors) {
+  const jobs::AutoencoderSpec& spec = spec_.autoencoder;
   const auto rows = [&](NoiseStream stream) {
     return model::NoiseRows{spec_.seed, stream, batch.step, batch.slots};
   };
@@ -34,9 +40,9 @@ absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& ba
       rows(NoiseStream::kTokenDropout).Uniform({spec.chunk_size}),
       rows(NoiseStream::kPosterior).Normal({spec.latent_size}),
       rows(NoiseStream::kLatentDropout).Uniform({spec.latent_size})};
-  const at::Tensor weights = at::empty({chunks}, at::kFloat);
+  const at::Tensor weights = at::empty({tensors.tokens.size(0)}, at::kFloat);
   std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
-  const auto loss = autoencoder_.TrainingLoss(tokens, noise, weights, batch.divisor);
+  const auto loss = autoencoder_.TrainingLoss(tensors.tokens, noise, weights, batch.divisor);
   loss.total.backward();
   return Figures{{"loss", loss.total.item<double>()},
                  {"cross_entropy", loss.cross_entropy.item<double>()},

@@ -22,7 +22,9 @@ class AutoencoderTrainee : public Trainee {
   double init_std() const override { return spec_.autoencoder.init_std; }
   uint64_t items() const override { return packing_->Chunks(pipeline::Split::kTrain); }
   uint64_t tokens_per_sample() const override { return spec_.autoencoder.chunk_size; }
-  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) override;
+  absl::StatusOr<BatchTensors> Load(const MicroBatch& batch) override;
+  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch,
+                                          const BatchTensors& tensors) override;
   absl::StatusOr<nlohmann::json> Evaluate(cluster::Collectives& collectives, bool final) override;
   std::map<std::string, std::string> Metadata() const override;
 

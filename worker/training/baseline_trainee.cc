@@ -2,18 +2,14 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/inputs/window_tensors.h"
-
 namespace halcyon::worker {
 
 BaselineTrainee::BaselineTrainee(const jobs::JobSpec& spec, const LanguageModelData& data)
     : LanguageModelTrainee(spec, data), model_(spec.model, data.tokenizer->vocab_size()) {}
 
-absl::StatusOr<Figures> BaselineTrainee::ForwardBackward(const MicroBatch& batch) {
-  ASSIGN_OR_RETURN(const WindowTensors window,
-                   LoadWindows(*data().windows, pipeline::Split::kTrain, batch.items,
-                               /*latent_size=*/0));
-  const at::Tensor tokens = window.tokens.flatten(1);
+absl::StatusOr<Figures> BaselineTrainee::ForwardBackward(const MicroBatch& batch,
+                                                         const BatchTensors& tensors) {
+  const at::Tensor tokens = tensors.tokens.flatten(1);
   const int64_t positions = tokens.size(1) - 1;
   const at::Tensor logits = model_.Logits(tokens.narrow(1, 0, positions));
   const at::Tensor losses = at::cross_entropy_loss(

@@ -12,7 +12,8 @@ class BaselineTrainee : public LanguageModelTrainee {
   BaselineTrainee(const jobs::JobSpec& spec, const LanguageModelData& data);
 
   std::vector<model::Unit*> units() override { return model_.units(); }
-  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) override;
+  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch,
+                                          const BatchTensors& tensors) override;
   absl::StatusOr<nlohmann::json> Evaluate(cluster::Collectives& collectives, bool final) override;
 
  private:

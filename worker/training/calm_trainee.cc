@@ -16,10 +16,9 @@ CalmTrainee::CalmTrainee(const jobs::JobSpec& spec, const LanguageModelData& dat
       model_(spec.model, spec.autoencoder.chunk_size, spec.autoencoder.latent_size,
              autoencoder->vocab_size()) {}
 
-absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch) {
-  ASSIGN_OR_RETURN(const WindowTensors loaded, LoadWindows(*data().windows, pipeline::Split::kTrain,
-                                                           batch.items, model_.latent_size()));
-  const Prediction window = ToPrediction(loaded, model_.SeesLatents());
+absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch,
+                                                     const BatchTensors& tensors) {
+  const Prediction window = ToPrediction({tensors.tokens, tensors.posterior}, model_.SeesLatents());
   const at::Tensor hidden = model_.Backbone(window.tokens, window.latents);
   const model::NoiseRows noise{spec().seed, NoiseStream::kHeadNoise, batch.step, batch.slots};
   const model::LatentHead::Loss loss = model_.HeadLoss(hidden, window.next, noise);

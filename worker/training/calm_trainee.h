@@ -15,7 +15,8 @@ class CalmTrainee : public LanguageModelTrainee {
               model::Autoencoder* autoencoder);
 
   std::vector<model::Unit*> units() override { return model_.units(); }
-  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) override;
+  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch,
+                                          const BatchTensors& tensors) override;
   // FiguresOf(score), its terms as "heldout_NAME" and, while training, a few "samples": held-out
   // prompts with their continuations.
   absl::StatusOr<nlohmann::json> Evaluate(cluster::Collectives& collectives, bool final) override;

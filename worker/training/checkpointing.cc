@@ -1,7 +1,9 @@
 #include "worker/training/checkpointing.h"
 
-#include <cstring>
+#include <ATen/ATen.h>
+
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/fault_point.h"
 
@@ -10,13 +12,13 @@ namespace {
 
 using nlohmann::json;
 
-std::string_view BytesOf(const std::vector<float>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+std::string_view BytesOf(const at::Tensor& host) {
+  return {static_cast<const char*>(host.const_data_ptr()), host.nbytes()};
 }
 
 // The arrays of a shard that a checkpoint holds, by their prefix in the file.
-std::vector<std::pair<const char*, std::vector<float>*>> ArraysOf(UnitShard& shard) {
-  return {{"param", &shard.value}, {"exp_avg", &shard.exp_avg}, {"exp_avg_sq", &shard.exp_avg_sq}};
+std::vector<std::pair<const char*, at::Tensor>> ArraysOf(const UnitShard& shard) {
+  return {{"param", shard.value}, {"exp_avg", shard.exp_avg}, {"exp_avg_sq", shard.exp_avg_sq}};
 }
 
 bool SameParameters(const std::vector<storage::UnitLayout>& a,
@@ -56,11 +58,16 @@ absl::Status LoadShards(storage::CheckpointStore& store, Fsdp& fsdp,
     return FailedPrecondition(store.root() +
                               ": the checkpoint's parameters differ from the model's");
   }
-  for (UnitShard* shard : fsdp.shards()) {
-    for (auto& [array, values] : ArraysOf(*shard)) {
-      RETURN_IF_ERROR(store.ReadFlat(manifest, array, shard->unit, shard->first, *values));
+  for (const UnitShard* shard : fsdp.shards()) {
+    for (const auto& [array, values] : ArraysOf(*shard)) {
+      at::Tensor host = values.is_cpu() ? values : at::empty(values.sizes(), at::kFloat);
+      const std::span<float> read(host.mutable_data_ptr<float>(),
+                                  static_cast<size_t>(host.numel()));
+      RETURN_IF_ERROR(store.ReadFlat(manifest, array, shard->unit, shard->first, read));
+      if (!values.is_cpu()) values.copy_(host);
     }
   }
+  fsdp.ValuesChanged();
   return absl::OkStatus();
 }
 
@@ -83,27 +90,35 @@ absl::Status Agree(cluster::Collectives& collectives, const absl::Status& mine) 
 absl::Status SaveCheckpoint(storage::CheckpointStore& store, Fsdp& fsdp,
                             cluster::Collectives& collectives, storage::CheckpointManifest manifest,
                             uint64_t keep) {
+  std::vector<at::Tensor> hosts;  // keep what the views show
   std::vector<storage::TensorView> tensors;
-  for (UnitShard* shard : fsdp.shards()) {
-    for (auto& [array, values] : ArraysOf(*shard)) {
+  for (const UnitShard* shard : fsdp.shards()) {
+    for (const auto& [array, values] : ArraysOf(*shard)) {
+      hosts.push_back(shard->SliceOf(values).cpu());
       tensors.push_back({std::string(array) + "." + shard->unit,
                          storage::DType::kF32,
-                         {static_cast<int64_t>(values->size())},
-                         BytesOf(*values)});
+                         {shard->slice_length},
+                         BytesOf(hosts.back())});
     }
   }
-  const auto written = store.WriteShard(manifest.step, static_cast<uint32_t>(collectives.rank()),
+  // Slices number the arrays from their beginning, whatever ranks keep them.
+  const int slice = fsdp.plan().slice();
+  const auto written = store.WriteShard(manifest.step, static_cast<uint32_t>(slice),
                                         static_cast<uint32_t>(collectives.size()), tensors);
   RETURN_IF_ERROR(Agree(collectives, written.status()));
-  const json mine = {{"name", written->name}, {"bytes", written->bytes}, {"xxh3", written->xxh3}};
+  const json mine = {{"slice", slice},
+                     {"name", written->name},
+                     {"bytes", written->bytes},
+                     {"xxh3", written->xxh3}};
   ASSIGN_OR_RETURN(const auto all, collectives.AllGatherBytes(mine.dump()));
   absl::Status committed;
   if (collectives.rank() == 0) {
     manifest.world_size = static_cast<uint32_t>(collectives.size());
     manifest.units = fsdp.Layouts();
+    manifest.shards.resize(all.size());
     for (const std::string& text : all) {
       const json shard = json::parse(text);
-      manifest.shards.push_back({shard["name"], shard["bytes"], shard["xxh3"]});
+      manifest.shards[shard["slice"]] = {shard["name"], shard["bytes"], shard["xxh3"]};
     }
     FaultPoint("rank 0 " + manifest.stage + " commit " + std::to_string(manifest.step));
     committed = store.Commit(manifest, keep);

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "cluster/collectives.h"
 #include "storage/checkpoint.h"
-#include "worker/training/fsdp.h"
+#include "worker/fsdp/fsdp.h"
 
 namespace halcyon::worker {
 

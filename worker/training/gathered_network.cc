@@ -19,8 +19,8 @@ absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& co
   RETURN_IF_ERROR(fsdp.VisitWhole([&](model::Unit& unit) {
     if (!writes) return absl::OkStatus();
     for (const model::Parameter& parameter : unit.parameters()) {
-      bytes.emplace_back(reinterpret_cast<const char*>(parameter.value.data_ptr<float>()),
-                         parameter.numel() * sizeof(float));
+      const at::Tensor host = parameter.value.detach().to(at::kCPU, at::kFloat).contiguous();
+      bytes.emplace_back(static_cast<const char*>(host.const_data_ptr()), host.nbytes());
       tensors.push_back({parameter.name, storage::DType::kF32, parameter.shape, bytes.back()});
     }
     return absl::OkStatus();

@@ -9,7 +9,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "cluster/collectives.h"
-#include "worker/training/fsdp.h"
+#include "worker/fsdp/fsdp.h"
 
 namespace halcyon::worker {
 

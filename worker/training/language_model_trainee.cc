@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "worker/inputs/network_file.h"
+#include "worker/inputs/window_tensors.h"
 
 namespace halcyon::worker {
 
@@ -12,6 +13,14 @@ at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions) {
   const at::Tensor weights = at::empty({static_cast<int64_t>(batch.weights.size())}, at::kFloat);
   std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
   return (weights / (batch.divisor * static_cast<double>(positions))).repeat_interleave(positions);
+}
+
+absl::StatusOr<BatchTensors> LanguageModelTrainee::Load(const MicroBatch& batch) {
+  const bool has_latents = spec_.model.head != jobs::HeadKind::kSoftmax;
+  ASSIGN_OR_RETURN(const WindowTensors windows,
+                   LoadWindows(*data_.windows, pipeline::Split::kTrain, batch.items,
+                               has_latents ? spec_.autoencoder.latent_size : 0));
+  return BatchTensors{windows.tokens, windows.posterior};
 }
 
 LanguageModelOptions LanguageModelTrainee::ScoringOptions() const {

@@ -36,6 +36,7 @@ class LanguageModelTrainee : public Trainee {
     return spec_.model.window_chunks * spec_.autoencoder.chunk_size;
   }
   std::map<std::string, std::string> Metadata() const override;
+  absl::StatusOr<BatchTensors> Load(const MicroBatch& batch) override;
 
  protected:
   LanguageModelTrainee(const jobs::JobSpec& spec, const LanguageModelData& data)

@@ -2,6 +2,8 @@
 #ifndef HALCYON_WORKER_TRAINING_TRAINEE_H_
 #define HALCYON_WORKER_TRAINING_TRAINEE_H_
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <map>
 #include <string>
@@ -12,6 +14,7 @@
 #include "base/status.h"
 #include "cluster/collectives.h"
 #include "jobs/job_spec.h"
+#include "model/posterior.h"
 #include "model/unit.h"
 #include "worker/training/batch_plan.h"
 
@@ -20,6 +23,12 @@ namespace halcyon::worker {
 // Parts of the mean over the global batch: adding them over micro-batches and ranks gives it.
 // Names are the same in every call.
 using Figures = std::map<std::string, double>;
+
+// The samples of a pass, on the rank's device.
+struct BatchTensors {
+  at::Tensor tokens;           // int64 [samples, ...]: windows [T, K], or chunks [K]
+  model::Posterior posterior;  // [samples * T, latent]; undefined where a trainee uses none
+};
 
 class Trainee {
  public:
@@ -33,9 +42,13 @@ class Trainee {
   // Tokens of text that a sample stands for, for tokens/s.
   virtual uint64_t tokens_per_sample() const = 0;
 
-  // Forward and backward. The gradient of every micro-batch and rank adds up to that of the mean
-  // loss of the global batch.
-  virtual absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) = 0;
+  // Reads the samples of a pass. Called on another thread than, and beside, the rest.
+  virtual absl::StatusOr<BatchTensors> Load(const MicroBatch& batch) = 0;
+
+  // Forward and backward of what Load read for `batch`. The gradient of every micro-batch and rank
+  // adds up to that of the mean loss of the global batch.
+  virtual absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch,
+                                                  const BatchTensors& tensors) = 0;
 
   // Figures on held-out text. Collective; touches no state of training: its noise comes from
   // streams of its own. `final` measures more thoroughly, for the finished artifact.

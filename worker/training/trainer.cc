@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
 #include "base/fault_point.h"
 #include "cluster/outputs.h"
 #include "model/learning_rate.h"
@@ -20,6 +21,8 @@ using nlohmann::json;
 constexpr int64_t kReportIntervalMs = 500;
 constexpr char kMetricsFile[] = "metrics.jsonl";
 
+double Seconds(int64_t us) { return static_cast<double>(us) / 1e6; }
+
 }  // namespace
 
 Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Collectives* collectives,
@@ -30,7 +33,6 @@ Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Colle
       listener_(listener),
       env_(env),
       clock_(clock),
-      fsdp_(trainee->units(), collectives),
       store_(*env, JoinPath(options.assignment.work_dir, "checkpoints")),
       order_(options.seed, trainee->items()),
       metrics_(JoinPath(options.assignment.work_dir, kMetricsFile), clock) {}
@@ -41,6 +43,7 @@ absl::StatusOr<json> Trainer::Run() {
   // Reading the inputs and the checkpoint may have taken long; so may the first step.
   RETURN_IF_ERROR(AgreeOnStop());
   if (stop_agreed_) return Stopped();
+  StartFeeder();
   while (steps_done_ < steps) {
     listener_->OnPhase("step " + std::to_string(steps_done_));
     FaultPoint("rank " + std::to_string(collectives_->rank()) + " " + options_.assignment.stage +
@@ -74,10 +77,12 @@ absl::Status Trainer::Stopped() const {
 
 absl::Status Trainer::Start() {
   started_ms_ = reported_ms_ = clock_->MonotonicMs();
-  fsdp_.Initialise(trainee_->init_rule(), trainee_->init_std(), options_.seed);
+  ASSIGN_OR_RETURN(const ShardPlan plan, PlanShards(options_.fsdp.sharding, *collectives_));
+  fsdp_ = std::make_unique<Fsdp>(trainee_->units(), collectives_, plan, options_.fsdp);
+  fsdp_->Initialise(trainee_->init_rule(), trainee_->init_std(), options_.seed);
   listener_->OnPhase("loading a checkpoint");
   RETURN_IF_ERROR(store_.Fence({options_.assignment.incarnation, options_.assignment.launch}));
-  ASSIGN_OR_RETURN(const Resumed resumed, RestoreCheckpoint(store_, fsdp_, *collectives_,
+  ASSIGN_OR_RETURN(const Resumed resumed, RestoreCheckpoint(store_, *fsdp_, *collectives_,
                                                             options_.assignment.fingerprint));
   for (const std::string& reason : resumed.rejected) spdlog::warn("checkpoint: {}", reason);
   steps_done_ = saved_step_ = reported_step_ = resumed.step;
@@ -105,16 +110,27 @@ absl::Status Trainer::Start() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Figures> Trainer::Accumulate(uint64_t step) {
+void Trainer::StartFeeder() {
   const jobs::TrainSpec& train = trainee_->train_spec();
   const BatchShape shape = {
       static_cast<uint64_t>(train.batch), static_cast<uint64_t>(train.micro_batch),
       static_cast<uint64_t>(collectives_->rank()), static_cast<uint64_t>(collectives_->size())};
+  feeder_ = std::make_unique<BatchFeeder>(
+      steps_done_, static_cast<uint64_t>(train.steps),
+      [this, shape](uint64_t step) { return PlanBatch(shape, order_, step); },
+      [this](const MicroBatch& plan) { return trainee_->Load(plan); });
+}
+
+absl::StatusOr<Figures> Trainer::Accumulate(uint64_t step) {
   Figures sums;
-  for (const MicroBatch& part : PlanBatch(shape, order_, step)) {
-    auto figures = trainee_->ForwardBackward(part);
+  for (bool is_last = false; !is_last;) {
+    ASSIGN_OR_RETURN(const LoadedPass pass, feeder_->Next());
+    HALCYON_CHECK(pass.plan.step == step);
+    is_last = pass.is_last;
+    fsdp_->BeginPass(is_last);
+    auto figures = trainee_->ForwardBackward(pass.plan, pass.tensors);
     RETURN_IF_ERROR(figures.status());
-    RETURN_IF_ERROR(fsdp_.FinishBackward());
+    RETURN_IF_ERROR(fsdp_->FinishPass());
     for (const auto& [name, value] : *figures) sums[name] += value;
   }
   return sums;
@@ -122,18 +138,26 @@ absl::StatusOr<Figures> Trainer::Accumulate(uint64_t step) {
 
 absl::StatusOr<json> Trainer::Step(uint64_t step) {
   const jobs::TrainSpec& train = trainee_->train_spec();
-  const int64_t began_ms = clock_->MonotonicMs();
-  fsdp_.ZeroGradients();
+  const int64_t began_us = clock_->MonotonicUs();
+  // Not of this step.
+  collectives_->TakeFigures();
+  feeder_->TakeWaitedUs();
+  fsdp_->BeginStep();
   ASSIGN_OR_RETURN(const Figures mine, Accumulate(step));
   // One reduction carries everything the ranks must agree on.
-  std::vector<double> shared = {fsdp_.LocalGradientSquares(),
-                                listener_->StopRequested() ? 1.0 : 0.0};
+  // 32 bits, so that sums over ranks are exact.
+  const double order = static_cast<double>(collectives_->order_digest() >> 32);
+  std::vector<double> shared = {fsdp_->LocalGradientSquares(),
+                                listener_->StopRequested() ? 1.0 : 0.0, order};
   for (const auto& [name, value] : mine) shared.push_back(value);
   RETURN_IF_ERROR(collectives_->AllReduceSum(shared));
   stop_agreed_ = shared[1] > 0;
+  if (shared[2] != order * collectives_->size()) {
+    return Internal("ranks made different collectives in this step, so the sums are wrong");
+  }
   const double norm = std::sqrt(shared[0]);
   json figures = {{"grad_norm", norm}, {"learning_rate", model::LearningRate(train, step)}};
-  size_t next = 2;
+  size_t next = 3;
   for (const auto& [name, value] : mine) figures[name] = shared[next++];
   if (!std::isfinite(norm) || !std::isfinite(figures.value("loss", 0.0))) {
     return FailedPrecondition(
@@ -141,16 +165,12 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
         "data of this step");
   }
   const double scale = train.clip_norm > 0 && norm > train.clip_norm ? train.clip_norm / norm : 1.0;
-  fsdp_.OptimizerStep(train, step, scale);
+  const int64_t update_began_us = clock_->MonotonicUs();
+  fsdp_->OptimizerStep(train, step, scale);
   if (collectives_->rank() != 0) return figures;
-  const int64_t now_ms = clock_->MonotonicMs();
-  const double step_seconds = static_cast<double>(now_ms - began_ms) / 1000;
-  figures["step_seconds"] = step_seconds;
-  if (step_seconds > 0) {
-    figures["tokens_per_s"] =
-        static_cast<double>(train.batch * trainee_->tokens_per_sample()) / step_seconds;
-  }
+  AddTimes(began_us, update_began_us, &figures);
   metrics_.Write(step + 1, figures);
+  const int64_t now_ms = clock_->MonotonicMs();
   if (now_ms - reported_ms_ >= kReportIntervalMs) {
     const double seconds = static_cast<double>(now_ms - reported_ms_) / 1000;
     const double tokens = static_cast<double>((step + 1 - reported_step_) * train.batch *
@@ -161,6 +181,22 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
     reported_step_ = step + 1;
   }
   return figures;
+}
+
+void Trainer::AddTimes(int64_t began_us, int64_t update_began_us, json* figures) {
+  const int64_t now_us = clock_->MonotonicUs();
+  const double step_seconds = Seconds(now_us - began_us);
+  const cluster::CollectiveFigures shared = collectives_->TakeFigures();
+  (*figures)["step_seconds"] = step_seconds;
+  (*figures)["optimizer_seconds"] = Seconds(now_us - update_began_us);
+  (*figures)["data_wait_seconds"] = Seconds(feeder_->TakeWaitedUs());
+  (*figures)["communication_seconds"] = Seconds(shared.busy_us);
+  (*figures)["communication_wait_seconds"] = Seconds(shared.waited_us);
+  if (step_seconds > 0) {
+    const auto tokens =
+        static_cast<double>(trainee_->train_spec().batch * trainee_->tokens_per_sample());
+    (*figures)["tokens_per_s"] = tokens / step_seconds;
+  }
 }
 
 storage::CheckpointManifest Trainer::Manifest() const {
@@ -181,7 +217,7 @@ absl::Status Trainer::Save() {
   if (saved_step_ == steps_done_) return absl::OkStatus();
   listener_->OnPhase("saving step " + std::to_string(steps_done_));
   RETURN_IF_ERROR(
-      SaveCheckpoint(store_, fsdp_, *collectives_, Manifest(), options_.checkpoint.keep),
+      SaveCheckpoint(store_, *fsdp_, *collectives_, Manifest(), options_.checkpoint.keep),
       "checkpoint of step " + std::to_string(steps_done_));
   saved_step_ = steps_done_;
   if (collectives_->rank() == 0) {
@@ -207,7 +243,7 @@ absl::StatusOr<json> Trainer::Finish() {
   listener_->OnPhase("writing the artifact");
   const std::string out = cluster::GangOutputDir(options_.assignment);
   absl::StatusOr<WrittenNetwork> written =
-      WriteNetwork(fsdp_, *collectives_, *env_, out, trainee_->Metadata(), options_.spec_toml);
+      WriteNetwork(*fsdp_, *collectives_, *env_, out, trainee_->Metadata(), options_.spec_toml);
   if (written.ok() && collectives_->rank() == 0) {
     if (const absl::Status kept = metrics_.CopyTo(JoinPath(out, kMetricsFile)); !kept.ok()) {
       written = kept;
@@ -215,7 +251,7 @@ absl::StatusOr<json> Trainer::Finish() {
   }
   RETURN_IF_ERROR(Agree(*collectives_, written.status()));
   for (const auto& [name, value] : last_figures_.items()) facts.emplace(name, value);
-  facts["parameters"] = fsdp_.parameters();
+  facts["parameters"] = fsdp_->parameters();
   facts["steps"] = steps_done_;
   facts["seconds"] = static_cast<double>(clock_->MonotonicMs() - started_ms_) / 1000;
   return json{

@@ -17,7 +17,8 @@
 #include "jobs/job_spec.h"
 #include "pipeline/sample_order.h"
 #include "storage/checkpoint.h"
-#include "worker/training/fsdp.h"
+#include "worker/fsdp/fsdp.h"
+#include "worker/training/batch_feeder.h"
 #include "worker/training/metrics_log.h"
 #include "worker/training/trainee.h"
 
@@ -38,6 +39,7 @@ struct TrainerOptions {
   jobs::CheckpointSpec checkpoint;
   int64_t evaluate_every = 0;  // steps; 0: never while training
   uint64_t seed = 0;
+  FsdpOptions fsdp;
   std::string spec_toml;  // the resolved spec, bound into checkpoints and kept with the weights
 };
 
@@ -57,7 +59,10 @@ class Trainer {
  private:
   absl::Status Start();
   absl::StatusOr<nlohmann::json> Step(uint64_t step);
+  void StartFeeder();
   absl::StatusOr<Figures> Accumulate(uint64_t step);
+  // What the step's time went to; rank 0's figures.
+  void AddTimes(int64_t began_us, int64_t update_began_us, nlohmann::json* figures);
   absl::Status Save();
   absl::Status EvaluateAndReport();
   // Whether any rank was told to stop; the same on all. Collective.
@@ -72,7 +77,9 @@ class Trainer {
   TrainerListener* listener_;
   Env* env_;
   Clock* clock_;
-  Fsdp fsdp_;
+  // Made by Start.
+  std::unique_ptr<Fsdp> fsdp_;
+  std::unique_ptr<BatchFeeder> feeder_;
   storage::CheckpointStore store_;
   pipeline::SampleOrder order_;
   MetricsLog metrics_;

@@ -50,8 +50,14 @@ struct Rank {
 
   absl::StatusOr<json> Train(Trainee& trainee) {
     LinkListener listener(link, assignment.stage, trainee.train_spec().steps);
-    const TrainerOptions options{assignment, spec.checkpoint, spec.eval.every, spec.seed,
-                                 spec_toml};
+    const TrainerOptions options{.assignment = assignment,
+                                 .checkpoint = spec.checkpoint,
+                                 .evaluate_every = spec.eval.every,
+                                 .seed = spec.seed,
+                                 .fsdp = {.sharding = spec.launch.sharding,
+                                          .accumulate = spec.launch.accumulate,
+                                          .recompute = spec.launch.recompute},
+                                 .spec_toml = spec_toml};
     Trainer trainer(options, &trainee, collectives, &listener, Env::Posix(), Clock::Real());
     return trainer.Run();
   }

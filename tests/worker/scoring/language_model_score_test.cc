@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "cluster/in_process_gang.h"
 #include "tests/pipeline/cache_fixture.h"
 #include "tests/worker/random_networks.h"
 #include "worker/scoring/evaluation_noise.h"

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "cluster/in_process_gang.h"
 #include "tests/pipeline/cache_fixture.h"
 
 namespace halcyon::worker {

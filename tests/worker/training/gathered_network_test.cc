@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "cluster/in_process_gang.h"
 #include "storage/weights/safetensors.h"
 #include "tests/worker/training/toy_trainee.h"
 #include "worker/inputs/network_file.h"

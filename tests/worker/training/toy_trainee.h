@@ -30,23 +30,23 @@ class ToyTrainee : public Trainee {
   uint64_t tokens_per_sample() const override { return 1; }
 
   at::Tensor Forward(const at::Tensor& input) {
-    first_.Enter();
-    at::Tensor hidden = at::tanh(at::linear(input, first_weight_->value, first_bias_->value));
-    hidden = first_.Exit(hidden);
+    const at::Tensor hidden = first_.Run(input, [this](const at::Tensor& rows) {
+      return at::tanh(at::linear(rows, first_weight_->value, first_bias_->value));
+    });
     second_.Enter();
     return second_.Exit(at::linear(hidden, second_weight_->value));
   }
 
-  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch) override {
-    const at::Tensor input = InputOf(batch.items);
-    const at::Tensor noise =
-        model::NoiseRows{1, NoiseStream::kHeadNoise, batch.step, batch.slots}.Normal({3});
-    const at::Tensor output = Forward(input);
-    const at::Tensor weights =
-        at::from_blob(const_cast<float*>(batch.weights.data()),
-                      {static_cast<int64_t>(batch.weights.size())}, at::kFloat);
-    const at::Tensor error = (output - input.narrow(1, 0, 3) - 0.1 * noise).pow(2).sum(1);
-    const at::Tensor loss = (error * weights).sum() / batch.divisor;
+  absl::StatusOr<BatchTensors> Load(const MicroBatch& batch) override {
+    if (batch.step == fails_to_load_) return DataLoss("page 7: checksum");
+    return BatchTensors{InputOf(batch.items), {}};
+  }
+  void FailToLoad(uint64_t step) { fails_to_load_ = step; }
+
+  absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch,
+                                          const BatchTensors& tensors) override {
+    const at::Tensor& input = tensors.tokens;
+    const at::Tensor loss = LossOf(batch, input, Forward(input));
     loss.backward();
     ++passes_;
     return Figures{{"loss", loss.item<double>()}};
@@ -62,14 +62,27 @@ class ToyTrainee : public Trainee {
   int passes() const { return passes_; }
   int evaluations() const { return evaluations_; }
 
- private:
+  // The part of the mean loss that these samples are; in the type of `output`.
+  static at::Tensor LossOf(const MicroBatch& batch, const at::Tensor& input,
+                           const at::Tensor& output) {
+    const at::Tensor noise =
+        model::NoiseRows{1, NoiseStream::kHeadNoise, batch.step, batch.slots}.Normal({3});
+    const at::Tensor weights =
+        at::from_blob(const_cast<float*>(batch.weights.data()),
+                      {static_cast<int64_t>(batch.weights.size())}, at::kFloat);
+    const at::Tensor error = (output - input.narrow(1, 0, 3) - 0.1 * noise).pow(2).sum(1);
+    return (error * weights).sum() / batch.divisor;
+  }
+
   static at::Tensor InputOf(const std::vector<uint64_t>& items) {
     return model::NoiseRows{3, NoiseStream::kEvaluation, 0, items}.Normal({kWidth});
   }
 
+ private:
   jobs::TrainSpec train_;
   model::Unit first_{"first"}, second_{"second"};
   model::Parameter *first_weight_, *first_bias_, *second_weight_;
+  uint64_t fails_to_load_ = ~uint64_t{0};
   int passes_ = 0;
   int evaluations_ = 0;
 };

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/digest.h"
+#include "cluster/in_process_gang.h"
 #include "cluster/outputs.h"
 #include "storage/checkpoint_copy.h"
 #include "tests/worker/training/toy_trainee.h"
@@ -73,8 +74,9 @@ class TrainerTest : public testing::Test {
                 absl::IsAborted(store.Fence({1})));
     Outcome outcome;
     std::mutex mutex;
-    cluster::RunInProcessGang(ranks, [&](cluster::Collectives& collectives) {
+    const auto rank_main = [&](cluster::Collectives& collectives) {
       ToyTrainee toy(train_);
+      if (fails_to_load_) toy.FailToLoad(*fails_to_load_);
       Listener listener(stop_at);
       if (collectives.rank() == ranks - 1) listener.StopIn(stop_in_);
       Trainer trainer(options, &toy, &collectives, &listener, Env::Posix(), Clock::Real());
@@ -84,11 +86,14 @@ class TrainerTest : public testing::Test {
       outcome.status = result.status();
       if (result.ok()) outcome.result = *result;
       outcome.figures = listener.figures();
-    });
+    };
+    cluster::RunInProcessGang(ranks, rank_main, ranks_per_node_);
     return outcome;
   }
 
   std::string root_;
+  int ranks_per_node_ = 0;                 // all on one
+  std::optional<uint64_t> fails_to_load_;  // a step
   std::string stop_in_;  // a phase in which the last rank is told to stop; the others are not
   jobs::TrainSpec train_;
   TrainerOptions options_;
@@ -106,6 +111,66 @@ TEST_F(TrainerTest, ResumedEqualsUninterruptedBitForBit) {
     EXPECT_EQ(resumed.figures.front()["resumed_from"], 7) << resumed.figures.front();
     EXPECT_EQ(resumed.result["content_digest"], whole.result["content_digest"]);
   }
+}
+
+// Whatever the ranks keep for themselves: the same bits, also by way of a checkpoint of another
+// sharding.
+TEST_F(TrainerTest, EveryShardingResumesBitForBit) {
+  const Outcome whole = Run("whole", 4);
+  ASSERT_TRUE(whole.status.ok()) << whole.status;
+  using jobs::Sharding;
+  for (const Sharding first : {Sharding::kFull, Sharding::kGradient, Sharding::kNone}) {
+    for (const Sharding then : {Sharding::kFull, Sharding::kGradient, Sharding::kNone}) {
+      const std::string work =
+          std::to_string(static_cast<int>(first)) + std::to_string(static_cast<int>(then));
+      options_.fsdp = {.sharding = first, .recompute = 1};
+      EXPECT_TRUE(absl::IsAborted(Run(work, 4, /*stop_at=*/6).status));
+      options_.fsdp = {.sharding = then};
+      const Outcome resumed = Run(work, 4);
+      ASSERT_TRUE(resumed.status.ok()) << resumed.status;
+      EXPECT_EQ(resumed.figures.front()["resumed_from"], 7);
+      EXPECT_EQ(resumed.result["content_digest"], whole.result["content_digest"]) << work;
+    }
+  }
+}
+
+// Slices of a hybrid gang are not in the order of its ranks; a checkpoint must not depend on that.
+TEST_F(TrainerTest, HybridShardsGoThroughCheckpoints) {
+  ranks_per_node_ = 2;
+  options_.fsdp.sharding = jobs::Sharding::kHybrid;
+  const Outcome whole = Run("whole", 4);
+  ASSERT_TRUE(whole.status.ok()) << whole.status;
+  EXPECT_TRUE(absl::IsAborted(Run("parts", 4, /*stop_at=*/6).status));
+  const Outcome resumed = Run("parts", 4);
+  EXPECT_EQ(resumed.result["content_digest"], whole.result["content_digest"]);
+  EXPECT_TRUE(absl::IsAborted(Run("mixed", 4, /*stop_at=*/6).status));
+  options_.fsdp.sharding = jobs::Sharding::kFull;
+  for (const int ranks : {3, 2, 4}) {
+    const Outcome other = Run("mixed", ranks);
+    ASSERT_TRUE(other.status.ok()) << other.status;
+    const double loss = whole.result["facts"]["loss"];
+    EXPECT_NEAR(other.result["facts"]["loss"].get<double>(), loss, 1e-5 * loss) << ranks;
+  }
+}
+
+TEST_F(TrainerTest, EveryStepReportsWhereItsTimeWent) {
+  const Outcome outcome = Run("times", 2);
+  const json& facts = outcome.result["facts"];
+  for (const char* name : {"step_seconds", "optimizer_seconds", "data_wait_seconds",
+                           "communication_seconds", "communication_wait_seconds"}) {
+    ASSERT_TRUE(facts.contains(name)) << name;
+    EXPECT_GE(facts[name].get<double>(), 0) << name;
+  }
+  EXPECT_LE(facts["optimizer_seconds"], facts["step_seconds"]);
+  EXPECT_LE(facts["communication_wait_seconds"], facts["step_seconds"]);
+}
+
+TEST_F(TrainerTest, SamplesThatCannotBeReadEndTheStepThatNeedsThem) {
+  fails_to_load_ = 5;
+  const Outcome outcome = Run("unread", 2);
+  EXPECT_EQ(MessageOf(outcome.status), "step 5: page 7: checksum");
+  storage::CheckpointStore store(*Env::Posix(), WorkDir("unread") + "/checkpoints");
+  EXPECT_EQ(store.ListCommitted()->size(), 1u) << "that of step 4";
 }
 
 TEST_F(TrainerTest, AFlippedByteFallsBackAndStillGivesTheSameWeights) {

@@ -5,10 +5,11 @@
 #include <functional>
 #include <mutex>
 
+#include "cluster/in_process_gang.h"
 #include "model/baseline_model.h"
 #include "model/calm_model.h"
 #include "model/initialise.h"
-#include "worker/training/fsdp.h"
+#include "worker/fsdp/fsdp.h"
 
 namespace halcyon::worker {
 namespace {
@@ -109,16 +110,19 @@ TEST(ShardedNetworks, GradientsEqualTheWholeOnes) {
       const Net net = make();
       Fsdp fsdp(net.units, &collectives);
       fsdp.Initialise(jobs::InitRule::kFanIn, 0.5, kSeed);
+      fsdp.BeginStep();
+      fsdp.BeginPass(/*is_last=*/true);
       net.loss({static_cast<uint64_t>(collectives.rank())}).backward();
-      ASSERT_TRUE(fsdp.FinishBackward().ok());
+      ASSERT_TRUE(fsdp.FinishPass().ok());
       const std::lock_guard lock(mutex);
       for (size_t u = 0; u < expected.size(); ++u) {
         const UnitShard& shard = *fsdp.shards()[u];
-        for (size_t i = 0; i < shard.gradient.size(); ++i) {
-          if (shard.first + i >= expected[u].size()) continue;
+        const auto* gradient = shard.gradient.const_data_ptr<float>();
+        for (int64_t i = 0; i < shard.gradient.numel(); ++i) {
+          if (shard.first + i >= std::ssize(expected[u])) continue;
           const double wanted = expected[u][shard.first + i];
           largest = std::max(largest, std::abs(wanted));
-          EXPECT_NEAR(shard.gradient[i], wanted, 1e-4 * (1 + std::abs(wanted)))
+          EXPECT_NEAR(gradient[i], wanted, 1e-4 * (1 + std::abs(wanted)))
               << net.units[u]->name() << " " << shard.first + i;
         }
       }

@@ -1,0 +1,208 @@
+#include "cluster/collective_queue.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/digest.h"
+
+namespace halcyon::cluster {
+namespace {
+
+const char* NameOf(Group group) {
+  switch (group) {
+    case Group::kAll:
+      return "";
+    case Group::kNode:
+      return " in the node";
+    case Group::kAcrossNodes:
+      return " across nodes";
+  }
+  return "";
+}
+
+std::string NameOf(std::string_view kind, Group group, std::string_view what) {
+  return std::string(kind) + NameOf(group) + " of " + std::string(what);
+}
+
+HostGroup& Choose(HostGroups& groups, Group group) {
+  HostGroup* chosen = group == Group::kAll    ? groups.all.get()
+                      : group == Group::kNode ? groups.node.get()
+                                              : groups.across_nodes.get();
+  HALCYON_CHECK(chosen != nullptr);
+  return *chosen;
+}
+
+}  // namespace
+
+class CollectiveQueue::WaitForStarted : public Pending::State {
+ public:
+  WaitForStarted(CollectiveQueue* queue, std::shared_ptr<Started> started)
+      : queue_(queue), started_(std::move(started)) {}
+  absl::Status Wait() override { return queue_->WaitFor(*started_); }
+
+ private:
+  CollectiveQueue* queue_;
+  std::shared_ptr<Started> started_;
+};
+
+absl::StatusOr<std::unique_ptr<Collectives>> CollectiveQueue::Start(MakeGroups make_groups) {
+  std::unique_ptr<CollectiveQueue> queue(new CollectiveQueue);
+  CollectiveQueue& self = *queue;
+  self.thread_.emplace([&self, make_groups = std::move(make_groups)] { self.Run(make_groups); });
+  {
+    const MutexLock lock(&self.mutex_);
+    self.changed_.Wait(&self.mutex_, [&self]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(self.mutex_) {
+      return self.made_.has_value();
+    });
+    RETURN_IF_ERROR(*self.made_);
+  }
+  return queue;
+}
+
+CollectiveQueue::~CollectiveQueue() {
+  const MutexLock lock(&mutex_);
+  closing_ = true;
+  changed_.NotifyAll();
+}
+
+void CollectiveQueue::Run(MakeGroups make_groups) {
+  absl::StatusOr<HostGroups> groups = make_groups();
+  if (groups.ok()) {
+    HALCYON_CHECK(groups->all != nullptr && groups->node != nullptr);
+    places_[0] = {groups->all->rank(), groups->all->size()};
+    places_[1] = {groups->node->rank(), groups->node->size()};
+    if (groups->across_nodes != nullptr) {
+      places_[2] = {groups->across_nodes->rank(), groups->across_nodes->size()};
+    }
+  }
+  {
+    const MutexLock lock(&mutex_);
+    made_ = groups.status();
+    changed_.NotifyAll();
+  }
+  if (groups.ok()) RunStarted(*groups);
+}
+
+std::shared_ptr<CollectiveQueue::Started> CollectiveQueue::TakeNext() {
+  const MutexLock lock(&mutex_);
+  changed_.Wait(&mutex_, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return closing_ || !queue_.empty();
+  });
+  return queue_.empty() ? nullptr : queue_.front();
+}
+
+void CollectiveQueue::RunStarted(HostGroups& groups) {
+  while (const std::shared_ptr<Started> started = TakeNext()) {
+    absl::Status status;
+    {
+      const MutexLock lock(&mutex_);
+      status = broken_;
+    }
+    const int64_t began_us = clock_->MonotonicUs();
+    if (status.ok()) {
+      status = started->run(groups);
+      if (!status.ok())
+        status = MakeStatus(status.code(), started->name + ": " + MessageOf(status));
+    }
+    started->run = nullptr;
+    Finish(*started, status, began_us);
+  }
+}
+
+void CollectiveQueue::Finish(Started& started, const absl::Status& status, int64_t began_us) {
+  const MutexLock lock(&mutex_);
+  started.done = true;
+  started.status = status;
+  broken_.Update(status);
+  figures_.busy_us += clock_->MonotonicUs() - began_us;
+  figures_.cpu_us = ThreadCpuUs();
+  queue_.pop_front();
+  changed_.NotifyAll();
+}
+
+std::shared_ptr<CollectiveQueue::Started> CollectiveQueue::Enqueue(
+    std::string name, Traffic traffic, std::function<absl::Status(HostGroups&)> run) {
+  auto started = std::make_shared<Started>();
+  started->run = std::move(run);
+  started->number = ++started_count_;
+  order_digest_ =
+      Xxh3(name + " " + std::to_string(traffic.part_bytes) + " " + std::to_string(order_digest_));
+  started->name = std::move(name);
+  const MutexLock lock(&mutex_);
+  changed_.Wait(&mutex_, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return queue_.size() < kStartedMax;
+  });
+  ++figures_.collectives;
+  figures_.bytes += traffic.received_bytes;
+  queue_.push_back(started);
+  changed_.NotifyAll();
+  return started;
+}
+
+absl::Status CollectiveQueue::WaitFor(const Started& started) {
+  const MutexLock lock(&mutex_);
+  if (!started.done) {
+    const int64_t began_us = clock_->MonotonicUs();
+    changed_.Wait(&mutex_, [&] { return started.done; });
+    figures_.waited_us += clock_->MonotonicUs() - began_us;
+  }
+  return started.status;
+}
+
+Pending CollectiveQueue::AllGather(Group group, ConstBuffer in, Buffer out, std::string_view what) {
+  HALCYON_CHECK(out.count == in.count * size_of(group) && in.type == out.type);
+  HALCYON_CHECK(in.device.is_host() && out.device.is_host());
+  return Pending(std::make_shared<WaitForStarted>(
+      this, Enqueue(NameOf("all-gather", group, what), {in.bytes(), out.bytes() - in.bytes()},
+                    [=](HostGroups& groups) { return Choose(groups, group).AllGather(in, out); })));
+}
+
+Pending CollectiveQueue::ReduceScatterSum(Group group, ConstBuffer in, Buffer out,
+                                          std::string_view what) {
+  HALCYON_CHECK(in.count == out.count * size_of(group) && out.type == ElementType::kFloat32);
+  HALCYON_CHECK(in.device.is_host() && out.device.is_host());
+  const std::span<float> sum(static_cast<float*>(out.data), out.count);
+  return Pending(std::make_shared<WaitForStarted>(
+      this,
+      Enqueue(NameOf("reduce-scatter", group, what),
+              {out.bytes(), in.bytes() - out.count * BytesOf(in.type)}, [=](HostGroups& groups) {
+                return Choose(groups, group).ReduceScatterSum(in, sum);
+              })));
+}
+
+absl::Status CollectiveQueue::AllReduceSum(std::span<double> values) {
+  return WaitFor(*Enqueue("all-reduce", {values.size_bytes(), values.size_bytes() * (size() - 1)},
+                          [=](HostGroups& groups) { return groups.all->AllReduceSum(values); }));
+}
+
+absl::StatusOr<std::vector<std::string>> CollectiveQueue::AllGatherBytes(std::string_view bytes) {
+  std::vector<std::string> all;
+  // Lengths may differ between ranks, so none enters the digest.
+  RETURN_IF_ERROR(WaitFor(*Enqueue("all-gather of bytes", {}, [&](HostGroups& groups) {
+    auto gathered = groups.all->AllGatherBytes(bytes);
+    RETURN_IF_ERROR(gathered.status());
+    all = *std::move(gathered);
+    return absl::OkStatus();
+  })));
+  return all;
+}
+
+absl::Status CollectiveQueue::Barrier() {
+  return WaitFor(*Enqueue("barrier", {}, [](HostGroups& groups) { return groups.all->Barrier(); }));
+}
+
+CollectiveFigures CollectiveQueue::TakeFigures() {
+  const MutexLock lock(&mutex_);
+  CollectiveFigures taken = std::exchange(figures_, {});
+  taken.cpu_us -= std::exchange(cpu_taken_us_, taken.cpu_us);
+  figures_.cpu_us = cpu_taken_us_;
+  return taken;
+}
+
+std::string CollectiveQueue::Current() const {
+  const MutexLock lock(&mutex_);
+  if (queue_.empty()) return "";
+  return queue_.front()->name + ", number " + std::to_string(queue_.front()->number);
+}
+
+}  // namespace halcyon::cluster

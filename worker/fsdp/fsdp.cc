@@ -1,0 +1,195 @@
+#include "worker/fsdp/fsdp.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <span>
+#include <type_traits>
+
+#include "base/check.h"
+#include "model/initialise.h"
+#include "model/learning_rate.h"
+#include "model/optimizer.h"
+
+namespace halcyon::worker {
+namespace {
+
+// Reductions under way: each holds a unit's whole gradients. One computes, one is sent.
+constexpr size_t kReductionsMax = 1;
+
+template <typename T>
+std::span<T> HostSpan(const at::Tensor& tensor) {
+  using Element = std::remove_const_t<T>;
+  return {tensor.mutable_data_ptr<Element>(), static_cast<size_t>(tensor.numel())};
+}
+
+ShardPlan FullPlan(const cluster::Collectives& collectives) {
+  return *PlanShards(jobs::Sharding::kFull, collectives);
+}
+
+}  // namespace
+
+Fsdp::Fsdp(const std::vector<model::Unit*>& units, cluster::Collectives* collectives,
+           const ShardPlan& plan, const FsdpOptions& options)
+    : plan_(plan), options_(options), pool_(options.device) {
+  UnitOwner* const owner = this;  // a private base: converts only here
+  for (model::Unit* unit : units) {
+    units_.push_back(std::make_unique<ShardedUnit>(unit, units_.size(), plan_, options_,
+                                                   collectives, &pool_, owner));
+  }
+}
+
+Fsdp::Fsdp(const std::vector<model::Unit*>& units, cluster::Collectives* collectives)
+    : Fsdp(units, collectives, FullPlan(*collectives), {}) {}
+
+Fsdp::~Fsdp() = default;
+
+std::vector<UnitShard*> Fsdp::shards() {
+  std::vector<UnitShard*> shards;
+  for (auto& unit : units_) shards.push_back(&unit->shard());
+  return shards;
+}
+
+std::vector<storage::UnitLayout> Fsdp::Layouts() const {
+  std::vector<storage::UnitLayout> layouts;
+  for (const auto& unit : units_) layouts.push_back(unit->Layout());
+  return layouts;
+}
+
+int64_t Fsdp::parameters() const {
+  int64_t total = 0;
+  for (const auto& unit : units_) total += unit->unit().numel();
+  return total;
+}
+
+void Fsdp::Initialise(jobs::InitRule rule, double init_std, uint64_t seed) {
+  for (auto& unit : units_) {
+    UnitShard& shard = unit->shard();
+    const int64_t length = shard.value.numel();
+    at::Tensor values = at::zeros({length}, at::kFloat);
+    int64_t offset = 0;
+    for (const model::Parameter& parameter : unit->unit().parameters()) {
+      const int64_t begin = std::max(offset, shard.first);
+      const int64_t end = std::min(offset + parameter.numel(), shard.first + length);
+      if (begin < end) {
+        model::DrawInitial(parameter, rule, init_std, seed, begin - offset,
+                           HostSpan<float>(values).subspan(begin - shard.first, end - begin));
+      }
+      offset += parameter.numel();
+    }
+    shard.value.copy_(values);
+    shard.exp_avg.zero_();
+    shard.exp_avg_sq.zero_();
+  }
+  ValuesChanged();
+}
+
+void Fsdp::ValuesChanged() {
+  for (auto& unit : units_) unit->Free();
+}
+
+void Fsdp::BeginStep() {
+  for (auto& unit : units_) unit->BeginStep();
+}
+
+void Fsdp::BeginPass(bool is_last) {
+  in_pass_ = true;
+  is_last_pass_ = is_last;
+  order_.BeginPass();
+}
+
+void Fsdp::Use(ShardedUnit& unit, bool backward) {
+  unit.StartGather();
+  if (in_pass_) {
+    const auto phase = backward ? UnitOrder::Phase::kBackward : UnitOrder::Phase::kForward;
+    const auto next = order_.Next({phase, unit.index()});
+    if (next) units_[*next]->StartGather();
+  }
+  status_.Update(unit.FinishGather());
+}
+
+bool Fsdp::StaysWhole(const ShardedUnit& unit) const {
+  if (options_.sharding == jobs::Sharding::kGradient) return true;
+  if (!in_pass_) return false;
+  return order_.is_recorded() ? order_.TurnsAt(unit.index()) : unit.index() + 1 == units_.size();
+}
+
+bool Fsdp::Recomputes(const ShardedUnit& unit) {
+  if (recomputed_.contains(unit.index())) return true;
+  if (static_cast<int64_t>(recomputed_.size()) >= options_.recompute) return false;
+  recomputed_.insert(unit.index());
+  return true;
+}
+
+void Fsdp::GradientsReady(ShardedUnit& unit) {
+  if (options_.sharding != jobs::Sharding::kGradient) unit.Free();
+  if (options_.accumulate == jobs::Accumulate::kLocal && in_pass_ && !is_last_pass_) {
+    unit.KeepGradients();
+    return;
+  }
+  FinishReductions(kReductionsMax);
+  unit.StartReduction();
+  reducing_.push_back(&unit);
+}
+
+void Fsdp::FinishReductions(size_t count) {
+  while (reducing_.size() > count) {
+    status_.Update(reducing_.front()->FinishReduction());
+    reducing_.pop_front();
+  }
+}
+
+absl::Status Fsdp::FinishPass() {
+  // Reverse: the order in which complete units reduce, should several be left.
+  for (auto unit = units_.rbegin(); unit != units_.rend(); ++unit) (*unit)->FinishBackward();
+  FinishReductions(0);
+  if (in_pass_) order_.EndPass();
+  in_pass_ = false;
+  if (options_.sharding != jobs::Sharding::kGradient) {
+    // Gathered ahead for a pass that then took another way.
+    for (auto& unit : units_) unit->Free();
+  }
+  if (!is_last_pass_) return status_;
+  std::vector<cluster::Pending> gathers;
+  for (auto& unit : units_) {
+    unit->SettleGradient();
+    gathers.push_back(unit->GatherReplicas());
+  }
+  for (cluster::Pending& gather : gathers) status_.Update(gather.Wait());
+  return status_;
+}
+
+double Fsdp::LocalGradientSquares() const {
+  double squares = 0;
+  for (const auto& unit : units_) {
+    for (const float g : HostSpan<const float>(unit->slice_gradient())) squares += double{g} * g;
+  }
+  return squares;
+}
+
+void Fsdp::OptimizerStep(const jobs::TrainSpec& train, uint64_t step, double gradient_scale) {
+  const double learning_rate = model::LearningRate(train, step);
+  for (auto& unit : units_) {
+    const UnitShard& shard = unit->shard();
+    model::AdamWStep(train, learning_rate, step + 1, gradient_scale,
+                     {.value = HostSpan<float>(shard.value),
+                      .exp_avg = HostSpan<float>(shard.exp_avg),
+                      .exp_avg_sq = HostSpan<float>(shard.exp_avg_sq),
+                      .gradient = HostSpan<const float>(shard.gradient),
+                      .decays = HostSpan<const uint8_t>(shard.decays)});
+  }
+  ValuesChanged();
+}
+
+absl::Status Fsdp::VisitWhole(const std::function<absl::Status(model::Unit&)>& visit) {
+  for (auto& unit : units_) {
+    status_.Update(unit->FinishGather());
+    RETURN_IF_ERROR(status_);
+    const absl::Status visited = visit(unit->unit());
+    unit->Free();
+    RETURN_IF_ERROR(visited);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::worker
