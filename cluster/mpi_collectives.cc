@@ -17,7 +17,7 @@ namespace {
 // Waiting for MPI: tests in between giving the processor away, then sleeping for longer and longer.
 // MPI's own waiting would keep a processor busy that the ranks compute with.
 constexpr int kYieldsMax = 50;
-constexpr int64_t kSleepUsMin = 20, kSleepUsMax = 500;
+constexpr int64_t kSleepUsMin = 20, kSleepUsMax = 100;
 
 absl::Status MpiStatus(int error, const char* what) {
   if (error == MPI_SUCCESS) return absl::OkStatus();

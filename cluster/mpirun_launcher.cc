@@ -1,3 +1,4 @@
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -52,6 +53,18 @@ absl::StatusOr<std::string> PreloadLibrary() {
   const std::string path = self.parent_path() / kPreloadLibrary;
   if (access(path.c_str(), R_OK) == 0) return path;
   return NotFound("no " + path + ": it is built with this program and belongs beside it");
+}
+
+// Whether ranks may copy straight from each other's memory, which moves gathered parameters four
+// times as fast as through a shared segment. A container's system call filter may forbid it (the
+// call then fails on the own process, too), and so may Yama. Open MPI does not look: its transfers
+// fail. So where there is doubt they go through the segment.
+bool MayReadOtherProcesses() {
+  char from = 1, to = 0;
+  const iovec local = {&to, 1}, remote = {&from, 1};
+  if (process_vm_readv(getpid(), &local, 1, &remote, 1, /*flags=*/0) != 1) return false;
+  const auto yama = Env::Posix()->ReadFile("/proc/sys/kernel/yama/ptrace_scope");
+  return absl::IsNotFound(yama.status()) || (yama.ok() && yama->starts_with('0'));
 }
 
 absl::Status NoMpirun(const absl::Status& why) {
@@ -129,8 +142,7 @@ class MpirunLauncher : public GangLauncher {
         {"oob_tcp_if_include", "lo"},
         {"pml", "ob1"},
         {"btl", "self,vader"},
-        // Copying straight from the other process needs ptrace rights, which containers lack.
-        {"btl_vader_single_copy_mechanism", "none"},
+        {"btl_vader_single_copy_mechanism", MayReadOtherProcesses() ? "cma" : "none"},
         // kill -9 leaves files behind; here they are found and removed by the next launch.
         {"orte_tmpdir_base", options.scratch_dir},
         {"btl_vader_backing_directory", options.scratch_dir},
