@@ -77,4 +77,13 @@ std::optional<MemoryLimit> FindMemoryLimit(const std::string& root) {
   return std::nullopt;
 }
 
+uint64_t PeakMemoryBytes() {
+  const std::string text = ReadStream("/proc/self/status");
+  const size_t name = text.find("VmHWM:");
+  if (name == std::string::npos) return 0;
+  const size_t digits = text.find_first_of("0123456789", name);
+  if (digits == std::string::npos) return 0;
+  return NumberAt(text, digits).value_or(0) << 10;
+}
+
 }  // namespace halcyon

@@ -17,6 +17,9 @@ struct MemoryLimit {
 // that is less. Nothing where the system does not say. `root` stands before the system's paths.
 std::optional<MemoryLimit> FindMemoryLimit(const std::string& root = "");
 
+// The most memory that this process has had in RAM so far; 0 where the system does not say.
+uint64_t PeakMemoryBytes();
+
 }  // namespace halcyon
 
 #endif  // HALCYON_BASE_MEMORY_H_

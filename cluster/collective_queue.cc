@@ -117,6 +117,7 @@ void CollectiveQueue::Finish(Started& started, const absl::Status& status, int64
   figures_.busy_us += clock_->MonotonicUs() - began_us;
   figures_.cpu_us = ThreadCpuUs();
   queue_.pop_front();
+  front_since_us_ = clock_->MonotonicUs();
   changed_.NotifyAll();
 }
 
@@ -134,6 +135,7 @@ std::shared_ptr<CollectiveQueue::Started> CollectiveQueue::Enqueue(
   });
   ++figures_.collectives;
   figures_.bytes += traffic.received_bytes;
+  if (queue_.empty()) front_since_us_ = clock_->MonotonicUs();
   queue_.push_back(started);
   changed_.NotifyAll();
   return started;
@@ -202,7 +204,9 @@ CollectiveFigures CollectiveQueue::TakeFigures() {
 std::string CollectiveQueue::Current() const {
   const MutexLock lock(&mutex_);
   if (queue_.empty()) return "";
-  return queue_.front()->name + ", number " + std::to_string(queue_.front()->number);
+  const int64_t seconds = (clock_->MonotonicUs() - front_since_us_) / 1'000'000;
+  return queue_.front()->name + ", number " + std::to_string(queue_.front()->number) +
+         (seconds > 0 ? ", for " + std::to_string(seconds) + " s" : "");
 }
 
 }  // namespace halcyon::cluster

@@ -79,8 +79,9 @@ class CollectiveQueue final : public Collectives {
   mutable Mutex mutex_;
   ConditionVariable changed_;
   std::deque<std::shared_ptr<Started>> queue_ ABSL_GUARDED_BY(mutex_);  // front: under way
-  std::optional<absl::Status> made_ ABSL_GUARDED_BY(mutex_);            // how make_groups ended
-  absl::Status broken_ ABSL_GUARDED_BY(mutex_);  // the first error of a collective
+  int64_t front_since_us_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<absl::Status> made_ ABSL_GUARDED_BY(mutex_);  // how make_groups ended
+  absl::Status broken_ ABSL_GUARDED_BY(mutex_);               // the first error of a collective
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   CollectiveFigures figures_ ABSL_GUARDED_BY(mutex_);  // cpu_us: of the thread since its start
   int64_t cpu_taken_us_ ABSL_GUARDED_BY(mutex_) = 0;

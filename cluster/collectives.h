@@ -87,7 +87,8 @@ class Collectives {
   // to the order.
   virtual uint64_t order_digest() const = 0;
   virtual CollectiveFigures TakeFigures() = 0;
-  // The one under way: "all-gather of block.3, number 17"; "" when there is none. Any thread.
+  // The one under way and since when: "all-gather of block.3, number 17, for 12 s" (without the
+  // time in its first second); "" when there is none. Any thread.
   virtual std::string Current() const = 0;
 };
 

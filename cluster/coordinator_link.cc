@@ -70,6 +70,11 @@ class Link : public CoordinatorLink {
     phase_ = std::move(phase);
   }
 
+  void SetActivity(std::function<std::string()> activity) override {
+    const MutexLock lock(&mutex_);
+    activity_ = std::move(activity);
+  }
+
  private:
   void Run() {
     pause_.Turn(last_message_ms_);
@@ -136,7 +141,8 @@ class Link : public CoordinatorLink {
 
   std::string phase() {
     const MutexLock lock(&mutex_);
-    return phase_;
+    const std::string activity = activity_ ? activity_() : "";
+    return activity.empty() ? phase_ : phase_ + ": " + activity;
   }
 
   void Take(Message message) {
@@ -179,6 +185,7 @@ class Link : public CoordinatorLink {
   std::deque<Message> outgoing_ ABSL_GUARDED_BY(mutex_);
   std::deque<Message> incoming_ ABSL_GUARDED_BY(mutex_);
   std::string phase_ ABSL_GUARDED_BY(mutex_);
+  std::function<std::string()> activity_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::thread thread_;  // last: it uses all the others

@@ -50,6 +50,9 @@ class CoordinatorLink {
   virtual bool stop_requested() const = 0;
   // What the heartbeat reports this worker to be doing.
   virtual void SetPhase(std::string phase) = 0;
+  // Called for each heartbeat, on the link's thread; what it returns, unless "", follows the phase.
+  // The function before is not called any more when this returns. An empty function: none.
+  virtual void SetActivity(std::function<std::string()> activity) = 0;
 };
 
 }  // namespace halcyon::cluster

@@ -23,9 +23,9 @@ struct WorkerOptions {
   std::string log_path;
 };
 
-// Holds the job's alive file (shared) and the connection to the coordinator, for the life of the process.
-// A new coordinator writes its incarnation into the alive file and then waits for every holder to
-// end, so a worker of an old one can neither start late nor go on unnoticed.
+// Holds the job's alive file (shared) and the connection to the coordinator, for the life of the
+// process. A new coordinator writes its incarnation into the alive file and then waits for every
+// holder to end, so a worker of an old one can neither start late nor go on unnoticed.
 class Membership {
  public:
   // kAborted: this worker belongs to an older incarnation. When the coordinator falls silent the

@@ -52,5 +52,12 @@ TEST(MemoryLimit, OfThisMachineIsSensible) {
   EXPECT_GT(limit->bytes, 64u << 20);
 }
 
+TEST(PeakMemory, GrowsWithWhatIsTouched) {
+  const uint64_t before = PeakMemoryBytes();
+  EXPECT_GT(before, 0u);
+  const std::string touched(64 << 20, 'x');
+  EXPECT_GE(PeakMemoryBytes(), before + (touched.size() >> 1));
+}
+
 }  // namespace
 }  // namespace halcyon

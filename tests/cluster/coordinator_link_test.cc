@@ -114,6 +114,26 @@ TEST_F(CoordinatorLinkTest, BeatsAtEachIntervalWithItsPhase) {
   EXPECT_FALSE(server_->Receive(0)->has_value());
 }
 
+TEST_F(CoordinatorLinkTest, AsksForTheActivityAtEachBeat) {
+  Start();
+  EXPECT_EQ(NextFromWorker(true), Body(Alive{""}));
+  link_->SetPhase("step 1");
+  std::atomic<int> asked = 0;
+  link_->SetActivity([&] { return "all-gather, number " + std::to_string(++asked); });
+  const auto next_beat = [&] {
+    Settle();
+    clock_.SleepMs(kHeartbeatIntervalMs);
+    return NextFromWorker(true);
+  };
+  EXPECT_EQ(next_beat(), Body(Alive{"step 1: all-gather, number 1"}));
+  EXPECT_EQ(next_beat(), Body(Alive{"step 1: all-gather, number 2"}));
+  link_->SetActivity([] { return std::string(); });
+  EXPECT_EQ(next_beat(), Body(Alive{"step 1"})) << "nothing is under way";
+  link_->SetActivity(nullptr);
+  EXPECT_EQ(next_beat(), Body(Alive{"step 1"}));
+  EXPECT_EQ(asked, 2);
+}
+
 TEST_F(CoordinatorLinkTest, GivesLeasesAndWelcomesAndKeepsHeartbeatsInside) {
   Start();
   Send(Welcome{});

@@ -7,11 +7,13 @@
 
 #include "base/check.h"
 #include "base/fault_point.h"
+#include "base/memory.h"
 #include "cluster/outputs.h"
 #include "model/learning_rate.h"
 #include "worker/runtime.h"
 #include "worker/training/checkpointing.h"
 #include "worker/training/gathered_network.h"
+#include "worker/training/matrix_rate.h"
 
 namespace halcyon::worker {
 namespace {
@@ -43,6 +45,7 @@ absl::StatusOr<json> Trainer::Run() {
   // Reading the inputs and the checkpoint may have taken long; so may the first step.
   RETURN_IF_ERROR(AgreeOnStop());
   if (stop_agreed_) return Stopped();
+  if (steps_done_ < steps) RETURN_IF_ERROR(MeasureRate());
   StartFeeder();
   while (steps_done_ < steps) {
     listener_->OnPhase("step " + std::to_string(steps_done_));
@@ -107,6 +110,16 @@ absl::Status Trainer::Start() {
   // For a stage that resumes behind its last step: it makes no figures of its own any more.
   last_figures_ = metrics_.LastFigures();
   listener_->OnProgress(steps_done_, figures);
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::MeasureRate() {
+  if (options_.step_flops == 0) return absl::OkStatus();
+  listener_->OnPhase("measuring the rate of matrix products");
+  RETURN_IF_ERROR(collectives_->Barrier());
+  std::vector<double> rate = {MeasureMatrixRate(options_.fsdp.gather_type, options_.fsdp.device)};
+  RETURN_IF_ERROR(collectives_->AllReduceSum(rate));
+  matrix_rate_ = rate[0];
   return absl::OkStatus();
 }
 
@@ -196,6 +209,9 @@ void Trainer::AddTimes(int64_t began_us, int64_t update_began_us, json* figures)
     const auto tokens =
         static_cast<double>(trainee_->train_spec().batch * trainee_->tokens_per_sample());
     (*figures)["tokens_per_s"] = tokens / step_seconds;
+    if (matrix_rate_ > 0) {
+      (*figures)["flop_utilisation"] = options_.step_flops / (step_seconds * matrix_rate_);
+    }
   }
 }
 
@@ -250,6 +266,10 @@ absl::StatusOr<json> Trainer::Finish() {
     }
   }
   RETURN_IF_ERROR(Agree(*collectives_, written.status()));
+  std::vector<double> peak = {static_cast<double>(PeakMemoryBytes())};
+  RETURN_IF_ERROR(collectives_->AllReduceSum(peak));
+  facts["memory_peak_bytes"] = static_cast<uint64_t>(peak[0]);
+  if (matrix_rate_ > 0) facts["matrix_flops_per_s"] = matrix_rate_;
   for (const auto& [name, value] : last_figures_.items()) facts.emplace(name, value);
   facts["parameters"] = fsdp_->parameters();
   facts["steps"] = steps_done_;

@@ -40,6 +40,7 @@ struct TrainerOptions {
   int64_t evaluate_every = 0;  // steps; 0: never while training
   uint64_t seed = 0;
   FsdpOptions fsdp;
+  double step_flops = 0;  // of the model (jobs/flops.h); 0: utilisation is not reported
   std::string spec_toml;  // the resolved spec, bound into checkpoints and kept with the weights
 };
 
@@ -59,6 +60,7 @@ class Trainer {
  private:
   absl::Status Start();
   absl::StatusOr<nlohmann::json> Step(uint64_t step);
+  absl::Status MeasureRate();
   void StartFeeder();
   absl::StatusOr<Figures> Accumulate(uint64_t step);
   // What the step's time went to; rank 0's figures.
@@ -85,6 +87,7 @@ class Trainer {
   MetricsLog metrics_;
   uint64_t steps_done_ = 0;
   uint64_t saved_step_ = 0;
+  double matrix_rate_ = 0;  // of all ranks, FLOP/s
   int64_t started_ms_ = 0;
   int64_t reported_ms_ = 0;
   uint64_t reported_step_ = 0;

@@ -9,6 +9,7 @@
 #include "base/exit_code.h"
 #include "base/logging.h"
 #include "cluster/mpi_collectives.h"
+#include "jobs/flops.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
 #include "worker/training/autoencoder_trainee.h"
@@ -48,7 +49,9 @@ struct Rank {
   jobs::JobSpec spec;
   std::string spec_toml;
 
-  absl::StatusOr<json> Train(Trainee& trainee) {
+  absl::StatusOr<json> Train(Trainee& trainee, int64_t vocab_size) {
+    const jobs::StageKind kind =
+        assignment.stage == "autoencoder" ? jobs::StageKind::kAutoencoder : jobs::StageKind::kModel;
     LinkListener listener(link, assignment.stage, trainee.train_spec().steps);
     const TrainerOptions options{.assignment = assignment,
                                  .checkpoint = spec.checkpoint,
@@ -57,6 +60,7 @@ struct Rank {
                                  .fsdp = {.sharding = spec.launch.sharding,
                                           .accumulate = spec.launch.accumulate,
                                           .recompute = spec.launch.recompute},
+                                 .step_flops = jobs::StepFlops(spec, kind, vocab_size),
                                  .spec_toml = spec_toml};
     Trainer trainer(options, &trainee, collectives, &listener, Env::Posix(), Clock::Real());
     return trainer.Run();
@@ -76,7 +80,7 @@ struct Rank {
     }
     if (is_autoencoder) {
       AutoencoderTrainee trainee(spec, tokenizer->vocab_size(), tokens.packing.get());
-      return Train(trainee);
+      return Train(trainee, tokenizer->vocab_size());
     }
     if (assignment.stage != "model") {
       return InvalidArgument("stage \"" + assignment.stage + "\" is not trained by ranks");
@@ -91,7 +95,7 @@ struct Rank {
                      OpenWindows(*tokens.packing, /*latents=*/nullptr, spec.model.window_chunks));
     BaselineTrainee trainee(
         spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(), &tokenizer});
-    return Train(trainee);
+    return Train(trainee, tokenizer.vocab_size());
   }
 
   absl::StatusOr<json> TrainCalm(const pipeline::Tokenizer& tokenizer, const PackedTokens& tokens) {
@@ -103,7 +107,7 @@ struct Rank {
     CalmTrainee trainee(
         spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(), &tokenizer},
         autoencoder.get());
-    return Train(trainee);
+    return Train(trainee, tokenizer.vocab_size());
   }
 };
 
@@ -123,6 +127,7 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Coordin
   Rank rank{&collectives, &link, {}, {}, {}};
   ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
   *stage = rank.assignment.stage;
+  link.SetActivity([&collectives] { return collectives.Current(); });
   ASSIGN_OR_RETURN(rank.spec_toml, Env::Posix()->ReadFile(rank.assignment.spec_path));
   ASSIGN_OR_RETURN(rank.spec,
                    jobs::ParseJobSpec(rank.spec_toml, rank.assignment.spec_path,
@@ -170,6 +175,7 @@ absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
   }
   std::string stage;
   const absl::StatusOr<json> result = RunRank(*collectives, (*membership)->link(), &stage);
+  (*membership)->link().SetActivity(nullptr);
   const absl::Status status = Report(result, stage, collectives->rank(), &(*membership)->link());
   membership->reset();  // sends what is queued
   if (!status.ok()) {

@@ -161,8 +161,19 @@ TEST_F(TrainerTest, EveryStepReportsWhereItsTimeWent) {
     ASSERT_TRUE(facts.contains(name)) << name;
     EXPECT_GE(facts[name].get<double>(), 0) << name;
   }
+  EXPECT_FALSE(facts.contains("flop_utilisation")) << "without the model's FLOPs";
+  EXPECT_GT(facts["memory_peak_bytes"], 0);
   EXPECT_LE(facts["optimizer_seconds"], facts["step_seconds"]);
   EXPECT_LE(facts["communication_wait_seconds"], facts["step_seconds"]);
+}
+
+TEST_F(TrainerTest, UtilisationIsTheModelsArithmeticByTheRanksRate) {
+  options_.step_flops = 1e6;
+  const json facts = Run("rate", 2).result["facts"];
+  const double rate = facts["matrix_flops_per_s"];
+  EXPECT_GT(rate, 1e6) << "no processor is that slow";
+  EXPECT_NEAR(facts["flop_utilisation"].get<double>(),
+              1e6 / (rate * facts["step_seconds"].get<double>()), 1e-9);
 }
 
 TEST_F(TrainerTest, SamplesThatCannotBeReadEndTheStepThatNeedsThem) {
