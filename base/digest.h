@@ -1,4 +1,4 @@
-// Digests: SHA-256 names things, XXH3 guards bytes against accidents.
+// Digests: SHA-256 identifies contents, XXH3 detects accidental damage.
 #ifndef HALCYON_BASE_DIGEST_H_
 #define HALCYON_BASE_DIGEST_H_
 
@@ -20,7 +20,7 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
 
   void Update(std::string_view bytes);
-  // 64 lowercase hexadecimal digits. REQUIRES: called once, last.
+  // 64 lowercase hexadecimal digits. REQUIRES: called once, after the last Update.
   std::string HexDigest();
 
   static std::string Of(std::string_view bytes);
@@ -36,7 +36,7 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
 // XXH3, 64 bits, seed 0.
 uint64_t Xxh3(std::string_view bytes);
 
-// The same number for bytes that come in pieces. Not thread-safe.
+// XXH3 of bytes that are given in several pieces. Not thread-safe.
 class Xxh3Hasher {
  public:
   Xxh3Hasher();

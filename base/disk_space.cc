@@ -10,7 +10,7 @@ namespace halcyon {
 absl::StatusOr<DiskRoom> FreeRoom(const std::string& path) {
   struct statvfs info;
   if (statvfs(path.c_str(), &info) != 0) return ErrnoStatus(errno, "cannot look at " + path);
-  // A file system that makes inodes as it needs them says that it has none at all.
+  // A file system that allocates inodes on demand reports a total of 0.
   return DiskRoom{static_cast<uint64_t>(info.f_bavail) * info.f_frsize,
                   info.f_files > 0 ? info.f_favail : std::numeric_limits<uint64_t>::max()};
 }

@@ -39,7 +39,7 @@ class PosixWritableFile : public WritableFile {
   std::string path_;
 };
 
-// What a pipe, a device or a file of /proc holds: none of them has a size beforehand.
+// Reads a pipe, a device or a file of /proc: their size is not known beforehand.
 absl::StatusOr<std::string> ReadToEnd(const FileDescriptor& file, const std::string& path) {
   std::string bytes;
   std::vector<char> buffer(kReadBytes);

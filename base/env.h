@@ -27,7 +27,7 @@ class WritableFile {
 class Env {
  public:
   virtual ~Env() = default;
-  // Truncates what was there.
+  // Truncates an existing file.
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> NewWritableFile(
       const std::string& path) = 0;
   virtual absl::StatusOr<std::string> ReadFile(const std::string& path) = 0;
@@ -35,26 +35,26 @@ class Env {
   virtual absl::StatusOr<std::string> ReadRange(const std::string& path, uint64_t offset,
                                                 uint64_t size) = 0;
   virtual absl::StatusOr<uint64_t> FileSize(const std::string& path) = 0;
-  // False only when there is surely nothing: where the system does not say (permission, a failing
-  // disk), reading the path gives the reason.
+  // False only when the path certainly does not exist. When the system cannot tell (permission, a
+  // failing disk) it is true, and reading the path returns the error.
   virtual bool Exists(const std::string& path) = 0;
   // Names (not paths) of a folder's entries, sorted.
   virtual absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) = 0;
-  // With its parents; fine when it exists. New folders get mode 0700.
+  // Makes the folder and its parents; OK when it exists. New folders get mode 0700.
   virtual absl::Status CreateDirs(const std::string& path) = 0;
   // Replaces `to` atomically. The directory entry is durable only after SyncDir.
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status RemoveFile(const std::string& path) = 0;
-  // A folder and all in it; fine when it does not exist.
+  // Removes a folder and everything in it; OK when it does not exist.
   virtual absl::Status RemoveTree(const std::string& path) = 0;
   virtual absl::Status SyncDir(const std::string& path) = 0;
 
-  // The operating system's; never destroyed.
+  // The operating system's file system; never destroyed.
   static Env* Posix();
 };
 
 // Writes path.tmp, syncs, renames over `path`, syncs the folder: afterwards a reader sees the old
-// bytes or the new, never a mixture, whatever is killed.
+// bytes or the new, never a mixture, whenever a process is killed.
 absl::Status WriteFileAtomically(Env& env, const std::string& path, std::string_view bytes);
 
 std::string JoinPath(std::string_view a, std::string_view b);

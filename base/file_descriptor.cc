@@ -46,7 +46,7 @@ int WriteAll(int fd, std::string_view bytes) {
 absl::Status OpenMissingStandardDescriptors() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
-    // Inherited by the programs that this one starts or becomes, so not O_CLOEXEC.
+    // Inherited by the programs that this one starts or executes, so not O_CLOEXEC.
     const int opened = open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
     if (opened < 0) return ErrnoStatus(errno, "cannot open /dev/null");
     if (opened != fd) {

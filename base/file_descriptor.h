@@ -1,4 +1,5 @@
-// An open file of the operating system, and what every program makes sure of before it opens one.
+// An open file of the operating system, and the standard descriptors, which every program must
+// have.
 #ifndef HALCYON_BASE_FILE_DESCRIPTOR_H_
 #define HALCYON_BASE_FILE_DESCRIPTOR_H_
 
@@ -31,7 +32,7 @@ class FileDescriptor {
 
   bool valid() const { return fd_ >= 0; }
   int get() const { return fd_; }
-  // The file system may report only now that it could not write: `what` begins the message.
+  // Some file systems report a failed write only here. `what` begins the message.
   absl::Status Close(std::string_view what);
 
  private:
@@ -42,8 +43,9 @@ class FileDescriptor {
 int WriteAll(int fd, std::string_view bytes);
 
 // Opens on /dev/null those of the descriptors 0, 1 and 2 that this process was started without.
-// Otherwise the next file to be opened would get the number, and with it what is printed. Writing
-// to such a standard output fails: a result that nobody gets is an error. Called first in main.
+// Otherwise the next file to be opened would get the number, and printed text would go into it.
+// Writing to such a standard output fails, because a result that is lost is an error. Called first
+// in main.
 absl::Status OpenMissingStandardDescriptors();
 
 }  // namespace halcyon

@@ -19,7 +19,7 @@ constexpr std::string_view kConvert =
     "convert it to UTF-8 (iconv -f UTF-16 -t UTF-8 OLD > NEW, or -f UTF-32)";
 constexpr std::string_view kExport = "export its text as a text file or as JSON lines";
 
-// Longer signatures before those they begin with.
+// A longer signature stands before a shorter one that is its prefix.
 constexpr Signature kSignatures[] = {
     {0, "\x1f\x8b"sv, {"a gzip file", "unpack it (gunzip) and name the result"}},
     {0, "\x28\xb5\x2f\xfd"sv, {"a Zstandard file", "unpack it (unzstd) and name the result"}},
@@ -65,7 +65,7 @@ bool IsHtml(std::string_view start) {
   return StartsWithIgnoringCase(start, "<!doctype html") || StartsWithIgnoringCase(start, "<html");
 }
 
-// A length of eight bytes, below 4 GiB, and the JSON object that it is the length of.
+// Eight bytes with the header's length, below 4 GiB, then the header, a JSON object.
 bool IsSafetensors(std::string_view start) {
   return start.size() > 9 && start.substr(4, 4) == "\0\0\0\0"sv && start.substr(8, 2) == "{\"";
 }

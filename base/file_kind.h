@@ -23,20 +23,20 @@ struct FileKind {
   bool may_be_text = false;
 };
 
-// Nothing for text, JSON and whatever is not known. `start`: the file's first bytes, at most
+// nullopt for text, JSON and every kind that is not known. `start`: the file's first bytes, at most
 // kFileKindBytes of which are looked at.
 std::optional<FileKind> RecogniseFileKind(std::string_view start);
 
-// The same of a file that exists.
+// The same for an existing file.
 absl::StatusOr<std::optional<FileKind>> RecogniseFileKind(Env& env, const std::string& path);
 
-// For a reader that could not make sense of a file: the error with what the file is put before it,
-// where that is known: "is a gzip file, not weights; unpack it ... (the error)", with the error's
-// code. `own_kind`: the name of the kind that the reader is for, which explains nothing.
+// For a reader that could not parse a file: the error, with the file's kind put before it where
+// that is known: "is a gzip file, not weights; unpack it ... (the error)", with the error's code.
+// `own_kind`: the name of the kind that the reader is for; such a file gets the error unchanged.
 absl::Status ExplainByFileKind(const absl::Status& error, std::string_view start,
                                std::string_view expected, std::string_view own_kind = "");
 
-// The same for a file, which is read for its start.
+// The same; reads the start of the file at `path`.
 absl::Status ExplainByFileKind(const absl::Status& error, Env& env, const std::string& path,
                                std::string_view expected, std::string_view own_kind = "");
 

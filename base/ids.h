@@ -1,4 +1,4 @@
-// Identities that cannot be mixed up: each is a type of its own.
+// Identifiers, each with a type of its own, so that the compiler refuses to mix them up.
 #ifndef HALCYON_BASE_IDS_H_
 #define HALCYON_BASE_IDS_H_
 
@@ -23,9 +23,10 @@ class StrongId {
 
 // "quickstart-3f2a91c0": the job's name and the start of its spec's digest.
 using JobId = StrongId<struct JobIdTag, std::string>;
-// One life of a coordinator over a state folder: grows by one at every start.
+// Numbers the coordinators of a state folder: each start gets a higher one.
 using Incarnation = StrongId<struct IncarnationTag, uint64_t>;
-// Grows with every lease granted; a result with an older token than the task's last is refused.
+// Numbers the leases, ascending; a result whose number is not that of the task's last lease is
+// refused.
 using Fence = StrongId<struct FenceTag, uint64_t>;
 // A part of a data set: 0, 1, ... in the order of the source bytes.
 using ShardId = StrongId<struct ShardIdTag, uint32_t>;

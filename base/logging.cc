@@ -32,8 +32,8 @@ class StandardErrorSink : public spdlog::sinks::base_sink<std::mutex> {
 constexpr size_t kQueuedLinesMax = 10'000;
 constexpr int64_t kCloseMs = 2000;
 
-// The lines under way to a file, shared by the sink and its thread: the thread may outlive the sink
-// when the disk takes nothing.
+// The lines that are queued for a file, shared by the sink and the writing thread: the thread may
+// outlive the sink when a write to the disk blocks.
 class LogQueue {
  public:
   explicit LogQueue(FileDescriptor file) : file_(std::move(file)) {}
@@ -61,10 +61,10 @@ class LogQueue {
     changed_.NotifyAll();
   }
 
-  // Of the thread; returns when the queue is closed and empty.
+  // Runs on the writing thread; returns when the queue is closed and empty.
   void WriteLines() {
     std::string batch;
-    // What cannot be written is lost: a log that fails must not end a job.
+    // Lines that cannot be written are dropped: a failing log must not end a job.
     while (Take(&batch)) WriteAll(file_.get(), batch);
   }
 
@@ -123,7 +123,7 @@ class BackgroundFileSink : public spdlog::sinks::base_sink<std::mutex> {
   std::thread thread_;
 };
 
-// Of the file that is logged to; null when there is none.
+// The queue of the log file; null while no file is logged to.
 std::shared_ptr<LogQueue>& OpenQueue() {
   static auto* queue = new std::shared_ptr<LogQueue>;
   return *queue;

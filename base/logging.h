@@ -14,14 +14,14 @@ namespace halcyon {
 // to stderr; the level comes from HALCYON_LOG (trace ... error, off), "warn" by default.
 void LogToStderr(const std::string& process);
 
-// The same, appended to a file line by line; level "info" by default. A thread writes: whoever logs
-// never waits for a slow disk. Lines that a disk does not take fast enough are dropped and counted.
+// The same, appended to a file line by line; level "info" by default. A thread of its own writes,
+// so logging never waits for a slow disk. When the disk is too slow, lines are dropped and counted.
 absl::Status LogToFile(const std::string& process, const std::string& path);
 
-// How long a process that ends at once gives its last lines.
+// How long a process that ends with _exit waits for its last lines to be written.
 inline constexpr int64_t kFlushLogMs = 500;
-// Waits until every line logged so far is in the file, `timeout_ms` at most; whether they are. Call
-// before _exit; a process that ends in the usual way needs none.
+// Waits until every line logged so far is in the file, `timeout_ms` at most; returns whether they
+// are. Call before _exit; a process that returns from main needs no call.
 bool FlushLog(int64_t timeout_ms);
 
 }  // namespace halcyon

@@ -10,14 +10,14 @@ namespace halcyon {
 namespace {
 
 // These files have no size of their own, so they are read as streams.
-std::string Slurp(const std::string& path) {
+std::string ReadStream(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
   text << file.rdbuf();
   return file ? text.str() : "";
 }
 
-// "max" and what is no number are no limit.
+// "max", and text that is not a number, mean no limit.
 std::optional<uint64_t> NumberAt(const std::string& text, size_t at) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();
@@ -27,7 +27,7 @@ std::optional<uint64_t> NumberAt(const std::string& text, size_t at) {
 }
 
 std::optional<uint64_t> MachineBytes(const std::string& root) {
-  const std::string text = Slurp(root + "/proc/meminfo");
+  const std::string text = ReadStream(root + "/proc/meminfo");
   const size_t name = text.find("MemTotal:");
   if (name == std::string::npos) return std::nullopt;
   const size_t digits = text.find_first_of("0123456789", name);
@@ -40,7 +40,7 @@ std::optional<uint64_t> MachineBytes(const std::string& root) {
 void TakeLeast(const std::string& mount, std::string path, const std::string& file,
                std::optional<uint64_t>* least) {
   while (true) {
-    const std::string text = Slurp(JoinPath(mount + path, file));
+    const std::string text = ReadStream(JoinPath(mount + path, file));
     const auto limit = text.empty() ? std::nullopt : NumberAt(text, 0);
     if (limit && (!*least || *limit < **least)) *least = limit;
     if (path.empty() || path == "/") return;
@@ -50,7 +50,7 @@ void TakeLeast(const std::string& mount, std::string path, const std::string& fi
 
 std::optional<uint64_t> ControlGroupBytes(const std::string& root) {
   std::optional<uint64_t> least;
-  std::istringstream lines(Slurp(root + "/proc/self/cgroup"));
+  std::istringstream lines(ReadStream(root + "/proc/self/cgroup"));
   for (std::string line; std::getline(lines, line);) {
     // ID:CONTROLLERS:PATH; version 2 has the id 0 and no controllers.
     const size_t first = line.find(':');

@@ -14,7 +14,7 @@ struct MemoryLimit {
 };
 
 // The machine's memory, or what its control groups (version 1 or 2) leave to this process where
-// that is less. Nothing where the system does not say. `root` stands before the system's paths.
+// that is less. nullopt where the system reports neither. `root` is put before the system's paths.
 std::optional<MemoryLimit> FindMemoryLimit(const std::string& root = "");
 
 // The most memory that this process has had in RAM so far; 0 where the system does not say.

@@ -54,7 +54,7 @@ class ConditionVariable {
     condition_.wait(lock, condition);
     lock.release();
   }
-  // Returns when the condition holds or `timeout_ms` passed: the condition's last value.
+  // Returns when the condition holds or `timeout_ms` passed, with the condition's last value.
   template <typename Condition>
   bool WaitFor(Mutex* mutex, int64_t timeout_ms, Condition condition)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

@@ -7,9 +7,10 @@
 
 namespace halcyon {
 
-// Raises the soft limit to the hard one, or to 65,536 where that is less; this needs no rights: a
-// login shell's soft limit (1024) is there for programs that use select(). Children inherit it.
-// Where it is refused the limit stays; the first file that does not open says so.
+// Raises the soft limit to the hard one, or to 65,536 where that is less. This needs no privilege:
+// a login shell's soft limit (1024) exists for programs that use select(). Children inherit it.
+// Where raising fails the limit stays, and the error of the first file that cannot be opened says
+// so.
 void RaiseOpenFilesLimit();
 
 // The soft limit now.

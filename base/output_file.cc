@@ -25,7 +25,7 @@ int DescriptorOf(const std::string& path) {
   return DirName(path) == folder && is_number ? fd : -1;
 }
 
-// A new file beside `target`: it must lie on the same file system. A name of its own, so that
+// A new file beside `target`, so that it lies on the same file system. Its name is unique, so that
 // programs that write the same file at once do not write into each other's.
 absl::StatusOr<FileDescriptor> NewTemporary(const std::string& target, std::string* path) {
   for (int attempt = 0;; ++attempt) {
@@ -46,9 +46,9 @@ absl::StatusOr<std::string> FollowLinks(const std::string& path) {
     const auto folder = std::filesystem::canonical(DirName(followed), error);
     if (error) return ErrnoStatus(error.value(), "cannot create " + path);
     followed = JoinPath(folder.string(), BaseName(followed));
-    if (DescriptorOf(followed) >= 0) return followed;  // what it shows is no path to open
+    if (DescriptorOf(followed) >= 0) return followed;  // its link text need not be a path
     const auto link = std::filesystem::read_symlink(followed, error);
-    if (error) return followed;  // no link
+    if (error) return followed;  // not a link
     followed = JoinPath(folder.string(), link.string());
   }
   return ErrnoStatus(ELOOP, "cannot open " + path);

@@ -12,23 +12,23 @@
 
 namespace halcyon {
 
-// Writes to what the name stands for:
+// What is written depends on what has the name:
 //   - a regular file, or nothing yet: the bytes go beside it, and Close replaces the file at once,
 //     with the permissions that it had;
-//   - a symbolic link: the file that it leads to, which need not exist, is written so;
+//   - a symbolic link: the file that it leads to, which need not exist, is written in the same way;
 //   - a device or a FIFO: the bytes go into it as they come;
-//   - a descriptor of this process (/dev/stdout, /dev/fd/3): the bytes go where it stands.
+//   - a descriptor of this process (/dev/stdout, /dev/fd/3): written at its current position.
 // Destroyed before Close, a regular file is as it was. Not thread-safe.
 class OutputFile : public WritableFile {
  public:
-  // kInvalidArgument: a folder. Waits, with a FIFO, until somebody reads.
+  // kInvalidArgument: a folder. A FIFO is waited for until a reader opens it.
   static absl::StatusOr<std::unique_ptr<OutputFile>> Open(const std::string& path);
   ~OutputFile() override;
 
   absl::Status Append(std::string_view bytes) override;
-  // Nothing to do for what is no regular file.
+  // Does nothing for devices, FIFOs and descriptors.
   absl::Status Sync() override;
-  // Afterwards the whole file is there under its name, and on the disk.
+  // After OK the complete file has its name and is on the disk.
   absl::Status Close() override;
 
  private:
@@ -46,7 +46,7 @@ class OutputFile : public WritableFile {
 
 absl::Status WriteOutputFile(const std::string& path, std::string_view bytes);
 
-// What a path stands for when symbolic links are followed, also where nothing is there yet.
+// The path after following symbolic links; the file need not exist.
 absl::StatusOr<std::string> FollowLinks(const std::string& path);
 
 }  // namespace halcyon

@@ -28,7 +28,7 @@ enum class NoiseStream : uint32_t {
 // The ten rounds on one counter block.
 std::array<uint32_t, 4> Philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
-// A stream of numbers for one (seed, stream, step, sample): number i is the same whoever asks.
+// A stream of numbers for one (seed, stream, step, sample): number i is a function of these alone.
 // step < 2^32, sample < 2^32, and at most 2^66 numbers each. A value; cheap to make.
 class PhiloxStream {
  public:

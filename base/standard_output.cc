@@ -16,7 +16,7 @@ constexpr std::string_view kWhat = "cannot write standard output";
 
 absl::Status StatusOf(int error) {
   if (error == 0) return absl::OkStatus();
-  if (error == EPIPE) return Unavailable("nobody reads standard output any more");
+  if (error == EPIPE) return Unavailable("the reader of standard output has closed it");
   if (error != EBADF) return ErrnoStatus(error, kWhat);
   return InvalidArgument(std::string(kWhat) +
                          ": it is closed; direct it to /dev/null if it is not wanted");
@@ -41,7 +41,7 @@ void StandardOutput::Print(std::string_view text) {
 }
 
 absl::Status StandardOutput::Finish() {
-  // A network file system writes when a descriptor is closed, and fails then.
+  // A network file system may report a failed write only when a descriptor is closed.
   if (FileDescriptor copy(fcntl(fd_, F_DUPFD_CLOEXEC, 0)); status_.ok() && copy.valid()) {
     status_ = copy.Close(kWhat);
   }

@@ -11,7 +11,7 @@ namespace halcyon {
 
 // Writes each text at once, with control characters escaped when the descriptor is a terminal. The
 // first failure is kept and what follows it is dropped, so that commands print without checking and
-// the program asks once, at its end, with Finish(). Used by one thread.
+// the program checks once, at its end, with Finish(). Used by one thread.
 class StandardOutput {
  public:
   explicit StandardOutput(int fd) : fd_(fd) {}
@@ -23,12 +23,12 @@ class StandardOutput {
   bool IsOpen() const;
   void Print(std::string_view text);
   // The first failure. kResourceExhausted: the disk is full; kInvalidArgument: it is not open;
-  // kUnavailable: it is a pipe that nobody reads any more, where SIGPIPE is ignored.
+  // kUnavailable: it is a pipe whose reader has closed it, where SIGPIPE is ignored.
   const absl::Status& status() const { return status_; }
 
   // Ends a command's output, without closing: the first failure since the last call, or one that
-  // the file system reports only when a file is closed. That a reader went away is none: he has
-  // read what he wanted.
+  // the file system reports only when a file is closed. A reader that has closed its pipe is not a
+  // failure: it has read what it needed.
   absl::Status Finish();
 
  private:

@@ -1,16 +1,15 @@
 // Errors: absl::Status everywhere, and the two macros that add context on the way up.
 //
-// The codes in use, and what each asks of the caller:
+// The codes in use, and what each means for the caller:
 //   kInvalidArgument    the input is bad: tell the user what, where and what to do (exit code 2)
 //   kNotFound           the named thing does not exist
 //   kAlreadyExists      done before: treat as success where the operation is idempotent
 //   kDataLoss           bytes read back differ from bytes written: fall back or rebuild
 //   kResourceExhausted  disk or memory is full: stop, keep what is committed
 //   kUnavailable        a peer or a process is gone: retry
-//   kAborted            fenced off or told to stop: the work belongs to somebody else now
+//   kAborted            fenced off or told to stop: another process may have the work now
 //   kFailedPrecondition the operation does not fit the present state
-//   kInternal           a fault of a library or of the operating system, reported with its own
-//   words
+//   kInternal           a fault of a library or of the operating system, with its own message
 #ifndef HALCYON_BASE_STATUS_H_
 #define HALCYON_BASE_STATUS_H_
 
@@ -22,7 +21,7 @@
 
 namespace halcyon {
 
-// Debian's absl::string_view is a type of its own; these are the two crossings.
+// Debian's absl::string_view is not std::string_view; these two convert.
 inline std::string_view ToStd(absl::string_view text) { return {text.data(), text.size()}; }
 inline absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 

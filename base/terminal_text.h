@@ -1,5 +1,5 @@
-// Text that may come from anywhere (file names, errors of libraries, what a model writes), made fit
-// for a terminal: a control character in it is shown, not obeyed.
+// Text of any origin (file names, errors of libraries, text that a model generated) for a terminal:
+// its control characters are shown as escapes, so the terminal does not act on them.
 #ifndef HALCYON_BASE_TERMINAL_TEXT_H_
 #define HALCYON_BASE_TERMINAL_TEXT_H_
 
@@ -8,8 +8,8 @@
 
 namespace halcyon {
 
-// Replaces control characters by what names them: "\x1b", "\x7f", "\u009b". Newline and tab stay.
-// A value that is handed pieces of one text in turn: a character may be divided between two.
+// Replaces control characters by escapes: "\x1b", "\x7f", "\u009b". Newline and tab stay.
+// Takes one text in consecutive pieces; a character may be split between two of them. A value.
 class TerminalEscaper {
  public:
   std::string Escape(std::string_view text);
@@ -21,8 +21,8 @@ class TerminalEscaper {
 // The whole text at once.
 std::string EscapeForTerminal(std::string_view text);
 
-// To standard error, for a person; escaped when that is a terminal. A failure is not reported:
-// there is no place left to do so.
+// Prints to standard error, escaped when that is a terminal. A failure is not reported: there is no
+// other place to report it.
 void PrintToStandardError(std::string_view text);
 
 }  // namespace halcyon

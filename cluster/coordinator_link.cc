@@ -13,7 +13,7 @@ namespace {
 
 // How long a message that was just queued may wait for the thread, at most.
 constexpr int64_t kPollMs = 10;
-// Reached only when the coordinator takes nothing; it is given up long before.
+// Reached only when the coordinator reads nothing; it counts as lost long before.
 constexpr size_t kQueuedMax = 10'000;
 
 class Link : public CoordinatorLink {
@@ -87,18 +87,18 @@ class Link : public CoordinatorLink {
       absl::StatusOr<std::optional<Message>> received = transport_->Receive(kPollMs);
       if (!received.ok()) {
         spdlog::error("the connection to the coordinator broke: {}", MessageOf(received.status()));
-        return Lose();
+        return MarkLost();
       }
       if (received->has_value()) Take(**std::move(received));
-      // One look at the clock decides both: a pause between two looks would pass for silence.
+      // One reading of the clock for both: a pause between two would count as missing messages.
       const int64_t now_ms = clock_->MonotonicMs();
       if (pause_.Turn(now_ms)) {
-        spdlog::warn("this process was stopped for a while; the coordinator gets new time");
+        spdlog::warn("this process was stopped for a while; the coordinator's timeout starts anew");
         last_message_ms_ = now_ms;
       }
       if (now_ms - last_message_ms_ >= kHeartbeatTimeoutMs) {
-        spdlog::error("the coordinator has been silent for {} ms", kHeartbeatTimeoutMs);
-        return Lose();
+        spdlog::error("no message from the coordinator for {} ms", kHeartbeatTimeoutMs);
+        return MarkLost();
       }
     }
   }
@@ -108,8 +108,8 @@ class Link : public CoordinatorLink {
     return closing_;
   }
 
-  // A loss is final: nothing more is sent or received.
-  void Lose() {
+  // Final: nothing more is sent or received.
+  void MarkLost() {
     if (!closing()) on_lost_();
   }
 
@@ -121,7 +121,7 @@ class Link : public CoordinatorLink {
         spdlog::error("dropped: {}: {}", TypeName(message->body), MessageOf(status));
       }
       const MutexLock lock(&mutex_);
-      outgoing_.pop_front();  // nobody else takes from the front
+      outgoing_.pop_front();  // no other thread removes from the front
     }
   }
 
@@ -135,7 +135,7 @@ class Link : public CoordinatorLink {
     const int64_t now_ms = clock_->MonotonicMs();
     if (heartbeat_ms_.has_value() && now_ms - *heartbeat_ms_ < kHeartbeatIntervalMs) return;
     heartbeat_ms_ = now_ms;
-    // A lost heartbeat needs no care: the next one follows, or the silence is noticed.
+    // A lost heartbeat is ignored: the next one follows, or the coordinator's timeout expires.
     transport_->Send(Addressed(Alive{phase()})).IgnoreError();
   }
 

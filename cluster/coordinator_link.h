@@ -1,5 +1,5 @@
-// A worker's line to its coordinator: one thread that owns the transport, sends heartbeats and ends
-// the process when the coordinator has been silent for too long.
+// A worker's connection to its coordinator: one thread that owns the transport, sends heartbeats
+// and ends the process when the coordinator has sent nothing for too long.
 #ifndef HALCYON_CLUSTER_COORDINATOR_LINK_H_
 #define HALCYON_CLUSTER_COORDINATOR_LINK_H_
 
@@ -18,7 +18,7 @@
 namespace halcyon::cluster {
 
 inline constexpr int64_t kHeartbeatIntervalMs = 1000;
-// Silence after which the other side is taken for dead.
+// A peer that has sent nothing for so long counts as dead.
 inline constexpr int64_t kHeartbeatTimeoutMs = 6000;
 
 // All methods are thread-safe.
@@ -29,10 +29,10 @@ class CoordinatorLink {
     WorkerId worker;
     Incarnation incarnation;
   };
-  // Starts the thread. `on_lost` is called on it, once, when the coordinator is silent for
-  // kHeartbeatTimeoutMs (from the start on, if it never speaks; anew when this process was itself
-  // stopped); in programs it ends the process at once with kPreempted. Afterwards the link is dead.
-  // Messages of a coordinator of another incarnation are logged and count as silence.
+  // Starts the thread. `on_lost` is called on it, once, when the coordinator has sent nothing for
+  // kHeartbeatTimeoutMs (counted from the start, and anew after this process was itself stopped);
+  // in programs it ends the process at once with kPreempted. Afterwards nothing is sent or
+  // received. Messages of a coordinator of another incarnation are logged and do not count.
   static absl::StatusOr<std::unique_ptr<CoordinatorLink>> Start(const std::string& endpoint,
                                                                 Identity identity,
                                                                 std::function<void()> on_lost);

@@ -2,7 +2,7 @@
 
 namespace halcyon::cluster {
 
-void FailureDetector::Forgive(int64_t now_ms) {
+void FailureDetector::RestartTimeouts(int64_t now_ms) {
   for (auto& [worker, last_ms] : last_message_ms_) last_ms = now_ms;
 }
 

@@ -1,4 +1,4 @@
-// Which workers have been silent for too long. Pure: times come in, names go out.
+// Which workers have sent nothing for too long. Pure: takes the times of messages, gives names.
 #ifndef HALCYON_CLUSTER_FAILURE_DETECTOR_H_
 #define HALCYON_CLUSTER_FAILURE_DETECTOR_H_
 
@@ -16,13 +16,13 @@ class FailureDetector {
  public:
   explicit FailureDetector(int64_t timeout_ms = kHeartbeatTimeoutMs) : timeout_ms_(timeout_ms) {}
 
-  // A sign of life; the first one starts the watch over this worker.
+  // The worker has sent something; its first message starts its timeout.
   void OnMessage(const WorkerId& worker, int64_t now_ms) { last_message_ms_[worker] = now_ms; }
-  // The silence of all counts from now on: this process could not receive before.
-  void Forgive(int64_t now_ms);
-  // Ends the watch; fine when there is none.
+  // Starts all timeouts anew: this process could not receive before.
+  void RestartTimeouts(int64_t now_ms);
+  // Ends the worker's timeout; OK when it has none.
   void Remove(const WorkerId& worker) { last_message_ms_.erase(worker); }
-  // All that have been silent for the timeout or longer, in the order of WorkerId. They stay
+  // All that have sent nothing for the timeout or longer, in the order of WorkerId. They stay
   // suspected until they send again or are removed.
   std::vector<WorkerId> Suspects(int64_t now_ms) const;
 

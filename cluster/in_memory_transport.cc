@@ -11,7 +11,7 @@
 
 namespace halcyon::cluster {
 
-// The bytes under way. An inbox is a worker's, or the server's under nullopt.
+// Encoded messages in transit. An inbox is a worker's, or the server's under nullopt.
 class InMemoryNetwork::Hub {
  public:
   using Address = std::optional<WorkerId>;
@@ -25,16 +25,16 @@ class InMemoryNetwork::Hub {
     inboxes_.erase(address);
   }
 
-  void SetHook(std::function<Fate(const Message&)> hook) {
+  void SetHook(std::function<Delivery(const Message&)> hook) {
     const MutexLock lock(&mutex_);
     hook_ = std::move(hook);
   }
 
   void Send(const Address& to, const Message& message) {
     const MutexLock lock(&mutex_);
-    const Fate fate = hook_ ? hook_(message) : Fate::kDeliver;
-    if (fate == Fate::kHold) held_.emplace_back(to, Encode(message));
-    if (fate == Fate::kDeliver) Deliver(to, Encode(message));
+    const Delivery delivery = hook_ ? hook_(message) : Delivery::kDeliver;
+    if (delivery == Delivery::kHold) held_.emplace_back(to, Encode(message));
+    if (delivery == Delivery::kDeliver) Deliver(to, Encode(message));
   }
 
   void ReleaseHeld() {
@@ -56,7 +56,7 @@ class InMemoryNetwork::Hub {
 
  private:
   void Deliver(const Address& to, std::string bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    // The server's inbox is there before the server is; a worker's ends with the worker.
+    // The server's inbox exists before the server does; a worker's is removed with the worker.
     if (to.has_value() && !inboxes_.contains(to)) return;
     inboxes_[to].push_back(std::move(bytes));
     arrived_.NotifyAll();
@@ -66,7 +66,7 @@ class InMemoryNetwork::Hub {
   ConditionVariable arrived_;
   std::map<Address, std::deque<std::string>> inboxes_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::pair<Address, std::string>> held_ ABSL_GUARDED_BY(mutex_);
-  std::function<Fate(const Message&)> hook_ ABSL_GUARDED_BY(mutex_);
+  std::function<Delivery(const Message&)> hook_ ABSL_GUARDED_BY(mutex_);
 };
 
 class InMemoryNetwork::Server : public ServerTransport {
@@ -117,7 +117,7 @@ std::unique_ptr<ClientTransport> InMemoryNetwork::Connect(const WorkerId& self) 
   return std::make_unique<Client>(hub_, self);
 }
 
-void InMemoryNetwork::SetHook(std::function<Fate(const Message&)> hook) {
+void InMemoryNetwork::SetHook(std::function<Delivery(const Message&)> hook) {
   hub_->SetHook(std::move(hook));
 }
 

@@ -1,5 +1,5 @@
 // Coordinator and workers in one process, without a network; for tests and simulations. Messages
-// still pass through Encode and Decode, and a hook decides the fate of each.
+// still pass through Encode and Decode, and a hook decides which are delivered.
 #ifndef HALCYON_CLUSTER_IN_MEMORY_TRANSPORT_H_
 #define HALCYON_CLUSTER_IN_MEMORY_TRANSPORT_H_
 
@@ -10,13 +10,13 @@
 
 namespace halcyon::cluster {
 
-enum class Fate {
+enum class Delivery {
   kDeliver,
   kDrop,
   kHold,  // kept aside until ReleaseHeld
 };
 
-// Thread-safe. The transports keep what they need of it alive; each is used by one thread.
+// Thread-safe. Its transports may outlive it; each is used by one thread.
 class InMemoryNetwork {
  public:
   InMemoryNetwork();
@@ -30,7 +30,7 @@ class InMemoryNetwork {
 
   // Asked for each message at its sending, in both directions, on the sender's thread. It must not
   // call the network.
-  void SetHook(std::function<Fate(const Message&)> hook);
+  void SetHook(std::function<Delivery(const Message&)> hook);
   // Delivers what was held, in the order of sending.
   void ReleaseHeld();
 

@@ -39,10 +39,10 @@ class GangLauncher {
 // Open MPI's mpirun on this machine: more ranks than cores are allowed, waiting ranks yield,
 // nothing is bound, temporary files and shared-memory segments stay in scratch_dir, and every port
 // is opened on the loopback device alone. An allocation of a resource manager, or another mpirun,
-// that this process runs in is not heeded. Neither mpirun nor the ranks are ended by stop signals.
+// that this process runs in is ignored. Neither mpirun nor the ranks are ended by stop signals.
 std::unique_ptr<GangLauncher> MakeMpirunLauncher();
 
-// Of what `mpirun --version` printed: OK for Open MPI 4, the version that the worker is built
+// Takes what `mpirun --version` printed: OK for Open MPI 4, the version that the worker is built
 // against. `path`: where it was found, for the error.
 absl::Status CheckMpirunVersion(const std::string& output, const std::string& path);
 

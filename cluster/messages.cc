@@ -208,8 +208,8 @@ bool ReadBody(const Envelope& envelope, Body* out, std::index_sequence<kIndices.
           ...);
 }
 
-// The library's CBOR reader recurses, so bytes of a confused peer could end the stack. This looks
-// at the nesting alone and stops the reader in time.
+// The library's CBOR reader recurses, so malformed bytes could overflow the stack. This follows the
+// nesting alone and stops the reader before that.
 class NestingGuard : public nlohmann::json_sax<Json> {
  public:
   bool null() override { return true; }
@@ -238,7 +238,7 @@ absl::StatusOr<Json> ParseCbor(std::string_view bytes) {
       return Json::from_cbor(bytes);
     }
   } catch (const std::exception&) {
-    // An absurd length of an array or a map.
+    // An impossible length of an array or a map.
   }
   return InvalidArgument("message of " + std::to_string(bytes.size()) +
                          " bytes is not CBOR, or nested too deeply");

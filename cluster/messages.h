@@ -23,7 +23,7 @@ inline constexpr uint32_t kProtocolVersion = 2;
 // comes near.
 inline constexpr size_t kMessageBytesMax = 4 << 20;
 
-// What a worker must know of a stage beyond the resolved job file: identities and places.
+// What a worker must know of a stage beyond the resolved job file: identities and paths.
 struct StageAssignment {
   std::string stage;                                 // "tokens"
   std::string fingerprint;                           // 64 hexadecimal digits
@@ -62,7 +62,7 @@ struct TaskProgress {
 struct TaskDone {
   std::string task;
   uint64_t fence = 0;
-  nlohmann::json result;  // of the kind of task; where its files lie follows from the lease
+  nlohmann::json result;  // by kind of task; the paths of its files follow from the lease
   bool operator==(const TaskDone&) const = default;
 };
 struct TaskFailed {
@@ -79,7 +79,7 @@ struct TrainProgress {  // rank 0, about once a second and at every evaluation o
   nlohmann::json figures;  // {"loss": 1.2, "tokens_per_s": ..., "eval": {...}, "checkpoint": 100}
   bool operator==(const TrainProgress&) const = default;
 };
-struct RankEnded {  // the last message of a rank that can still speak
+struct RankEnded {  // the last message of a rank that is still connected
   std::string stage;
   uint32_t rank = 0;
   int code = 0;  // absl::StatusCode; 0: the stage is done
@@ -115,7 +115,7 @@ using Body = std::variant<Hello, Ready, Alive, TaskProgress, TaskDone, TaskFaile
 
 struct Message {
   JobId job;
-  WorkerId worker;          // the worker's end of the conversation, in both directions
+  WorkerId worker;          // the sender, or of a coordinator's message the receiver
   Incarnation incarnation;  // of the coordinator that the worker was started by
   Body body;
   size_t bytes = 0;  // on the wire; set by Decode

@@ -20,16 +20,16 @@ constexpr int64_t kVersionPollMs = 5;
 constexpr char kWhatToDo[] =
     "install Open MPI 4 (Debian's openmpi-bin) and put its folder first in PATH";
 
-// What resource managers and an mpirun that this process runs under leave in the environment. A
-// gang is of this machine alone, with as many ranks as the job says, whatever was allocated.
+// Variables that resource managers, or an mpirun that this process runs under, set. They are not
+// passed on: a gang runs on this machine alone, with the job's number of ranks.
 const std::vector<std::string>& ForeignLauncherPrefixes() {
   static const std::vector<std::string> prefixes = {
       "OMPI_", "ORTE_", "PMIX_", "PMI_", "PRTE_", "SLURM_", "PBS_", "LSB_", "SGE_", "PE_HOSTFILE"};
   return prefixes;
 }
 
-// Keeps the ranks from ending by a stop signal before their own main() ignores it: mpirun resets
-// what it inherited, and loading LibTorch takes long. Also takes the preload out of their way.
+// Makes the ranks ignore stop signals before their own main() does: mpirun resets the dispositions
+// that it inherited, and loading LibTorch takes long. Also restores the ranks' LD_PRELOAD.
 constexpr char kRankShell[] =
     "trap '' HUP INT TERM USR1 USR2; LD_PRELOAD=$HALCYON_RANK_PRELOAD; "
     "if test -z \"$LD_PRELOAD\"; then unset LD_PRELOAD; fi; unset HALCYON_RANK_PRELOAD; "
@@ -132,7 +132,7 @@ class MpirunLauncher : public GangLauncher {
     const std::string ranks = std::to_string(options.ranks);
     std::vector<std::string> command = {kMpirun, "-np", ranks, "--tag-output"};
     // Slots are given, so that there may be more ranks than cores. Open MPI then believes that it
-    // has a core for each rank, and must be told that those who wait shall yield.
+    // has a core for each rank, and must be told that waiting ranks yield.
     command.insert(command.end(), {"--host", "localhost:" + ranks, "--bind-to", "none"});
     const std::vector<std::pair<std::string, std::string>> parameters = {
         {"mpi_yield_when_idle", "1"},

@@ -163,7 +163,7 @@ std::optional<ExitStatus> ChildProcess::Poll() {
   siginfo_t info{};
   const int seen = waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
   if (seen != 0 || info.si_pid != pid_) return std::nullopt;
-  // Before the pid is given back: afterwards the number could name another group.
+  // Before the child is reaped: afterwards the number could name another group.
   SignalGroup(SIGKILL);
   int status = 0;
   HALCYON_CHECK(waitpid(pid_, &status, 0) == pid_);

@@ -31,8 +31,8 @@ struct ProcessOptions {
 // What a person, a terminal or a job manager sends to stop a job: SIGINT, SIGTERM, SIGHUP, SIGUSR1
 // and SIGUSR2.
 const std::vector<int>& StopSignalNumbers();
-// From here on this process is not ended by a stop signal: it ends when its coordinator says so,
-// falls silent, or dies. Call first in main().
+// From here on this process is not ended by a stop signal: it ends when its coordinator sends Stop,
+// sends nothing for too long, or dies. Call first in main().
 void IgnoreStopSignals();
 
 struct ExitStatus {
@@ -66,7 +66,7 @@ class ChildProcess {
   std::optional<ExitStatus> status_;
 };
 
-// A process as a person would point at it: a pid alone may have been reused.
+// Identifies a process: a pid alone may have been reused.
 struct ProcessIdentity {
   pid_t pid = 0;
   uint64_t start_time = 0;  // clock ticks since boot, /proc/PID/stat
@@ -76,13 +76,13 @@ std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid);
 bool IsAlive(const ProcessIdentity& process);
 // Kill -9 unless the pid has been reused.
 void KillProcess(const ProcessIdentity& process);
-// Whether `process` runs and is `ancestor` or below it. False when it cannot be told.
+// Whether `process` runs and is `ancestor` or below it. False when that cannot be determined.
 bool DescendsFrom(const ProcessIdentity& process, pid_t ancestor);
-// Of this boot of this machine: pids and start times mean something within one boot only.
+// Identifies this boot of this machine: pids and start times are meaningful within one boot only.
 std::string BootId();
 
 // Asks the kernel to kill this process when its parent dies (the kernel means the parent's thread
-// that started it). A second line of defence only.
+// that started it). An additional safeguard: nothing relies on it.
 void DieWithParent();
 
 }  // namespace halcyon::cluster

@@ -20,7 +20,7 @@ class ServerTransport {
   virtual ~ServerTransport() = default;
   virtual absl::Status Send(const Message& message) = 0;  // to message.worker
   // The next message, or nullopt: none came within `timeout_ms`, a signal came, or a message that
-  // was malformed or spoke for another worker has been logged and dropped.
+  // was malformed or named another worker as its sender has been logged and dropped.
   virtual absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) = 0;
   virtual const std::string& endpoint() const = 0;
 };

@@ -19,8 +19,8 @@ constexpr int kQueuedMessagesMax = 10'000;  // for one peer, to be sent
 // For one peer, received and not yet taken: a peer that sends faster than it is read waits. With
 // kMessageBytesMax this bounds what a peer can make ZeroMQ hold.
 constexpr int kReceivedMessagesMax = 32;
-// How long closing a transport may wait for what is still queued: enough for a worker's last words
-// on a machine that is short of processors.
+// How long closing a transport may wait for what is still queued: enough for a worker's last
+// messages on an overloaded machine.
 constexpr int kLingerMs = 5000;
 
 constexpr std::string_view kIpcScheme = "ipc://";
@@ -61,7 +61,7 @@ std::string RoutingId(const WorkerId& worker) {
   return worker.name + ":" + std::to_string(worker.incarnation);
 }
 
-// ZeroMQ gives up at any signal; inside a message of several parts that must not happen.
+// ZeroMQ's calls fail at any signal; in the middle of a message of several parts they are repeated.
 template <typename Call>
 auto RetryInterrupted(Call call) {
   while (true) {
@@ -80,7 +80,7 @@ class ZmqSocket {
     socket_.set(zmq::sockopt::linger, kLingerMs);
     socket_.set(zmq::sockopt::sndhwm, kQueuedMessagesMax);
     socket_.set(zmq::sockopt::rcvhwm, kReceivedMessagesMax);
-    // Whoever sends a longer one loses the connection.
+    // A peer that sends a longer one is disconnected.
     socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kMessageBytesMax));
   }
   zmq::socket_t& socket() { return socket_; }
@@ -98,7 +98,7 @@ class ZmqSocket {
         const auto flags =
             last ? zmq::send_flags::dontwait : zmq::send_flags::dontwait | zmq::send_flags::sndmore;
         if (!RetryInterrupted([&] { return socket_.send(zmq::buffer(part), flags); })) {
-          return Unavailable("the other side takes no messages: " +
+          return Unavailable("the peer does not read its messages: " +
                              std::to_string(kQueuedMessagesMax) + " are queued for it");
         }
       }

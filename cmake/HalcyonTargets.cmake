@@ -25,7 +25,7 @@ endif()
 # A compilation of one file spends most of its time on the templates of its headers, the same ones as its
 # neighbour's: several files a compilation cost little more than one. Names in unnamed namespaces must
 # therefore differ within a library; tests/tidy_test.cc checks it. The build with ThreadSanitizer compiles
-# file by file, which shows a file that leans on its neighbour's includes.
+# file by file, which shows a file that relies on its neighbour's includes.
 option(HALCYON_UNITY "Compile up to eight files of a library at once" ON)
 
 # Compiles the files of a target in batches of about the same size.
@@ -60,7 +60,7 @@ endfunction()
 function(halcyon_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
   halcyon_program(${name} SOURCES ${arg_SOURCES} LINKS ${arg_LINKS} GTest::gmock_main)
-  # What is measured and what is slow lies in the libraries; a third less time to compile.
+  # -O1 takes a third less time to compile; code whose speed matters is in the libraries.
   target_compile_options(${name} PRIVATE -O1)
   add_test(NAME ${name} COMMAND ${name})
   if(NOT arg_TIMEOUT)

@@ -58,7 +58,7 @@ absl::Status AgentPool::Start(Agent* agent) {
 }
 
 absl::Status AgentPool::Lose(Agent* agent, const absl::Status& how) {
-  const bool paused = WasPausedLately();
+  const bool paused = WasPausedRecently();
   const std::string task = scheduler_->TaskOf(agent->id).value_or("no task");
   const std::string what = "(" + task + ") " + MessageOf(how);
   spdlog::warn("{}", what);
@@ -79,7 +79,7 @@ absl::Status AgentPool::Lose(Agent* agent, const absl::Status& how) {
                   " times in a row without a task done");
 }
 
-bool AgentPool::WasPausedLately() {
+bool AgentPool::WasPausedRecently() {
   const int64_t now_ms = context_->clock->MonotonicMs();
   if (const int pauses = channel_->pauses(); pauses != pauses_seen_) {
     pauses_seen_ = pauses;

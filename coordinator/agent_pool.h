@@ -1,5 +1,5 @@
-// The agents of a job: started when the first task needs them, restarted when they end or fall
-// silent, idle between stages, stopped at the end.
+// The agents of a job: started when the first task needs them, restarted when they end or stop
+// sending, idle between stages, stopped at the end.
 #ifndef HALCYON_COORDINATOR_AGENT_POOL_H_
 #define HALCYON_COORDINATOR_AGENT_POOL_H_
 
@@ -51,7 +51,7 @@ class AgentPool {
   absl::Status Start(Agent* agent);
   absl::Status Lose(Agent* agent, const absl::Status& how);
   Agent* Find(const WorkerId& worker);
-  bool WasPausedLately();
+  bool WasPausedRecently();
 
   const JobContext* context_;
   WorkerChannel* channel_;

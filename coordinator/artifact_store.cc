@@ -13,7 +13,7 @@ std::string PlaceOf(const storage::HomeLayout& home, jobs::StageKind kind,
   return home.Artifact(std::string(jobs::StageName(kind)), fingerprint);
 }
 
-// No other try makes it better, and nothing is wrong with the job file.
+// Neither another try nor a change of the job file helps.
 absl::Status Unreadable(const absl::Status& status) {
   if (status.ok() || absl::IsDataLoss(status) || absl::IsResourceExhausted(status)) return status;
   return FailedPrecondition(MessageOf(status));
@@ -55,7 +55,7 @@ absl::StatusOr<Artifact> ArtifactStore::Take(jobs::StageKind kind, const std::st
                               fingerprint + "; move the folder away to have it made again");
   }
   ASSIGN_OR_RETURN(const bool is_recorded, IsRecorded(*artifact));
-  // What the journal does not vouch for has to be looked at as a whole, once.
+  // An artifact without a record in the journal is verified completely, once.
   RETURN_IF_ERROR(verify_bytes || !is_recorded ? storage::VerifyArtifact(env_, *artifact)
                                                : storage::CheckFiles(env_, *artifact));
   if (!is_recorded) RETURN_IF_ERROR(journal_.PutArtifact(record));
@@ -151,7 +151,7 @@ absl::Status ArtifactStore::Adopt(const std::string& dir, std::vector<std::strin
     notes->push_back("left alone " + dir + ": " + MessageOf(status));
     return absl::OkStatus();
   }
-  notes->push_back("took over " + dir + ": finished, but not recorded");
+  notes->push_back("recorded " + dir + ": finished, but missing from the journal");
   return journal_.PutArtifact(artifact->record);
 }
 

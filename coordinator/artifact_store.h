@@ -4,9 +4,9 @@
 //   1. artifact.json is written into the made folder, synced, when all else in it is;
 //   2. the folder is renamed to its place, and the place's parent synced: this is the commit;
 //   3. the journal gets its record.
-// So whatever has an artifact's name was finished once. It is never removed: what cannot be read,
-// is damaged or of another version stops the run by name when the job needs it, and is left alone
-// when not. Only a name that ends with ".tmp" is unfinished for sure.
+// So a folder with an artifact's name was finished once, and is never removed. One that cannot be
+// read, is damaged or is of another version ends the run with an error that names it when the job
+// needs it, and is left alone otherwise. Only a name that ends with ".tmp" is certainly unfinished.
 #ifndef HALCYON_COORDINATOR_ARTIFACT_STORE_H_
 #define HALCYON_COORDINATOR_ARTIFACT_STORE_H_
 
@@ -50,7 +50,7 @@ class ArtifactStore {
   // kFailedPrecondition, naming both, when they are on different file systems.
   absl::Status CheckPlaces(const std::vector<jobs::StageKind>& kinds);
 
-  // After a crash: removes what is unfinished for sure, and records what the journal lacks, after
+  // After a crash: removes what is certainly unfinished, and records what the journal lacks, after
   // reading every byte of it. Returns what it did and what it left alone, one line each.
   absl::StatusOr<std::vector<std::string>> Repair();
 

@@ -19,8 +19,9 @@ std::string TaskName(const std::string& stage, size_t shard) {
   return stage + "/" + std::to_string(shard);
 }
 
-// SST files that an earlier coordinator's agents left: no lease of theirs counts any more.
-// Everything else stays, what was set aside as well; it goes with the folder at the stage's end.
+// Removes SST files that an earlier coordinator's agents left: their leases are no longer valid.
+// Everything else stays, what was set aside as well; it is removed with the folder at the stage's
+// end.
 absl::Status RemoveLeftovers(Env& env, const std::string& work_dir) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(work_dir));
   for (const std::string& name : names) {

@@ -110,7 +110,7 @@ absl::Status Coordinator::CheckMachine() {
     });
     if (planned->reused) continue;
     made.push_back(estimate);
-    // Work that has begun has some of its room already.
+    // Unfinished work takes part of this space already.
     if (!HasUnfinishedWork(estimate.kind)) disk_bytes += estimate.disk_bytes;
   }
   if (context_->memory_limit) RETURN_IF_ERROR(CheckMemory(spec, made, *context_->memory_limit));
@@ -145,7 +145,7 @@ absl::Status Coordinator::CheckTokens() {
   const std::vector<jobs::StageKind> stages = jobs::StagesOf(spec);
   const bool has_latents =
       std::find(stages.begin(), stages.end(), jobs::StageKind::kLatents) != stages.end();
-  // Latents that were made before need no room; what is left of them in work/ has some already.
+  // Latents made earlier need no space; unfinished ones in work/ take part of it already.
   if (!has_latents || HasUnfinishedWork(jobs::StageKind::kLatents) ||
       artifacts_.contains(jobs::StageKind::kAutoencoder)) {
     return absl::OkStatus();

@@ -1,5 +1,6 @@
 // A job from its resolved spec to its artifacts: stage after stage, each reused when an artifact of
-// the same identity exists and made otherwise. What was committed before a crash is taken up again.
+// the same identity exists and made otherwise. A stage goes on from what was committed before a
+// crash.
 #ifndef HALCYON_COORDINATOR_COORDINATOR_H_
 #define HALCYON_COORDINATOR_COORDINATOR_H_
 
@@ -39,7 +40,7 @@ class Coordinator {
  private:
   absl::Status RunStages();
   absl::Status RunStage(jobs::StageKind kind);
-  // What is there already. With remake_damaged a damaged artifact is set aside and counts as none.
+  // The existing artifact. With remake_damaged a damaged one is set aside and counts as none.
   absl::StatusOr<std::optional<Artifact>> FindMade(jobs::StageKind kind,
                                                    const std::string& fingerprint);
   // Before the first stage is made: whether the gangs that are still to come can be launched.
@@ -50,15 +51,15 @@ class Coordinator {
                                            const jobs::StageIdentity& identity);
   absl::StatusOr<StageOutcome> RunSingleTask(const cluster::StageAssignment& assignment);
   absl::Status DigestSources();
-  // Before anything is made: what surely does not fit on this machine.
+  // Before anything is made: refuses what certainly does not fit on this machine.
   absl::Status CheckMachine();
-  // Before anything is made of the tokens: whether they suffice. Once a run.
+  // Once a run, before anything is made of the tokens: whether they suffice.
   absl::Status CheckTokens();
   // kResourceExhausted when the state folder's disk has less than `bytes` for `purpose`.
   absl::Status CheckRoomFor(uint64_t bytes, const std::string& purpose) const;
   // Whether work/ has a folder of such a stage, of whatever job.
   bool HasUnfinishedWork(jobs::StageKind kind) const;
-  // The sources were not what is remembered of them: what the next run begins with is read anew.
+  // Reads the sources' digests anew for the next run: the remembered ones were wrong.
   void RereadSources();
 
   const JobContext* context_;

@@ -15,9 +15,9 @@ namespace halcyon::coordinator {
 namespace {
 
 constexpr uint64_t kLookedAtBytes = 1 << 20;
-// A text of so many paragraphs is hardly meant to be one document.
+// A text of so many paragraphs is rarely meant to be one document.
 constexpr int kParagraphsMany = 20;
-// An estimate is a lower bound: what takes more than this share of the memory hardly fits.
+// An estimate is a lower bound: what takes more than this share of the memory may not fit.
 constexpr double kDoubtfulShare = 0.6;
 
 // Paragraphs at the start of a text, kParagraphsMany at most.

@@ -1,4 +1,4 @@
-// What can be said about a job before hours are spent on it: from its files and the machine at the
+// Checks of a job before hours are spent on it: from its files and the machine at the
 // start, and from the counts of its text once that is tokens.
 #ifndef HALCYON_COORDINATOR_EARLY_CHECKS_H_
 #define HALCYON_COORDINATOR_EARLY_CHECKS_H_
@@ -17,7 +17,7 @@
 
 namespace halcyon::coordinator {
 
-// Sentences about the files of the job: a text of many paragraphs that is one document, a page of
+// Warnings about the files of the job: a text of many paragraphs that is one document, a page of
 // HTML. Looks at the start of each file.
 std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data);
 
@@ -25,21 +25,21 @@ std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data);
 // kInvalidArgument when the file cannot serve as a tokenizer.
 absl::StatusOr<int64_t> VocabularyOf(const jobs::JobSpec& spec);
 
-// What the training stages take, a line each, for a person.
+// What the training stages need, a line each, for a person.
 std::vector<std::string> EstimateLines(const std::vector<jobs::TrainingEstimate>& estimates);
 
-// kInvalidArgument for a stage that surely does not fit into the memory.
+// kInvalidArgument for a stage that certainly does not fit into the memory.
 absl::Status CheckMemory(const jobs::JobSpec& spec,
                          const std::vector<jobs::TrainingEstimate>& estimates,
                          const MemoryLimit& limit);
-// A sentence for each stage that will hardly fit, and one when there are more threads than
+// A warning for each stage that may not fit, and one when there are more threads than
 // processors.
 std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
                                          const std::vector<jobs::TrainingEstimate>& estimates,
                                          const std::optional<MemoryLimit>& limit,
                                          int64_t processors);
 
-// All that a person is told of a job before it starts: about its settings, its files and this
+// All warnings about a job before it starts: about its settings, its files and this
 // machine. kInvalidArgument as VocabularyOf.
 absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
                                                     const std::optional<MemoryLimit>& limit);

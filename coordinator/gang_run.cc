@@ -16,7 +16,8 @@ namespace halcyon::coordinator {
 namespace {
 
 constexpr int64_t kGangPollMs = 50;
-// A rank's last message travels beside its exit: no message for so long is taken for the last.
+// A rank's last message may come after its exit: without a message for so long, no more are
+// expected.
 constexpr int64_t kQuietMs = 500;
 constexpr int64_t kRankEndMsMax = 10000;
 constexpr int64_t kRankEndPollMs = 10;
@@ -67,13 +68,13 @@ absl::StatusOr<StageOutcome> GangRun::Run() {
   }
   RETURN_IF_ERROR(ReadLastMessages());
   NotePauses();
-  EndLeftRanks();
+  EndRemainingRanks();
   return Conclude();
 }
 
 EndCause GangRun::end_cause() const {
   const int64_t now_ms = context_.clock->MonotonicMs();
-  // The ranks of a coordinator that was stopped end by its silence.
+  // Ranks end when their coordinator was stopped and so sent nothing.
   if (paused_ms_ && now_ms - *paused_ms_ < 2 * cluster::kHeartbeatTimeoutMs) {
     return EndCause::kOwnPause;
   }
@@ -155,7 +156,7 @@ absl::Status GangRun::OnHello(const cluster::Hello& hello, const WorkerId& worke
     rank_processes_.push_back(*process);
     RETURN_IF_ERROR(registry_->Add(worker.name, process->pid));
   } else {
-    spdlog::warn("{}: no process {} of this launch; it is left to itself", worker.name, hello.pid);
+    spdlog::warn("{}: process {} is not of this launch; it is not killed", worker.name, hello.pid);
   }
   RETURN_IF_ERROR(tools_.channel->Send(worker, cluster::Welcome{assignment_}));
   // A rank that came after the Stop must get it too.
@@ -173,7 +174,7 @@ absl::Status GangRun::OnProgress(const cluster::TrainProgress& progress) {
   started_ = true;
   if (!progress.figures.is_object()) return absl::OkStatus();
   try {
-    SayHowItResumes(progress.figures);
+    ReportResumption(progress.figures);
   } catch (const nlohmann::json::exception& error) {
     return Internal(std::string("figures of rank 0: ") + error.what());
   }
@@ -181,7 +182,7 @@ absl::Status GangRun::OnProgress(const cluster::TrainProgress& progress) {
   return absl::OkStatus();
 }
 
-void GangRun::SayHowItResumes(const nlohmann::json& figures) {
+void GangRun::ReportResumption(const nlohmann::json& figures) {
   for (const auto& reason : figures.value("rejected_checkpoints", std::vector<std::string>())) {
     context_.observer->Notify(assignment_.stage + ": checkpoint passed over: " + reason);
   }
@@ -206,7 +207,8 @@ void GangRun::OnEnded(const cluster::RankEnded& ended, const WorkerId& worker) {
   const absl::Status status = MakeStatus(
       static_cast<absl::StatusCode>(ended.code),
       "rank " + std::to_string(ended.rank) + ": " + ended.message + MemoryHint(ended.message));
-  // A rank that only noticed the end of another knows less than that other.
+  // The first error may be that of a rank that only noticed another's end; the other's own is
+  // better.
   if (failure_.ok() || (EndsJob(status.code()) && !EndsJob(failure_.code()))) failure_ = status;
 }
 
@@ -214,7 +216,7 @@ void GangRun::NotePauses() {
   const int pauses = tools_.channel->pauses();
   if (pauses == pauses_seen_) return;
   pauses_seen_ = pauses;
-  // Nothing that should have happened during the pause could happen.
+  // This process could not act during the pause, so the time limits start anew.
   const int64_t now_ms = context_.clock->MonotonicMs();
   paused_ms_ = launched_ms_ = now_ms;
   if (failed_ms_) failed_ms_ = now_ms;
@@ -251,7 +253,7 @@ absl::Status GangRun::WatchForStop() {
   if (requests > 0 && !stop_sent_) {
     stop_sent_ = true;
     context_.observer->Notify(
-        "stopping: the ranks finish their step and save it (again: ends at once)");
+        "stopping: the ranks finish their step and save it (a second signal ends them at once)");
     for (const WorkerId& rank : ranks_) {
       RETURN_IF_ERROR(tools_.channel->Send(rank, StopMessage()));
     }
@@ -280,8 +282,8 @@ absl::Status GangRun::ReadLastMessages() {
   return absl::OkStatus();
 }
 
-// Ranks outlive a launcher that was killed, for a moment; the next launch must not meet them.
-void GangRun::EndLeftRanks() {
+// Ranks outlive a launcher that was killed, for a moment; the next launch must not run beside them.
+void GangRun::EndRemainingRanks() {
   for (const cluster::ProcessIdentity& rank : rank_processes_) cluster::KillProcess(rank);
   const auto all_gone = [this] {
     return std::none_of(rank_processes_.begin(), rank_processes_.end(), cluster::IsAlive);
@@ -297,7 +299,7 @@ absl::StatusOr<StageOutcome> GangRun::Conclude() {
   if (exit_->ok() && result_) {
     return OutcomeFromResult(*result_, cluster::GangOutputDir(assignment_));
   }
-  // A rank's own error explains more than the launcher's end; that it fell silent does not.
+  // A rank's own error explains more than the launcher's end; that it stopped sending does not.
   if (!failure_.ok()) return failure_;
   if (const absl::Status room = CheckRoomFor(kStartingRoom); absl::IsResourceExhausted(room)) {
     return room;

@@ -17,11 +17,11 @@
 
 namespace halcyon::coordinator {
 
-// Times that a gang is given; past them it is killed. There is none for the step that it finishes
-// and saves when it is told to stop: that a rank hangs shows in its silence.
+// Time limits, after which a gang is killed. There is none for the step that it finishes and saves
+// when it is told to stop: a rank that hangs stops sending heartbeats.
 inline constexpr int64_t kGangStartMsMax = 120000;  // until every rank has sent Hello
 inline constexpr int64_t kGangEndMsMax = 30000;     // for the others after one rank has failed
-// For messages that are still under way when the launcher has ended, whoever sends them.
+// For messages still in transit when the launcher has ended, from all ranks together.
 inline constexpr int64_t kLastMessagesMsMax = 3000;
 
 // Used once, by one thread. Borrows everything; `assignment` outlives it.
@@ -46,14 +46,14 @@ class GangRun {
   absl::Status OnHello(const cluster::Hello& hello, const WorkerId& worker);
   absl::Status OnProgress(const cluster::TrainProgress& progress);
   void OnEnded(const cluster::RankEnded& ended, const WorkerId& worker);
-  void SayHowItResumes(const nlohmann::json& figures);
+  void ReportResumption(const nlohmann::json& figures);
   absl::Status WatchForStop();
   void NotePauses();
   void WatchRanks();
   void WatchRoom();
   void Kill(const absl::Status& why);
   absl::Status ReadLastMessages();
-  void EndLeftRanks();
+  void EndRemainingRanks();
   absl::StatusOr<StageOutcome> Conclude();
   bool all_came_up() const { return came_up_ >= ranks_wanted_; }
 

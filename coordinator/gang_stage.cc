@@ -17,7 +17,7 @@ absl::StatusOr<uint64_t> NewestStep(storage::CheckpointStore& store) {
   return steps.empty() ? 0 : steps.back();
 }
 
-// What launches that were killed left of an artifact.
+// Removes unfinished artifacts that killed launches left.
 absl::Status RemoveOutputs(Env& env, const std::string& work_dir) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(work_dir));
   for (const std::string& name : names) {

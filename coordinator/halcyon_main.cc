@@ -6,7 +6,7 @@
 #include "coordinator/cli/command_line.h"
 
 int main(int argc, char** argv) {
-  // Before any file is opened. Without descriptors there is nowhere to say why.
+  // Before any file is opened. Without descriptors an error could not be printed anywhere.
   if (const absl::Status opened = halcyon::OpenMissingStandardDescriptors(); !opened.ok()) {
     return static_cast<int>(halcyon::ExitCodeOf(opened));
   }

@@ -1,5 +1,5 @@
-// What the parts of one run of a job share. Everything that touches the world is injected, so that
-// a test drives a whole job with its own clock, transport and processes.
+// What the parts of one run of a job share. Everything with effects outside the process is
+// injected, so that a test drives a whole job with its own clock, transport and processes.
 #ifndef HALCYON_COORDINATOR_JOB_CONTEXT_H_
 #define HALCYON_COORDINATOR_JOB_CONTEXT_H_
 
@@ -32,7 +32,7 @@ class AgentSpawner {
   virtual absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Spawn(const WorkerId& agent) = 0;
 };
 
-// Sees how the job goes; called on the coordinator's thread, often.
+// Is told of the job's progress; called on the coordinator's thread, often.
 class JobObserver {
  public:
   virtual ~JobObserver() = default;

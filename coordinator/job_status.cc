@@ -47,7 +47,7 @@ absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
   return stage;
 }
 
-// Nobody works on a stage of a job that does not run.
+// A running stage of a job that does not run is interrupted.
 void InterruptStages(JobStatus* status) {
   for (StageStatus& stage : status->stages) {
     if (stage.state == jobs::StageState::kRunning) stage.state = jobs::StageState::kInterrupted;

@@ -61,7 +61,7 @@ JobStatus NewJobStatus(const std::string& job_id, const std::string& name,
                        std::span<const jobs::StageKind> stages = jobs::kAllStages);
 
 nlohmann::json ToJson(const JobStatus& status);
-// Members that this version does not know are passed over. kDataLoss when one is missing or has
+// Members that this version does not know are ignored. kDataLoss when one is missing or has
 // another type, kInvalidArgument when a stage or a state has a name that is not known.
 absl::StatusOr<JobStatus> JobStatusFromJson(const std::string& text);
 

@@ -11,12 +11,12 @@
 namespace halcyon::coordinator {
 namespace {
 
-// So many documents that a fiftieth of them is more than one.
+// With so many documents, the default share that is held out is more than one.
 constexpr size_t kDocumentsMin = 100;
 
 struct TemplateLine {
   std::string_view path;     // of a key; "" for a line of its own
-  std::string_view comment;  // behind the key, or the line itself
+  std::string_view comment;  // after the key, or the line itself
 };
 
 constexpr TemplateLine kLines[] = {
@@ -119,7 +119,7 @@ std::string JobFileText(const JobTemplate& job) {
       before = line.comment;
       continue;
     }
-    // Has no effect there, and would be refused.
+    // Has no effect with jsonl, and would be refused.
     if (line.path == "data.documents" && job.format == jobs::DataFormat::kJsonl) continue;
     const jobs::SpecKey& key = *keys.at(std::string(line.path));
     text += fmt::format("{}{} = {}{}{}\n", line.path == "name" ? "\n" : "", key.name,

@@ -14,7 +14,7 @@ namespace halcyon::coordinator {
 
 struct JobTemplate {
   std::string name;
-  std::vector<std::string> sources;  // as they are to stand in the file
+  std::vector<std::string> sources;  // as written in the file
   jobs::DataFormat format = jobs::DataFormat::kText;
   jobs::DocumentRule documents = jobs::DocumentRule::kFile;  // of text
   int64_t ranks = 1;

@@ -28,7 +28,8 @@ absl::StatusOr<std::string> DigestWithoutRecord(const std::string& stage, const 
   return Sha256OfFile(JoinPath(dir, stage == "tokenizer" ? "tokenizer.json" : "model.safetensors"));
 }
 
-// What the artifacts at hand were made from, through all that the state folder knows; by stage.
+// What the given artifacts were made from, directly or through others of the state folder; by
+// stage.
 std::map<std::string, std::vector<Requirement>> Requirements(const ArtifactScan& scan,
                                                              const ModelInputs& inputs) {
   std::map<std::string, std::vector<Requirement>> required;
@@ -52,7 +53,7 @@ std::map<std::string, std::vector<Requirement>> Requirements(const ArtifactScan&
   return required;
 }
 
-// Where an import leaves what belongs together: side by side, the tokenizer in the folder above.
+// The layout of an import: networks side by side, the tokenizer in the folder above.
 absl::StatusOr<bool> FindBeside(Env& env, const std::string& stage, const std::string& digest,
                                 ModelInputs* inputs) {
   for (const auto& [other, input] : ModelInputs(*inputs)) {
@@ -129,7 +130,7 @@ absl::Status CheckBelongTogether(const ArtifactScan& scan, const ModelInputs& in
     for (const auto& [other, requirements] : Requirements(scan, {{stage, input}})) {
       const auto chosen = inputs.find(other);
       if (chosen == inputs.end()) continue;
-      // A model may be judged on other text than that of its training; only latents are of one
+      // A model may be evaluated on other text than that of its training; only latents are of one
       // text.
       const bool is_text = other == "tokens" || other == "latents";
       if (is_text && (stage != "latents" || !input.made_from.contains(other))) continue;

@@ -30,8 +30,9 @@ absl::StatusOr<ModelInput> ReadModelInput(Env& env, const std::string& stage,
 
 // Adds those of `stages` that are missing, where the records of `inputs` (and of what the state
 // folder holds of the artifacts these name) say which they are. They are looked for in the state
-// folder and beside the artifacts at hand, where `checkpoint import` puts them. A stage that no
-// record speaks of is left out. kNotFound names an artifact that a record asks for and nobody has.
+// folder and beside the given artifacts, where `checkpoint import` puts them. A stage that no
+// record mentions is left out. kNotFound names an artifact that a record requires and that is in no
+// place.
 absl::Status CompleteInputs(Env& env, const storage::ArtifactScan& scan,
                             const std::vector<std::string>& stages, ModelInputs* inputs);
 

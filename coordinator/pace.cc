@@ -6,7 +6,7 @@
 namespace halcyon::coordinator {
 namespace {
 
-constexpr int64_t kTimeMin = 1000;  // of progress, before a pace is told
+constexpr int64_t kTimeMin = 1000;  // of progress, before a pace is given
 constexpr double kMemoryMsMin = 30'000, kMemoryMsMax = 600'000;
 constexpr double kMemoryShare = 0.2;  // of the time since the start
 constexpr int64_t kOverdueFactor = 3;

@@ -1,4 +1,4 @@
-// How fast a stage goes at this time: for "1.8 s/step" and "3m left". Pure.
+// The present speed of a stage, for "1.8 s/step" and "3m left". Pure.
 #ifndef HALCYON_COORDINATOR_PACE_H_
 #define HALCYON_COORDINATOR_PACE_H_
 
@@ -6,18 +6,18 @@
 
 namespace halcyon::coordinator {
 
-// Told of every progress, gives a mean of the last while in which recent progress weighs most: a
-// long evaluation or a slow start does not spoil the estimate for hours. That while grows with the
+// A mean of the speed in which recent progress weighs most, so that a long evaluation or a slow
+// start does not distort the estimate for hours. The time over which it is taken grows with the
 // time that the stage has run, from half a minute to ten minutes. A value.
 class PaceMeter {
  public:
   // Time and fraction from which the pace counts: the start, or where an earlier run had come to.
   void Start(int64_t now_ms, double fraction);
-  // `fraction` done at `now_ms`. Less than before starts anew: the stage was taken back.
+  // `fraction` done at `now_ms`. Less than before starts anew: the stage went back.
   void Add(int64_t now_ms, double fraction);
 
-  // Of the whole, in a second; 0 while there is no telling. Falls when nothing comes for much
-  // longer than usual.
+  // Fraction of the whole in a second; 0 while it is not known. Falls when no progress comes for
+  // much longer than usual.
   double PerSecond(int64_t now_ms) const;
 
  private:

@@ -16,7 +16,7 @@ namespace {
 constexpr int kBarWidth = 20;
 constexpr size_t kSampleShownMax = 160;
 constexpr size_t kAnyWidth = std::numeric_limits<size_t>::max();
-constexpr int64_t kTimeLeftMsMax = int64_t{1000} * 86'400 * 9'999;  // nobody plans for longer
+constexpr int64_t kTimeLeftMsMax = int64_t{1000} * 86'400 * 9'999;  // longer times are not shown
 
 // What is left out first when a line is short.
 enum Rank : int { kBar, kTokensRank, kReconstruction, kCountRank, kPercent, kName };
@@ -101,7 +101,7 @@ struct BlockLine {
   Importance importance;
 };
 
-// A stage that was begun and that nobody works on: it goes on from here, and promises no time.
+// A stage that was begun and is not running: how far it is, without a time left.
 std::string FormatInterruptedLine(StageStatus stage, size_t width) {
   stage.pace = 0;
   std::vector<LinePart> parts = DetailParts(stage);

@@ -1,4 +1,4 @@
-// How the progress of a job reads, for a terminal, a log and `halcyon status`. Pure.
+// The progress of a job as text, for a terminal, a log and `halcyon status`. Pure.
 #ifndef HALCYON_COORDINATOR_PROGRESS_FORMAT_H_
 #define HALCYON_COORDINATOR_PROGRESS_FORMAT_H_
 
@@ -18,9 +18,9 @@ std::string FormatCount(double count);
 // "[#####-----]" with `width` cells.
 std::string FormatBar(double fraction, int width);
 
-// How long the stage will still take at its present pace; nullopt while there is no telling.
+// How long the stage will still take at its present pace; nullopt while it is not known.
 std::optional<int64_t> TimeLeftMs(const StageStatus& stage);
-// "1.82 s/step", "12.3 steps/s"; "" while there is no telling, and for a stage without steps.
+// "1.82 s/step", "12.3 steps/s"; "" while it is not known, and for a stage without steps.
 std::string FormatStepTime(const StageStatus& stage);
 
 // A running stage: "  model        25 %  step 120/480  1.82 s/step  loss 1.2345  ...  3m 00s left".
@@ -31,7 +31,7 @@ std::string FormatEvaluation(const StageStatus& stage);
 // loss are shown at any width from 20 on.
 std::string FormatStageLine(const StageStatus& stage, int width);
 // The block on a terminal: the job, a line a stage, and the last evaluation with a sample. Where it
-// would have more than `lines_max` lines, the job and what runs stay.
+// would have more than `lines_max` lines, the job and the running stages stay.
 std::vector<std::string> FormatBlock(const JobStatus& status, int64_t now_ms, int width,
                                      size_t lines_max);
 // Where a job stands, for a log that is read from time to time:

@@ -24,9 +24,8 @@ struct LinePart {
 };
 inline constexpr int kAlwaysShown = 1000;
 
-// The parts that fit, in their order, divided by two spaces, or by those that a
-// part ends with. When not even those that are always
-// shown fit, they take their narrow form, divided by one.
+// The parts that fit, in their order, divided by two spaces, or by those that a part ends with.
+// When not even those that are always shown fit, they take their narrow form, divided by one space.
 std::string JoinToWidth(std::vector<LinePart> parts, size_t width);
 
 }  // namespace halcyon::coordinator

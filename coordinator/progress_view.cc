@@ -16,7 +16,7 @@ constexpr int64_t kDrawIntervalMs = 200;
 constexpr int64_t kPlainIntervalMsFirst = 5'000, kPlainIntervalMsMax = 60'000;
 constexpr int64_t kSummaryIntervalMs = 3'600'000;
 constexpr int kPlainWidth = 240;
-constexpr char kEndLine[] = "\x1b[K\n";  // clears what stood behind
+constexpr char kEndLine[] = "\x1b[K\n";  // clears the rest of the line
 constexpr char kClearBelow[] = "\x1b[J";
 constexpr int kDefaultColumns = 80, kDefaultRows = 24;
 
@@ -61,7 +61,7 @@ void ProgressView::PrintPlain(const JobStatus& status) {
     if (runs) running = &stage;
     if (jobs::StageState& known = states_[stage.kind]; known != stage.state) {
       known = stage.state;
-      // Why a stage is made has been said already.
+      // Why the stage is made was printed before.
       if (runs) schedule_.Start(now_ms);
       if (!runs) Print(out_, FormatStageLine(stage, kPlainWidth) + "\n");
     }

@@ -1,5 +1,5 @@
-// What a person sees while a job runs: on a terminal a block of lines that is drawn anew, elsewhere
-// plain lines now and then. How things read is coordinator/progress_format.h; this decides when.
+// The display while a job runs: on a terminal a block of lines that is drawn anew, elsewhere plain
+// lines at growing intervals. coordinator/progress_format.h makes the text; this decides when.
 #ifndef HALCYON_COORDINATOR_PROGRESS_VIEW_H_
 #define HALCYON_COORDINATOR_PROGRESS_VIEW_H_
 
@@ -29,7 +29,7 @@ TerminalSize SizeOfTerminal(std::FILE* file);
 // The columns of the terminal behind `file`; 0 when it is none.
 int TerminalWidth(std::FILE* file);
 
-// When a log gets another line: soon after a start, then ever more seldom, at last once a minute.
+// When a log gets another line: soon after a start, then at growing intervals, at most a minute.
 class PlainSchedule {
  public:
   void Start(int64_t now_ms);

@@ -21,14 +21,11 @@ std::string AutoencoderWarning(const json& facts) {
   if (!reconstruction || *reconstruction >= kReconstructionMin) return "";
   return fmt::format(
       "the autoencoder gives back {:.2f} % of held-out tokens, and should give back {:.0f} % or "
-      "more: "
-      "the language model writes through it, so its text and its BrierLM can be no better. Train "
-      "it "
-      "longer ([autoencoder.train] steps), give it more room ([autoencoder] hidden_size, "
-      "latent_size) "
-      "or a smaller vocabulary ([tokenizer] vocab_size); where its loss hardly falls, "
-      "[autoencoder] "
-      "init = \"fan_in\" or another learning_rate",
+      "more: the language model predicts its latents, so its text and its BrierLM can be no "
+      "better. "
+      "Train it longer ([autoencoder.train] steps), enlarge it ([autoencoder] hidden_size, "
+      "latent_size) or use a smaller vocabulary ([tokenizer] vocab_size); where its loss hardly "
+      "falls, use [autoencoder] init = \"fan_in\" or another learning_rate",
       100 * *reconstruction, 100 * kReconstructionMin);
 }
 
@@ -48,13 +45,14 @@ std::string EvalWarning(const json& facts) {
   const auto brier = NumberOf(facts, "brier_lm");
   if (!brier || *brier > 0) return "";
   return fmt::format(
-      "BrierLM is 0: for n-grams of some length the model's samples meet the held-out text no more "
-      "often than they meet each other{}, and one such factor makes the whole score 0, whatever "
-      "the "
-      "loss says. Look at the reconstruction first; then train longer ([train] steps), evaluate on "
+      "BrierLM is 0: for n-grams of some length the model's samples equal the held-out text no "
       "more "
-      "text ([eval] final_windows, [data] heldout), or take a smaller vocabulary ([tokenizer] "
-      "vocab_size); where the score stays 0, [model] init = \"fan_in\" or another learning_rate",
+      "often than they equal each other{}, and one such factor makes the whole score 0, whatever "
+      "the "
+      "loss is. Look at the reconstruction first; then train longer ([train] steps), evaluate on "
+      "more text ([eval] final_windows, [data] heldout), or use a smaller vocabulary ([tokenizer] "
+      "vocab_size); where the score stays 0, use [model] init = \"fan_in\" or another "
+      "learning_rate",
       VanishingOrders(facts));
 }
 

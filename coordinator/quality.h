@@ -1,5 +1,5 @@
-// What a finished stage's figures say against its result, in sentences for a person: a job that
-// ends is not yet a model that learned.
+// Warnings for a person when a finished stage's figures show a poor result: a job may end without
+// an error and its model may still have learned little.
 #ifndef HALCYON_COORDINATOR_QUALITY_H_
 #define HALCYON_COORDINATOR_QUALITY_H_
 

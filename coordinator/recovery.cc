@@ -77,8 +77,8 @@ absl::StatusOr<std::vector<std::string>> FoldersBelow(Env& env, const std::strin
   return env.ListDir(dir);
 }
 
-// Raises `highest` to a number found; kFailedPrecondition for one that no run can have had:
-// counting on from it would sooner or later begin at 0 again.
+// Raises `highest` to a number found; kFailedPrecondition for one too large for any run:
+// counting on from it would overflow.
 absl::Status TakeHigher(uint64_t number, const std::string& path, uint64_t* highest) {
   if (number > kIncarnationMax) {
     return FailedPrecondition(path + ": holds the number " + std::to_string(number) +
@@ -89,7 +89,7 @@ absl::Status TakeHigher(uint64_t number, const std::string& path, uint64_t* high
 }
 
 // The highest incarnation that anything in the state folder was written under. Files that hold no
-// number are passed over here; whoever needs such a file reports it.
+// number are skipped here; the code that needs such a file reports it.
 absl::StatusOr<uint64_t> HighestOnDisk(Env& env, const storage::HomeLayout& home) {
   uint64_t highest = 0;
   ASSIGN_OR_RETURN(const std::vector<std::string> job_ids, FoldersBelow(env, JobsFolder(home)));
@@ -182,7 +182,7 @@ absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& ho
   if (auto read = ProcessRegistry::Read(env, ProcessesPath(home, job_id)); read.ok()) {
     processes = *std::move(read);
   } else {
-    // The lock below still tells when they have ended by themselves.
+    // The lock below still shows when they have ended by themselves.
     spdlog::warn("{}", MessageOf(read.status()));
   }
   for (const auto& [name, process] : processes) {

@@ -1,4 +1,5 @@
-// Taking a state folder over: one owner at a time, and nobody of an earlier owner left alive.
+// Taking a state folder over: one owner at a time, after all processes of the earlier one have
+// ended.
 #ifndef HALCYON_COORDINATOR_RECOVERY_H_
 #define HALCYON_COORDINATOR_RECOVERY_H_
 
@@ -21,20 +22,20 @@ inline constexpr int64_t kOldWorkersMsMax = 15000;
 
 std::string ProcessesPath(const storage::HomeLayout& home, const std::string& job_id);
 
-// Who has the home's lock at this moment; nullopt: nobody. "" and 0 for what cannot be told.
+// The process that has the home's lock now; nullopt: none. "" and 0 where that is unknown.
 struct HomeOwner {
   std::string job;
   int64_t pid = 0;
 };
 std::optional<HomeOwner> OwnerOf(const storage::HomeLayout& home);
 
-// The home's lock, in which it is then written who has it; nullptr while somebody else has it.
+// Takes the home's lock and writes its owner into the file; nullptr while another process has it.
 absl::StatusOr<std::unique_ptr<storage::FileLock>> TryOwnHome(const storage::HomeLayout& home,
                                                               const std::string& job_id,
                                                               Clock& clock);
 
-// Waits for the home's lock and writes into it who has it now. While another run has it, `notify`
-// is called with whom this one waits for, again every few seconds.
+// Waits for the home's lock and writes its owner into the file. While another run has it, `notify`
+// is called with that run's name, again every few seconds.
 absl::StatusOr<std::unique_ptr<storage::FileLock>> OwnHome(
     const storage::HomeLayout& home, const std::string& job_id, Clock& clock,
     const std::function<void(const std::string&)>& notify);

@@ -10,11 +10,11 @@ namespace halcyon::coordinator {
 enum class EndCause {
   kFailure,      // it worked, and then failed
   kBeforeHello,  // it ended before it had sent anything: the next one most likely does the same
-  kOwnPause,     // this process had been stopped meanwhile, so nothing can be held against it
+  kOwnPause,     // this process had been stopped meanwhile, so it does not count
 };
 
-// Failures since the last progress, which is whatever stays when everything is killed: a committed
-// checkpoint, a finished task. What failed before it is forgiven.
+// Counts failures since the last durable progress (a committed checkpoint, a finished task), which
+// sets the count to 0.
 class RestartBudget {
  public:
   // `restarts_max`: launch.restarts_max.

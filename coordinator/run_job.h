@@ -1,4 +1,4 @@
-// `halcyon run`: from a job file to its end, with the real clock, network and processes.
+// `halcyon run`: runs a job file to its end, with the real clock, network and processes.
 #ifndef HALCYON_COORDINATOR_RUN_JOB_H_
 #define HALCYON_COORDINATOR_RUN_JOB_H_
 

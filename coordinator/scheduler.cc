@@ -40,7 +40,7 @@ void Scheduler::Lost(const WorkerId& worker, bool counts) {
   if (const auto lease = leases_.find(worker); lease != leases_.end()) {
     const std::string task = lease->second;
     if (counts) {
-      CountFailure(task, Unavailable("the worker " + worker.name + " ended or fell silent"));
+      CountFailure(task, Unavailable("the worker " + worker.name + " ended or stopped sending"));
     }
     GiveBack(task);
   }

@@ -24,7 +24,7 @@
 
 namespace halcyon::coordinator {
 
-// Whether a failure with this code would come again whoever tries: it ends the job at once.
+// Whether a failure with this code would recur with any worker: it ends the job at once.
 bool EndsJob(absl::StatusCode code);
 
 struct Grant {
@@ -44,8 +44,8 @@ class Scheduler {
 
   // The worker has nothing to do. A lease that it holds goes back: its result was lost.
   void Ready(const WorkerId& worker);
-  // The worker's process is gone or silent. Its lease goes back and counts as a failure of the
-  // task, unless `counts` says that the worker was not to blame.
+  // The worker's process is gone or has stopped sending. Its lease goes back and counts as a
+  // failure of the task, unless `counts` is false (a pause of this process was the cause).
   void Lost(const WorkerId& worker, bool counts = true);
 
   // Whether a task and a worker wait for each other.

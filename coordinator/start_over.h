@@ -15,7 +15,7 @@ inline constexpr char kCheckpointsFolder[] = "checkpoints";
 inline constexpr char kBuildingFolder[] = "building";
 
 // Renames what the work folder holds of them to FOLDER.set-aside-N, and says so.
-// REQUIRES: nobody of an earlier run writes there any more.
+// REQUIRES: no process of an earlier run writes there any more.
 absl::Status StartOver(Env& env, const std::string& work_dir, JobObserver& observer);
 
 }  // namespace halcyon::coordinator

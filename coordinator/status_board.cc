@@ -67,7 +67,7 @@ void StatusBoard::MeasurePace() {
   for (StageStatus& stage : status_.stages) {
     if (stage.state != jobs::StageState::kRunning) continue;
     StagePace& pace = paces_[stage.kind];
-    // A gang tells its steps when it has come up; until then time passes without progress.
+    // A gang reports its steps once it has started; until then time passes without progress.
     if (pace.start_fraction != stage.start_fraction || pace.steps != stage.steps) {
       pace.start_fraction = stage.start_fraction;
       pace.steps = stage.steps;

@@ -12,14 +12,14 @@
 namespace halcyon::coordinator {
 namespace {
 
-constexpr int kRequestsThatLeave = 3;
+constexpr int kRequestsToExit = 3;
 
 StopCounter counter;
 Clock* monotonic = nullptr;
 
 void OnSignal(int) {
   const int saved_errno = errno;
-  if (counter.Signal(monotonic->MonotonicMs()) >= kRequestsThatLeave) {
+  if (counter.Signal(monotonic->MonotonicMs()) >= kRequestsToExit) {
     _exit(static_cast<int>(ExitCode::kPreempted));
   }
   errno = saved_errno;

@@ -33,8 +33,8 @@ class StopCounter {
   std::atomic<int> requests_ = 0;
 };
 
-// From here on these signals are counted. A third request ends the process where it stands; its
-// workers notice and end by themselves. SIGPIPE is ignored: whoever reads the progress may go away.
+// From here on these signals are counted. A third request ends the process at once; its workers
+// notice and end by themselves. SIGPIPE is ignored: a reader of the progress may close its pipe.
 void CountStopSignals();
 int StopSignals();
 

@@ -151,7 +151,7 @@ std::string SummaryText(const JobStatus& status,
                         Joined(FiguresOf(kind, Facts(artifact.facts))), reused ? " (reused)" : "",
                         "", artifact.record.path);
   }
-  // Where a person looks last and first, artifacts that were reused included.
+  // At the end, where a person looks first; for reused artifacts, too.
   for (const auto& [kind, artifact] : artifacts) {
     const std::string warning = QualityWarning(kind, artifact.facts);
     if (!warning.empty()) text += "\nWARNING: " + warning + "\n";

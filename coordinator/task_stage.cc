@@ -80,8 +80,8 @@ class TaskRun {
         LogRefused(message.worker, failed->task, failed->fence);
       }
     } else {
-      spdlog::warn("a {} of {} has no meaning here", cluster::TypeName(message.body),
-                   message.worker.name);
+      spdlog::warn("dropped a {} of {}: not expected in a stage of tasks",
+                   cluster::TypeName(message.body), message.worker.name);
     }
     return absl::OkStatus();
   }
@@ -92,10 +92,10 @@ class TaskRun {
     try {
       taken = take_result_(done.task, Fence(done.fence), done.result);
     } catch (const nlohmann::json::exception& error) {
-      taken = Internal(std::string("the result lacks something: ") + error.what());
+      taken = Internal(std::string("the result lacks a member: ") + error.what());
     }
     if (!taken.ok()) return Fail(done.task, taken);
-    SayWarnings(done.result);
+    ShowWarnings(done.result);
     tools_.scheduler->Done(done.task);
     tools_.agents->ResetFailures(worker);
   }
@@ -106,8 +106,8 @@ class TaskRun {
     tools_.scheduler->Failed(task, why);
   }
 
-  // What the task has seen in its part of the data that a person should know now.
-  void SayWarnings(const nlohmann::json& result) {
+  // Shows the warnings of a task about its part of the data.
+  void ShowWarnings(const nlohmann::json& result) {
     const auto warnings = result.find("warnings");
     if (warnings == result.end() || !warnings->is_array()) return;
     for (const nlohmann::json& warning : *warnings) {
@@ -126,8 +126,8 @@ class TaskRun {
   }
 
   static void LogRefused(const WorkerId& worker, const std::string& task, uint64_t fence) {
-    spdlog::warn("refused what {} says of {}: fence {} is not the task's present one", worker.name,
-                 task, fence);
+    spdlog::warn("refused a message of {} about {}: fence {} is not the task's present one",
+                 worker.name, task, fence);
   }
 
   void ShowProgress() {

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kTurnMs = 5;
 // Messages taken before heartbeats are looked at again.
 constexpr int kReadsPerTurnMax = 256;
-constexpr int64_t kOfNoConcernMs = 60'000;
+constexpr int64_t kForgetAfterMs = 60'000;
 
 }  // namespace
 
@@ -99,11 +99,12 @@ absl::Status WorkerChannel::Turn(int64_t timeout_ms) {
 void WorkerChannel::NotePause() {
   const int64_t now_ms = clock_->MonotonicMs();
   const bool paused = pause_.Turn(now_ms);
-  if (paused) spdlog::warn("this process was stopped for a while; all workers get new time");
+  if (paused)
+    spdlog::warn("this process was stopped for a while; the timeouts of all workers start anew");
   const MutexLock lock(&mutex_);
   turned_ms_ = now_ms;
   if (!paused) return;
-  detector_.Forgive(now_ms);
+  detector_.RestartTimeouts(now_ms);
   ++pauses_;
 }
 
@@ -166,9 +167,9 @@ void WorkerChannel::Take(cluster::Message message) {
 
 bool WorkerChannel::HasPlace() {
   if (workers_.size() < kWorkersMax) return true;
-  // Whoever has been silent for so long was dealt with, or is of nobody's concern: a last heartbeat
-  // may come in after its sender was forgotten.
-  for (const WorkerId& worker : detector_.Suspects(turned_ms_ - kOfNoConcernMs)) {
+  // Workers that have sent nothing for so long have ended. They are still listed because a last
+  // heartbeat came in after they had been forgotten.
+  for (const WorkerId& worker : detector_.Suspects(turned_ms_ - kForgetAfterMs)) {
     detector_.Remove(worker);
     workers_.erase(worker);
   }
@@ -180,13 +181,13 @@ std::vector<WorkerChannel::Suspect> WorkerChannel::Suspects() {
   std::vector<Suspect> suspects;
   for (const WorkerId& worker : detector_.Suspects(turned_ms_)) {
     const std::string& phase = workers_.at(worker).phase;
-    suspects.push_back({worker, "fell silent" + (phase.empty() ? "" : " in " + phase)});
+    suspects.push_back({worker, "stopped sending" + (phase.empty() ? "" : " in " + phase)});
   }
   for (const auto& [id, worker] : workers_) {
     if (!worker.exceeded) continue;
     suspects.push_back({id, "sent more than " + std::to_string(kWaitingMessagesMax) +
                                 " messages or " + std::to_string(kWaitingBytesMax >> 20) +
-                                " MiB that were not taken yet"});
+                                " MiB that were not read yet"});
   }
   return suspects;
 }

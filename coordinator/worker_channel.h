@@ -1,5 +1,5 @@
 // The coordinator's connection to its workers: messages in, messages out, heartbeats both ways, and
-// which of them have fallen silent. What messages mean is decided elsewhere.
+// which of them have stopped sending. It does not interpret messages.
 #ifndef HALCYON_COORDINATOR_WORKER_CHANNEL_H_
 #define HALCYON_COORDINATOR_WORKER_CHANNEL_H_
 
@@ -32,7 +32,7 @@ inline constexpr size_t kWorkersMax = 4096;
 // Thread-safe. Owns neither transport nor clock.
 //
 // Heartbeats must not depend on what the coordinator's thread does: it writes files, and one fsync
-// of a busy disk may take longer than silence lasts. So a thread of its own sends and
+// of a busy disk may take longer than the heartbeat timeout. So a thread of its own sends and
 // receives. It touches no file and takes each message's time when it comes in.
 class WorkerChannel {
  public:
@@ -56,14 +56,16 @@ class WorkerChannel {
 
   struct Suspect {
     WorkerId worker;
-    std::string why;  // "fell silent in step 12", "sent more than ..."
+    std::string why;  // "stopped sending in step 12", "sent more than ..."
   };
-  // Workers that have sent once and then not for cluster::kHeartbeatTimeoutMs, and those that
-  // send more than is taken. They stay suspects until they are forgotten.
+  // Workers that have sent something and then nothing for cluster::kHeartbeatTimeoutMs, and those
+  // that send more than is read. They stay suspects until they are forgotten.
   std::vector<Suspect> Suspects();
-  // The worker has ended: no more heartbeats to it, no silence, and what it left unread is dropped.
+  // The worker has ended: no more heartbeats to it, no timeout, and its unread messages are
+  // dropped.
   void Forget(const WorkerId& worker);
-  // How often this process was found to have been stopped for a while. Silence counts anew then.
+  // How often this process was found to have been stopped for a while; the timeouts then start
+  // anew.
   int pauses();
   const std::string& endpoint() const { return transport_->endpoint(); }
 
@@ -94,8 +96,8 @@ class WorkerChannel {
   Mutex mutex_;
   ConditionVariable changed_;
   cluster::FailureDetector detector_ ABSL_GUARDED_BY(mutex_);
-  // When a turn began. Silence is judged at this time, for which it is known whether this process
-  // had been stopped before; at a later one a pause would pass for silence.
+  // When the last turn began. Timeouts are judged at this time, up to which pauses of this process
+  // are known; at a later time an unnoticed pause would count as missing messages.
   int64_t turned_ms_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<WorkerId, Worker> workers_ ABSL_GUARDED_BY(mutex_);
   std::deque<cluster::Message> inbox_ ABSL_GUARDED_BY(mutex_);

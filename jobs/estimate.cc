@@ -12,7 +12,7 @@ constexpr double kFloatBytes = 4;
 constexpr double kTrainedBytes = 4 * kFloatBytes;
 // Weight and the two averages.
 constexpr double kSavedBytes = 3 * kFloatBytes;
-// Numbers that the denoising heads embed a time in.
+// Width of the time embedding of the denoising heads.
 constexpr uint64_t kTimeNumbers = 256;
 
 uint64_t Linear(uint64_t in, uint64_t out) { return in * out + out; }
@@ -79,9 +79,9 @@ double MicroBatch(const TrainSpec& train, int64_t ranks) {
                                                    : of_rank);
 }
 
-// Numbers that a forward pass leaves on a rank for the backward pass, counted sparingly: of a block
-// three rows of its width and one of its inner width, of a sample in the head three rows a block,
-// of logits themselves and their logarithms. In floating point: the largest sizes that a job file
+// Numbers that a forward pass keeps on a rank for the backward pass, a lower bound: for each block
+// three rows of its width and one of its inner width, for each sample in the head three rows a
+// block, and the logits with their logarithms. In floating point: the largest sizes that a job file
 // may ask for exceed 64 bits.
 double AutoencoderActivations(const JobSpec& spec, double vocab_size) {
   const AutoencoderSpec& autoencoder = spec.autoencoder;
@@ -126,7 +126,7 @@ TrainingEstimate Estimate(StageKind kind, uint64_t parameters, double activation
     copies += kFloatBytes * launch.ranks;
   }
   estimate.memory_bytes = Rounded(copies * weights + kFloatBytes * activations * launch.ranks);
-  // The last step is saved, too; a new checkpoint is committed before an old one goes.
+  // The last step is saved, too; a new checkpoint is committed before an old one is removed.
   const int64_t saved = (train.steps + spec.checkpoint.every - 1) / spec.checkpoint.every;
   const auto at_a_time = static_cast<double>(std::min(saved, spec.checkpoint.keep + 1));
   estimate.disk_bytes = Rounded((kSavedBytes * at_a_time + kFloatBytes) * weights);

@@ -1,7 +1,7 @@
-// What a job takes before it runs: parameters, memory and disk, from its settings alone. Pure.
+// What a job needs, from its settings alone: parameters, memory and disk. Pure.
 //
-// Memory and disk are lower bounds: a job needs at least as much. So what does not fit here surely
-// does not fit.
+// Memory and disk are lower bounds: a job needs at least as much. A machine with less certainly
+// cannot run it.
 #ifndef HALCYON_JOBS_ESTIMATE_H_
 #define HALCYON_JOBS_ESTIMATE_H_
 
@@ -21,14 +21,15 @@ struct TrainingEstimate {
   // Over all ranks: weights, gradients and AdamW's two averages (16 bytes a parameter, divided
   // among the ranks), and what a micro-batch leaves for the backward pass on each rank.
   uint64_t memory_bytes = 0;
-  // Checkpoints (12 bytes a parameter), as many as lie there at a time, and the finished weights.
+  // Checkpoints (12 bytes a parameter), as many as exist at the same time, and the finished
+  // weights.
   uint64_t disk_bytes = 0;
 };
 
-// Those that the job has, in the order of its stages. `vocab_size`: tokens of the vocabulary.
+// One for each training stage of the job, in order. `vocab_size`: tokens of the vocabulary.
 std::vector<TrainingEstimate> EstimateTraining(const JobSpec& spec, int64_t vocab_size);
 
-// Of a vocabulary that is still to be trained: what it holds at the least, and what is asked for.
+// The fewest tokens of a vocabulary that is still to be trained, which may be fewer than asked for.
 int64_t VocabularyMin(const JobSpec& spec);
 
 // Bytes of the tokens (two or four each) and of the latents (two half floats an element) of a text.

@@ -95,7 +95,7 @@ std::vector<std::string> Warnings(const JobSpec& spec) {
 }
 
 std::string ToToml(const JobSpec& spec) {
-  JobSpec copy = spec;  // the key table points into what it describes
+  JobSpec copy = spec;  // the key table holds pointers into the spec
   std::string toml, section;
   for (const SpecKey& key : KeysOf(copy)) {
     if (key.section != section) {

@@ -27,13 +27,13 @@ enum class InvalidUtf8 { kReplace, kRefuse };
 enum class BadDocuments { kRefuse, kSkip };  // ends the stage; is left out and counted
 enum class InitRule {
   kAuto,    // kFanIn below a width of 512, kNormal from there on; a spec that was read never has it
-  kNormal,  // N(0, init_std), biases zero: the paper's, right at its widths
+  kNormal,  // N(0, init_std), biases zero: the paper's rule, for its widths
   kFanIn,   // N(0, 1/sqrt(fan_in)), embeddings N(0, init_std): learns at small widths, too
 };
 inline constexpr double kPaperInitStd = 0.02;
-// What `rule` is for a network of this width: kNormal or kFanIn.
+// `rule` with kAuto resolved for a network of this width: kNormal or kFanIn.
 InitRule InitRuleAt(InitRule rule, int64_t width);
-// What stands in for a dropped token at the autoencoder's input.
+// What replaces a dropped token at the autoencoder's input.
 enum class TokenDropoutRule { kMask, kZeroId };  // an embedding of its own; id 0's embedding
 enum class AutoencoderPreset { kNone, kPlain10, kRobust128, kCalm };
 enum class ModelPreset { kNone, kCalmS, kCalmM };
@@ -213,7 +213,7 @@ absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path);
 absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& file_name,
                                      const std::string& base_dir, bool check_files);
 
-// Choices that are allowed and rarely meant, a sentence each: for people to read.
+// Warnings about choices that are allowed but rarely intended, a sentence each.
 std::vector<std::string> Warnings(const JobSpec& spec);
 
 // The resolved spec as TOML that ParseJobSpec reads back to an equal spec.

@@ -7,9 +7,9 @@
 //           failed | interrupted -> running
 //
 // A job is preempted when it was told to stop, and interrupted when its coordinator ended without
-// writing how: then the record still says "running", and whoever finds that nobody runs it says
-// interrupted (coordinator/job_status.h). A stage is interrupted when it was begun and its job is
-// not running.
+// recording how: then the record still says "running", and a reader that finds no process running
+// it reports interrupted (coordinator/job_status.h). A stage is interrupted when it was begun and
+// its job is not running.
 #ifndef HALCYON_JOBS_JOB_STATE_H_
 #define HALCYON_JOBS_JOB_STATE_H_
 

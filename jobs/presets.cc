@@ -3,7 +3,7 @@
 namespace halcyon::jobs {
 namespace {
 
-// How the paper's networks are trained, whose widths bear no larger rate.
+// The schedule of the paper's networks, whose widths do not train at larger rates.
 void ApplyPaperSchedule(TrainSpec& train) {
   train.steps = 1000;
   train.learning_rate = 3e-4;

@@ -40,8 +40,8 @@ class Checker {
                                  Quoted(name), kNameLengthMax));
   }
 
-  // Whether ToToml wrote the file, perhaps of another version with other keys and other defaults:
-  // what has no effect there is nobody's misunderstanding.
+  // Whether ToToml wrote the file, perhaps in another version with other keys and other defaults: a
+  // setting without effect is then not a mistake of the user.
   bool IsResolved(const std::vector<SpecKey>& keys) const {
     const auto given = std::count_if(keys.begin(), keys.end(),
                                      [&](const SpecKey& key) { return lines_.Has(key.Path()); });
@@ -116,11 +116,11 @@ class Checker {
                          "embeddings need; choose a multiple of {}",
                          hidden, heads, 2 * heads));
     }
-    // Four tokens behind the first chunk are what BrierLM scores.
+    // BrierLM scores four tokens after the first chunk.
     const int64_t chunk_size = spec_.autoencoder.chunk_size, scored = 4;
     if ((spec_.model.window_chunks - 1) * chunk_size < scored) {
       Refuse({"model.window_chunks", "autoencoder.chunk_size"},
-             fmt::format("{} chunks of {} leave no {} tokens behind the first chunk to score; "
+             fmt::format("{} chunks of {} leave no {} tokens after the first chunk to score; "
                          "choose {} or more",
                          spec_.model.window_chunks, chunk_size, scored,
                          1 + (scored + chunk_size - 1) / chunk_size));
@@ -138,7 +138,7 @@ class Checker {
     }
   }
 
-  // Settings of one head that say nothing to another.
+  // Settings of one head that have no meaning for another.
   void CheckHead(const std::vector<SpecKey>& keys) {
     struct Setting {
       std::string_view path;
@@ -189,8 +189,8 @@ class Checker {
     }
   }
 
-  // A window has 2^34 random numbers a purpose, which the heads divide (model/heads/). No machine
-  // of today has the memory for as many, so this only keeps them from being used twice.
+  // A window has 2^34 random numbers for each purpose, which the heads divide (model/heads/). A job
+  // that needs more would use some of them twice; no machine of today has the memory for it.
   void CheckRandomNumbers() {
     const ModelSpec& model = spec_.model;
     if (model.head == HeadKind::kSoftmax) return;
@@ -236,7 +236,7 @@ void Refuse(const std::vector<std::string>& paths, const std::string& message,
   for (const std::string& path : paths) {
     if (errors.Has(path)) return;
     if (line == 0 && lines.Has(path)) line = lines.Of(path);
-    // What the command line gave is what made the difference.
+    // The value from the command line caused the contradiction.
     if (override.empty() && lines.IsOverride(path)) override = path.substr(0, path.find('['));
   }
   errors.SetOverride(override);

@@ -18,12 +18,13 @@ void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const J
                SpecErrors& errors);
 
 // Makes file names absolute; `base_dir` is where relative ones count from. With `check_files` the
-// files must be there, not be empty and not be of a kind that is known to be something else.
+// files must exist, must not be empty and must not be recognised as another kind of file.
 void ResolveFiles(const std::string& base_dir, bool check_files, const SpecLines& lines,
                   JobSpec* spec, SpecErrors& errors);
 
-// An error about the first of `paths`; the others take part in the contradiction. Where the first
-// is a default, the line is that of the first one written. Silent when one is in error already.
+// Adds an error about the first of `paths`; the others take part in the contradiction. Where the
+// first is a default, the line is that of the first one written. Adds nothing when one of them has
+// an error already.
 void Refuse(const std::vector<std::string>& paths, const std::string& message,
             const SpecLines& lines, SpecErrors& errors);
 

@@ -17,9 +17,10 @@ std::string Where(std::string_view section) {
                          : fmt::format("in [{}]", section);
 }
 
-// How far `candidate` is from what was written; nothing when it is too far to be meant. A name in
-// which one holds the other ("num_layers", "warmup") counts as near, after all misspellings.
-std::optional<size_t> Remoteness(std::string_view written, std::string_view candidate) {
+// How far `candidate` is from the name that was written; nullopt when it is too far to be
+// suggested. A name that contains the other ("num_layers", "warmup") counts as near, after all
+// misspellings.
+std::optional<size_t> SuggestionDistance(std::string_view written, std::string_view candidate) {
   constexpr size_t kContainedLengthMin = 4;
   constexpr size_t kAfterMisspellings = 100;
   const size_t distance = EditDistance(written, candidate);
@@ -31,12 +32,12 @@ std::optional<size_t> Remoteness(std::string_view written, std::string_view cand
   return std::nullopt;
 }
 
-// The first of the nearest.
+// The nearest key, of several the first.
 const SpecKey* NearestKey(const std::vector<SpecKey>& keys, std::string_view name) {
   const SpecKey* nearest = nullptr;
   size_t least = 0;
   for (const SpecKey& key : keys) {
-    const std::optional<size_t> remoteness = Remoteness(name, key.name);
+    const std::optional<size_t> remoteness = SuggestionDistance(name, key.name);
     if (remoteness && (nearest == nullptr || *remoteness < least)) {
       nearest = &key;
       least = *remoteness;
@@ -100,7 +101,7 @@ std::string AdviceForSection(const std::vector<SpecKey>& keys, std::string_view 
       sections.begin(), sections.end(), [section](const std::string& a, const std::string& b) {
         return EditDistance(section, a) < EditDistance(section, b);
       });
-  if (Remoteness(section, *nearest)) return fmt::format("did you mean [{}]?", *nearest);
+  if (SuggestionDistance(section, *nearest)) return fmt::format("did you mean [{}]?", *nearest);
   return fmt::format("remove it, or use one of [{}]", fmt::join(sections, "], ["));
 }
 

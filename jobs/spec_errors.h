@@ -43,8 +43,8 @@ std::string AdviceForKey(const std::vector<SpecKey>& keys, std::string_view sect
 // The same for a table "modle" or "autoencoder.trian".
 std::string AdviceForSection(const std::vector<SpecKey>& keys, std::string_view section);
 
-// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`, no character
-// being touched twice.
+// The least number of insertions, deletions, replacements and swaps of neighbours that turn `a`
+// into `b`, with no character edited twice.
 size_t EditDistance(std::string_view a, std::string_view b);
 
 }  // namespace halcyon::jobs

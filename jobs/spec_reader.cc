@@ -13,7 +13,7 @@ namespace {
 
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
-// The library quotes the character that it stopped at as it is, a line end among them.
+// The library quotes the character that it stopped at unescaped, even a line end.
 std::string OnOneLine(std::string_view text) {
   std::string line;
   for (const char c : text) {

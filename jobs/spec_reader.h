@@ -15,12 +15,13 @@
 
 namespace halcyon::jobs {
 
-// Where things stand in the file, by path: "train.steps", "data" (a table), "data.sources[1]".
+// Lines of keys and tables in the file, by path: "train.steps", "data" (a table),
+// "data.sources[1]".
 class SpecLines {
  public:
   void Set(const std::string& path, int line) { lines_.emplace(path, line); }
   bool Has(const std::string& path) const { return lines_.contains(path); }
-  // Of the path, else of the table around it, else 1.
+  // The line of the path, else of the table around it, else 1.
   int Of(const std::string& path) const;
 
   // A value that the command line gave: it has no line.
@@ -38,13 +39,13 @@ class SpecLines {
   std::set<std::string> overrides_;
 };
 
-// Stands in for a key where the text is not TOML. No key has this path: a space would be quoted.
+// Used in place of a key where the text is not TOML. No key has this path: a space would be quoted.
 inline constexpr char kSyntaxPath[] = "TOML syntax";
 
 bool HoldsControlCharacter(std::string_view text);
 
-// Sets the values of the keys that the text gives; the others keep theirs. Whatever is wrong goes
-// to `errors`, and the key in question keeps its value.
+// Sets the values of the keys that the text gives; the others keep theirs. Every mistake is added
+// to `errors`, and its key keeps its value.
 SpecLines ReadSpecToml(std::string_view toml, const std::vector<SpecKey>& keys, SpecErrors& errors);
 
 // Sets the values that the command line gave, after those of the file, and notes them in `lines`.

@@ -73,14 +73,14 @@ const std::vector<Stage>& Stages() {
   return *stages;
 }
 
-// Keys of the sections above that are no fields all the same.
+// Keys of the sections above that are nevertheless not fields.
 bool IsNeverAField(std::string_view path) {
   constexpr std::string_view kPaths[] = {
-      "data.sources",        // the bytes count, not where they lie
+      "data.sources",        // their bytes are fields, not their paths
       "tokenizer.path",      // likewise
       "autoencoder.preset",  // the keys it sets count
       "model.preset",
-      "autoencoder.train.micro_batch",  // cuts the work, as ranks do, and not its result
+      "autoencoder.train.micro_batch",  // divides the work, as ranks do; the result is the same
       "train.micro_batch",
       "eval.every",  // about evaluation while training
       "eval.windows",
@@ -102,7 +102,7 @@ bool Enters(const Stage& stage, const std::string& path) {
   });
 }
 
-// Lengths first, so that no two lists of fields read alike.
+// With its length before it, so that different lists of fields give different texts.
 void AppendCounted(std::string* text, std::string_view part) {
   *text += std::to_string(part.size());
   *text += ':';
@@ -174,7 +174,7 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
     identity.fields.push_back({"tokenizer.file.sha256", tokenizer_file_digest});
     return identity;
   }
-  JobSpec copy = spec;  // the key table points into what it describes
+  JobSpec copy = spec;  // the key table holds pointers into the spec
   for (const SpecKey& key : KeysOf(copy)) {
     if (Enters(stage, key.Path())) identity.fields.push_back({key.Path(), PlainTextOf(key)});
   }

@@ -1,4 +1,5 @@
-// The way from text to weights as a graph of stages, and what makes two results the same.
+// The stages from text to weights as a graph, and the identity that decides whether a result is
+// reused.
 //
 // A stage is a function of the identities of its inputs. Its fingerprint is a SHA-256 over named
 // fields: the settings that change its result, the stage's own version, the source bytes where it
@@ -57,9 +58,9 @@ struct StageIdentity {
 };
 
 // `source_digests`: SHA-256 of each of spec.data.sources, in order.
-// `input_digests`: the content digest of each input stage's artifact. REQUIRES: all are there.
-// `tokenizer_file_digest`: SHA-256 of the file spec.tokenizer.path; an imported tokenizer is its
-// file's bytes and nothing else. REQUIRES: there for kTokenizer when that path is not empty.
+// `input_digests`: the content digest of each input stage's artifact. REQUIRES: holds all of them.
+// `tokenizer_file_digest`: SHA-256 of the file spec.tokenizer.path; an imported tokenizer depends
+// on its file's bytes alone. REQUIRES: given for kTokenizer when that path is not empty.
 StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
                          const std::vector<std::string>& source_digests,
                          const std::map<StageKind, std::string>& input_digests,

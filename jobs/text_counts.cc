@@ -5,11 +5,11 @@
 namespace halcyon::jobs {
 namespace {
 
-// BrierLM scores four tokens behind a chunk.
+// BrierLM scores four tokens after a chunk.
 constexpr uint64_t kScoredTokens = 4;
 constexpr uint64_t kHeldoutChunksMax = uint64_t{1} << 30;
 
-// How a text of few documents becomes one of many.
+// What to do about a text of too few documents.
 std::string CutAdvice(const DataSpec& data) {
   if (data.format == DataFormat::kJsonl) return "give more lines";
   switch (data.documents) {
@@ -92,7 +92,7 @@ std::string WhyNoScore(const JobSpec& spec, const TextCounts& counts) {
   const uint64_t needed = 1 + (kScoredTokens + chunk - 1) / chunk;
   if (counts.heldout_chunks >= needed) return "";
   return fmt::format(
-      "the held-out text has {} chunks, and a score takes {}: four tokens behind a "
+      "the held-out text has {} chunks, and a score takes {}: four tokens after a "
       "chunk; {}, or raise data.heldout",
       counts.heldout_chunks, needed, CutAdvice(data));
 }

@@ -1,4 +1,4 @@
-// What is known of a job's text once it is tokens, and whether the later stages can use it. Pure.
+// Counts of a job's text as tokens, and whether they suffice for the later stages. Pure.
 #ifndef HALCYON_JOBS_TEXT_COUNTS_H_
 #define HALCYON_JOBS_TEXT_COUNTS_H_
 

@@ -15,10 +15,11 @@
 namespace halcyon::model {
 namespace {
 
-// Rows that meet a part of the table while it is in the second-level cache, and that part.
+// Rows that are multiplied with a part of the table while it is in the second-level cache, and that
+// part.
 constexpr int64_t kRowBlock = 128;
 constexpr int64_t kTableBlock = 48;
-// Entries of the table that a thread of its own is worth.
+// The least entries of the table for which a thread is started.
 constexpr int64_t kEntriesPerThread = 512;
 
 // What comes later must be larger, and a NaN is larger than all that came before.

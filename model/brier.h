@@ -31,7 +31,7 @@ enum class BrierProtocol {
 // which for N = 2 is the paper's [x_1 = y] + [x_2 = y] - [x_1 = x_2], and unbiased for every N.
 class BrierAccumulator {
  public:
-  // samples: [draws, 4] ids of one place, truth: [4] ids, `document`: whom the place belongs to,
+  // samples: [draws, 4] ids of one place, truth: [4] ids, `document`: the place's document,
   // for the bootstrap. A sample that was given up after n tokens, because it equals neither the
   // truth nor another sample up to there, may hold any ids after them that occur nowhere else.
   // REQUIRES: draws >= 2.

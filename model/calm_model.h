@@ -49,7 +49,7 @@ class CalmModel {
   // -> [count, batch, chunks, latent]; see LatentHead.
   at::Tensor Sample(const at::Tensor& hidden, int64_t first, int64_t count, const NoiseRows& noise);
 
-  // For looking inside: the final norm of `hidden` (any shape [..., hidden]), which is what the
+  // For probes: the final norm of `hidden` (any shape [..., hidden]), which is what the
   // head is given, and the head. Only for materialised networks.
   at::Tensor FinalNorm(const at::Tensor& hidden);
   const LatentHead& head() const;

@@ -1,4 +1,4 @@
-// What the autoencoder says of a chunk: a normal distribution of its latent.
+// What the autoencoder gives for a chunk: a normal distribution of its latent.
 #ifndef HALCYON_MODEL_POSTERIOR_H_
 #define HALCYON_MODEL_POSTERIOR_H_
 

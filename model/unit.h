@@ -20,7 +20,7 @@ namespace halcyon::model {
 enum class InitKind {
   kWeight,     // a matrix [out, in]: the rule decides
   kEmbedding,  // a table [rows, width]: N(0, init_std)
-  kZero,       // biases, and last layers that start silent
+  kZero,       // biases, and last layers whose output starts at zero
   kOne,        // scales of norms
 };
 

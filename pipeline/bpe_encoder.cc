@@ -11,8 +11,8 @@ namespace {
 
 constexpr uint32_t kNowhere = 0xFFFFFFFF;
 
-// Long pieces are rare and each differs, so remembering them only costs memory. When the cache is
-// full it starts anew: what is frequent is soon back.
+// Long pieces are rare and each differs, so caching them only costs memory. A full cache is
+// emptied: frequent pieces are soon cached again.
 constexpr size_t kCachedBytesMax = 48;
 constexpr size_t kCachedPiecesMax = 1 << 18;
 
@@ -151,7 +151,7 @@ void PieceMerger::MergeByHeap(std::string_view piece, std::vector<uint32_t>* ids
     const Symbol& left = symbols_[top.position];
     if (!left.alive || left.next == kNowhere) continue;
     ++steps_;
-    // The pair may have changed since it was pushed; what it is now has its own entry.
+    // The pair may have changed since it was pushed; its present form has an entry of its own.
     const auto merge = tokenizer_->FindMerge(left.id, symbols_[left.next].id);
     if (merge.rank == top.rank) Join(top.position, merge.result);
   }

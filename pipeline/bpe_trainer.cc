@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kBytes = 256;
 constexpr uint32_t kSpecials = 2;
-constexpr uint64_t kCountMin = 2;  // a pair that occurs once teaches nothing
+constexpr uint64_t kCountMin = 2;  // a pair that occurs once is not merged
 
 using Pair = std::pair<uint32_t, uint32_t>;
 
@@ -27,8 +27,8 @@ struct PairPlaces {
   std::vector<uint32_t> pieces;  // that have or had the pair, without order
 };
 
-// Entries are never changed: an entry whose count is no longer the pair's is put right or dropped
-// when it comes up.
+// Entries are never changed: an entry whose count is no longer the pair's is replaced or dropped
+// when it is popped.
 struct HeapEntry {
   uint64_t count;
   Pair pair;
@@ -103,7 +103,7 @@ class MergeLearner {
   void Merge(Pair pair) {
     const uint32_t result = NewToken(tokens_[pair.first] + tokens_[pair.second]);
     merges_.push_back({pair.first, pair.second, result});
-    // Taken out first: every occurrence goes, so its own count needs no care below.
+    // Moved out first: every occurrence is merged, so the pair's own count is not updated below.
     std::vector<uint32_t> pieces = std::move(places_[pair].pieces);
     places_.erase(pair);
     std::sort(pieces.begin(), pieces.end());

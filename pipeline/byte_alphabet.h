@@ -11,7 +11,7 @@ namespace halcyon::pipeline {
 
 // UTF-8 of the characters for `bytes`.
 std::string SpellBytes(std::string_view bytes);
-// The inverse; none when `spelling` has anything else than characters of the alphabet.
+// The inverse; nullopt when `spelling` has anything else than characters of the alphabet.
 std::optional<std::string> ReadSpelling(std::string_view spelling);
 
 }  // namespace halcyon::pipeline

@@ -25,7 +25,7 @@ jobs::DocumentRule RuleOf(const jobs::DataSpec& data);
 size_t FindDocumentStart(jobs::DocumentRule rule, std::string_view text, size_t from);
 
 // Removes the first document of `rest` and returns it without the newlines at its end. Blank lines
-// before it are left out but with kFile; those inside and after it are its text with kFile and
+// before it are left out except with kFile; those inside and after it are its text with kFile and
 // kEntries only. May be blank.
 std::string_view TakeDocument(jobs::DocumentRule rule, std::string_view* rest);
 

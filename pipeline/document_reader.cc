@@ -94,7 +94,7 @@ class ShardReader {
     return shard_.begin + static_cast<uint64_t>(raw.data() - bytes_.data());
   }
 
-  // Of a document that cannot be used.
+  // Reports or counts a document that cannot be used.
   absl::Status Bad(std::string_view raw, const absl::Status& why) {
     const bool skips = data_.bad_documents == jobs::BadDocuments::kSkip;
     if (skips && ++counts_.bad_documents > 1) return absl::OkStatus();

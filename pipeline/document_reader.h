@@ -34,8 +34,8 @@ absl::StatusOr<ReadCounts> ReadDocuments(
     const jobs::DataSpec& data, const SourceShard& shard,
     const std::function<absl::Status(std::string_view text)>& visit);
 
-// A sentence for a person when the shard is hardly what it was meant to be: more than one in a
-// hundred of its bytes is replaced or zero, or documents were left out. "" otherwise.
+// A warning for a person when the shard's text looks wrong: more than one in a hundred of its bytes
+// is replaced or zero, or documents were left out. "" otherwise.
 std::string WarningOf(const SourceShard& shard, const ReadCounts& counts);
 
 }  // namespace halcyon::pipeline

@@ -6,8 +6,8 @@
 
 namespace halcyon::pipeline {
 
-// Whether a document is held out, by XXH3 of its bytes: the same everywhere and always, and equal
-// documents fall on one side. `fraction`: of all documents, 0 ... 1.
+// Whether a document is held out, decided by the XXH3 of its bytes alone, so equal documents are
+// all held out or all trained on. `fraction`: of all documents, 0 ... 1.
 bool IsHeldout(std::string_view text, double fraction);
 
 }  // namespace halcyon::pipeline

@@ -17,7 +17,7 @@ namespace ondemand = simdjson::ondemand;
 
 constexpr size_t kEscapeBytes = 6;  // \uXXXX
 
-// The four digits of the escape \uXXXX at `at`; nothing when there is no such escape.
+// The four digits of the escape \uXXXX at `at`; nullopt when there is no such escape.
 std::optional<uint32_t> CodeUnitAt(std::string_view text, size_t at) {
   if (at + kEscapeBytes > text.size() || text[at] != '\\' || text[at + 1] != 'u') return {};
   uint32_t unit = 0;
@@ -41,7 +41,7 @@ std::optional<uint32_t> CodeUnitAt(std::string_view text, size_t at) {
 bool IsFirstHalf(uint32_t unit) { return unit >= 0xD800 && unit <= 0xDBFF; }
 bool IsSecondHalf(uint32_t unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
 
-// Bytes of a string up to its closing quote. REQUIRES: `from` is behind the opening one of a string
+// Bytes of a string up to its closing quote. REQUIRES: `from` is after the opening one of a string
 // that is closed within `text`.
 std::string_view StringBody(std::string_view text, size_t from) {
   size_t end = from;
@@ -98,7 +98,7 @@ absl::StatusOr<JsonLineReader::Member> JsonLineReader::Find() {
   ondemand::document document;
   const auto fail = [&](simdjson::error_code error) {
     const char* place = nullptr;
-    // Where the parser cannot say, the line's beginning tells a person which one it is.
+    // Where the parser gives no position, the line's beginning shows a person which line it is.
     if (document.current_location().get(place) || place < line.data() ||
         place >= line.data() + line.size()) {
       place = line.data();
@@ -133,7 +133,7 @@ absl::StatusOr<JsonLineReader::Member> JsonLineReader::Find() {
     const std::string_view token = field.value().raw_json_token();
     member = Member{static_cast<size_t>(token.data() - line.data()), token.starts_with('"')};
   }
-  // The parser has no place to name once it is at the end.
+  // At the end of the line the parser gives no position.
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
     return fail(simdjson::TRAILING_CONTENT);
   }

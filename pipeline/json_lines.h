@@ -1,4 +1,4 @@
-// The text of a line of JSON: the one reader of such lines, for jobs and for `tokenizer encode`.
+// Reads the text from a line of JSON, for jobs and for `tokenizer encode`.
 //
 // Of a line only the wanted member is parsed. The others are skipped, so their numbers may be of
 // any size and their strings hold anything. Of several members with the wanted name the last
@@ -41,7 +41,7 @@ class JsonLineReader {
 
   const std::string field_;
   const jobs::InvalidUtf8 invalid_utf8_;
-  std::string buffer_;  // the line, valid UTF-8, with room behind it
+  std::string buffer_;  // the line, valid UTF-8, with room after it
   size_t size_ = 0;     // of the line in buffer_
   struct Parser;
   std::unique_ptr<Parser> parser_;

@@ -6,7 +6,7 @@
 //   heldout_split.h    which documents are never trained on
 //   tokenizer.h        byte-level BPE: training, tokenizer.json files, encoding, decoding
 //   packing.h          the documents of the token cache as one stream of chunks of K tokens
-//   sample_order.h     which window comes when: a permutation with random access
+//   sample_order.h     the order of the windows: a permutation with random access
 //   window_loader.h    a window's tokens and posteriors
 //   npy.h              ids as NumPy files
 //
@@ -17,7 +17,7 @@
 // BpeTrainer belong to one thread each.
 //
 // Failures: kInvalidArgument is bad input and names file and place; kFailedPrecondition means that
-// a source changed under the job or that caches do not belong together.
+// a source changed while the job ran or that caches do not belong together.
 //
 // PCRE2's, simdjson's and nlohmann-json's headers appear in .cc files only.
 #ifndef HALCYON_PIPELINE_PIPELINE_H_

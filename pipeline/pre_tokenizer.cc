@@ -136,7 +136,7 @@ PieceSplitter::PieceSplitter(std::shared_ptr<const SplitPattern> pattern)
   state_->stack = pcre2_jit_stack_create(kJitStackBytesStart, kJitStackBytesMax, nullptr);
   HALCYON_CHECK(state_->match != nullptr && state_->context != nullptr && state_->stack != nullptr);
   pcre2_jit_stack_assign(state_->context, nullptr, state_->stack);
-  // A piece may be as long as the text; the default limit is for patterns of unknown people.
+  // A piece may be as long as the text; the default limit is for untrusted patterns.
   pcre2_set_match_limit(state_->context, std::numeric_limits<uint32_t>::max());
 }
 

@@ -56,7 +56,7 @@ class PieceSplitter {
   std::shared_ptr<const SplitPattern> pattern_;
   std::unique_ptr<State> state_;
   std::string_view text_;
-  size_t at_ = 0;  // pieces before it are given out
+  size_t at_ = 0;  // the text before it has been returned
   size_t match_begin_ = 0;
   size_t match_end_ = 0;  // <= at_: the next match is not known yet
 };

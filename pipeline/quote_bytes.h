@@ -8,7 +8,7 @@
 
 namespace halcyon::pipeline {
 
-// In quotes: printable ASCII as it is, every other byte as \xNN; "..." behind the quotes when there
+// In quotes: printable ASCII as it is, every other byte as \xNN; "..." after the quotes when there
 // are more than `bytes_max`.
 std::string QuoteBytes(std::string_view bytes, size_t bytes_max = 40);
 

@@ -1,5 +1,6 @@
-// Which item comes when: a seeded random permutation of all items for each pass over the data, with
-// random access. A cursor is one number, so resuming needs no replay and the order knows no ranks.
+// The order of the items: a seeded random permutation of all items for each pass over the data,
+// with random access. A cursor is one number, so resuming needs no replay, and the number of ranks
+// does not matter.
 #ifndef HALCYON_PIPELINE_SAMPLE_ORDER_H_
 #define HALCYON_PIPELINE_SAMPLE_ORDER_H_
 

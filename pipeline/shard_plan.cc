@@ -52,7 +52,7 @@ class SourcePlanner {
         if (start != std::string::npos) return start;
       }
       if (Unread() == 0) return buffer_.size();
-      wanted *= 2;  // a long document: look at it few times
+      wanted *= 2;  // doubling reads a long document only a few times
     }
   }
 
@@ -103,7 +103,7 @@ absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data,
                     std::to_string(data.sources.size()) + " sources were given");
   }
   auto plan = PlanShards(data);
-  // A source that lost its text under way is first of all one that changed.
+  // A source that lost its text meanwhile is reported as one that changed.
   for (size_t i = 0; !plan.ok() && i < data.sources.size(); ++i) {
     const auto digest = Sha256OfFile(data.sources[i]);
     if (absl::IsNotFound(digest.status())) return SourceChanged(data.sources[i], "it is gone");

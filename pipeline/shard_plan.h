@@ -17,7 +17,7 @@ struct SourceShard {
   std::string path;
   uint64_t begin = 0;
   uint64_t end = 0;
-  uint64_t xxh3 = 0;  // of the bytes, to notice a file that changes under the job
+  uint64_t xxh3 = 0;  // of the bytes, to notice a file that changes while the job runs
   bool operator==(const SourceShard&) const = default;
 };
 
@@ -26,7 +26,7 @@ struct ShardPlan {
   std::vector<std::string> source_digests;  // SHA-256 of the bytes that were cut, by source
 };
 
-// At most as many: each is a task, a file and a record of its own.
+// The most shards of a job: each is a task, a file and a record of its own.
 inline constexpr size_t kShardsMax = 1 << 20;
 
 // Reads every source once. Shards have about data.shard_bytes bytes; a document is never cut, so a
@@ -34,8 +34,8 @@ inline constexpr size_t kShardsMax = 1 << 20;
 // more than kShardsMax shards; kFailedPrecondition: a source became shorter while it was read.
 absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);
 
-// The same, of sources whose digests are known: kFailedPrecondition names the source whose bytes
-// are others by now, before anything is made of them.
+// The same for sources whose digests are known: kFailedPrecondition names a source whose bytes have
+// changed, before anything is made of them.
 absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data,
                                      const std::vector<std::string>& source_digests);
 

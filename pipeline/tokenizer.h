@@ -60,7 +60,7 @@ struct BpeTrainingOptions {
   std::string pattern = "gpt2";
 };
 
-// Learns merges from what is fed: each the most frequent pair (the smaller pair of ids on a tie).
+// Learns merges from the added documents: each the most frequent pair (of equals, the smaller ids).
 class BpeTrainer {
  public:
   static absl::StatusOr<std::unique_ptr<BpeTrainer>> Create(const BpeTrainingOptions& options);

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-// In the order in which they are looked for; each is some family's name for it.
+// In the order in which they are looked for; each is the name in some family of models.
 constexpr std::array<std::string_view, 4> kEndOfTextNames = {kEndOfText, "</s>", "<|end_of_text|>",
                                                              "<eos>"};
 constexpr std::array<std::string_view, 3> kPaddingNames = {kPadding, "<pad>", "[PAD]"};

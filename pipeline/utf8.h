@@ -1,4 +1,4 @@
-// Well-formed UTF-8 (Unicode 15, table 3-7), and what to put where text is not.
+// Well-formed UTF-8 (Unicode 15, table 3-7), and the replacement of ill-formed sequences.
 #ifndef HALCYON_PIPELINE_UTF8_H_
 #define HALCYON_PIPELINE_UTF8_H_
 

@@ -34,7 +34,7 @@ absl::Status WindowLoader::Load(Split split, uint64_t window, std::vector<uint32
   for (uint64_t chunk = first; !out.empty();) {
     const Packing::Place place = packing_->Locate(split, chunk);
     const uint64_t there = packing_->ChunksOfShard(place.shard, split);
-    // Latents are joined to tokens by position alone, so a wrong pair must not pass for data.
+    // Latents are joined to tokens by position alone, so a mismatch must be refused.
     if (latents_->shards() != packing_->shards() || latents_->Chunks(place.shard, split) != there) {
       return FailedPrecondition("the latents of shard " + std::to_string(place.shard) +
                                 " were made from other tokens or another chunk size");

@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 
-# run_quietly LABEL COMMAND...: hides the command's output but for a sign of life every 10 seconds;
+# run_quietly LABEL COMMAND...: hides the command's output but prints its last line every 10 seconds;
 # shows its end when the command fails, and returns the command's status.
 run_quietly() {
   local label=$1 started=$SECONDS status=0 log heartbeat

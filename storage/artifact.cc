@@ -12,26 +12,26 @@ using nlohmann::json;
 
 constexpr size_t kSha256Digits = 64;
 // The last two lines of artifact.json; the digest is of all bytes before them.
-constexpr std::string_view kGuardBegin = "  \"sha256\": \"";
-constexpr std::string_view kGuardEnd = "\"\n}\n";
+constexpr std::string_view kDigestBegin = "  \"sha256\": \"";
+constexpr std::string_view kDigestEnd = "\"\n}\n";
 constexpr std::string_view kInputPrefix = "input.";
 
-// The bytes that the guard covers. kDataLoss when they are not what it says.
-absl::StatusOr<std::string_view> Guarded(std::string_view text) {
-  const size_t guard_size = kGuardBegin.size() + kSha256Digits + kGuardEnd.size();
-  if (text.size() < guard_size) return DataLoss("it is cut short");
-  const std::string_view guard = text.substr(text.size() - guard_size);
-  if (!guard.starts_with(kGuardBegin) || !guard.ends_with(kGuardEnd)) {
+// The bytes before the digest at the end. kDataLoss when their SHA-256 differs from it.
+absl::StatusOr<std::string_view> BytesBeforeDigest(std::string_view text) {
+  const size_t end_size = kDigestBegin.size() + kSha256Digits + kDigestEnd.size();
+  if (text.size() < end_size) return DataLoss("it is cut short");
+  const std::string_view end = text.substr(text.size() - end_size);
+  if (!end.starts_with(kDigestBegin) || !end.ends_with(kDigestEnd)) {
     return DataLoss("it does not end with its SHA-256");
   }
-  const std::string_view guarded = text.substr(0, text.size() - guard_size);
-  const std::string recorded(guard.substr(kGuardBegin.size(), kSha256Digits));
-  const std::string found = Sha256::Of(guarded);
-  if (found == recorded) return guarded;
+  const std::string_view covered = text.substr(0, text.size() - end_size);
+  const std::string recorded(end.substr(kDigestBegin.size(), kSha256Digits));
+  const std::string found = Sha256::Of(covered);
+  if (found == recorded) return covered;
   return DataLoss("its SHA-256 is " + found + ", its last line records " + recorded);
 }
 
-// The format version of a text that may be of any; 0 when it names none.
+// The format version that a text names, whatever it is; 0 when it names none.
 uint64_t VersionOf(std::string_view text) {
   const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
   const auto version = parsed.is_object() ? parsed.find("version") : parsed.end();
@@ -117,16 +117,16 @@ std::string ArtifactToText(const Artifact& artifact) {
   object["files"] = std::move(files);
   object["facts"] = ordered_json(artifact.facts);
   std::string text = object.dump(2, ' ', false, ordered_json::error_handler_t::replace);
-  // The guard takes the place of the closing brace.
+  // The digest's lines replace the closing brace.
   text.resize(text.size() - 2);
   text += ",\n";
   const std::string digest = Sha256::Of(text);
-  return text.append(kGuardBegin) + digest + std::string(kGuardEnd);
+  return text.append(kDigestBegin) + digest + std::string(kDigestEnd);
 }
 
 absl::StatusOr<Artifact> ArtifactFromText(std::string_view text) {
-  const absl::Status guarded = Guarded(text).status();
-  // Another version may guard itself in another way, or not at all.
+  const absl::Status digest = BytesBeforeDigest(text).status();
+  // Another version may hold its digest in another form, or none.
   const uint64_t version = VersionOf(text);
   if (version != 0 && version != kArtifactVersion) {
     return FailedPrecondition("format version " + std::to_string(version) +
@@ -135,7 +135,7 @@ absl::StatusOr<Artifact> ArtifactFromText(std::string_view text) {
                               "choose another --home, or move the folder away to have it made "
                               "again");
   }
-  RETURN_IF_ERROR(guarded);
+  RETURN_IF_ERROR(digest);
   ASSIGN_OR_RETURN(const json object, ParseStrictJson(text));
   ASSIGN_OR_RETURN(const uint64_t stated, UnsignedMember(object, "version"));
   if (stated != kArtifactVersion) return DataLoss("it names no format version");

@@ -1,6 +1,6 @@
 // A finished artifact on the disk: a folder with artifact.json, which says what the folder is, what
-// it was made from, and the size and SHA-256 of its files, and guards itself with a SHA-256 of its
-// own bytes. docs/artifact_format.md has the bytes. Values and functions without state.
+// it was made from, and the size and SHA-256 of its files, and ends with a SHA-256 of its own
+// bytes. docs/artifact_format.md defines the bytes. Values and functions without state.
 //
 // Errors of everything that reads: kDataLoss: damaged, naming the file, what is recorded and what
 // is found; kFailedPrecondition: artifact.json is of another format version; any other code:
@@ -35,7 +35,7 @@ struct ArtifactFile {
 
 struct Artifact {
   ArtifactRecord record;
-  nlohmann::json facts = nlohmann::json::object();  // figures for people: docs of each stage
+  nlohmann::json facts = nlohmann::json::object();  // figures for people
   // Every file; of a cache its generation's manifest, which names the others with their checksums.
   std::vector<ArtifactFile> files;
 };
@@ -51,16 +51,16 @@ std::map<std::string, std::string> InputDigestsOf(const ArtifactRecord& record);
 std::string ArtifactToText(const Artifact& artifact);
 absl::StatusOr<Artifact> ArtifactFromText(std::string_view text);
 
-// Sizes and digests of what lies in `dir`, by name, for an artifact of this kind.
+// Names, sizes and digests of the files in `dir`, by name, for an artifact of this kind.
 absl::StatusOr<std::vector<ArtifactFile>> DescribeFiles(Env& env, const std::string& dir,
                                                         jobs::StageKind kind);
 
 // Reads artifact.json of a folder. kNotFound: there is none.
 absl::StatusOr<Artifact> ReadArtifact(Env& env, const std::string& dir);
 
-// Compares a file's size with what is recorded, with `bytes` its SHA-256 as well.
+// Compares a file's size with the recorded one, and with `bytes` its SHA-256, too.
 absl::Status CheckFile(Env& env, const Artifact& artifact, const ArtifactFile& file, bool bytes);
-// Whether every file is there with its size; a cache's manifest is compared whole.
+// Whether every file exists with its size; a cache's manifest is compared byte by byte.
 absl::Status CheckFiles(Env& env, const Artifact& artifact);
 // Reads every byte and compares it with what was recorded.
 absl::Status VerifyArtifact(Env& env, const Artifact& artifact);

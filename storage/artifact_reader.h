@@ -1,12 +1,13 @@
-// The one way in which programs read an artifact's folder: artifact.json is checked when the folder
-// is opened, and each file is compared with it before its bytes are used. Nothing is remembered
-// from one opening to the next, because bytes rot without a new time stamp.
+// Opens an artifact's folder; all programs read artifacts through it. artifact.json is checked when
+// the folder is opened, and each file is compared with it before its bytes are used. Nothing is
+// remembered from one opening to the next, because stored bytes can change without a new time
+// stamp.
 //
-// A folder without artifact.json (weights of somebody else) is read as it is: only the checks of
-// its files' own formats apply.
+// A folder without artifact.json (weights from another program) is read without these comparisons:
+// only the checks of its files' own formats apply.
 //
 // Errors: as in storage/artifact.h. With an expected digest the folder is one that the coordinator
-// has named, so that no other try and no change of the job file helps: all errors but
+// has named, so that neither another try nor a change of the job file helps: all errors but
 // kResourceExhausted are kFailedPrecondition.
 #ifndef HALCYON_STORAGE_ARTIFACT_READER_H_
 #define HALCYON_STORAGE_ARTIFACT_READER_H_
@@ -23,7 +24,7 @@ namespace halcyon::storage {
 // Not thread-safe. Borrows `env`.
 class ArtifactReader {
  public:
-  // `expected_digest`: the content digest that the artifact must have; "": whatever is there.
+  // `expected_digest`: the content digest that the artifact must have; "": any.
   static absl::StatusOr<ArtifactReader> Open(Env& env, const std::string& dir,
                                              const std::string& expected_digest = "");
 

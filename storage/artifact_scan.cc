@@ -12,7 +12,7 @@ bool IsFingerprintName(std::string_view name) {
          name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-// What a damaged artifact.json still says of its content: enough to look for what was made from it.
+// The content digest that a damaged artifact.json still has: enough to find what was made from it.
 std::string DigestHint(Env& env, const std::string& dir) {
   const auto text = env.ReadFile(JoinPath(dir, kArtifactFileName));
   if (!text.ok()) return "";

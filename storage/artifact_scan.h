@@ -1,4 +1,4 @@
-// Looking over a state folder's artifacts, and who was made from whom.
+// Lists a state folder's artifacts, and which of them were made from which.
 #ifndef HALCYON_STORAGE_ARTIFACT_SCAN_H_
 #define HALCYON_STORAGE_ARTIFACT_SCAN_H_
 
@@ -16,7 +16,7 @@ namespace halcyon::storage {
 enum class ArtifactEntry {
   kArtifact,    // 16 digits of a fingerprint: an artifact's place
   kUnfinished,  // such a name and ".tmp": a cache that was being published
-  kForeign,     // anything else is none of ours
+  kForeign,     // any other name; not made by Halcyon
 };
 ArtifactEntry EntryOf(const std::string& name);
 
@@ -27,7 +27,7 @@ absl::StatusOr<std::vector<std::string>> ArtifactEntries(Env& env, const HomeLay
 struct UnreadArtifact {
   std::string path;
   absl::Status status;         // why, as in storage/artifact.h
-  std::string content_digest;  // as far as a damaged artifact.json tells it; maybe ""
+  std::string content_digest;  // from a damaged artifact.json; "" when it is not found there
 };
 
 struct ArtifactScan {
@@ -42,8 +42,8 @@ struct ArtifactScan {
 absl::StatusOr<ArtifactScan> ScanArtifacts(Env& env, const HomeLayout& home);
 
 // For each artifact (by path) that was made, directly or through others, from one of the contents
-// in `digests`: those it was made from. An artifact that itself has one of the contents is no
-// reason for itself.
+// in `digests`: those it was made from. An artifact that itself has one of the contents does not
+// count as made from itself.
 std::map<std::string, std::set<std::string>> MadeFrom(const std::vector<Artifact>& artifacts,
                                                       const std::set<std::string>& digests);
 

@@ -17,13 +17,13 @@
 namespace halcyon::storage {
 namespace {
 
-constexpr size_t kCacheBufferBytes = 64 << 10;  // nothing is ever written but by ingestion
+constexpr size_t kCacheBufferBytes = 64 << 10;  // small, since data comes by ingestion only
 
 std::string ChecksumName() {
   return rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({})->Name();
 }
 
-// The record of a finished SST, after checking that its keys are this shard's and nobody else's.
+// The record of a finished SST, after checking that all its keys belong to this shard.
 absl::StatusOr<ShardRecord> ReadRecord(const std::string& path, const std::string& dataset,
                                        uint32_t shard) {
   rocksdb::SstFileReader reader(CacheOptions());
@@ -43,7 +43,7 @@ absl::StatusOr<ShardRecord> ReadRecord(const std::string& path, const std::strin
   if (record.dataset != dataset) return DataLoss(path + ": is of data set " + record.dataset);
   if (const uint64_t entries = reader.GetTableProperties()->num_entries;
       entries != record.pages + 1) {
-    return DataLoss(path + ": has " + std::to_string(entries) + " entries, its record speaks of " +
+    return DataLoss(path + ": has " + std::to_string(entries) + " entries, its record counts " +
                     std::to_string(record.pages) + " pages");
   }
   return record;
@@ -54,7 +54,7 @@ class RocksBuilder : public CacheBuilder {
   RocksBuilder(std::unique_ptr<rocksdb::DB> db, std::string dataset)
       : db_(std::move(db)), dataset_(std::move(dataset)) {}
 
-  // The database itself says what is done; one seek a shard.
+  // The database's records say which shards are committed; one seek a shard.
   absl::Status FindCommitted() {
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
     it->SeekToFirst();
@@ -101,7 +101,7 @@ class RocksBuilder : public CacheBuilder {
     arg.files_checksum_func_names = {ChecksumName()};
     arg.options.move_files = true;
     arg.options.failed_move_fall_back_to_copy = false;
-    arg.options.write_global_seqno = false;  // it would change the bytes that were summed
+    arg.options.write_global_seqno = false;  // it would change bytes that the checksum covers
     arg.options.verify_checksums_before_ingest = true;
     arg.options.fail_if_not_bottommost_level = true;
     RETURN_IF_ERROR(FromRocks(db_->IngestExternalFiles({arg}), "cannot take " + file.path + " in"));
@@ -160,8 +160,8 @@ class RocksBuilder : public CacheBuilder {
     return FromRocks(checkpoint->CreateCheckpoint(dir), "cannot publish to " + dir);
   }
 
-  // Sums of SSTs are those their producers gave and the ingestion confirmed; to sum the linked file
-  // instead would vouch for whatever happened to it since.
+  // The checksum of an SST is the one that its producer gave and the ingestion verified; one
+  // computed from the linked file would also cover damage that happened since.
   absl::StatusOr<std::vector<CacheManifest::File>> DescribeFiles(const std::string& dir) {
     std::vector<rocksdb::LiveFileMetaData> live;
     db_->GetLiveFilesMetaData(&live);
@@ -193,7 +193,7 @@ absl::StatusOr<std::unique_ptr<CacheBuilder>> CacheBuilder::Open(const std::stri
                                                                  const std::string& dataset) {
   RETURN_IF_ERROR(CheckDataset(dataset));
   RETURN_IF_ERROR(Env::Posix()->CreateDirs(dir));
-  RETURN_IF_ERROR(CheckNotHalfThere(dir));
+  RETURN_IF_ERROR(CheckHasCurrentFile(dir));
   rocksdb::Options options = CacheOptions();
   options.create_if_missing = true;
   options.write_buffer_size = kCacheBufferBytes;

@@ -74,7 +74,7 @@ std::string_view NameOf(Split split);
 // Counts of a record under "SPLIT.WHAT"; 0 when there is none.
 uint64_t CountOf(const ShardRecord& record, Split split, std::string_view what);
 
-// A page that the shard's record promises: missing is kDataLoss here, not kNotFound.
+// A page that the shard's record counts: missing is kDataLoss here, not kNotFound.
 absl::StatusOr<std::string> GetExpected(CacheReader& cache, const PageKey& key);
 
 // --- records ---
@@ -84,8 +84,8 @@ absl::StatusOr<ShardRecord> DecodeRecord(uint32_t shard, std::string_view value)
 
 // --- digests ---
 
-// Over a shard's pages in key order. Free of the data set's name, so equal contents made under
-// another fingerprint are known to be equal.
+// Over a shard's pages in key order. Does not cover the data set's name, so equal contents have
+// equal digests under different fingerprints.
 class ShardDigest {
  public:
   void Add(const PageKey& key, std::string_view value);

@@ -16,7 +16,7 @@ class RocksReader : public CacheReader {
   RocksReader(std::string dir, CacheManifest manifest, std::unique_ptr<rocksdb::DB> db)
       : dir_(std::move(dir)), manifest_(std::move(manifest)), db_(std::move(db)) {}
 
-  // The manifest's digest is over the shards', so reading the records also proves the manifest.
+  // The manifest's digest is over the shards', so reading the records also verifies the manifest.
   absl::Status ReadRecords() {
     RETURN_IF_ERROR(CheckDataset(manifest_.dataset), JoinPath(dir_, kManifestName));
     for (uint32_t shard = 0; shard < manifest_.shards; ++shard) {

@@ -20,7 +20,7 @@ std::optional<uint64_t> ParseDecimal(std::string_view text) {
   return value;
 }
 
-// nullopt for whatever CheckpointName does not make.
+// nullopt for a name that CheckpointName does not make.
 std::optional<uint64_t> StepOfName(const std::string& name) {
   if (!name.starts_with(kStepPrefix)) return std::nullopt;
   const auto step = ParseDecimal(std::string_view(name).substr(kStepPrefix.size()));
@@ -108,7 +108,8 @@ absl::StatusOr<ShardFile> CheckpointStore::WriteShard(uint64_t step, uint32_t ra
   RETURN_IF_ERROR(Uncommit(step));
   ShardFile shard;
   shard.name = ShardFileName(rank, world_size);
-  // A new file: a rank of an earlier launch that still has the old one open writes into nothing.
+  // A new file: a rank of an earlier launch that still has the old one open writes into a removed
+  // file.
   const absl::Status removed = env_.RemoveFile(JoinPath(DirOf(step), shard.name));
   if (!absl::IsNotFound(removed)) RETURN_IF_ERROR(removed);
   ASSIGN_OR_RETURN(const WrittenFile written,
@@ -132,7 +133,7 @@ absl::Status CheckpointStore::Commit(const CheckpointManifest& manifest, uint64_
   }
   RETURN_IF_ERROR(Uncommit(manifest.step));
   RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(dir, kManifestFile), json));
-  // Writing took time: ask again as late as possible.
+  // Writing took time: the fence is checked again as late as possible.
   RETURN_IF_ERROR(CheckFence(writer));
   RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(dir, kCommitFile), CommitLine(json)));
   RETURN_IF_ERROR(env_.SyncDir(root_));

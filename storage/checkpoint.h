@@ -79,10 +79,9 @@ class CheckpointStore {
 
   // Makes the folder and raises the fence: afterwards a writer of an older incarnation, or of an
   // earlier launch of the same one, cannot commit. kAborted when the fence stands higher already.
-  // It also says in whose name this store writes: once the fence stands higher than `writer`,
-  // WriteShard and Commit are kAborted.
-  // REQUIRES: not called by two writers at once, unless the fence stands at `writer` already (one
-  // raises it before it starts the others).
+  // From then on this store writes as `writer`: once the fence stands higher, WriteShard and Commit
+  // are kAborted. REQUIRES: not called by two writers at once, unless the fence stands at `writer`
+  // already (one raises it before it starts the others).
   absl::Status Fence(const WriterFence& writer);
   // Where the fence stands; zeros when there is none. kDataLoss when the file holds anything else.
   absl::StatusOr<WriterFence> ReadFence();
@@ -111,7 +110,7 @@ class CheckpointStore {
 
   struct Found {
     CheckpointManifest manifest;
-    std::vector<std::string> rejected;  // "step-00000200: rank-1-of-2.safetensors: ..." and so on
+    std::vector<std::string> rejected;  // "step-00000200: rank-1-of-2.safetensors: ..."
   };
   // The newest committed checkpoint that verifies, and why newer ones did not; an attempt that was
   // cut short before its COMMIT is among the reasons. kNotFound: nothing was ever committed here.

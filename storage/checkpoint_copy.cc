@@ -35,7 +35,7 @@ absl::Status CopyShard(Env& env, const std::string& from, const std::string& to,
 
 absl::Status CopyShards(Env& env, const CheckpointManifest& manifest, const std::string& from,
                         const std::string& to) {
-  // What an attempt that was cut short left there.
+  // Left by an attempt that was cut short.
   RETURN_IF_ERROR(env.RemoveTree(to));
   RETURN_IF_ERROR(env.CreateDirs(to));
   for (const ShardFile& shard : manifest.shards) {
@@ -63,8 +63,8 @@ absl::Status CopyCheckpoint(Env& env, CheckpointStore& from, uint64_t step, Chec
     manifest.incarnation = binding.incarnation;
     copied = to.Commit(manifest, keep);
   }
-  // Half a copy is of no use, and on a full disk its room is needed; the first error is the one to
-  // report. After a failed Commit the COMMIT may be there all the same: then the copy stays.
+  // A partial copy is useless, and on a full disk its space is needed; the first error is the one
+  // to report. After a failed Commit the COMMIT may exist all the same: then the copy stays.
   if (!copied.ok() && !env.Exists(JoinPath(dir, kCommitFile))) env.RemoveTree(dir).IgnoreError();
   return copied;
 }

@@ -1,5 +1,5 @@
-// Takes a committed checkpoint over into the checkpoints of another stage fingerprint, for a stage
-// that differs in nothing that the steps done so far depend on (coordinator/work/continuation.h).
+// Copies a committed checkpoint to the checkpoints of another stage fingerprint, for a stage whose
+// changed settings do not affect the steps done so far (coordinator/work/continuation.h).
 //
 // The copy is written in the order of any checkpoint (docs/checkpoint_format.md): shards, synced,
 // then a manifest of its own, then COMMIT. So one commit binds everything here too, and until it
@@ -26,7 +26,7 @@ struct CheckpointBinding {
 
 // Copies step `step` of `from`, whose folder is only read. Every shard is compared with its size
 // and XXH3 in the manifest while it is copied. kNotFound: not committed there; kDataLoss: damaged,
-// the message names the file. On an error no half of the copy is left.
+// the message names the file. On an error no partial copy is left.
 // REQUIRES: `to` has been given `binding.incarnation` by Fence, and has no committed checkpoint of
 // that step.
 absl::Status CopyCheckpoint(Env& env, CheckpointStore& from, uint64_t step, CheckpointStore& to,

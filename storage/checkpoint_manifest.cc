@@ -30,7 +30,7 @@ json ShardToJson(const ShardFile& shard) {
   return {{"name", shard.name}, {"bytes", shard.bytes}, {"xxh3", Hex64(shard.xxh3)}};
 }
 
-// The inverse of Hex64, and of nothing else: one number has one spelling.
+// The inverse of Hex64; any other spelling of a number is refused.
 absl::StatusOr<uint64_t> ParseHex64(const std::string& text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);

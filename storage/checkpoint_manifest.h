@@ -1,4 +1,4 @@
-// The manifest of a checkpoint as JSON, and the COMMIT file that vouches for it;
+// The manifest of a checkpoint as JSON, and the COMMIT file that holds its digest;
 // docs/checkpoint_format.md lists the members.
 #ifndef HALCYON_STORAGE_CHECKPOINT_MANIFEST_H_
 #define HALCYON_STORAGE_CHECKPOINT_MANIFEST_H_

@@ -11,8 +11,8 @@ namespace {
 
 constexpr uint64_t kVerifyBytes = 8 << 20;
 
-// What is missing from a committed checkpoint is damage. What could not be read may be whole:
-// nobody should go back to an older checkpoint, or to the start, because of a permission.
+// A file that is missing from a committed checkpoint is damage. One that could not be read may be
+// whole: a run must not go back to an older checkpoint, or to the start, because of a permission.
 absl::Status OfCommitted(const absl::Status& status) {
   if (status.ok() || absl::IsDataLoss(status) || absl::IsResourceExhausted(status)) return status;
   if (absl::IsNotFound(status)) return DataLoss(MessageOf(status));

@@ -80,7 +80,7 @@ uint16_t HalfFromFloat(float value) {
            std::bit_cast<uint32_t>(kDenormalMagic);
   } else {
     // Half of the dropped part, less one where the kept part is even: ties go to even. A carry
-    // runs into the exponent, as it must.
+    // into the exponent gives the next power of two, as it should.
     const uint32_t odd = (magnitude >> kMantissaDrop) & 1;
     half = (magnitude - kRebias + 0xfff + odd) >> kMantissaDrop;
   }

@@ -1,4 +1,4 @@
-// Hexadecimal digits as bytes; absl::BytesToHexString is the way back.
+// Hexadecimal digits as bytes; absl::BytesToHexString is the inverse.
 #ifndef HALCYON_STORAGE_HEX_H_
 #define HALCYON_STORAGE_HEX_H_
 
@@ -8,7 +8,7 @@
 
 namespace halcyon::storage {
 
-// Nothing unless `hex` is an even number of lowercase digits: one value has one spelling.
+// nullopt unless `hex` is an even number of lowercase digits: each value has one spelling.
 std::optional<std::string> BytesFromHex(std::string_view hex);
 
 }  // namespace halcyon::storage

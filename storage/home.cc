@@ -74,7 +74,7 @@ std::string HomeLayout::Work(const std::string& kind, const std::string& fingerp
 absl::StatusOr<HomeLayout> FindHome(const std::string& root) {
   struct stat info;
   if (stat(root.c_str(), &info) != 0) {
-    // Where the way to it is barred nobody can tell whether it is there.
+    // Where a folder above cannot be searched it is not known whether this one exists.
     if (errno == ENOENT) return HomeLayout{root};
     return InvalidArgument(MessageOf(ErrnoStatus(errno, "cannot read the state folder " + root)) +
                            "; " + kHowToChoose);

@@ -1,10 +1,10 @@
-// The state folder: where everything lies, and the lock that gives it one owner.
+// The state folder: the paths in it, and the lock that gives it one owner.
 //
 //   HOME/                       mode 0700
 //     lock                      flock; holds who owns the folder: {"pid", "host", "job", "since"}
 //     journal/                  RocksDB: incarnation, jobs, artifacts, source digests
 //     jobs/JOB/                 job.toml (resolved), logs/, socket, alive, summary.json
-//     artifacts/KIND/FP16/      a finished artifact: it gets this name whole, with artifact.json
+//     artifacts/KIND/FP16/      a finished artifact: renamed to this when whole, with artifact.json
 //     artifacts/KIND/FP16.tmp/  a cache that is being published
 //     work/KIND-FP16/           a stage being made: SSTs, checkpoints, metrics; scratch
 //
@@ -43,7 +43,7 @@ struct HomeLayout {
   std::string Work(const std::string& kind, const std::string& fingerprint) const;
 };
 
-// For looking only: the folder need not be there. kInvalidArgument when it is and cannot be read.
+// For reading: the folder need not exist. kInvalidArgument when it exists and cannot be read.
 absl::StatusOr<HomeLayout> FindHome(const std::string& root);
 
 // Makes the folder (0700) with artifacts/, jobs/, work/; a folder that exists keeps its mode, those

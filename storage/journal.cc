@@ -32,12 +32,12 @@ rocksdb::Options JournalOptions() {
   rocksdb::Options options = QuietOptions();
   options.write_buffer_size = kJournalBufferBytes;
   options.max_open_files = kOpenFilesMax;
-  // The default stops silently at the first damaged record, as if the later ones never were.
+  // The default ends without an error at the first damaged record and drops the later ones.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   return options;
 }
 
-// What lies on the disk is enough to go on without a journal.
+// A run goes on without a journal, from the artifacts and checkpoints on the disk.
 absl::Status WithRemedy(const absl::Status& status, const std::string& path) {
   if (!absl::IsDataLoss(status)) return status;
   return DataLoss(MessageOf(status) + "; the journal is damaged: move it aside (mv " + path + " " +
@@ -209,7 +209,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& path) 
   RETURN_IF_ERROR(Env::Posix()->CreateDirs(path));
   rocksdb::Options options = JournalOptions();
   options.create_if_missing = true;
-  RETURN_IF_ERROR(WithRemedy(CheckNotHalfThere(path), path));
+  RETURN_IF_ERROR(WithRemedy(CheckHasCurrentFile(path), path));
   rocksdb::DB* db = nullptr;
   RETURN_IF_ERROR(WithRemedy(
       FromRocksOpen(rocksdb::DB::Open(options, path, &db), "cannot open the journal " + path),

@@ -1,5 +1,6 @@
-// The coordinator's journal: what must be remembered when it dies. A RocksDB whose every write is
-// synced. One owner writes (the holder of the home's lock); anybody may read it while nobody does.
+// The coordinator's journal: what must outlive the coordinator. A RocksDB whose every write is
+// synced. One owner writes (the holder of the home's lock); others may read while there is no
+// owner.
 //
 // Values are JSON. A reader that meets a record it cannot parse returns kDataLoss naming the key.
 #ifndef HALCYON_STORAGE_JOURNAL_H_
@@ -48,14 +49,14 @@ struct ArtifactRecord {
   uint64_t bytes = 0;
 };
 
-// What a source file was when it was last read whole.
+// The identity and the digest of a source file when it was last read whole.
 struct SourceRecord {
   std::string path;
   uint64_t size = 0;
   int64_t mtime_ns = 0;
   uint64_t inode = 0;
   std::string sha256;
-  int64_t ctime_ns = 0;  // of the last change to the file or its marks; no tool sets it back
+  int64_t ctime_ns = 0;  // of the last change to contents or metadata; programs cannot set it
 };
 
 class Journal {
@@ -92,11 +93,11 @@ class Journal {
 };
 
 // SHA-256 of a source file: from the journal when (path, size, mtime, ctime, inode) are as
-// remembered, else read whole and remembered. What is remembered only saves reading: whoever reads
-// the file for its contents compares their digest with this one, and has it read anew when they
-// differ.
+// remembered, else read whole and remembered. What is remembered only saves reading: a stage that
+// reads the file's contents compares their digest with this one, and when they differ the next run
+// reads the file anew.
 absl::StatusOr<std::string> SourceDigest(Journal& journal, const std::string& path);
-// The same, whatever is remembered. kFailedPrecondition when the file changes meanwhile.
+// The same, but always reads the file. kFailedPrecondition when the file changes meanwhile.
 absl::StatusOr<std::string> ReadSourceDigest(Journal& journal, const std::string& path);
 
 }  // namespace halcyon::storage

@@ -22,7 +22,7 @@ absl::StatusOr<int64_t> IntegerMember(const json& from, const char* name) {
   return DataLoss(std::string("\"") + name + "\": expected an integer");
 }
 
-// A name that is none of the enumerators' is damage here, whatever it was to the look-up.
+// An unknown enumerator name is damage here, whatever code the look-up returned.
 template <typename Enum>
 absl::Status ReadName(const json& from, const char* name,
                       absl::StatusOr<Enum> (*lookup)(std::string_view), Enum* out) {

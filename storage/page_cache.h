@@ -38,7 +38,7 @@ struct PageKey {
   auto operator<=>(const PageKey&) const = default;
 };
 
-// The last record of a shard's SST: proof of what was written, by whom.
+// The last record of a shard's SST: what was written, and under which lease.
 struct ShardRecord {
   std::string dataset;  // fingerprint, 64 hexadecimal digits
   uint32_t shard = 0;
@@ -82,7 +82,7 @@ class CacheBuilder {
                                                             const std::string& dataset);
   virtual ~CacheBuilder() = default;
 
-  // Shards that are in, with their records.
+  // The committed shards, with their records.
   virtual absl::StatusOr<std::map<uint32_t, ShardRecord>> Committed() = 0;
 
   // Verifies (file checksum, block checksums, record: dataset, shard, fence >= `fence_min`) and
@@ -105,8 +105,8 @@ class CacheBuilder {
 // A published generation. Thread-safe.
 class CacheReader {
  public:
-  // Checks the manifest, the files' sizes and the shards' records; `dataset` may be "" to take
-  // whatever is there. kNotFound: no such folder; kDataLoss: not whole, or damaged;
+  // Checks the manifest, the files' sizes and the shards' records; a `dataset` of "" accepts any.
+  // kNotFound: no such folder; kDataLoss: not whole, or damaged;
   // kFailedPrecondition: another data set, or a newer format. Writes nothing to the folder.
   static absl::StatusOr<std::unique_ptr<CacheReader>> Open(const std::string& dir,
                                                            const std::string& dataset);

@@ -68,7 +68,7 @@ absl::Status FromRocksOpen(const rocksdb::Status& status, std::string_view what)
   return FromRocks(status, what);
 }
 
-absl::Status CheckNotHalfThere(const std::string& dir) {
+absl::Status CheckHasCurrentFile(const std::string& dir) {
   Env& env = *Env::Posix();
   if (env.Exists(JoinPath(dir, "CURRENT"))) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(dir));

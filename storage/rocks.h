@@ -15,7 +15,7 @@ struct Options;
 
 namespace halcyon::storage {
 
-// `what` is put before RocksDB's own words. Corruption becomes kDataLoss, a full disk
+// `what` is put before RocksDB's message. Corruption becomes kDataLoss, a full disk
 // kResourceExhausted, a missing key or path kNotFound, the rest kInternal.
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view what);
 
@@ -24,7 +24,7 @@ absl::Status FromRocksOpen(const rocksdb::Status& status, std::string_view what)
 
 // Opening with create_if_missing begins a new database where CURRENT is missing, and removes the
 // files of the old one. kDataLoss for such a folder: it has logs or tables and no CURRENT.
-absl::Status CheckNotHalfThere(const std::string& dir);
+absl::Status CheckHasCurrentFile(const std::string& dir);
 
 // Few threads, no statistics, and errors in our log instead of LOG files in the database's folder,
 // so that a read-only opening writes nothing.

@@ -21,8 +21,8 @@ class SstShardWriter : public ShardWriter {
                 /*invalidate_page_cache=*/false) {}
 
   ~SstShardWriter() override {
-    // A file that was not finished has no use, and its leftovers would fill the disk. A failure to
-    // remove it changes nothing: the next attempt truncates it.
+    // An unfinished file is useless and takes space. A failure to remove it is ignored: the next
+    // attempt truncates the file.
     if (!finished_ && Env::Posix()->Exists(temporary_)) {
       static_cast<void>(Env::Posix()->RemoveFile(temporary_));
     }

@@ -1,9 +1,9 @@
 // What Halcyon keeps on disk.
 //
-//   home.h          the state folder: who owns it, and where everything lies
+//   home.h          the state folder: its owner, and the paths in it
 //   artifact.h      finished artifacts: what they are, what from, and their checksums;
 //                   artifact_reader.h opens one, artifact_scan.h looks over all
-//   journal.h       what the coordinator must remember when it dies: jobs, artifacts, counters
+//   journal.h       what must outlive the coordinator: jobs, artifacts, counters
 //   page_cache.h    data sets made of pages: written by workers shard by shard, taken in by one
 //                   owner, published as immutable generations, read by any number of ranks
 //   token_cache.h   documents of token ids in such a data set
@@ -21,7 +21,7 @@
 //
 // Failures: kDataLoss means that bytes differ from those written (rebuild, or fall back to an older
 // checkpoint) and never that they could not be read, kResourceExhausted that the disk is full
-// (nothing half-written counts as done), kAborted that the work belongs to somebody else by now,
+// (nothing half-written counts as done), kAborted that another process has the work by now,
 // kFailedPrecondition that the file is of another data set or a newer format. Published generations
 // and committed checkpoints never change.
 //

@@ -1,4 +1,4 @@
-// JSON read from files that may be damaged or written by somebody else: text that is accepted here
+// JSON read from files that may be damaged or written by other programs: text that is accepted here
 // has one meaning only. kDataLoss, saying where, for: no JSON, bytes after it, invalid UTF-8, a NUL
 // byte, a name twice in one object, nesting deeper than kJsonDepthMax.
 #ifndef HALCYON_STORAGE_STRICT_JSON_H_

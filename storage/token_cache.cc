@@ -53,7 +53,7 @@ absl::Status AddPages(ShardWriter& writer, PageKey key, Element element,
   return absl::OkStatus();
 }
 
-// The page's header against what the shard's record promises.
+// Compares the page's header with the counts in the shard's record.
 absl::StatusOr<Page> ParseExpected(const PageKey& key, std::string_view value, uint64_t count) {
   ASSIGN_OR_RETURN(const Page page, ParsePage(key, value));
   if (page.count == count && page.width == 1 &&
@@ -152,7 +152,7 @@ absl::StatusOr<std::shared_ptr<const std::string>> TokenReader::LoadPage(const P
       return found->value;
     }
   }
-  // Read without the lock: two threads may read one page twice, none waits for another's disk.
+  // Read without the lock: two threads may read the same page, but none waits for another's read.
   ASSIGN_OR_RETURN(std::string bytes, GetExpected(*cache_, key));
   auto value = std::make_shared<const std::string>(std::move(bytes));
   const MutexLock lock(&mutex_);

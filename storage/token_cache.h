@@ -1,4 +1,4 @@
-// Tokens in the page cache: documents of ids, nothing of K in them. Each shard and split is one
+// Tokens in the page cache: documents of ids, independent of K. Each shard and split is one
 // stream of tokens cut into pages of kTokensPerPage, and one stream of document lengths.
 #ifndef HALCYON_STORAGE_TOKEN_CACHE_H_
 #define HALCYON_STORAGE_TOKEN_CACHE_H_

@@ -1,6 +1,6 @@
-// The rules of this project that a compiler does not know: who may include whom, what only one file
-// may call, how long a file may be. Every rule is a row of a table; a broken one is reported with
-// its file, its line and the way out.
+// The rules of this project that a compiler does not check: who may include whom, what only one
+// file may call, how long a file may be. Every rule is a row of a table; a broken one is reported
+// with its file, its line and the way out.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -33,8 +33,8 @@ const std::map<std::string, Folders> kMayInclude = {
     {"worker", {"base", "jobs", "storage", "model", "cluster", "pipeline"}},
 };
 
-// Rooms of worker/ that must not know of each other: a header of the second may not be included
-// from the first.
+// Subfolders of worker/ that must be independent: a header of the second may not be included from
+// the first.
 const std::vector<std::pair<const char*, const char*>> kApart = {
     {"worker/scoring/", "worker/training/"},
     {"worker/generation/", "worker/training/"},
@@ -172,7 +172,7 @@ TEST(Tidy, FoldersIncludeOnlyWhatIsBelowThem) {
   }
 }
 
-TEST(Tidy, RoomsOfTheWorkerStayApart) {
+TEST(Tidy, SubfoldersOfTheWorkerAreIndependent) {
   for (const SourceFile& file : Tree()) {
     if (!file.IsCpp()) continue;
     for (const Include& include : IncludesOf(file)) {
@@ -257,7 +257,7 @@ TEST(Tidy, NamesOfUnnamedNamespacesDifferWithinALibrary) {
   EXPECT_GE(libraries, 9);
 }
 
-TEST(Tidy, NobodyCallsWhatHasOnePlace) {
+TEST(Tidy, RestrictedCallsAreInTheirFiles) {
   for (const SourceFile& file : Tree()) {
     if (!file.IsCpp()) continue;
     for (const CallRule& rule : kCalls) {

@@ -21,7 +21,7 @@ constexpr int64_t kReceiveTimeoutMs = 500;
 constexpr double kProgressStep = 0.02;
 constexpr size_t kTaskErrorBytesMax = 1 << 16;
 
-// A message that is always far below the limit.
+// Sends a message that is always far below the size limit.
 void SendSmall(cluster::CoordinatorLink* link, cluster::Body body) {
   const absl::Status sent = link->Send(std::move(body));
   HALCYON_CHECK(sent.ok());

@@ -9,8 +9,8 @@
 
 namespace halcyon::worker {
 
-// Works until the coordinator says Stop. `threads` is what the eval task may use; data tasks run on
-// one thread, so that their bits do not depend on the machine.
+// Works until the coordinator sends Stop. `threads` is what the eval task may use; data tasks run
+// on one thread, so that their bits do not depend on the machine.
 absl::Status RunAgent(const WorkerOptions& options, uint32_t threads);
 
 }  // namespace halcyon::worker

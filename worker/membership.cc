@@ -28,9 +28,9 @@ absl::StatusOr<std::unique_ptr<Membership>> Membership::Join(const WorkerOptions
       Incarnation(options.incarnation)};
   ASSIGN_OR_RETURN(membership->link_,
                    cluster::CoordinatorLink::Start(options.endpoint, identity, [] {
-                     spdlog::error("the coordinator is silent; ending");
+                     spdlog::error("no message from the coordinator; ending");
                      FlushLog(kFlushLogMs);
-                     // At once: other threads may be deep in a collective that never ends.
+                     // Without returning: other threads may be in a collective that never ends.
                      _exit(static_cast<int>(ExitCode::kPreempted));
                    }));
   return membership;

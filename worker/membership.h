@@ -28,7 +28,7 @@ struct WorkerOptions {
 // holder to end, so a worker of an old one can neither start late nor go on unnoticed.
 class Membership {
  public:
-  // kAborted: this worker belongs to an older incarnation. When the coordinator falls silent the
+  // kAborted: this worker belongs to an older incarnation. When the coordinator stops sending the
   // process ends at once with ExitCode::kPreempted.
   static absl::StatusOr<std::unique_ptr<Membership>> Join(const WorkerOptions& options);
   cluster::CoordinatorLink& link() { return *link_; }

@@ -1,4 +1,4 @@
-// halcyon-worker: the program behind `halcyon`: agents, training ranks, and commands that need the
+// halcyon-worker, which `halcyon` starts: agents, training ranks, and commands that need the
 // networks. Started by the coordinator or by `halcyon`, not by hand.
 #include <CLI/CLI.hpp>
 #include <exception>
@@ -31,8 +31,10 @@ void AddWorkerOptions(CLI::App* app, WorkerOptions* options, const char* name_fl
   app->add_option("--endpoint", options->endpoint, "where the coordinator listens")->required();
   app->add_option("--job", options->job, "job id")->required();
   app->add_option(name_flag, options->name, "name among the job's workers")->required();
-  app->add_option("--worker-incarnation", options->worker_incarnation, "life of this worker");
-  app->add_option("--incarnation", options->incarnation, "life of the coordinator")->required();
+  app->add_option("--worker-incarnation", options->worker_incarnation,
+                  "incarnation of this worker");
+  app->add_option("--incarnation", options->incarnation, "incarnation of the coordinator")
+      ->required();
   app->add_option("--alive-file", options->alive_file, "the job's alive file")->required();
   app->add_option(log_flag, options->log_path, "log file")->required();
 }
@@ -70,7 +72,7 @@ bool BelongsToJob(int argc, char** argv) {
   return command == "agent" || command == "rank";
 }
 
-// In a folder that was removed MKL does not find its own files. Names that are not absolute mean
+// When the current folder was removed MKL does not find its own files. Relative names mean
 // nothing there, so nothing is lost by leaving it.
 void LeaveRemovedFolder() {
   std::error_code error;
@@ -90,7 +92,7 @@ absl::Status Main(int argc, char** argv) {
   auto* rank_app = app.add_subcommand("rank", "train as one rank of a gang");
   AddWorkerOptions(rank_app, &rank, "--name-prefix", "--log-prefix");
   for (auto* sub : {agent_app, rank_app}) {
-    sub->add_option("--threads", threads, "threads of the arithmetic");
+    sub->add_option("--threads", threads, "threads for computing");
   }
   auto* generate_app = app.add_subcommand("generate", "continue a prompt");
   AddGenerateOptions(generate_app, &generate);
@@ -152,7 +154,7 @@ int main(int argc, char** argv) {
   absl::Status status = halcyon::OpenMissingStandardDescriptors();  // before any file is opened
   halcyon::RaiseOpenFilesLimit();
   if (status.ok()) status = halcyon::worker::MainWithoutExceptions(argc, argv);
-  // A command that ended because of its output has nothing else to say.
+  // When the output failed, that is the error to report.
   halcyon::StandardOutput& output = halcyon::StandardOutput::OfProcess();
   if (status.ok() || status == output.status()) status = output.Finish();
   if (!status.ok()) {

@@ -5,7 +5,7 @@
 namespace halcyon::coordinator {
 
 // Parses, runs the chosen command, prints errors to stderr as "error: ..."; returns the exit code
-// (base/exit_code.h). `eval` and `generate` do not return: they become halcyon-worker.
+// (base/exit_code.h). `eval` and `generate` do not return: they execute halcyon-worker.
 int RunCommandLine(int argc, const char* const* argv);
 
 }  // namespace halcyon::coordinator

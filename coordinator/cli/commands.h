@@ -1,5 +1,5 @@
 // The commands of `halcyon`: one file each. An Add function declares a command and its options;
-// when the user chose it, it leaves in the command line what to do.
+// when the user gave that command, parsing sets `chosen` to the function that runs it.
 #ifndef HALCYON_COORDINATOR_CLI_COMMANDS_H_
 #define HALCYON_COORDINATOR_CLI_COMMANDS_H_
 
@@ -50,7 +50,8 @@ void AddReferenceCheckpoint(CLI::App& checkpoint, CommandLine* line);
 absl::StatusOr<storage::HomeLayout> LookAtHome(const std::string& home_flag);
 // The job of this id, else the one of this name that changed last (it says so on standard error
 // when there are several); with "" the one that changed last. With `done_only` the last that is
-// done. Its state is what is true now: interrupted when it says that it runs and nobody runs it.
+// done. Its state is the present one: interrupted when its record says running and no process runs
+// it.
 absl::StatusOr<JobStatus> FindJob(const storage::HomeLayout& home, const std::string& job,
                                   bool done_only);
 // Every job, the last changed first; states as above. One that cannot be read is left out and named
@@ -66,7 +67,7 @@ absl::StatusOr<jobs::JobSpec> LoadJob(const std::string& path,
 
 std::string Version();  // "0.1.0"
 
-// Becomes halcyon-worker with these words as its command line; returns only when that fails.
+// Executes halcyon-worker in this process with these arguments; returns only when that fails.
 absl::Status ExecWorker(std::vector<std::string> words);
 
 // To standard output. What fails is kept, and reported when the command has ended.

@@ -37,7 +37,7 @@ absl::StatusOr<std::vector<std::string>> TextsIn(Env& env, const std::string& fo
                          folder);
 }
 
-// As it is to stand in a job file of the folder: short where it lies below.
+// A source's path in a job file of the folder: relative where it lies below.
 std::string NameWithin(const std::filesystem::path& folder, const std::string& source) {
   const std::filesystem::path absolute = AbsolutePath(source);
   const auto relative = absolute.lexically_relative(folder);

@@ -41,7 +41,7 @@ absl::Status Logs(const LogsArguments& arguments, const std::string& home_flag) 
   }
   ASSIGN_OR_RETURN(std::vector<LogLine> lines, reader.Next());
   PrintLines(lines, arguments.lines);
-  // Until nobody reads any more, too.
+  // Also ends when the reader has closed the pipe.
   while (arguments.follow && job.state == jobs::JobState::kRunning &&
          StandardOutput::OfProcess().status().ok()) {
     Clock::Real()->SleepMs(kFollowPollMs);

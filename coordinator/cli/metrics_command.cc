@@ -91,7 +91,7 @@ absl::StatusOr<std::vector<Curve>> CurvesOf(const MetricsTable& table,
 }
 
 // Whether the terminal's characters are UTF-8, by the locale's usual variables.
-bool SpeaksUtf8() {
+bool LocaleIsUtf8() {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const char* value = std::getenv(name);
     if (value == nullptr || *value == '\0') continue;
@@ -117,7 +117,7 @@ absl::Status Plot(const MetricsArguments& arguments, const std::string& home) {
   const int width = TerminalWidth(stdout);
   size.columns = width > 0 ? width : kPlotColumns;
   PrintText(title + "\n");
-  for (const Curve& curve : curves) PrintText(PlotText(curve, size, !SpeaksUtf8()));
+  for (const Curve& curve : curves) PrintText(PlotText(curve, size, !LocaleIsUtf8()));
   return absl::OkStatus();
 }
 

@@ -1,4 +1,4 @@
-// `halcyon eval` and `halcyon generate`: this program finds the artifacts, and hands over to
+// `halcyon eval` and `halcyon generate`: this program finds the artifacts and executes
 // halcyon-worker, which has the networks.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kSeedMax = std::numeric_limits<int64_t>::max();
 constexpr double kNoiseMax = 1e6;
-// A softmax baseline takes any; the worker knows what else a model asks of it.
+// A softmax baseline takes any; the worker checks what else a model requires.
 constexpr double kTemperatureMax = 1000;
 
 struct ModelArguments {
@@ -75,7 +75,7 @@ void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model
     command->add_option_function<std::string>(
         "--" + stage,
         [arguments, stage](const std::string& dir) { arguments->artifacts[stage] = dir; },
-        "Folder of the " + stage + " artifact; what is not named follows from its record");
+        "Folder of the " + stage + " artifact; artifacts not named are found by its record");
   }
   for (const ModelOption& option : model_command.options) {
     CLI::Option* added = command->add_option_function<std::string>(
@@ -102,20 +102,21 @@ void AddModelCommand(CLI::App& app, CommandLine* line, const ModelCommand& model
 }  // namespace
 
 void AddEval(CLI::App& app, CommandLine* line) {
-  AddModelCommand(app, line,
-                  {"eval",
-                   "Score a trained model, an autoencoder or both on held-out text: BrierLM, the "
-                   "head's loss, token reconstruction",
-                   {"tokenizer", "tokens", "autoencoder", "latents", "model"},
-                   {{"--windows", "Held-out windows to score", WholeNumber(1, kCountMax), "128"},
-                    {"--samples", "Draws a place", WholeNumber(2, 1024), "8"},
-                    {"--seed", "Of the draws", WholeNumber(0, kSeedMax), "1"},
-                    {"--protocol",
-                     "pairwise: all draws, Brier-n clipped at 0; two-samples: as in "
-                     "the paper",
-                     OneWordOf({"pairwise", "two-samples"}), "pairwise", "{pairwise,two-samples}"},
-                    {"--noise-std", "Of the noise that the autoencoder is to withstand",
-                     RealNumber(0, kNoiseMax), "0.3"}}});
+  AddModelCommand(
+      app, line,
+      {"eval",
+       "Score a trained model, an autoencoder or both on held-out text: BrierLM, the "
+       "head's loss, token reconstruction",
+       {"tokenizer", "tokens", "autoencoder", "latents", "model"},
+       {{"--windows", "Held-out windows to score", WholeNumber(1, kCountMax), "128"},
+        {"--samples", "Draws at each scored place", WholeNumber(2, 1024), "8"},
+        {"--seed", "Seed of the draws", WholeNumber(0, kSeedMax), "1"},
+        {"--protocol",
+         "pairwise: all draws, Brier-n clipped at 0; two-samples: as in "
+         "the paper",
+         OneWordOf({"pairwise", "two-samples"}), "pairwise", "{pairwise,two-samples}"},
+        {"--noise-std", "Standard deviation of the noise added to latents for token reconstruction",
+         RealNumber(0, kNoiseMax), "0.3"}}});
 }
 
 void AddGenerate(CLI::App& app, CommandLine* line) {
@@ -126,22 +127,25 @@ void AddGenerate(CLI::App& app, CommandLine* line) {
        {"tokenizer", "autoencoder", "model"},
        {{"--prompt", "The text to continue; none: the start of a document", {}, "", "TEXT"},
         {"--prompt-file", "A file whose bytes are the prompt", {}, "", "FILE"},
-        {"--temperature", "In (0, 1]: lower is less random",
+        {"--temperature", "In (0, 1]; lower is less random",
          RealNumber(0, kTemperatureMax, /*above=*/true), "0.5"},
         {"--algorithm",
          "batch: a choice among --draws draws, at 1/n; exact: at any "
          "temperature, with up to --max-draws",
          OneWordOf({"batch", "exact"}), "batch", "{batch,exact}"},
-        {"--draws", "Draws a chunk of the batch algorithm", WholeNumber(1, kCountMax), "200"},
-        {"--max-draws", "Draws a chunk of the exact one before the batch rule decides",
+        {"--draws", "Draws for each chunk, with the batch algorithm", WholeNumber(1, kCountMax),
+         "200"},
+        {"--max-draws",
+         "Draws for each chunk, with the exact algorithm, before the batch rule decides",
          WholeNumber(1, kCountMax), "4096"},
-        {"--tokens", "Tokens to write at most; 256 when --chunks is not given",
+        {"--tokens", "The most tokens to generate; 256 when --chunks is not given",
          WholeNumber(1, kCountMax)},
-        {"--chunks", "The same in chunks", WholeNumber(1, kCountMax)},
-        {"--texts", "How many continuations", WholeNumber(1, kCountMax), "1"},
-        {"--batch", "Continuations at a time", WholeNumber(1, kCountMax), "16"},
-        {"--seed", "Of the draws", WholeNumber(0, kSeedMax), "1"}},
-       {{"--verbose", "Print on stderr how fast it was, as on a terminal"}}});
+        {"--chunks", "The most chunks to generate, in place of --tokens",
+         WholeNumber(1, kCountMax)},
+        {"--texts", "Number of continuations", WholeNumber(1, kCountMax), "1"},
+        {"--batch", "Continuations generated at the same time", WholeNumber(1, kCountMax), "16"},
+        {"--seed", "Seed of the draws", WholeNumber(0, kSeedMax), "1"}},
+       {{"--verbose", "Print the speed on stderr, as on a terminal"}}});
 }
 
 }  // namespace halcyon::coordinator

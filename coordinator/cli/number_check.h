@@ -16,7 +16,7 @@ NumberCheck WholeNumber(int64_t min, int64_t max);
 // A finite number: "0.5", "5e-1". With `above` the least value itself is excluded.
 NumberCheck RealNumber(double min, double max, bool above = false);
 
-// Counts that the memory bounds sooner.
+// Upper bound of counts that the memory limits much sooner.
 inline constexpr int64_t kCountMax = 1 << 20;
 
 }  // namespace halcyon::coordinator

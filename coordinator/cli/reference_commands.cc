@@ -1,5 +1,5 @@
-// `halcyon checkpoint import`, `checkpoint export` and `halcyon probe`: handed over to
-// halcyon-worker, which has the networks.
+// `halcyon checkpoint import`, `checkpoint export` and `halcyon probe`: executed by halcyon-worker,
+// which has the networks.
 #include <CLI/CLI.hpp>
 #include <map>
 
@@ -83,7 +83,7 @@ absl::Status Export(const ExportArguments& arguments, const std::string& home_fl
 
 void AddReferenceCheckpoint(CLI::App& checkpoint, CommandLine* line) {
   AddHandedOver(&checkpoint, line, "import", "checkpoint-import",
-                "Take over a published CALM checkpoint, or a Llama-style baseline",
+                "Import a published CALM checkpoint, or a Llama-style baseline",
                 {{"--from", "Its folder: config.json and the weights"},
                  {"--ae", "Folder of its autoencoder's checkpoint, when it has none in it", false},
                  {"--to", "Folder to write; new or empty"}});
@@ -94,9 +94,9 @@ void AddReferenceCheckpoint(CLI::App& checkpoint, CommandLine* line) {
   command->add_option("--from", arguments->from,
                       "A folder that import wrote, or an artifact of training, in place of a job");
   command->add_option("--ae", arguments->autoencoder,
-                      "The artifact of the model's autoencoder, where no record leads to it");
+                      "The artifact of the model's autoencoder, where no record names it");
   command->add_option("--tokenizer", arguments->tokenizer,
-                      "The tokenizer's artifact or tokenizer.json, where no record leads to it");
+                      "The tokenizer's artifact or tokenizer.json, where no record names it");
   command->add_option("--to", arguments->to, "Folder to write; new or empty")->required();
   command->add_flag("--json", arguments->json, "Print as JSON");
   command->callback([=] { line->chosen = [=] { return Export(*arguments, line->home); }; });
@@ -104,7 +104,7 @@ void AddReferenceCheckpoint(CLI::App& checkpoint, CommandLine* line) {
 
 void AddProbe(CLI::App& app, CommandLine* line) {
   AddHandedOver(&app, line, "probe", "probe",
-                "Run one forward pass and write what it computes on the way",
+                "Run one forward pass and write its intermediate values",
                 {{"--checkpoint", "A folder that `checkpoint import` wrote"},
                  {"--inputs", "safetensors file of the inputs"},
                  {"--output", "safetensors file to write"}});

@@ -46,7 +46,8 @@ std::string RemovalText(const RemovalPlan& plan, bool dry_run) {
 absl::Status Rm(const RmArguments& arguments, const std::string& home_flag) {
   Env& env = *Env::Posix();
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  ASSIGN_OR_RETURN(const QuietHome quiet, TakeQuietHome(home, arguments.job, *Clock::Real()));
+  ASSIGN_OR_RETURN(const ExclusiveHome quiet,
+                   TakeExclusiveHome(home, arguments.job, *Clock::Real()));
   ASSIGN_OR_RETURN(const std::string id, ResolveJob(env, home, *quiet.journal, arguments.job));
   ASSIGN_OR_RETURN(const RemovalPlan plan, PlanRemoval(env, home, *quiet.journal, id));
   if (!arguments.dry_run) RETURN_IF_ERROR(Remove(env, *quiet.journal, plan));

@@ -48,7 +48,7 @@ absl::Status Run(const RunArguments& arguments, const std::string& home) {
   if (arguments.json) {
     PrintJson(summary);
   } else if (!arguments.quiet && StandardOutput::OfProcess().IsOpen()) {
-    // Whoever started this without a standard output wants the job, not the text.
+    // Started without a standard output, a run prints no summary and is no failure for that.
     PrintText(SummaryText(finished->status, finished->artifacts));
   }
   return absl::OkStatus();

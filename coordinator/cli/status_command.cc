@@ -22,7 +22,7 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
     PrintJson(ToJson(job));
     return absl::OkStatus();
   }
-  // Of a job that does not run, time stands still.
+  // A job that does not run is shown at the time of its last change.
   const bool runs = job.state == jobs::JobState::kRunning;
   const int64_t now_ms = runs ? Clock::Real()->WallMs() : job.updated_ms;
   const int width = TerminalWidth(stdout);
@@ -32,7 +32,7 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
   }
   if (!job.error.empty()) PrintText("  " + job.error + "\n");
   if (job.state == jobs::JobState::kInterrupted) {
-    PrintText("  nobody runs it at this moment; run the same command again to go on\n");
+    PrintText("  no process runs it now; run the same command again to go on\n");
   }
   return absl::OkStatus();
 }

@@ -32,7 +32,7 @@ const Choices<jobs::DocumentRule> kRules = {{"file", jobs::DocumentRule::kFile},
 const Choices<std::string> kPatterns = {
     {"gpt2", "gpt2"}, {"llama3", "llama3"}, {"cl100k", "cl100k"}, {"o200k", "o200k"}};
 
-// What is compressed or in another encoding would be read as text of no sense.
+// A file that is compressed or in another encoding would be read as meaningless text.
 absl::Status CheckIsText(const std::string& path, jobs::DataFormat format) {
   ASSIGN_OR_RETURN(const auto kind, RecogniseFileKind(*Env::Posix(), path));
   if (!kind || (format == jobs::DataFormat::kText && kind->may_be_text)) return absl::OkStatus();
@@ -159,10 +159,11 @@ void AddTrain(CLI::App* tokenizer, CommandLine* line) {
 void AddEncode(CLI::App* tokenizer, CommandLine* line) {
   const auto arguments = std::make_shared<EncodeArguments>();
   CLI::App* encode = tokenizer->add_subcommand(
-      "encode", "Turn text into ids: documents in order, nothing added; specials are plain text");
+      "encode",
+      "Turn text into ids: documents in order, nothing added; special tokens are plain text");
   encode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
   AddChoice(encode, "--pattern", &arguments->pattern, kPatterns,
-            "In place of the file's own pattern");
+            "Pre-tokenizer pattern in place of the file's own");
   encode->add_option("--input", arguments->input, "The text")->required();
   AddChoice(encode, "--format", &arguments->format, kFormats,
             "text: the file is one document; jsonl: each line is one");
@@ -181,7 +182,7 @@ void AddDecode(CLI::App* tokenizer, CommandLine* line) {
       tokenizer->add_subcommand("decode", "Turn ids back into the bytes of the text");
   decode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
   AddChoice(decode, "--pattern", &arguments->pattern, kPatterns,
-            "In place of the file's own pattern");
+            "Pre-tokenizer pattern in place of the file's own");
   decode->add_option("--input", arguments->input, "The ids: a uint32 .npy")->required();
   decode->add_option("--output", arguments->output, "File to write; standard output by default");
   decode->callback([=] { line->chosen = [=] { return Decode(*arguments); }; });

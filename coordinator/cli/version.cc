@@ -1,4 +1,4 @@
-// Apart from everything else: the build passes the version to this file alone.
+// In a file of its own: the build passes the version to this file alone.
 #include "coordinator/cli/commands.h"
 
 namespace halcyon::coordinator {

@@ -1,4 +1,4 @@
-// Which artifacts and work folders a job uses, and which of them nobody else needs. Pure.
+// Which artifacts and work folders a job uses, and which of them no other job needs. Pure.
 #ifndef HALCYON_COORDINATOR_HOUSEKEEPING_JOB_USE_H_
 #define HALCYON_COORDINATOR_HOUSEKEEPING_JOB_USE_H_
 
@@ -35,7 +35,7 @@ struct HomeContents {
 };
 
 struct JobParts {
-  std::set<StageKey> removable;            // that only this job used, or made and nobody uses
+  std::set<StageKey> removable;  // that only this job used, or that it made and no job uses
   std::map<StageKey, std::string> needed;  // the job's others: who needs it, in words
 };
 

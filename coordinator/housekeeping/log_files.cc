@@ -66,7 +66,7 @@ absl::StatusOr<std::string> LogReader::NewText(const std::string& process) {
   uint64_t& read = read_[process];
   if (size < read) read = 0;
   ASSIGN_OR_RETURN(std::string text, env_.ReadRange(path, read, size - read));
-  // Half a line is read when its end has been written.
+  // A partial line is read once its end has been written.
   text.resize(text.rfind('\n') + 1);
   read += text.size();
   return text;

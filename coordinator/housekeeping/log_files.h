@@ -1,5 +1,5 @@
-// The logs of a job's processes, put in one order. Lines of ours begin with a UTC time stamp; what
-// a library or the launcher writes does not, and follows the line before it in the same file.
+// The logs of a job's processes, put in one order. Halcyon's lines begin with a UTC time stamp;
+// those of a library or the launcher do not, and follow the line before them in the same file.
 #ifndef HALCYON_COORDINATOR_HOUSEKEEPING_LOG_FILES_H_
 #define HALCYON_COORDINATOR_HOUSEKEEPING_LOG_FILES_H_
 
@@ -14,8 +14,8 @@
 namespace halcyon::coordinator {
 
 struct LogLine {
-  std::string time;  // "2026-01-31T12:00:00.000Z" or, of a line without, that of the line before
-  std::string text;  // "" of no line: every line is kept whole
+  std::string time;  // "2026-01-31T12:00:00.000Z"; without a stamp, that of the line before
+  std::string text;  // the whole line
 };
 
 // Of one file. A line without a stamp gets "PROCESS: " before it, as the stamped ones name theirs.

@@ -65,7 +65,7 @@ absl::StatusOr<std::vector<storage::ArtifactRecord>> AllArtifacts(Env& env,
                                                                   const storage::HomeLayout& home,
                                                                   storage::Journal& journal) {
   ASSIGN_OR_RETURN(std::vector<storage::ArtifactRecord> records, journal.ListArtifacts());
-  // Those that cannot be read are nobody's, as far as can be known, and stay.
+  // It is not known whose those are that cannot be read: they stay.
   ASSIGN_OR_RETURN(const storage::ArtifactScan found, storage::ScanArtifacts(env, home));
   for (const storage::Artifact& artifact : found.artifacts) records.push_back(artifact.record);
   return records;
@@ -98,10 +98,10 @@ absl::Status RemoveArtifactFolder(Env& env, storage::Journal& journal, const Rem
 
 }  // namespace
 
-absl::StatusOr<QuietHome> TakeQuietHome(const storage::HomeLayout& home, const std::string& job_id,
-                                        Clock& clock) {
+absl::StatusOr<ExclusiveHome> TakeExclusiveHome(const storage::HomeLayout& home,
+                                                const std::string& job_id, Clock& clock) {
   if (!Env::Posix()->Exists(home.Journal())) return NotFound("no job in " + home.root);
-  QuietHome taken;
+  ExclusiveHome taken;
   ASSIGN_OR_RETURN(taken.lock, TryOwnHome(home, "rm " + job_id, clock));
   if (taken.lock == nullptr) {
     const HomeOwner owner = OwnerOf(home).value_or(HomeOwner{});
@@ -154,7 +154,7 @@ absl::StatusOr<RemovalPlan> PlanRemoval(Env& env, const storage::HomeLayout& hom
     if (!fingerprint.empty()) {
       AddRemoved(artifact, *key, fingerprint, &usage, &plan);
     } else if (env.Exists(artifact)) {
-      plan.kept.push_back({artifact, "nobody knows whom: its artifact.json cannot be read"});
+      plan.kept.push_back({artifact, "unknown jobs: its artifact.json cannot be read"});
     }
   }
   const std::string folder = home.Job(job_id);

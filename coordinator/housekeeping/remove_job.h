@@ -30,18 +30,18 @@ struct KeptPath {
 struct RemovalPlan {
   std::string job_id;
   std::vector<RemovedPath> removed;  // in the order of removal: what is made from others first
-  std::vector<KeptPath> kept;        // what the job used and somebody else needs
+  std::vector<KeptPath> kept;        // what the job used and another job needs
   uint64_t bytes_freed = 0;
 };
 
-// The home for itself alone, as a run has it, or kInvalidArgument, when a run has it: that job may
-// use whatever would be removed. kNotFound: no such home.
-struct QuietHome {
+// Exclusive ownership of the home, as a run has it; kInvalidArgument while a run has it, since that
+// job may use what would be removed. kNotFound: no such home.
+struct ExclusiveHome {
   std::unique_ptr<storage::FileLock> lock;
   std::unique_ptr<storage::Journal> journal;
 };
-absl::StatusOr<QuietHome> TakeQuietHome(const storage::HomeLayout& home, const std::string& job_id,
-                                        Clock& clock);
+absl::StatusOr<ExclusiveHome> TakeExclusiveHome(const storage::HomeLayout& home,
+                                                const std::string& job_id, Clock& clock);
 
 // The job's id for an id or a name without its digits. kNotFound; kInvalidArgument when several
 // jobs have the name.
@@ -49,7 +49,7 @@ absl::StatusOr<std::string> ResolveJob(Env& env, const storage::HomeLayout& home
                                        storage::Journal& journal, const std::string& id_or_name);
 
 // Changes nothing. kInvalidArgument while a worker of the job still runs; kDataLoss when a job's
-// record and status both cannot be read: then nobody knows what it uses.
+// record and status both cannot be read: then it is not known what it uses.
 absl::StatusOr<RemovalPlan> PlanRemoval(Env& env, const storage::HomeLayout& home,
                                         storage::Journal& journal, const std::string& job_id);
 

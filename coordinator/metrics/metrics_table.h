@@ -23,7 +23,7 @@ struct MetricsTable {
   std::vector<MetricsRow> rows;      // by step
 };
 
-// A line that is cut short or holds no step is passed over: a crash leaves one. Of figures that
+// A line that is cut short or holds no step is ignored: a crash leaves one. Of figures that
 // were written twice the later ones count.
 MetricsTable ParseMetrics(std::string_view jsonl);
 

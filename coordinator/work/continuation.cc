@@ -37,7 +37,7 @@ std::string AmountOf(const WorkFolder& folder) {
   return std::string(jobs::StageName(folder.kind));
 }
 
-// Whether there is anything in it that a person would miss.
+// Whether it holds progress: checkpoints or shards.
 bool HoldsWork(const WorkFolder& folder) { return !folder.steps.empty() || folder.has_shards; }
 
 std::string NoteOfOtherSettings(const WorkFolder& folder,
@@ -113,11 +113,11 @@ class Finder {
     if (usable || folder.steps.empty()) return;
     found_.notes.push_back(
         fmt::format("{} of {} are kept in {}, not used: the earliest checkpoint kept there is of "
-                    "step {}, behind {} = {}",
+                    "step {}, later than {} = {}",
                     AmountOf(folder), run, folder.path, folder.steps.front(), steps.name, last));
   }
 
-  // Unfinished work of other settings: the nearest in words, the rest counted.
+  // Unfinished work of other settings: the nearest is described, the rest counted.
   void NoteOthers() {
     if (others_.empty()) return;
     const auto nearest = std::min_element(

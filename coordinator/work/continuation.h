@@ -1,5 +1,5 @@
-// Which earlier work a stage that is to be made goes on from, and which is kept but of no use to
-// it, in words. Pure.
+// Which earlier work a stage that is to be made goes on from, and which is kept but not used, with
+// the reason as text. Pure.
 //
 // A step of training depends on the total number of steps only through the learning rate
 // (model/learning_rate.h). With decay = "constant" it does not depend on it at all: a checkpoint of

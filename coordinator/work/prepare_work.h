@@ -11,8 +11,8 @@
 namespace halcyon::coordinator {
 
 // Notifies the observer of what the stage goes on from, and what work of other settings is kept
-// unused. A damaged checkpoint is passed over, with a notice, for the one before it. May be cut
-// short at any moment and called again. Told to start from scratch, the stage goes on from nothing.
+// unused. A damaged checkpoint is skipped, with a notice, for the one before it. May be cut
+// short at any moment and called again. With from_scratch the stage starts at its beginning.
 // REQUIRES: no rank of the stage runs.
 absl::Status PrepareWork(const JobContext& context, const jobs::StageIdentity& identity,
                          const cluster::StageAssignment& assignment);

@@ -1,4 +1,4 @@
-// The work folders of a home: what was begun, what of it is finished, and how far the rest is.
+// The work folders of a home: what each was begun for, and how far it is.
 #ifndef HALCYON_COORDINATOR_WORK_WORK_FOLDERS_H_
 #define HALCYON_COORDINATOR_WORK_WORK_FOLDERS_H_
 
@@ -22,8 +22,8 @@ struct WorkFolder {
   std::string path;
   jobs::StageKind kind{};
   std::string short_fingerprint;            // 16 digits, of the folder's name
-  std::optional<jobs::StageIdentity> made;  // what is made there; nullopt: nothing says it
-  std::string job_id;                       // that began it; "" when nothing says it
+  std::optional<jobs::StageIdentity> made;  // what is made there; nullopt: not recorded
+  std::string job_id;                       // that began it; "" when not recorded
   std::string problem;                      // why `made` is missing
   std::vector<uint64_t> steps;              // of committed checkpoints, ascending; none of tasks
   bool has_shards = false;                  // an unfinished cache; of stages of shards only

@@ -12,7 +12,7 @@ namespace {
 
 // Each step of sampling takes the draws' numbers n from the row's stream: kStepNumbers of them from
 // step * kStepNumbers on, so that 1000 steps end before the numbers that training uses, the next as
-// many at the same place behind 2^34 numbers, and so on.
+// many at the same place after 2^34 numbers, and so on.
 constexpr uint64_t kStepNumbers = uint64_t{1} << 23;
 
 // Numbers first ... first + count - 1 of a step: [rows, count].

@@ -1,4 +1,4 @@
-// Reads members of a config.json that somebody else wrote, and collects what is wrong with them.
+// Reads members of a config.json from other software, and collects what is wrong with them.
 // Internal to model/reference/reference_config.cc.
 #ifndef HALCYON_MODEL_REFERENCE_CONFIG_READER_H_
 #define HALCYON_MODEL_REFERENCE_CONFIG_READER_H_

@@ -1,5 +1,5 @@
 // The config.json of the published CALM checkpoints (and of a Llama-style baseline), and what it
-// says in Halcyon's terms. A config.json is taken from somebody else, so everything in it may be
+// means in Halcyon's terms. A config.json comes from other software, so everything in it may be
 // missing or wrong; what has no counterpart here and would change the numbers is refused.
 #ifndef HALCYON_MODEL_REFERENCE_REFERENCE_CONFIG_H_
 #define HALCYON_MODEL_REFERENCE_REFERENCE_CONFIG_H_
@@ -23,7 +23,7 @@ ReferenceKind KindOf(jobs::HeadKind head);
 // Tensors of a checkpoint by name.
 using TensorShapes = std::map<std::string, std::vector<int64_t>>;
 
-// What the checkpoint is: by `architectures`; where that says nothing known, by its tensors.
+// What the checkpoint is: by `architectures`; where that has no known name, by its tensors.
 // `model_type` is not asked: it may be missing, and is "energy" in flow and diffusion models.
 absl::StatusOr<ReferenceKind> KindOfReference(const nlohmann::json& config,
                                               const TensorShapes& tensors);

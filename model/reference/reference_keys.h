@@ -27,7 +27,7 @@ std::vector<ReferenceTensor> ReferenceTensors(const ReferenceAutoencoder& autoen
                                               const std::string& prefix);
 std::vector<ReferenceTensor> ReferenceTensors(const ReferenceModel& model);
 
-// Tensors that older tools saved although they follow from the config: to be passed over.
+// Tensors that older tools saved although they follow from the config; they are ignored.
 bool IsDerivedReferenceTensor(const std::string& name);
 
 }  // namespace halcyon::model

@@ -16,8 +16,8 @@ BatchChooser::BatchChooser(int64_t inverse, int64_t draws, const PhiloxStream& r
 
 const std::vector<int64_t>& BatchChooser::Trial(int64_t trial) {
   while (static_cast<int64_t>(trials_.size()) <= trial) {
-    // Floyd's way to a uniformly random subset: the last label that may be taken replaces one that
-    // already is.
+    // Floyd's algorithm for a uniformly random subset: the last label that may be taken replaces
+    // one that already is.
     std::vector<int64_t> labels;
     const uint64_t first = trials_.size() * inverse_;
     for (int64_t last = draws_max_ - inverse_; last < draws_max_; ++last) {
@@ -48,7 +48,7 @@ void BatchChooser::LookAhead(const Draws& draws, Needs* needs) {
                           std::all_of(members.begin(), members.end(),
                                       [&](int64_t draw) { return !draws.Known(draw).empty(); });
     if (all_seen && draws.AllEqual(members).has_value()) continue;
-    // Members that agree so far need the rest; the first trials hope so from the start.
+    // Members that agree so far need the rest; the first trials assume that from the start.
     const int64_t depth = all_seen || trial < kTrialsWhole ? chunk_size : 1;
     for (const int64_t draw : members) needs->Want(draws, draw, depth);
   }

@@ -21,7 +21,7 @@ class Draws {
 
   // One more draw, of which nothing is known.
   void Add();
-  // One more draw that has the very latent of draw `other`: equal, known or not.
+  // One more draw with the same latent as draw `other`: equal to it, known or not.
   void AddCopyOf(int64_t other);
   // The first draw with the same latent: where its tokens are learnt.
   int64_t Source(int64_t draw) const { return source_[draw]; }
@@ -33,7 +33,7 @@ class Draws {
     return static_cast<int64_t>(Known(draw).size()) == chunk_size_;
   }
 
-  // Whether the draws are all the same chunk; nothing as long as what is known does not tell.
+  // Whether the draws are all the same chunk; nullopt while the known tokens do not decide it.
   std::optional<bool> AllEqual(std::span<const int64_t> draws) const;
 
  private:
@@ -51,7 +51,7 @@ struct Needs {
   int64_t draws = 0;           // so many must exist
   std::vector<Tokens> tokens;  // of draws that exist or are among those
 
-  // Wishes for what is not known yet.
+  // Asks for those tokens that are not known yet.
   void Want(const Draws& draws, int64_t draw, int64_t count);
   bool empty() const { return draws == 0 && tokens.empty(); }
 };

@@ -291,7 +291,7 @@ absl::Status PickleMachine::Reduce() {
   return absl::OkStatus();
 }
 
-// A dict's state is its attributes, as `_metadata` of a state dict: they are let go.
+// A dict's state is its attributes, as `_metadata` of a state dict: they are dropped.
 absl::Status PickleMachine::Build() {
   RETURN_IF_ERROR(Pop().status());
   ASSIGN_OR_RETURN(const Ref target, Top());

@@ -1,7 +1,7 @@
 // The machine that a pickle stream (Python's serialisation, protocols 0 to 5) is a program for, cut
 // down to the opcodes that plain containers of numbers and text need. It imports, calls and
-// executes nothing: what a stream would import or call is put to the subclass, as text and values.
-// Internal to storage/weights/torch_pickle.cc.
+// executes nothing: what a stream would import or call is passed to the subclass, as text and
+// values. Internal to storage/weights/torch_pickle.cc.
 #ifndef HALCYON_STORAGE_WEIGHTS_PICKLE_MACHINE_H_
 #define HALCYON_STORAGE_WEIGHTS_PICKLE_MACHINE_H_
 
@@ -42,7 +42,7 @@ class PickleMachine {
   static absl::Status Damaged(std::string_view what);  // kDataLoss
   static absl::Status Refused(std::string_view what);  // kInvalidArgument
 
-  // The stream names `path` ("module.name"): OK when it may.
+  // The stream names `path` ("module.name"): OK when that is allowed.
   virtual absl::Status Admit(const std::string& path) = 0;
   // The stream calls `function`, a name that was admitted.
   virtual absl::StatusOr<Ref> Call(const std::string& function,

@@ -228,8 +228,8 @@ absl::StatusOr<WrittenFile> WriteSafetensors(Env& env, const std::string& path,
                                              const std::vector<TensorView>& tensors,
                                              const std::map<std::string, std::string>& metadata) {
   absl::StatusOr<WrittenFile> written = WriteAndSync(env, path, tensors, metadata);
-  // Half a file is of no use, and on a full disk its room is needed. That removing it may fail too
-  // changes nothing: the first error is the one to report.
+  // A partial file is useless, and on a full disk its space is needed. A failure to remove it is
+  // ignored: the first error is the one to report.
   if (!written.ok()) env.RemoveFile(path).IgnoreError();
   return written;
 }

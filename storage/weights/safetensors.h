@@ -1,5 +1,5 @@
 // The safetensors file format: u64 little-endian header length, JSON header, raw little-endian
-// data. Files written here are readable by any other implementation, and the reader takes theirs.
+// data. Other implementations can read the files written here, and this one reads theirs.
 #ifndef HALCYON_STORAGE_WEIGHTS_SAFETENSORS_H_
 #define HALCYON_STORAGE_WEIGHTS_SAFETENSORS_H_
 

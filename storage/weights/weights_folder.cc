@@ -110,7 +110,7 @@ absl::Status WeightsFolder::AddIndex(const std::string& name) {
   ASSIGN_OR_RETURN(const auto files, StringMapMember(index, "weight_map"), path);
   std::set<std::string> shards;
   for (const auto& [tensor, file] : files) {
-    // A name from a file that somebody else wrote must not lead out of its folder.
+    // A name from a file of unknown origin must not lead out of its folder.
     if (file.find('/') != file.npos ||
         !(file.ends_with(".bin") || file.ends_with(".safetensors"))) {
       return InvalidArgument(path + ": \"" + file + "\" is no name of a shard in this folder");

@@ -24,7 +24,7 @@ absl::StatusCode CodeOf(const absl::StatusOr<T>& result) {
   return result.status().code();
 }
 
-// The contract of Env, which the faulty one keeps as long as nothing is made to fail.
+// The contract of Env, which the faulty one fulfils while no fault is set.
 class EnvTest : public ::testing::TestWithParam<bool> {
  protected:
   std::string Path(const std::string& name) const { return dir_.Path(name); }
@@ -193,9 +193,9 @@ TEST(Paths, JoinAndSplit) {
   EXPECT_EQ(BaseName("c"), "c");
 }
 
-// Not there and not to be seen are two things: nobody should make anew what only a permission
-// hides.
-TEST_P(EnvTest, WhatTheSystemDoesNotTellCountsAsThere) {
+// A path that cannot be looked up may exist: a file must not be made anew because a permission
+// hides it.
+TEST_P(EnvTest, APathThatCannotBeLookedUpCountsAsExisting) {
   ASSERT_EQ(symlink(Path("loop").c_str(), Path("loop").c_str()), 0);
   EXPECT_TRUE(env_.Exists(Path("loop")));
   EXPECT_THAT(MessageOf(env_.ReadFile(Path("loop")).status()), HasSubstr("symbolic links"));

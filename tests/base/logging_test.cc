@@ -61,8 +61,8 @@ TEST_F(LoggingTest, AFileThatCannotBeOpenedIsAnErrorThatNamesIt) {
   EXPECT_THAT(MessageOf(status), HasSubstr(dir_.path()));
 }
 
-// A pipe that nobody reads stands for a disk that takes nothing.
-TEST_F(LoggingTest, WhoLogsNeverWaitsForTheFile) {
+// A pipe without a reader, in place of a disk on which writes block.
+TEST_F(LoggingTest, LoggingNeverWaitsForTheFile) {
   const std::string pipe = dir_.Path("pipe");
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);

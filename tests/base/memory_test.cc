@@ -44,7 +44,7 @@ TEST_F(MemoryLimitTest, ReadsTheFirstVersionOfControlGroups) {
   EXPECT_EQ(Find()->bytes, 77u) << "the group's own folder is not mounted inside a container";
 }
 
-TEST_F(MemoryLimitTest, IsNothingWhereTheSystemDoesNotSay) { EXPECT_FALSE(Find()); }
+TEST_F(MemoryLimitTest, IsUnknownWhereTheSystemReportsNone) { EXPECT_FALSE(Find()); }
 
 TEST(MemoryLimit, OfThisMachineIsSensible) {
   const auto limit = FindMemoryLimit();

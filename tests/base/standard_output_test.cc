@@ -26,7 +26,7 @@ TEST(StandardOutputTest, WhatIsPrintedIsThereAtOnce) {
   EXPECT_TRUE(output.Finish().ok());
 }
 
-TEST(StandardOutputTest, AFullDiskIsSaidOnceAndTheRestDropped) {
+TEST(StandardOutputTest, AFullDiskIsReportedOnceAndTheRestDropped) {
   const auto full = FileDescriptor::Open("/dev/full", O_WRONLY);
   StandardOutput output(full->get());
   output.Print("");
@@ -51,7 +51,7 @@ TEST(StandardOutputTest, AClosedOneIsAnError) {
   EXPECT_TRUE(StandardOutput(writable->get()).IsOpen());
 }
 
-TEST(StandardOutputTest, AReaderThatWentAwayIsNoError) {
+TEST(StandardOutputTest, AReaderThatClosedItsPipeIsNoError) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   close(ends[0]);

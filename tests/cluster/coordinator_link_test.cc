@@ -29,7 +29,7 @@ class SharedClock : public Clock {
   std::atomic<int64_t> now_ms_ = 1000;
 };
 
-// The coordinator's side is played by the test.
+// The test takes the coordinator's part.
 class CoordinatorLinkTest : public ::testing::Test {
  protected:
   CoordinatorLinkTest() : server_(network_.Bind()) {}
@@ -100,7 +100,7 @@ TEST_F(CoordinatorLinkTest, SendsInOrder) {
   EXPECT_EQ(NextFromWorker(), Body(Ready{}));
 }
 
-TEST_F(CoordinatorLinkTest, BeatsAtEachIntervalWithItsPhase) {
+TEST_F(CoordinatorLinkTest, SendsAHeartbeatWithItsPhaseAtEachInterval) {
   Start();
   EXPECT_EQ(NextFromWorker(true), Body(Alive{""}));
   link_->SetPhase("step 1");
@@ -144,7 +144,7 @@ TEST_F(CoordinatorLinkTest, GivesLeasesAndWelcomesAndKeepsHeartbeatsInside) {
   EXPECT_FALSE(link_->Receive(0).has_value());
 }
 
-TEST_F(CoordinatorLinkTest, StopWakesTheOneWhoWaits) {
+TEST_F(CoordinatorLinkTest, StopEndsAWaitingReceive) {
   Start();
   EXPECT_FALSE(link_->stop_requested());
   std::thread waiting([&] { EXPECT_FALSE(link_->Receive(1'000'000).has_value()); });
@@ -153,7 +153,7 @@ TEST_F(CoordinatorLinkTest, StopWakesTheOneWhoWaits) {
   EXPECT_TRUE(link_->stop_requested());
 }
 
-TEST_F(CoordinatorLinkTest, LosesACoordinatorThatNeverSpeaks) {
+TEST_F(CoordinatorLinkTest, LosesACoordinatorThatNeverSends) {
   Start();
   NextFromWorker(true);
   EXPECT_EQ(losses_, 0);
@@ -161,7 +161,7 @@ TEST_F(CoordinatorLinkTest, LosesACoordinatorThatNeverSpeaks) {
   EXPECT_TRUE(BecomesLost());
 }
 
-TEST_F(CoordinatorLinkTest, AnyMessageIsASignOfLife) {
+TEST_F(CoordinatorLinkTest, AnyMessageRestartsTheTimeout) {
   Start();
   for (int i = 0; i < 3; ++i) {
     Pass(kHeartbeatTimeoutMs - 1);
@@ -178,7 +178,7 @@ TEST_F(CoordinatorLinkTest, AnyMessageIsASignOfLife) {
   EXPECT_EQ(losses_, 1);  // once
 }
 
-TEST_F(CoordinatorLinkTest, AnotherIncarnationIsSilence) {
+TEST_F(CoordinatorLinkTest, MessagesOfAnotherIncarnationDoNotCount) {
   Start();
   Settle();
   Send(LeaseOf("of another"), /*incarnation=*/6);
@@ -194,7 +194,7 @@ TEST_F(CoordinatorLinkTest, AnotherIncarnationIsSilence) {
   EXPECT_TRUE(BecomesLost());
 }
 
-TEST_F(CoordinatorLinkTest, AWorkerThatWasStoppedGivesItsCoordinatorNewTime) {
+TEST_F(CoordinatorLinkTest, AWorkerThatWasStoppedRestartsTheTimeout) {
   Start();
   NextFromWorker(true);
   // As after SIGCONT: much time has passed, and nothing was read meanwhile.
@@ -215,7 +215,7 @@ TEST_F(CoordinatorLinkTest, RefusesAMessageThatIsTooLarge) {
   EXPECT_TRUE(link_->Send(Alive{std::string(kMessageBytesMax / 2, 'x')}).ok());
 }
 
-TEST_F(CoordinatorLinkTest, WhatAWorkerWouldSayIsNotForAWorker) {
+TEST_F(CoordinatorLinkTest, MessagesThatOnlyWorkersSendAreDropped) {
   Start();
   Send(Ready{});
   Settle();
@@ -232,7 +232,7 @@ TEST_F(CoordinatorLinkTest, DestructorSendsWhatIsQueued) {
   EXPECT_EQ(losses_, 0);
 }
 
-// Takes nothing at first, then breaks.
+// Accepts no message at first, then fails.
 class FailingTransport : public ClientTransport {
  public:
   FailingTransport(std::atomic<int>* sent, std::atomic<bool>* broken)
@@ -251,7 +251,7 @@ class FailingTransport : public ClientTransport {
   std::atomic<bool>* broken_;
 };
 
-TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTakesABreakForALoss) {
+TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTreatsAFailureAsALoss) {
   std::atomic<int> sent = 0;
   std::atomic<bool> broken = false;
   link_ = CoordinatorLink::StartWith(
@@ -266,7 +266,7 @@ TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTakesABreakForALoss) 
   EXPECT_EQ(losses_, 1);
 }
 
-TEST_F(CoordinatorLinkTest, SpeaksZeroMqInPrograms) {
+TEST_F(CoordinatorLinkTest, UsesZeroMqInPrograms) {
   const std::string folder = ::testing::TempDir() + "link_" + std::to_string(getpid());
   ASSERT_TRUE(Env::Posix()->CreateDirs(folder).ok());
   auto server = BindZmq("ipc://" + folder + "/socket");

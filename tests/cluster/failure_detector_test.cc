@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 const WorkerId kAgent0{"agent-0", 1};
 const WorkerId kAgent1{"agent-1", 1};
 
-TEST(FailureDetector, SuspectsNobodyItNeverHeard) {
+TEST(FailureDetector, DoesNotSuspectAWorkerThatNeverSent) {
   EXPECT_THAT(FailureDetector().Suspects(1'000'000), IsEmpty());
 }
 
@@ -26,7 +26,7 @@ TEST(FailureDetector, SuspectsAtTheTimeoutAndNotBefore) {
   EXPECT_THAT(detector.Suspects(6500), ElementsAre(kAgent0));
 }
 
-TEST(FailureDetector, KeepsSuspectingUntilHeardAgain) {
+TEST(FailureDetector, KeepsSuspectingUntilTheNextMessage) {
   FailureDetector detector(/*timeout_ms=*/100);
   detector.OnMessage(kAgent0, 0);
   EXPECT_THAT(detector.Suspects(100), ElementsAre(kAgent0));
@@ -36,7 +36,7 @@ TEST(FailureDetector, KeepsSuspectingUntilHeardAgain) {
   EXPECT_THAT(detector.Suspects(250), ElementsAre(kAgent0));
 }
 
-TEST(FailureDetector, WatchesEachWorkerForItself) {
+TEST(FailureDetector, EachWorkerHasATimeoutOfItsOwn) {
   FailureDetector detector(/*timeout_ms=*/100);
   detector.OnMessage(kAgent1, 0);
   detector.OnMessage(kAgent0, 10);
@@ -44,7 +44,7 @@ TEST(FailureDetector, WatchesEachWorkerForItself) {
   EXPECT_THAT(detector.Suspects(110), ElementsAre(kAgent0, kAgent1));
 }
 
-TEST(FailureDetector, ForgetsWhoIsRemoved) {
+TEST(FailureDetector, ForgetsARemovedWorker) {
   FailureDetector detector(/*timeout_ms=*/100);
   detector.OnMessage(kAgent0, 0);
   detector.Remove(kAgent0);
@@ -52,23 +52,23 @@ TEST(FailureDetector, ForgetsWhoIsRemoved) {
   EXPECT_THAT(detector.Suspects(1000), IsEmpty());
 }
 
-TEST(FailureDetector, TakesARestartedWorkerForAnother) {
+TEST(FailureDetector, ARestartedWorkerIsAnotherWorker) {
   FailureDetector detector(/*timeout_ms=*/100);
   detector.OnMessage(kAgent0, 0);
   detector.OnMessage({"agent-0", 2}, 60);
   EXPECT_THAT(detector.Suspects(100), ElementsAre(kAgent0));
 }
 
-TEST(FailureDetector, ForgivesAllWhenItCouldNotHear) {
+TEST(FailureDetector, RestartsAllTimeoutsWhenTold) {
   FailureDetector detector(100);
   detector.OnMessage(WorkerId{"a", 1}, 0);
   detector.OnMessage(WorkerId{"b", 1}, 50);
-  detector.Forgive(1000);
+  detector.RestartTimeouts(1000);
   EXPECT_TRUE(detector.Suspects(1099).empty());
   EXPECT_EQ(detector.Suspects(1100).size(), 2u);
 }
 
-TEST(PauseDetector, NoticesThatItsProcessStoodStill) {
+TEST(PauseDetector, NoticesThatItsProcessDidNotRun) {
   PauseDetector pause;
   EXPECT_FALSE(pause.Turn(5000));  // nothing before it
   EXPECT_FALSE(pause.Turn(5000 + kPauseMsMin - 1));

@@ -52,7 +52,7 @@ Message Enveloped(Body body) {
           std::move(body)};
 }
 
-// The CBOR of a message that carries `body`, after `change` has been at its envelope.
+// The CBOR of a message that carries `body`, after `change` has edited its envelope.
 std::string Changed(const Body& body, const std::function<void(Json&)>& change) {
   Json envelope = Json::from_cbor(Encode(Enveloped(body)));
   change(envelope);
@@ -162,7 +162,7 @@ TEST(Messages, RefusesDepthAndLengthsThatWouldEndTheProcess) {
 
 // Whatever happens to the bytes, decoding ends with a message or a refusal, and what was taken for
 // a message is one: it can be written and read again.
-TEST(Messages, DecodeStandsRandomMutation) {
+TEST(Messages, DecodeRefusesOrReadsRandomMutations) {
   constexpr int kRounds = 20'000;
   const auto bodies = AllBodies();
   int accepted = 0;

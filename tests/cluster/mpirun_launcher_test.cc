@@ -112,7 +112,7 @@ TEST_F(MpirunLauncherTest, OneRanksFailureEndsAll) {
 }
 
 TEST_F(MpirunLauncherTest, KillingTheGroupEndsTheRanks) {
-  // Ranks are in groups of their own; MPI tells them.
+  // Ranks are in groups of their own; MPI ends them.
   auto gang = Launch(2, {"sh", "-c", "echo pid $$; exec " MPI_PROGRAM " --gtest_repeat=-1"});
   const auto pids = PidsInLog(2);
   WaitForInLog("rank 0 of 2");
@@ -157,7 +157,7 @@ TEST_F(MpirunLauncherTest, StopSignalsEndNeitherLauncherNorRanksThatStart) {
 }
 
 // Under these, Open MPI would take its slots from the allocation, or refuse to run at all.
-TEST_F(MpirunLauncherTest, HeedsNeitherAnAllocationNorAnMpirunThatItRunsUnder) {
+TEST_F(MpirunLauncherTest, IgnoresAnAllocationAndAnMpirunThatItRunsUnder) {
   const std::map<std::string, std::string> foreign = {
       {"SLURM_JOBID", "77"},
       {"SLURM_JOB_ID", "77"},

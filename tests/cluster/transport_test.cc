@@ -137,7 +137,7 @@ TYPED_TEST(TransportContract, TellsWorkersAndTheirLivesApart) {
   }
 }
 
-TYPED_TEST(TransportContract, LosesWhatIsSentToNobody) {
+TYPED_TEST(TransportContract, DropsWhatIsSentToAnUnknownWorker) {
   auto server = this->backend_.Bind();
   EXPECT_TRUE(server->Send(From(kOther, Stop{})).ok());
   auto client = this->backend_.Connect(kAgent);
@@ -234,7 +234,7 @@ TEST(ZmqTransport, SaysWhenTheQueueIsFull) {
   server = backend.Bind();  // takes what is queued, or the client would linger over it
 }
 
-// A peer that speaks ZeroMQ but not our protocol.
+// A ZeroMQ peer that sends any bytes.
 class RawPeer {
  public:
   RawPeer(const std::string& endpoint, const std::string& routing_id)
@@ -292,8 +292,8 @@ TEST(InMemoryNetwork, HookDropsAndHolds) {
   auto client = network.Connect(kAgent);
   network.SetHook([](const Message& message) {
     const auto* progress = std::get_if<TaskProgress>(&message.body);
-    if (progress == nullptr) return Fate::kDeliver;
-    return progress->fence < 2 ? Fate::kHold : Fate::kDrop;
+    if (progress == nullptr) return Delivery::kDeliver;
+    return progress->fence < 2 ? Delivery::kHold : Delivery::kDrop;
   });
   for (uint64_t i = 0; i < 4; ++i) {
     ASSERT_TRUE(client->Send(From(kAgent, TaskProgress{"t", i, 0.5})).ok());

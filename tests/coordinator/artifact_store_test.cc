@@ -197,8 +197,8 @@ TEST_F(ArtifactStoreTest, WhatIsDamagedIsSetAsideAndMayBeMadeAgain) {
   EXPECT_TRUE(Store().Repair()->empty()) << "nothing to say about what was set aside";
 }
 
-// What may be whole, of somebody else or of another program is neither removed nor made again.
-TEST_F(ArtifactStoreTest, NothingThatIsNotSurelyUnfinishedIsRemoved) {
+// What may be whole, or was not made by this version, is neither removed nor made again.
+TEST_F(ArtifactStoreTest, OnlyWhatIsCertainlyUnfinishedIsRemoved) {
   Install();
   const std::string record = JoinPath(Place(), "artifact.json");
   const std::string text = *env_.ReadFile(record);
@@ -244,7 +244,7 @@ TEST_F(ArtifactStoreTest, AnotherArtifactInItsPlaceIsRefused) {
   EXPECT_EQ(found.status().code(), absl::StatusCode::kFailedPrecondition) << found.status();
 }
 
-TEST_F(ArtifactStoreTest, WhatIsSurelyUnfinishedIsRemoved) {
+TEST_F(ArtifactStoreTest, UnfinishedFoldersAreRemoved) {
   const std::string unfinished = JoinPath(home_.ArtifactsOf("tokens"), "0123456789abcdef.tmp");
   ASSERT_TRUE(env_.CreateDirs(unfinished).ok());
   const auto notes = Store().Repair();
@@ -258,7 +258,7 @@ TEST_F(ArtifactStoreTest, AFinishedFolderThatTheJournalLacksIsAdopted) {
   LoseJournal();
   const auto notes = Store().Repair();
   ASSERT_TRUE(notes.ok() && notes->size() == 1u);
-  EXPECT_TRUE(notes->front().starts_with("took over " + Place()));
+  EXPECT_TRUE(notes->front().starts_with("recorded " + Place()));
   EXPECT_TRUE(journal_->FindArtifact(StageKind::kModel, Some().record.fingerprint).ok());
   EXPECT_TRUE(Find().has_value());
   EXPECT_TRUE(Store().Repair()->empty()) << "once";
@@ -311,7 +311,7 @@ class OtherDiskEnv : public CrashingEnv {
   std::string from_;
 };
 
-TEST_F(ArtifactStoreTest, WorkOnAnotherFileSystemIsToldBeforeAnythingIsMade) {
+TEST_F(ArtifactStoreTest, WorkOnAnotherFileSystemIsRefusedBeforeAnythingIsMade) {
   EXPECT_TRUE(Store().CheckPlaces({StageKind::kModel, StageKind::kTokens}).ok());
   EXPECT_TRUE(env_.ListDir(JoinPath(home_.root, "work"))->empty()) << "nothing is left behind";
   EXPECT_TRUE(env_.ListDir(home_.ArtifactsOf("model"))->empty());

@@ -152,7 +152,7 @@ TEST_F(CommandLineTest, ABadJobFileStartsNothing) {
   EXPECT_FALSE(env_.Exists(Path("home")));
 }
 
-TEST_F(CommandLineTest, LookingMakesNoFolder) {
+TEST_F(CommandLineTest, ReadingCommandsMakeNoFolder) {
   EXPECT_EQ(Run({"list"}), 0);
   EXPECT_EQ(out_, "no job in " + Path("home") + "\n");
   EXPECT_EQ(Run({"list", "--json"}), 0);
@@ -185,7 +185,7 @@ TEST_F(CommandLineTest, AStateFolderThatCannotBeReadIsNotAnEmptyOne) {
   Write("home", "no folder");
   expect_error("is not a folder");
   ASSERT_TRUE(env_.RemoveFile(Path("home")).ok());
-  ASSERT_EQ(symlink("home", Path("home").c_str()), 0);  // leads to itself: the way is barred
+  ASSERT_EQ(symlink("home", Path("home").c_str()), 0);  // a link to itself
   expect_error("cannot read the state folder");
 }
 

@@ -73,10 +73,11 @@ TEST(ContinuationTest, LoweredStepsGoOnFromACheckpointAtOrBeforeThem) {
               ElementsAre(HasSubstr("step 20 of")));
   const Continuation none = FindContinuation(Model("19"), {longer});
   EXPECT_THAT(none.donors, IsEmpty());
-  EXPECT_THAT(none.notes,
-              ElementsAre("40 steps of the run with train.steps = 100 are kept in " + longer.path +
-                          ", not used: the earliest checkpoint kept there is of step 20, behind "
-                          "train.steps = 19"));
+  EXPECT_THAT(
+      none.notes,
+      ElementsAre("40 steps of the run with train.steps = 100 are kept in " + longer.path +
+                  ", not used: the earliest checkpoint kept there is of step 20, later than "
+                  "train.steps = 19"));
 }
 
 TEST(ContinuationTest, AScheduleThatDependsOnTheTotalStartsOverAndSaysWhy) {

@@ -116,7 +116,7 @@ TEST_F(CoordinatorTest, AGangThatFailsIsLaunchedAgain) {
   EXPECT_NE(notices_.find("launched again"), std::string::npos);
 }
 
-TEST_F(CoordinatorTest, AGangThatAlwaysFailsFailsTheJobWithItsWords) {
+TEST_F(CoordinatorTest, AGangThatAlwaysFailsFailsTheJobWithItsError) {
   cluster_.on_gang = [](const std::string&, int) { return Internal("rank lost"); };
   const absl::Status status = Run();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);

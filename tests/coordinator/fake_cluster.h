@@ -1,5 +1,5 @@
 // Agents, ranks and the network of a coordinator under test, in one object and one thread: messages
-// are answered the moment they are sent, processes are `sleep`, time moves when nobody speaks.
+// are answered the moment they are sent, processes are `sleep`, time moves when no message waits.
 #ifndef HALCYON_TESTS_COORDINATOR_FAKE_CLUSTER_H_
 #define HALCYON_TESTS_COORDINATOR_FAKE_CLUSTER_H_
 
@@ -23,7 +23,7 @@ class FakeCluster : public cluster::ServerTransport,
  public:
   explicit FakeCluster(SimulatedClock* clock) : clock_(clock) {}
 
-  // What an agent does with a lease in place of the work; nullopt: the work.
+  // What an agent does with a lease instead of the work; nullopt: the work.
   enum class Fault {
     kNone,
     kDie,
@@ -34,7 +34,7 @@ class FakeCluster : public cluster::ServerTransport,
     kStopJob
   };
   std::function<std::optional<Fault>(const cluster::Lease&)> on_lease;
-  // How launch n of the stage's gang ends, by rank 0's words; OK: well.
+  // The status with which rank 0 of the stage's launch n ends.
   std::function<absl::Status(const std::string& stage, int launch)> on_gang;
   // The gang trains until it is told to stop; the stop comes after its first progress. It then
   // takes this long for its step, and saves it, or is ended without having saved.

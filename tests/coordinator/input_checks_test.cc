@@ -85,14 +85,14 @@ TEST_F(CoordinatorTest, TextThatFillsNoWindowEndsTheJobBeforeTraining) {
   EXPECT_TRUE(cluster_.launches.empty());
 }
 
-TEST_F(CoordinatorTest, TextWithoutHeldOutPartIsSaidBeforeTraining) {
+TEST_F(CoordinatorTest, TextWithoutHeldOutPartIsReportedBeforeTraining) {
   ASSERT_TRUE(Run().ok());
   const size_t warned =
       notices_.find("warning: there will be no score: data.heldout = 0.02 of its ");
   EXPECT_LT(warned, notices_.find("autoencoder: made")) << notices_;
 }
 
-TEST_F(CoordinatorTest, WhatSurelyDoesNotFitIsRefusedBeforeAnythingIsMade) {
+TEST_F(CoordinatorTest, WhatCertainlyDoesNotFitIsRefusedBeforeAnythingIsMade) {
   memory_limit_ = MemoryLimit{100000, "of this test"};
   const absl::Status status = Run();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;

@@ -73,8 +73,8 @@ TEST_F(InterruptionTest, AGangThatEndsWithoutSavingIsNotCalledSaved) {
   EXPECT_THAT(MessageOf(status), Not(HasSubstr("stopped; saved")));
 }
 
-TEST_F(InterruptionTest, StrayMessagesKeepNoGangsEndOpen) {
-  // A process of an earlier launch speaks every 200 ms, for ever.
+TEST_F(InterruptionTest, StrayMessagesDoNotProlongTheEndOfAGang) {
+  // A process of an earlier launch sends every 200 ms, for ever.
   int64_t spoke_ms = 0;
   cluster_.on_turn = [&] {
     if (clock_.MonotonicMs() - spoke_ms < 200) return;
@@ -90,7 +90,7 @@ TEST_F(InterruptionTest, StrayMessagesKeepNoGangsEndOpen) {
 
 // --- pauses, and restarts since the last progress ---
 
-TEST_F(InterruptionTest, WhoeverWasStoppedWithTheCoordinatorGetsNewTime) {
+TEST_F(InterruptionTest, APauseOfTheCoordinatorRestartsAllTimeouts) {
   int pauses = 0;
   cluster_.on_lease = [&](const cluster::Lease&) -> std::optional<Fault> {
     clock_.AdvanceMs(10 * cluster::kHeartbeatTimeoutMs);
@@ -100,7 +100,7 @@ TEST_F(InterruptionTest, WhoeverWasStoppedWithTheCoordinatorGetsNewTime) {
   ASSERT_TRUE(Run().ok());
   EXPECT_GT(pauses, 4);
   EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks) << "nobody was lost";
-  EXPECT_THAT(notices_, Not(HasSubstr("silent")));
+  EXPECT_THAT(notices_, Not(HasSubstr("stopped sending")));
 }
 
 TEST_F(InterruptionTest, AGangLostToAPauseOfTheCoordinatorIsNotCounted) {
@@ -109,7 +109,7 @@ TEST_F(InterruptionTest, AGangLostToAPauseOfTheCoordinatorIsNotCounted) {
     if (stage != "model" || launch > 6) return absl::OkStatus();
     if (paused < launch) clock_.AdvanceMs(2 * cluster::kHeartbeatTimeoutMs);
     paused = launch;
-    return Unavailable("the coordinator is silent");
+    return Unavailable("no message from the coordinator");
   };
   ASSERT_TRUE(Run().ok()) << "restarts_max is 2";
   EXPECT_EQ(cluster_.launches["model"], 7);
@@ -137,9 +137,9 @@ TEST_F(InterruptionTest, EveryLaunchHasAFenceOfItsOwn) {
   EXPECT_TRUE(absl::IsAborted(store.Fence({model.incarnation, 2})));
 }
 
-// --- what does not come up ---
+// --- processes that do not start ---
 
-TEST_F(InterruptionTest, ALauncherThatCannotWorkIsSaidBeforeTheFirstStage) {
+TEST_F(InterruptionTest, ALauncherThatCannotWorkIsReportedBeforeTheFirstStage) {
   cluster_.on_check = [] { return InvalidArgument("mpirun of another MPI"); };
   const absl::Status status = Run();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
@@ -197,7 +197,7 @@ TEST_F(InterruptionTest, WithoutInodesTheRanksAreNotLaunched) {
   EXPECT_EQ(cluster_.launches["autoencoder"], 0);
 }
 
-// --- what a rank says of itself ---
+// --- what a rank reports about itself ---
 
 TEST_F(InterruptionTest, APidThatIsNotOfTheLaunchIsNeitherKilledNorRecorded) {
   auto stranger = cluster::ChildProcess::Spawn(

@@ -49,7 +49,7 @@ TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(read->stages, status.stages);
 }
 
-TEST_F(JobStatusTest, NobodyWorksOnAStageOfAJobThatDoesNotRun) {
+TEST_F(JobStatusTest, AStageOfAJobThatDoesNotRunIsInterrupted) {
   JobStatus status = Some("j-1", 7);
   status.state = jobs::JobState::kRunning;
   status.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kDone;
@@ -115,7 +115,7 @@ TEST_F(JobStatusTest, OneThatIsOddOrNewerDoesNotHideTheOthers) {
   EXPECT_NE(unreadable[2].find("distillation"), std::string::npos) << unreadable[2];
 }
 
-TEST_F(JobStatusTest, MissingAndDamagedAreTold) {
+TEST_F(JobStatusTest, MissingAndDamagedAreErrors) {
   const auto missing = ReadJobStatus(*Env::Posix(), home_, "nobody");
   EXPECT_TRUE(absl::IsNotFound(missing.status()));
   EXPECT_NE(MessageOf(missing.status()).find("nobody"), std::string::npos);

@@ -56,7 +56,7 @@ class ModelInputsTest : public ::testing::Test {
             .ok());
   }
 
-  // What a command works with when a person names these.
+  // The inputs of a command whose options name these.
   absl::StatusOr<ModelInputs> Choose(const std::vector<std::string>& stages,
                                      const std::map<std::string, std::string>& given) {
     ModelInputs inputs;
@@ -121,7 +121,7 @@ TEST_F(ModelInputsTest, AModelMayBeJudgedOnOtherText) {
   EXPECT_EQ(without.status().code(), Code::kInvalidArgument) << "latents of the other text";
 }
 
-TEST_F(ModelInputsTest, WhatNobodyHasIsNamed) {
+TEST_F(ModelInputsTest, AMissingArtifactIsNamed) {
   ASSERT_TRUE(env_.RemoveTree(places_["a-autoencoder"]).ok());
   const auto inputs = Choose(kGenerate, {{"model", places_["a-model"]}});
   EXPECT_EQ(inputs.status().code(), Code::kNotFound) << inputs.status();

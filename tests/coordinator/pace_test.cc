@@ -5,7 +5,7 @@
 namespace halcyon::coordinator {
 namespace {
 
-TEST(PaceTest, ASteadyPaceIsToldAfterTheFirstSecond) {
+TEST(PaceTest, ASteadyPaceIsKnownAfterTheFirstSecond) {
   PaceMeter meter;
   EXPECT_EQ(meter.PerSecond(0), 0);
   meter.Start(5000, 0.25);
@@ -40,7 +40,7 @@ TEST(PaceTest, SlowStepsDoNotMakeItWaver) {
   EXPECT_LT(meter.PerSecond(200'000 + 20 * 40'000), pace / 2) << "it hangs";
 }
 
-TEST(PaceTest, AStageThatWasTakenBackStartsAnew) {
+TEST(PaceTest, AStageThatWentBackStartsAnew) {
   PaceMeter meter;
   meter.Start(0, 0);
   meter.Add(10'000, 0.5);

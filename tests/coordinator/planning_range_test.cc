@@ -147,7 +147,7 @@ TEST_F(PlanningTest, ATokenizerFileThatCannotServeIsRefused) {
   expect_error("{\"model\": {\"type\": \"Unigram\"}}", "Unigram\" (only BPE is) is not supported");
 }
 
-TEST(CheckMemory, RefusesOnlyWhatSurelyDoesNotFitAndWarnsBefore) {
+TEST(CheckMemory, RefusesOnlyWhatCertainlyDoesNotFitAndWarnsBefore) {
   const jobs::JobSpec spec;
   const std::vector<jobs::TrainingEstimate> estimates = {
       {jobs::StageKind::kModel, 1000, 2'000'000'000, 0}};

@@ -112,7 +112,7 @@ TEST(ProgressFormatTest, StageLines) {
             "  tokens      [##########----------]  50 %  shard 5/12  50s left");
 }
 
-// The step time, the loss and the time left are why a person looks.
+// The step time, the loss and the time left matter most to a person.
 TEST(ProgressFormatTest, WhatMattersIsShownAtEveryWidth) {
   StageStatus slow = Training();
   slow.kind = jobs::StageKind::kAutoencoder;
@@ -182,7 +182,7 @@ TEST(ProgressFormatTest, ALongJobNameDoesNotHideItsState) {
   EXPECT_EQ(lines[0], std::string(40 - 17, 'n') + "  running  1m 01s");
 }
 
-TEST(ProgressFormatTest, AStageOfAStoppedJobPromisesNoTime) {
+TEST(ProgressFormatTest, AStageOfAStoppedJobShowsNoTimeLeft) {
   JobStatus status = Running();
   status.state = jobs::JobState::kPreempted;
   status.Stage(jobs::StageKind::kModel).state = jobs::StageState::kInterrupted;

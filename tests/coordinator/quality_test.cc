@@ -31,7 +31,7 @@ TEST(QualityTest, ABrierLmOfZeroIsExplainedByItsFactors) {
             "");
 }
 
-TEST(QualityTest, WhatWasNotReportedIsNotBlamed) {
+TEST(QualityTest, MissingFiguresGiveNoWarning) {
   EXPECT_EQ(QualityWarning(jobs::StageKind::kAutoencoder, {{"heldout_reconstruction", nullptr}}),
             "");
   EXPECT_EQ(QualityWarning(jobs::StageKind::kEval, nlohmann::json::object()), "");

@@ -50,7 +50,7 @@ class RecoveryTest : public testing::Test {
   std::unique_ptr<storage::Journal> journal_;
 };
 
-TEST_F(RecoveryTest, AFirstRunHasNobodyToEnd) {
+TEST_F(RecoveryTest, AFirstRunEndsNoProcess) {
   ASSERT_TRUE(Take("job", 3).ok());
   EXPECT_EQ(*env_.ReadFile(home_.AliveFile("job")), "3");
 }
@@ -126,7 +126,7 @@ TEST_F(RecoveryTest, TheSecondOwnerWaitsAndSaysForWhom) {
   EXPECT_NE(env_.ReadFile(home_.Lock())->find("second-2"), std::string::npos);
 }
 
-TEST_F(RecoveryTest, NobodyHearsOfAShortWait) {
+TEST_F(RecoveryTest, AShortWaitIsNotReported) {
   auto look = FileLock::TryAcquire(home_.Lock(), FileLock::Mode::kShared);
   ASSERT_TRUE(look.ok() && *look != nullptr);
   class Impatient : public SimulatedClock {
@@ -164,7 +164,7 @@ class IncarnationTest : public RecoveryTest {
   std::string notices_;
 };
 
-TEST_F(IncarnationTest, CountsRunsInSilence) {
+TEST_F(IncarnationTest, CountsRunsWithoutANotice) {
   EXPECT_EQ(Raise(), 1u);
   ASSERT_TRUE(Take("job", 1).ok());
   ASSERT_TRUE(Checkpoints().Fence({1}).ok());

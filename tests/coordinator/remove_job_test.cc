@@ -163,14 +163,14 @@ TEST_F(RemoveJobTest, ARunningJobOrHomeIsRefused) {
   {
     const auto owner = TryOwnHome(home_, "a", clock);
     ASSERT_TRUE(owner.ok() && *owner != nullptr);
-    absl::Status status = TakeQuietHome(home_, "a", clock).status();
+    absl::Status status = TakeExclusiveHome(home_, "a", clock).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     EXPECT_THAT(MessageOf(status), HasSubstr("job a is running (pid "));
-    status = TakeQuietHome(home_, "b", clock).status();
+    status = TakeExclusiveHome(home_, "b", clock).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     EXPECT_THAT(MessageOf(status), HasSubstr("may use what would be removed"));
   }
-  auto quiet = TakeQuietHome(home_, "a", clock);
+  auto quiet = TakeExclusiveHome(home_, "a", clock);
   ASSERT_TRUE(quiet.ok()) << quiet.status();
   // A worker that outlives its coordinator by some seconds.
   const auto alive =

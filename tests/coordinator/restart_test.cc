@@ -39,7 +39,7 @@ TEST(RestartBudget, CountsFailuresSinceTheLastProgress) {
   EXPECT_EQ(budget.failures(), 3);
 }
 
-TEST(RestartBudget, WhatEndsBeforeItSaysHelloIsStartedAgainOnce) {
+TEST(RestartBudget, WhatEndsBeforeItsHelloIsStartedAgainOnce) {
   RestartBudget budget(10);
   EXPECT_TRUE(budget.MayStartAgain(EndCause::kBeforeHello));
   EXPECT_FALSE(budget.MayStartAgain(EndCause::kBeforeHello));

@@ -44,7 +44,7 @@ TEST(SchedulerTest, HandsOutInOrderToTheLongestReady) {
   EXPECT_EQ(scheduler.TaskOf(kAnna), "a");
 }
 
-TEST(SchedulerTest, OnlyThePresentLeaseSpeaks) {
+TEST(SchedulerTest, OnlyThePresentLeaseIsCurrent) {
   Scheduler scheduler = WithTasks({"a"});
   scheduler.Ready(kAnna);
   scheduler.GrantNext(Fence(1));
@@ -71,7 +71,7 @@ TEST(SchedulerTest, ALostTaskComesBackInItsPlace) {
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).task, "a");
 }
 
-TEST(SchedulerTest, ReadyInTheMidstOfALeaseGivesItBack) {
+TEST(SchedulerTest, ReadyDuringALeaseGivesItBack) {
   Scheduler scheduler = WithTasks({"a"});
   scheduler.Ready(kAnna);
   scheduler.GrantNext(Fence(1));
@@ -143,7 +143,7 @@ TEST(SchedulerTest, NewTasksForgetOldLeasesAndKeepReadyWorkers) {
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).worker, kBert);
 }
 
-// A world of agents that die, lose messages and answer late, from a seed.
+// Agents that die, lose messages and answer late, at random from a seed.
 class Simulation {
  public:
   explicit Simulation(uint64_t seed)
@@ -249,7 +249,7 @@ class Simulation {
   std::map<std::string, Fence> present_fences_;
 };
 
-TEST(SchedulerTest, NothingIsLostOrDoneTwiceInAnyWorld) {
+TEST(SchedulerTest, NothingIsLostOrDoneTwiceUnderRandomFailures) {
   for (uint64_t seed = 0; seed < 500; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Simulation(seed).Run();

@@ -36,7 +36,7 @@ class WorkerChannelTest : public ::testing::Test {
     if (!clients_.contains(worker)) clients_[worker] = network_.Connect(worker);
     ASSERT_TRUE(clients_[worker]->Send({job_, worker, Incarnation(5), std::move(body)}).ok());
   }
-  // Every known worker speaks, and the clock moves on.
+  // The clock moves on while the worker sends heartbeats, or does not.
   void PassWithHeartbeats(const WorkerId& worker, int64_t duration_ms, bool speaks) {
     for (; duration_ms > 0; duration_ms -= 500) {
       clock_.SleepMs(std::min<int64_t>(duration_ms, 500));
@@ -53,7 +53,7 @@ class WorkerChannelTest : public ::testing::Test {
   WorkerChannel channel_{server_.get(), &clock_, job_, Incarnation(5)};
 };
 
-TEST_F(WorkerChannelTest, SilenceIsNoticedWhileAnotherSendsSteadily) {
+TEST_F(WorkerChannelTest, AMissingWorkerIsNoticedWhileAnotherSendsSteadily) {
   SendFrom(kRank, cluster::Hello{});
   SendFrom(kAgent, cluster::Hello{});
   ASSERT_TRUE(channel_.Next(0)->has_value());
@@ -62,18 +62,18 @@ TEST_F(WorkerChannelTest, SilenceIsNoticedWhileAnotherSendsSteadily) {
     EXPECT_TRUE(channel_.Suspects().empty()) << passed_ms;
     clock_.SleepMs(100);
     SendFrom(kAgent, cluster::TaskProgress{"tokens/1", 1, 0.5});
-    // One message is taken, and the next is there already: there is never a quiet moment.
+    // One message is taken, and the next is there already: the inbox is never empty.
     SendFrom(kAgent, cluster::TaskProgress{"tokens/1", 1, 0.6});
     ASSERT_TRUE(channel_.Next(0)->has_value());
   }
   ASSERT_EQ(channel_.Suspects().size(), 1u);
   EXPECT_EQ(channel_.Suspects()[0].worker, kRank);
-  EXPECT_THAT(channel_.Suspects()[0].why, HasSubstr("fell silent"));
+  EXPECT_THAT(channel_.Suspects()[0].why, HasSubstr("stopped sending"));
   channel_.Forget(kRank);
   EXPECT_TRUE(channel_.Suspects().empty());
 }
 
-TEST_F(WorkerChannelTest, APauseOfItsOwnIsNoSilenceOfOthers) {
+TEST_F(WorkerChannelTest, APauseOfThisProcessRestartsTheTimeouts) {
   SendFrom(kRank, cluster::Alive{"step 7"});
   ASSERT_TRUE(channel_.Next(0).ok());
   clock_.SleepMs(10 * cluster::kHeartbeatTimeoutMs);
@@ -83,16 +83,16 @@ TEST_F(WorkerChannelTest, APauseOfItsOwnIsNoSilenceOfOthers) {
   PassWithHeartbeats(kRank, cluster::kHeartbeatTimeoutMs - 500, /*speaks=*/false);
   EXPECT_TRUE(channel_.Suspects().empty());
   PassWithHeartbeats(kRank, 500, /*speaks=*/false);
-  ASSERT_EQ(channel_.Suspects().size(), 1u) << "from then on silence counts again";
-  EXPECT_EQ(channel_.Suspects()[0].why, "fell silent in step 7");
+  ASSERT_EQ(channel_.Suspects().size(), 1u) << "the timeout counts from the end of the pause";
+  EXPECT_EQ(channel_.Suspects()[0].why, "stopped sending in step 7");
   EXPECT_EQ(channel_.pauses(), 1);
 }
 
-TEST_F(WorkerChannelTest, WhoSendsMoreThanIsTakenIsNamedAndForgotten) {
+TEST_F(WorkerChannelTest, AWorkerThatSendsMoreThanIsReadIsNamedAndForgotten) {
   channel_.StartThread();
   for (size_t i = 0; i < kWaitingMessagesMax; ++i) SendFrom(kRank, cluster::Ready{});
   SendFrom(kAgent, cluster::Ready{});
-  // The last of the agent's comes behind all of the rank's.
+  // The last of the agent's comes after all of the rank's.
   while ((**channel_.Next(kPatienceMs)).worker == kRank) SendFrom(kRank, cluster::Ready{});
   EXPECT_TRUE(channel_.Suspects().empty()) << "what is taken makes room";
   for (size_t i = 0; i <= kWaitingMessagesMax; ++i) SendFrom(kRank, cluster::Ready{});
@@ -118,7 +118,7 @@ TEST_F(WorkerChannelTest, TheWaitingBytesOfAWorkerAreBounded) {
   EXPECT_GT(taken, 0u);
 }
 
-// The coordinator's thread stands in an fsync; its heartbeats reach the workers all the same.
+// The coordinator's thread is blocked in an fsync; its heartbeats reach the workers all the same.
 TEST_F(WorkerChannelTest, HeartbeatsGoOnWhileTheCoordinatorsThreadIsBlocked) {
   SendFrom(kRank, cluster::Alive{""});
   ASSERT_TRUE(channel_.Next(0).ok());
@@ -148,7 +148,7 @@ TEST_F(WorkerChannelTest, TheThreadCarriesMessagesBothWays) {
   }
 }
 
-TEST_F(WorkerChannelTest, KnowsABoundedNumberOfWorkersAndForgetsThoseLongSilent) {
+TEST_F(WorkerChannelTest, KnowsABoundedNumberOfWorkersAndForgetsThoseThatLongSentNothing) {
   for (uint64_t life = 1; life <= kWorkersMax; ++life) {
     SendFrom({"agent-0", life}, cluster::Alive{""});
     ASSERT_TRUE(channel_.Next(0).ok());

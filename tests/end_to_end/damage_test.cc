@@ -1,4 +1,4 @@
-// One job, and all that may be wrong with what lies on the disk afterwards.
+// One job, and damage of every kind to its files on the disk.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -27,7 +27,7 @@ class DamageTest : public testing::Test {
     bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
     ASSERT_TRUE(WriteFileAtomically(env_, path, bytes).ok());
   }
-  // Refused with exit code 3, in words that name the file, after no more than one try.
+  // Refused with exit code 3 and an error that names the file, after one try.
   static void ExpectRefused(const RunResult& result, const std::string& path) {
     EXPECT_EQ(result.status.code, 3) << result.output;
     EXPECT_NE(result.output.find(path), std::string::npos) << result.output;

@@ -10,7 +10,7 @@
 namespace halcyon {
 namespace {
 
-// In the order of a run, so that one state folder suffers them all, one after the other.
+// In the order of a run, so that all happen to one state folder, one after the other.
 constexpr const char* kPoints[] = {
     "agent tokenizer",
     "agent tokens/1",

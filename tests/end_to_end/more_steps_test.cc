@@ -1,4 +1,4 @@
-// A run that was made longer: it goes on from its checkpoint, and the weights are bit for bit those
+// A run with raised steps: it goes on from its checkpoint, and the weights are bit for bit those
 // of a run that had the larger number of steps from the start. Then its job is removed.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// A job small enough to run whole in seconds, with the programs as a user has them.
+// A job small enough to run to its end in seconds, with the real programs.
 #ifndef HALCYON_TESTS_END_TO_END_SMALL_JOB_H_
 #define HALCYON_TESTS_END_TO_END_SMALL_JOB_H_
 

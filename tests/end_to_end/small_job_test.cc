@@ -1,4 +1,4 @@
-// The whole way of a small job, and what a second run makes anew.
+// A small job from text to evaluation, and what a second run makes anew.
 #include <gtest/gtest.h>
 
 #include <set>

@@ -1,4 +1,4 @@
-// What the parsers of storage/ promise for any bytes whatever: an error or a result whose parts fit
+// What the parsers of storage/ guarantee for all bytes: an error or a result whose parts fit
 // each other. The fuzzers and the mutation test of every build share these; a broken promise
 // aborts.
 #ifndef HALCYON_TESTS_FUZZ_STORAGE_PARSERS_H_

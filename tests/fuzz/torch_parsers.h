@@ -1,4 +1,4 @@
-// What the readers of torch.save's files promise for any bytes whatever
+// What the readers of torch.save's files guarantee for all bytes
 // (tests/fuzz/storage_parsers.h has those of Halcyon's own files).
 #ifndef HALCYON_TESTS_FUZZ_TORCH_PARSERS_H_
 #define HALCYON_TESTS_FUZZ_TORCH_PARSERS_H_

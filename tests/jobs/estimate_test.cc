@@ -23,7 +23,7 @@ TEST(Estimate, ABaselineHasOneTrainingStage) {
 }
 
 // 12 bytes a parameter and checkpoint, 4 for the finished weights.
-TEST(Estimate, DiskHoldsTheCheckpointsThatLieThereAtATime) {
+TEST(Estimate, DiskHoldsTheCheckpointsThatExistAtATime) {
   JobSpec spec = Small();
   const auto bytes_a_parameter = [&] {
     const TrainingEstimate estimate = EstimateTraining(spec, 300)[0];

@@ -118,7 +118,7 @@ TEST(JobSpecFuzz, DamageGivesASpecOrLinesThatSayWhere) {
       ASSERT_TRUE(std::regex_match(line, error_line)) << line;
     }
   }
-  // Both roads are walked often.
+  // Both outcomes occur often.
   EXPECT_GT(accepted, kCases / 50);
   EXPECT_LT(accepted, kCases / 2);
 }

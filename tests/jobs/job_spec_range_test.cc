@@ -93,7 +93,7 @@ TEST(JobSpecRange, RandomJobs) {
     accepted += Try(spec) ? 1 : 0;
     if (::testing::Test::HasFailure()) return;
   }
-  // Both roads are walked often.
+  // Both outcomes occur often.
   EXPECT_GT(accepted, kRandomJobs / 10);
   EXPECT_LT(accepted, kRandomJobs * 9 / 10);
 }

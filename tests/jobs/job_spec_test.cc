@@ -415,7 +415,7 @@ TEST(JobSpec, SettingsWithoutEffectAreRefused) {
                   HasSubstr("8: tokenizer.train_bytes_max: has no effect with tokenizer.path")));
 }
 
-TEST(JobSpec, BadDocumentsNeedARuleThatCallsSomeBad) {
+TEST(JobSpec, BadDocumentsNeedARuleThatRefusesSome) {
   EXPECT_THAT(
       ErrorsAfterHead("bad_documents = \"skip\"\n"),
       ElementsAre(HasSubstr("4: data.bad_documents: has no effect with format = \"text\"")));

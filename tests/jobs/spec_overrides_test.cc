@@ -103,7 +103,7 @@ TEST_F(SpecOverridesTest, WordsOfAnotherFormAreRefused) {
   }
   EXPECT_THAT(Error({"name=b"}), HasSubstr("--set name: names the job"));
   EXPECT_THAT(Error({"seed=1", "seed=2"}), HasSubstr("--set seed: is given twice"));
-  // A line break would begin another key behind the checks' back.
+  // A line break would begin another key, which the checks would not see.
   EXPECT_THAT(Error({"train.steps=3\nbatch = 1"}), HasSubstr("holds a control character"));
 }
 

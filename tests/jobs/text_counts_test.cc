@@ -77,7 +77,7 @@ TEST_F(TextCountsTest, WithoutHeldOutTextThereIsNoScoreButOnlyEvaluationWhileTra
   EXPECT_THAT(Error(), HasSubstr("eval.every: there is nothing to evaluate on while training"));
 }
 
-// Four tokens behind a chunk: 1 + ceil(4 / K) chunks.
+// Four tokens after a chunk: 1 + ceil(4 / K) chunks.
 TEST_F(TextCountsTest, HeldOutTextMayBeTooShortToScore) {
   for (const auto& [chunk_size, needed] : {std::pair{1, 5}, {2, 3}, {3, 3}, {4, 2}, {8, 2}}) {
     spec_.autoencoder.chunk_size = chunk_size;

@@ -113,7 +113,7 @@ TEST(BrierTest, ClipsNegativeScores) {
   EXPECT_EQ(score.brier_lm, 0);
 }
 
-// 2 * 0 - 1 twice and 2 * 1 - 0 twice: a product of +4, from a model that no one would praise.
+// 2 * 0 - 1 twice and 2 * 1 - 0 twice: a product of +4, though two of the four are negative.
 TEST(BrierTest, TwoSampleProtocolLetsNegativeScoresCancel) {
   BrierAccumulator brier;
   brier.AddValues({0, 0, 1, 1}, {1, 1, 0, 0}, 0);

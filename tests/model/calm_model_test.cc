@@ -143,7 +143,7 @@ TEST_F(CalmModelTest, LaterChunksChangeNothingBefore) {
   }
 }
 
-TEST_F(CalmModelTest, SequencesOfABatchAreStrangers) {
+TEST_F(CalmModelTest, SequencesOfABatchAreIndependent) {
   const at::Tensor together = Hidden();
   for (int64_t b = 0; b < kBatch; ++b) {
     const at::Tensor alone = model_.Backbone(tokens_.narrow(0, b, 1), {});

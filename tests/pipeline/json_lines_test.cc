@@ -75,7 +75,7 @@ TEST_F(JsonLinesTest, LoneSurrogatesAreReplacedAndCounted) {
   EXPECT_EQ(Text(R"({"text": "\ude00\ud83d\ud83d\ude00\uD83D"})"), "\uFFFD\uFFFD\U0001F600\uFFFD");
   EXPECT_EQ(Replaced(R"({"text": "\ude00\ud83d\ud83d\ude00\uD83D"})"), 3u);
   EXPECT_EQ(Text(R"({"text": "\ud83d\u0041 \\ud83d"})"), "\uFFFDA \\ud83d")
-      << "behind an escaped backslash stands no escape";
+      << "an escaped backslash does not begin another escape";
 }
 
 TEST_F(JsonLinesTest, LoneSurrogatesAreRefusedWhenAsked) {

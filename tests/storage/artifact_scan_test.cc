@@ -61,7 +61,7 @@ class ArtifactScanTest : public ::testing::Test {
   std::map<std::string, std::string> paths_;  // by content
 };
 
-TEST_F(ArtifactScanTest, FindsWhatIsThereAndLeavesOutWhatIsNone) {
+TEST_F(ArtifactScanTest, FindsArtifactsAndLeavesOutOtherEntries) {
   Add(jobs::StageKind::kModel, "a", {}, 1);
   Add(jobs::StageKind::kModel, "b", {}, 2);
   ASSERT_TRUE(env_.CreateDirs(JoinPath(home_.ArtifactsOf("model"), "mine.bak")).ok());
@@ -75,7 +75,7 @@ TEST_F(ArtifactScanTest, FindsWhatIsThereAndLeavesOutWhatIsNone) {
   EXPECT_EQ(scan->Find("tokens", "a"), nullptr);
 }
 
-TEST_F(ArtifactScanTest, WhatCannotBeReadIsNamedWithWhatItStillTells) {
+TEST_F(ArtifactScanTest, AnUnreadableArtifactIsNamedWithTheDigestItStillHas) {
   Add(jobs::StageKind::kModel, "a", {});
   const std::string path = JoinPath(paths_["a"], kArtifactFileName);
   FlipBit(path, Read(path).find("created_ms") + 1);

@@ -115,14 +115,14 @@ class ArtifactFolderTest : public ::testing::Test {
     auto reader = ArtifactReader::Open(env_, dir_.path(), digest);
     return reader.ok() ? reader->Verified("model.safetensors").status() : reader.status();
   }
-  // Damaged by name, for whoever opens the folder and for whoever reads all of it.
+  // An error that names the file, both when the folder is opened and when all of it is read.
   void ExpectDamaged(const std::string& what) {
     for (const absl::Status& status : {ReadWeights(), VerifyArtifact(env_, Recorded())}) {
       EXPECT_EQ(status.code(), Code::kDataLoss) << status;
       EXPECT_THAT(MessageOf(status), HasSubstr(Path("model.safetensors") + ": " + what));
       EXPECT_THAT(MessageOf(status), HasSubstr("--remake-damaged"));
     }
-    // Nothing that another try would change, nor a fault of the job file.
+    // Neither another try nor a change of the job file would help.
     EXPECT_EQ(ReadWeights(Sha256::Of("weights")).code(), Code::kFailedPrecondition);
   }
 

@@ -117,7 +117,7 @@ TEST(CacheFormat, ANewerVersionIsNotGuessedAt) {
 }
 
 TEST(CacheFormat, AHeaderWhoseProductOverflowsIsDamage) {
-  // 2^32-1 rows of 2^32-1 values of 4 bytes: modulo 2^64 that is 2^34 less than nothing.
+  // 2^32-1 rows of 2^32-1 values of 4 bytes: more than 2^64, so the product wraps around.
   std::string value = TestPage();
   value[2] = static_cast<char>(Element::kU32);
   for (size_t i = 4; i < 12; ++i) value[i] = '\xff';

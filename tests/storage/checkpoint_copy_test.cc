@@ -63,17 +63,18 @@ TEST(CheckpointCopy, APowerCutLeavesItWholeOrAbsentAndTheNextAttemptSucceeds) {
   bool completed = false;
   uint64_t cut = 0;
   for (; !completed; ++cut) {
-    for (uint64_t fate = 0; fate < 4; ++fate) {
-      SCOPED_TRACE("power cut after " + std::to_string(cut) + ", fate " + std::to_string(fate));
+    for (uint64_t outcome = 0; outcome < 4; ++outcome) {
+      SCOPED_TRACE("power cut after " + std::to_string(cut) + ", outcome " +
+                   std::to_string(outcome));
       testing::PowerCutEnv env;
       const TestWrite own{.step = 100};
       ASSERT_TRUE(WriteCheckpoint(env, kFrom, kWrite).ok());
       ASSERT_TRUE(WriteCheckpoint(env, kTo, own).ok());
       env.CutPowerAfter(cut);
       completed = Copy(env).ok();
-      const PhiloxStream coin(fate, NoiseStream::kEvaluation, 0, 0);
+      const PhiloxStream coin(outcome, NoiseStream::kEvaluation, 0, 0);
       env.Restart([&, index = uint64_t{0}]() mutable {
-        return fate == 1 || (fate > 1 && coin.Bits(index++) % 2 == 1);
+        return outcome == 1 || (outcome > 1 && coin.Bits(index++) % 2 == 1);
       });
       CheckpointStore to(env, kTo);
       const auto found = to.FindLastGood();
@@ -113,7 +114,7 @@ TEST(CheckpointCopy, EveryDamagedByteIsNoticedAndNothingIsLeft) {
   }
 }
 
-TEST(CheckpointCopy, AFullDiskIsSaidAndLeavesNothing) {
+TEST(CheckpointCopy, AFullDiskIsReportedAndLeavesNothing) {
   testing::PowerCutEnv env;
   ASSERT_TRUE(WriteCheckpoint(env, kFrom, kWrite).ok());
   env.LimitBytes(400);

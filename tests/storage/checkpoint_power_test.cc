@@ -10,12 +10,13 @@ namespace halcyon::storage {
 namespace {
 
 constexpr char kRoot[] = "/home/checkpoints";
-// Fates of what was not synced: 0 loses all, 1 keeps all, the others toss a coin for each piece.
-constexpr uint64_t kFates = 4;
+// What happens to unsynced bytes: 0 loses all, 1 keeps all, the others choose at random for each
+// piece.
+constexpr uint64_t kOutcomes = 4;
 
-std::function<bool()> FateOf(uint64_t fate) {
-  if (fate < 2) return [fate] { return fate == 1; };
-  return [stream = PhiloxStream(fate, NoiseStream::kEvaluation, 0, 0),
+std::function<bool()> SurvivalOf(uint64_t outcome) {
+  if (outcome < 2) return [outcome] { return outcome == 1; };
+  return [stream = PhiloxStream(outcome, NoiseStream::kEvaluation, 0, 0),
           index = uint64_t{0}]() mutable { return stream.Bits(index++) % 2 == 1; };
 }
 
@@ -34,19 +35,20 @@ void ExpectNothingLooksDamaged(CheckpointStore& store, Env& env, uint64_t rewrit
 }
 
 // Runs `before`, then `last`, cutting the power after each possible number of operations of `last`,
-// with each fate. Afterwards one of `allowed` must be found whole, and the run can go on.
+// with each choice. Afterwards one of `allowed` must be found whole, and the run can go on.
 void CutEverywhere(const std::vector<TestWrite>& before, const TestWrite& last,
                    const std::vector<TestWrite>& allowed) {
   bool completed = false;
   uint64_t cut = 0;
   for (; !completed; ++cut) {
-    for (uint64_t fate = 0; fate < kFates; ++fate) {
-      SCOPED_TRACE("power cut after " + std::to_string(cut) + ", fate " + std::to_string(fate));
+    for (uint64_t outcome = 0; outcome < kOutcomes; ++outcome) {
+      SCOPED_TRACE("power cut after " + std::to_string(cut) + ", outcome " +
+                   std::to_string(outcome));
       testing::PowerCutEnv env;
       for (const TestWrite& write : before) ASSERT_TRUE(WriteCheckpoint(env, kRoot, write).ok());
       env.CutPowerAfter(cut);
       completed = WriteCheckpoint(env, kRoot, last).ok();
-      env.Restart(FateOf(fate));
+      env.Restart(SurvivalOf(outcome));
 
       CheckpointStore store(env, kRoot);
       const auto found = store.FindLastGood();
@@ -95,8 +97,9 @@ TEST(CheckpointPower, RewritingWithAnotherWorldSize) {
 
 TEST(CheckpointPower, CommittingTheSameShardsAgainUnderAnotherManifest) {
   for (uint64_t cut = 0; cut < 24; ++cut) {
-    for (uint64_t fate = 0; fate < kFates; ++fate) {
-      SCOPED_TRACE("power cut after " + std::to_string(cut) + ", fate " + std::to_string(fate));
+    for (uint64_t outcome = 0; outcome < kOutcomes; ++outcome) {
+      SCOPED_TRACE("power cut after " + std::to_string(cut) + ", outcome " +
+                   std::to_string(outcome));
       testing::PowerCutEnv env;
       const TestWrite older{.step = 100}, old{.step = 200};
       for (const TestWrite& write : {older, old}) {
@@ -107,7 +110,7 @@ TEST(CheckpointPower, CommittingTheSameShardsAgainUnderAnotherManifest) {
       manifest.incarnation = 2;
       env.CutPowerAfter(cut);
       const bool completed = store.Commit(manifest, 10).ok();
-      env.Restart(FateOf(fate));
+      env.Restart(SurvivalOf(outcome));
       ExpectNothingLooksDamaged(store, env, 200);
       if (completed) {
         EXPECT_EQ(store.FindLastGood()->manifest.incarnation, 2u);
@@ -116,12 +119,12 @@ TEST(CheckpointPower, CommittingTheSameShardsAgainUnderAnotherManifest) {
   }
 }
 
-TEST(CheckpointPower, AShardIsOnTheDiskWhenItsRankSaysSo) {
+TEST(CheckpointPower, AShardIsOnTheDiskWhenWriteShardReturns) {
   testing::PowerCutEnv env;
   ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .world_size = 3}).ok());
   CheckpointStore store(env, kRoot);
   ASSERT_TRUE(WriteTestShard(store, {.step = 100, .world_size = 2}, 1).ok());
-  env.Restart(FateOf(0));
+  env.Restart(SurvivalOf(0));
   EXPECT_TRUE(
       SafetensorsFile::Open(env, std::string(kRoot) + "/step-00000100/rank-1-of-2.safetensors")
           .ok());
@@ -129,12 +132,12 @@ TEST(CheckpointPower, AShardIsOnTheDiskWhenItsRankSaysSo) {
 
 TEST(CheckpointPower, RaisingTheFenceNeverLowersIt) {
   for (uint64_t cut = 0; cut < 8; ++cut) {
-    for (uint64_t fate = 0; fate < kFates; ++fate) {
+    for (uint64_t outcome = 0; outcome < kOutcomes; ++outcome) {
       testing::PowerCutEnv env;
       ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .incarnation = 9}).ok());
       env.CutPowerAfter(cut);
       const bool raised = CheckpointStore(env, kRoot).Fence({10}).ok();
-      env.Restart(FateOf(fate));
+      env.Restart(SurvivalOf(outcome));
       EXPECT_EQ(CheckpointStore(env, kRoot).Fence({8}).code(), absl::StatusCode::kAborted);
       if (raised) {
         EXPECT_EQ(CheckpointStore(env, kRoot).Fence({9}).code(), absl::StatusCode::kAborted);

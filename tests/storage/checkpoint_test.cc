@@ -117,7 +117,7 @@ class DamagedCheckpointTest : public CheckpointTest {
     env_.Contents(Path(200, file)).resize(size);
   }
   void Remove(const std::string& file) { ASSERT_TRUE(env_.RemoveFile(Path(200, file)).ok()); }
-  // A manifest that COMMIT vouches for.
+  // Writes a manifest and the COMMIT that belongs to it.
   void Recommit(const std::string& manifest) {
     env_.Contents(Path(200, "manifest.json")) = manifest;
     env_.Contents(Path(200, "COMMIT")) = CommitLine(manifest);
@@ -203,7 +203,7 @@ TEST_F(DamagedCheckpointTest, AManifestOfAnotherStepOrVersion) {
   Recommit(env_.Contents(Path(100, "manifest.json")));
   ExpectFallsBack("manifest.json is of step 100");
   Recommit(newer);
-  // Whole, and of a newer program: nobody goes back to an older checkpoint for that.
+  // Whole, and of a newer program: no reason to go back to an older checkpoint.
   const auto found = store_.FindLastGood();
   EXPECT_EQ(found.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(MessageOf(found.status()),
@@ -310,7 +310,7 @@ TEST_F(CheckpointTest, PruningKeepsTheLastOnesAndClearsAttemptsThatWereCutShort)
   ASSERT_TRUE(WriteTestShard(store_, {.step = 50}, 0).ok());
   for (const uint64_t step : {100, 200, 300, 400}) ASSERT_TRUE(Write({.step = step}).ok());
   ASSERT_TRUE(env_.RemoveFile(Path(300, "COMMIT")).ok());
-  ASSERT_TRUE(env_.CreateDirs("/home/checkpoints/step-7").ok());  // not a name of ours
+  ASSERT_TRUE(env_.CreateDirs("/home/checkpoints/step-7").ok());  // not a name that Halcyon makes
   ASSERT_TRUE(Write({.step = 500, .keep = 3}).ok());
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(200, 400, 500));
   EXPECT_THAT(*env_.ListDir(kRoot), ElementsAre("fence", "latest", "step-00000200", "step-00000400",
@@ -387,7 +387,7 @@ class FencingEnv : public testing::PowerCutEnv {
   std::string file_;
 };
 
-TEST(CheckpointFencing, WhoIsFencedOffBeforeCommitDoesNotCommit) {
+TEST(CheckpointFencing, AWriterFencedOffBeforeCommitDoesNotCommit) {
   FencingEnv env("/home/checkpoints/step-00000200/manifest.json");
   ASSERT_TRUE(WriteCheckpoint(env, FencingEnv::kRoot, {.step = 100}).ok());
   const absl::Status status = WriteCheckpoint(env, FencingEnv::kRoot, {.step = 200});
@@ -395,7 +395,7 @@ TEST(CheckpointFencing, WhoIsFencedOffBeforeCommitDoesNotCommit) {
   EXPECT_THAT(*CheckpointStore(env, FencingEnv::kRoot).ListCommitted(), ElementsAre(100));
 }
 
-TEST(CheckpointFencing, WhoIsFencedOffAfterCommitRemovesNothing) {
+TEST(CheckpointFencing, AWriterFencedOffAfterCommitRemovesNothing) {
   FencingEnv env("/home/checkpoints/step-00000200/COMMIT");
   ASSERT_TRUE(WriteCheckpoint(env, FencingEnv::kRoot, {.step = 100}).ok());
   const absl::Status status = WriteCheckpoint(env, FencingEnv::kRoot, {.step = 200, .keep = 1});

@@ -243,7 +243,7 @@ TEST_F(JournalTest, KeepsNoLogOfItsLibrary) {
   for (const std::string& path : FilesEnding(Path(), "")) EXPECT_NE(BaseName(path), "LOG");
 }
 
-// Long life: many openings leave a handful of files.
+// Many openings leave a handful of files.
 TEST_F(JournalTest, DoesNotGrowWithItsOpenings) {
   for (uint64_t i = 1; i <= 12; ++i) {
     Open();

@@ -159,7 +159,7 @@ absl::Status PowerCutEnv::RemoveFile(const std::string& path) {
 
 absl::Status PowerCutEnv::RemoveTree(const std::string& path) {
   if (!Exists(path)) return absl::OkStatus();
-  // From the last name to the first, so that "COMMIT" outlives what it vouches for: the worst
+  // From the last name to the first, so that "COMMIT" outlives the files it covers: the worst
   // order.
   ASSIGN_OR_RETURN(std::vector<std::string> names, ListDir(path));
   std::reverse(names.begin(), names.end());

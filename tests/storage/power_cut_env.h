@@ -1,6 +1,6 @@
 // A file system in memory that can lose its power and run full. What was not synced when the power
 // went is lost or kept, each piece for itself, as the test decides. In memory, so that a test can
-// try every operation with many fates (tests/testing/faulty_env.h is the one on a real disk).
+// try every operation with many outcomes (tests/testing/faulty_env.h is the one on a real disk).
 // Not thread-safe.
 #ifndef HALCYON_TESTS_STORAGE_POWER_CUT_ENV_H_
 #define HALCYON_TESTS_STORAGE_POWER_CUT_ENV_H_
@@ -36,7 +36,7 @@ class PowerCutEnv : public Env {
   // Appends fail with kResourceExhausted once this many more bytes have been written.
   void LimitBytes(uint64_t bytes) { bytes_left_ = bytes; }
 
-  // The bytes of a file, to be damaged behind everybody's back. REQUIRES: the file is there.
+  // The bytes of a file, for a test to damage. REQUIRES: the file exists.
   std::string& Contents(const std::string& path);
 
   absl::StatusOr<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override;

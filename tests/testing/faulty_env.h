@@ -54,7 +54,7 @@ class FaultyEnv : public Env {
  private:
   class File;
 
-  // A change of a folder's entries that its SyncDir makes last.
+  // A change of a folder's entries that is durable after its SyncDir.
   struct EntryChange {
     std::string path;                     // the new entry
     std::string renamed_from;             // empty: it was created

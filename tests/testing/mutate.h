@@ -1,4 +1,4 @@
-// Damages bytes the way that finds holes in parsers, from a number: the same in every build.
+// Damages bytes in ways that often break parsers, from a number: the same in every build.
 #ifndef HALCYON_TESTS_TESTING_MUTATE_H_
 #define HALCYON_TESTS_TESTING_MUTATE_H_
 

@@ -1,4 +1,4 @@
-// `halcyon eval`: `halcyon` finds the artifacts and hands over to this.
+// `halcyon eval`: `halcyon` finds the artifacts and executes this.
 #ifndef HALCYON_WORKER_COMMANDS_EVAL_COMMAND_H_
 #define HALCYON_WORKER_COMMANDS_EVAL_COMMAND_H_
 
@@ -11,7 +11,7 @@
 namespace halcyon::worker {
 
 struct EvalCommand {
-  // tokenizer, tokens, and what is to be judged (worker/scoring/model_report.h)
+  // tokenizer, tokens, and the networks to evaluate (worker/scoring/model_report.h)
   ArtifactInputs inputs;
   int64_t windows = 128;
   int64_t samples = 8;

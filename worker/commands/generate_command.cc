@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-// An error ends the command at once: texts that nobody gets cost minutes.
+// An error ends the command at once: generating text that cannot be written costs minutes.
 absl::Status Print(std::string_view text) {
   StandardOutput::OfProcess().Print(text);
   return StandardOutput::OfProcess().status();
@@ -103,7 +103,7 @@ json ToJson(const GeneratedText& text, const Timing& timing) {
           {"ended", text.end == TextEnd::kEndOfText ? "end_of_text" : "length"}};
 }
 
-// What to say about a batch to a person who waits for it.
+// The speed of a batch, for a person.
 std::string Summary(const std::vector<GeneratedText>& texts, const std::vector<Timing>& timings) {
   double tokens = 0, seconds = 0;
   int64_t ran_out = 0;
@@ -113,7 +113,9 @@ std::string Summary(const std::vector<GeneratedText>& texts, const std::vector<T
     seconds = std::max(seconds, timings[i].last);
     ran_out += texts[i].steps_ran_out;
     if (texts[i].prefix_missed && notes.empty()) {
-      notes = "; no draw met the prompt's last tokens, which were put into one";
+      notes =
+          "; no draw began with the prompt's last tokens, so the first draw's were replaced by "
+          "them";
     }
   }
   if (ran_out > 0) notes += fmt::format("; {} steps were decided at --max-draws", ran_out);
@@ -175,7 +177,7 @@ absl::Status RunGenerate(const GenerateCommand& command) {
   Generator generator(sampler.get(), {static_cast<uint32_t>(sampler->step_size()),
                                       tokenizer.end_of_text(), tokenizer.padding()});
   GenerationOptions options = OptionsOf(command, sampler->step_size());
-  // Before the prompt is printed: output that ends in an error is worth nothing.
+  // Before the prompt is printed, so that a failing command prints no output.
   RETURN_IF_ERROR(sampler->Check(options.rule));
   for (int64_t first = 0; first < command.texts; first += command.batch) {
     options.first_text = static_cast<uint64_t>(first);

@@ -1,4 +1,4 @@
-// `halcyon generate`: `halcyon` finds the artifacts and hands over to this.
+// `halcyon generate`: `halcyon` finds the artifacts and executes this.
 #ifndef HALCYON_WORKER_COMMANDS_GENERATE_COMMAND_H_
 #define HALCYON_WORKER_COMMANDS_GENERATE_COMMAND_H_
 

@@ -76,12 +76,12 @@ void AddReferenceCommands(CLI::App& app, std::function<absl::Status()>* chosen) 
   CLI::App* exporting = add("checkpoint-export", "write a published checkpoint", Export);
   exporting->add_option("--tokenizer", arguments->tokenizer);
   for (CLI::App* command :
-       {add("checkpoint-import", "take over a published checkpoint", Import), exporting}) {
+       {add("checkpoint-import", "import a published checkpoint", Import), exporting}) {
     command->add_option("--from", arguments->from)->required();
     command->add_option("--ae", arguments->autoencoder);
     command->add_option("--to", arguments->to)->required();
   }
-  CLI::App* probe = add("probe", "one forward pass laid open", RunProbe);
+  CLI::App* probe = add("probe", "one forward pass with its intermediate values", RunProbe);
   probe->add_option("--checkpoint", arguments->checkpoint)->required();
   probe->add_option("--inputs", arguments->inputs)->required();
   probe->add_option("--output", arguments->output)->required();

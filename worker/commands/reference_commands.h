@@ -1,5 +1,5 @@
-// `halcyon checkpoint import`, `checkpoint export` and `probe`, which `halcyon` hands over to
-// halcyon-worker as checkpoint-import, checkpoint-export and probe.
+// `halcyon checkpoint import`, `checkpoint export` and `probe`, for which `halcyon` executes
+// halcyon-worker with checkpoint-import, checkpoint-export and probe.
 #ifndef HALCYON_WORKER_COMMANDS_REFERENCE_COMMANDS_H_
 #define HALCYON_WORKER_COMMANDS_REFERENCE_COMMANDS_H_
 
@@ -13,7 +13,8 @@ class App;
 
 namespace halcyon::worker {
 
-// Declares the three. The one that the user chose leaves in `chosen` what to do.
+// Declares the three. Parsing the one that the user gave sets `chosen` to the function that runs
+// it.
 void AddReferenceCommands(CLI::App& app, std::function<absl::Status()>* chosen);
 
 }  // namespace halcyon::worker

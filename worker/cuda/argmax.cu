@@ -6,8 +6,8 @@
 namespace halcyon::worker {
 namespace {
 
-// The table's rows that one block goes through: few enough to fill a GPU with blocks when there are
-// few hidden states, many enough to read those seldom.
+// The table's rows that one block compares: few enough to fill a GPU with blocks when there are few
+// hidden states, many enough that the hidden states are read seldom.
 constexpr int64_t kColumnsPerBlock = 8 * model::kArgmaxTile;
 constexpr int kDecodeThreads = 256;
 constexpr int64_t kGridRowsMax = 65535;
@@ -37,7 +37,7 @@ int64_t BlocksFor(int64_t count, int64_t size) { return (count + size - 1) / siz
 
 }  // namespace
 
-// The result holds the keys until all blocks have raised them: no other memory is needed.
+// The result's memory holds the keys until all blocks have raised them, so no other is needed.
 int LaunchArgmax(const CudaArgmax& call, void* stream_pointer) {
   const int64_t row_blocks = BlocksFor(call.row_count, model::kArgmaxTile);
   if (call.row_count < 0 || row_blocks > kGridRowsMax || call.vocab < 1 ||

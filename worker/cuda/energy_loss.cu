@@ -13,7 +13,7 @@ constexpr int64_t kWarpsMax = 8;
 struct Warp {
   __device__ int64_t index() const { return threadIdx.x % kWarp; }
   __device__ int64_t size() const { return kWarp; }
-  // Butterflies: each lane ends with the same bits.
+  // A butterfly reduction: each lane ends with the same bits.
   __device__ float Sum(float value) const {
     for (int mask = kWarp / 2; mask > 0; mask /= 2) value += __shfl_xor_sync(~0u, value, mask);
     return value;

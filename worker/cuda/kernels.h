@@ -1,4 +1,4 @@
-// Between the plugin's own files.
+// Functions that the plugin's files share.
 #ifndef HALCYON_WORKER_CUDA_KERNELS_H_
 #define HALCYON_WORKER_CUDA_KERNELS_H_
 

@@ -14,17 +14,17 @@ using model::TemperatureAlgorithm;
 
 // Latents that may be drawn to meet a prompt's leftover tokens, at least.
 constexpr int64_t kPrefixDrawsMax = 1024;
-// The choice has texts of its own, apart from the head's noise.
+// The choice draws its numbers under text numbers from here on, the head's noise under those below.
 constexpr uint64_t kChoiceOffset = uint64_t{1} << 31;
 
 int64_t DrawsMax(const model::TemperatureRule& rule) {
   return rule.algorithm == TemperatureAlgorithm::kExact ? rule.draws_max : rule.draws;
 }
 
-// One text's way to its choice.
+// The state of one text's search for its next chunk.
 struct Search {
   std::unique_ptr<Chooser> chooser;
-  int64_t draws_first = 0;  // to be there before the chooser looks
+  int64_t draws_first = 0;  // needed before the chooser is called
   std::optional<StepChoice> result;
 };
 
@@ -37,7 +37,7 @@ StepChoice PrefixMissed(LatentDraws& draws, int64_t text, const Tokens& prefix) 
   return choice;
 }
 
-// Goes on as far as what is known allows; says in `needs` what is missing.
+// Goes on as far as the known draws allow; puts into `needs` what is missing.
 void Advance(LatentDraws& draws, int64_t text, const Tokens& prefix, Search* search,
              model::Needs* needs) {
   const model::Draws& candidates = draws.candidates(text);

@@ -9,7 +9,7 @@
 namespace halcyon::worker {
 namespace {
 
-// Columns encoded at a time, which bounds what a network makes of them (logits, for one).
+// Columns encoded at a time, which bounds the network's outputs (logits, for one).
 constexpr int64_t kColumnsMax = 256;
 
 }  // namespace
@@ -68,7 +68,7 @@ const at::Tensor& ContextWindow::Last() {
   return last_;
 }
 
-// Encodes the next `count` columns behind those in the cache.
+// Encodes the next `count` columns after those in the cache.
 void ContextWindow::EncodeColumns(int64_t count) {
   const auto batch = static_cast<int64_t>(contexts_.size());
   const int64_t first = cache_.length(), end = first + count;
@@ -86,7 +86,7 @@ void ContextWindow::EncodeColumns(int64_t count) {
   if (is_padded) {
     const at::Tensor all = at::arange(end).unsqueeze(0), fresh = all.narrow(1, first, count);
     placement.positions = (fresh - padding).clamp_min(0);
-    // A step of padding sees itself, since attention to nothing is not a number.
+    // A step of padding attends to itself, since attention to nothing is not a number.
     const at::Tensor query = fresh.unsqueeze(2), key = all.unsqueeze(1);
     const at::Tensor is_context = (key >= padding.unsqueeze(2)).logical_and(key <= query);
     placement.visible = is_context.logical_or(key == query).unsqueeze(1);

@@ -1,10 +1,10 @@
 // The contexts of a batch of texts, encoded step by step over a cache of keys and values.
 //
-// Texts of different lengths stand flush right, behind padding that nothing attends to, so every
-// text has the positions and the attention that it would have alone. A context that outgrows the
-// window is cut to its last half and encoded anew: a cut at every step would cost a whole window
-// each, since rotary positions and keys would all shift, while this one costs half a window in
-// every half window. What a text sees depends on its own length only.
+// Texts of different lengths are aligned at the right, after padding that nothing attends to, so
+// every text has the positions and the attention that it would have alone. A context that outgrows
+// the window is cut to its last half and encoded anew: a cut at every step would cost a whole
+// window each, since rotary positions and keys would all shift, while this one costs half a window
+// in every half window. What a text sees depends on its own length only.
 #ifndef HALCYON_WORKER_GENERATION_CONTEXT_WINDOW_H_
 #define HALCYON_WORKER_GENERATION_CONTEXT_WINDOW_H_
 
@@ -33,7 +33,7 @@ class ContextWindow {
   void Begin(std::vector<Tokens> contexts);
   void Append(std::span<const Tokens> steps);
   void Keep(const std::vector<int64_t>& rows);
-  // [batch, width]: what the network says after the last step of each text.
+  // [batch, width]: the network's output after the last step of each text.
   const at::Tensor& Last();
 
  private:

@@ -11,7 +11,7 @@ namespace {
 
 using pipeline::Split;
 
-// Where to look for a document's start before taking what comes.
+// Places tried for a document's start before any chunk is taken.
 constexpr int kTriesMax = 64;
 
 // First chunk at or after a random place where a document starts, so that prompts start like text.

@@ -53,7 +53,7 @@ class Generator {
   struct Row;
   absl::StatusOr<std::vector<Row>> Begin(std::span<const std::vector<uint32_t>> prompts,
                                          const GenerationOptions& options);
-  // Adds a step's tokens to the row's text; whether the text goes on.
+  // Adds a step's tokens to the row's text; returns whether the text goes on.
   bool Take(const StepChoice& choice, const GenerationOptions& options, Row* row) const;
 
   StepSampler* sampler_;

@@ -1,5 +1,5 @@
-// The draws of one step for a batch of texts, made and decoded only as far as somebody asks. What
-// all texts ask for goes through the networks together.
+// The draws of one step for a batch of texts, made and decoded only as far as the algorithms need
+// them. What all texts need goes through the networks together.
 #ifndef HALCYON_WORKER_GENERATION_LATENT_DRAWS_H_
 #define HALCYON_WORKER_GENERATION_LATENT_DRAWS_H_
 
@@ -48,7 +48,7 @@ class LatentDraws {
     std::map<std::string, int64_t> candidate_of_latent;  // by the latent's bytes
   };
 
-  // Draws some of what is missing; false when nothing is, or can be had.
+  // Draws some of the missing draws; false when none is missing, or no more may be drawn.
   bool ProvideDraws(std::span<const model::Needs> needs);
   void ProvideTokens(std::span<const model::Needs> needs);
   // Draws latents made ... until - 1 of texts that have made as many; returns their first row.

@@ -27,7 +27,7 @@ struct StepChoice {
   Tokens tokens;               // step_size of them
   int64_t draws = 0;           // that were made
   bool ran_out = false;        // the exact algorithm met draws_max: the batch rule decided
-  bool prefix_missed = false;  // no draw began with the prefix, which was then put into one
+  bool prefix_missed = false;  // no draw began with the prefix, which was written over one
 };
 
 // Holds the contexts of one batch of texts. Not thread-safe. Works under no_grad.

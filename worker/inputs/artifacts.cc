@@ -10,7 +10,7 @@
 namespace halcyon::worker {
 namespace {
 
-// Held-out text shorter than a window is still judged; with fewer chunks there is nothing to
+// Held-out text shorter than a window is still evaluated; with fewer chunks there is nothing to
 // predict.
 constexpr uint64_t kHeldoutChunksMin = 2;
 
@@ -135,7 +135,7 @@ absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir, const st
     return opened;
   }
   ASSIGN_OR_RETURN(opened.latent_size, MetadataNumber(description, "latent_size"));
-  // A finished model is judged against the exact target, whatever it was trained on.
+  // A finished model is evaluated with the exact target, whatever it was trained with.
   jobs::ModelSpec judged = opened.spec.model;
   judged.target = jobs::EnergyTarget::kExact;
   opened.calm = std::make_unique<model::CalmModel>(judged, opened.chunk_size, opened.latent_size,

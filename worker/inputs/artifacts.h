@@ -1,4 +1,4 @@
-// The artifacts of earlier stages, opened as what they are.
+// Opens the artifacts of earlier stages.
 #ifndef HALCYON_WORKER_INPUTS_ARTIFACTS_H_
 #define HALCYON_WORKER_INPUTS_ARTIFACTS_H_
 
@@ -36,8 +36,8 @@ struct ArtifactInputs {
 // The folder of a stage's artifact; kInternal when the caller was not given it.
 absl::StatusOr<std::string> PathOf(const ArtifactInputs& inputs, const std::string& stage);
 
-// An error met while working as the coordinator is to see it: kDataLoss means that an input is
-// damaged, which no other try changes, and becomes kFailedPrecondition.
+// A worker's error as it is sent to the coordinator: kDataLoss means that an input is damaged,
+// which another try does not change, and becomes kFailedPrecondition.
 absl::Status ForCoordinator(const absl::Status& status);
 
 absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
@@ -60,7 +60,8 @@ absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
 absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactInputs& inputs,
                                                                    int64_t latent_size);
 
-// Training windows, and held-out windows that shrink to what there is when that is less than one.
+// Training windows, and held-out windows, which are shorter when the held-out text fills no whole
+// one.
 struct Windows {
   std::unique_ptr<pipeline::WindowLoader> train, heldout;
 };

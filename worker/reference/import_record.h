@@ -21,7 +21,7 @@ absl::StatusOr<ImportedFrom> ImportTokenizer(Env& env, const std::string& from,
                                              const std::string& dir);
 
 // Writes artifact.json into the folder of a network and returns the network's content digest. Equal
-// imports give equal records: neither job nor time stands in them.
+// imports give equal records: they hold neither job nor time.
 absl::StatusOr<std::string> WriteImportRecord(Env& env, const std::string& dir,
                                               jobs::StageKind kind, const ImportedFrom& made_from);
 

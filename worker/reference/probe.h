@@ -1,5 +1,5 @@
-// One deterministic forward pass in float32 with everything in between laid open, so that somebody
-// with another implementation can compare number by number: for checking a conversion.
+// One deterministic forward pass in float32 that writes its intermediate values, for comparing them
+// number by number with another implementation: for checking a conversion.
 //
 // Inputs and outputs are safetensors files; docs/reference_checkpoints.md lists the tensors and
 // their shapes. log_std is as the network gives it, not clamped as in training.

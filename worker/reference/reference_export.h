@@ -1,4 +1,4 @@
-// The other way of worker/reference/reference_import.h.
+// The inverse of worker/reference/reference_import.h.
 #ifndef HALCYON_WORKER_REFERENCE_REFERENCE_EXPORT_H_
 #define HALCYON_WORKER_REFERENCE_REFERENCE_EXPORT_H_
 

@@ -42,7 +42,7 @@ model::TensorShapes ShapesOf(const WeightsFolder& folder) {
   return shapes;
 }
 
-// What is to be read, and from where.
+// The tensors to read, and the folder that has them.
 struct Part {
   const WeightsFolder* folder = nullptr;
   std::vector<ReferenceTensor> tensors;

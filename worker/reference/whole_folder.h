@@ -10,7 +10,7 @@
 
 namespace halcyon::worker {
 
-// Calls `fill` with the path of a new folder beside `to`, then renames it. What was left half done
+// Calls `fill` with the path of a new folder beside `to`, then renames it. A folder left unfinished
 // by a killed call is removed by the next. A symbolic link `to` stays; the folder that it leads to
 // is written. kInvalidArgument when `to` exists and is not empty.
 absl::Status WriteWholeFolder(Env& env, std::string to,

@@ -26,7 +26,7 @@ using pipeline::Split;
 constexpr int64_t kLogitsMax = 16 << 20;
 constexpr int64_t kStepsMax = 2048;
 
-// What is known of the n-grams that start behind the first `start` tokens of the window.
+// What is known of the n-grams that start after the first `start` tokens of the window.
 struct Path {
   int64_t start = 0;
   int64_t token = 0;  // the one that was drawn last

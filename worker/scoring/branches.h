@@ -10,14 +10,14 @@
 
 namespace halcyon::worker {
 
-// One step behind the first `context` steps of the window and the steps of its ancestors.
+// One step after the first `context` steps of the window and the steps of its ancestors.
 struct Branch {
   int64_t context = 0;
   int64_t parent = -1;  // index among the branches of the step before; -1: it has no ancestors
 };
 
-// Says where branches stand. All branches are steps of one row of a batch, so that they share the
-// window's cache: what keeps them apart is what each may attend to.
+// Places branches. All branches are steps of one row of a batch, so that they share the
+// window's cache: the mask of what each may attend to keeps them apart.
 class BranchTree {
  public:
   // window_steps: length of the cache when the first branches are added.

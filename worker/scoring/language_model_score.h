@@ -34,7 +34,7 @@ struct LanguageModelScore {
 };
 
 // Why nothing can be scored: the held-out text fills no window, or a window holds no n-gram of four
-// tokens behind a chunk. "" when a score can be had.
+// tokens after a chunk. "" when a score can be had.
 std::string WhyNoScore(const pipeline::WindowLoader& windows);
 
 // N-grams start where chunks do, from the second chunk of a window on, and end in the window.
@@ -46,7 +46,7 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
                                                       cluster::Collectives& collectives);
 
 // The softmax baseline at the same places of the same windows. Its loss is the cross-entropy of
-// training, over every next token; the term "cross_entropy" is that of the tokens behind the first
+// training, over every next token; the term "cross_entropy" is that of the tokens after the first
 // chunk which are no padding, in nats.
 //
 // Accuracies are exact: products of the probabilities of the true tokens. So is the collision of

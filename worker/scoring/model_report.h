@@ -1,4 +1,4 @@
-// What finished networks are worth on held-out text: the eval stage, and `halcyon eval`.
+// Measures finished networks on held-out text: the eval stage, and `halcyon eval`.
 #ifndef HALCYON_WORKER_SCORING_MODEL_REPORT_H_
 #define HALCYON_WORKER_SCORING_MODEL_REPORT_H_
 

@@ -130,7 +130,7 @@ class RolloutBlock {
     return next;
   }
 
-  // [groups, hidden] behind each group's last chunk; one row of no group when there is none.
+  // [groups, hidden] after each group's last chunk; one row of no group when there is none.
   at::Tensor Hidden(BranchTree& tree, const std::vector<Group>& groups) {
     std::vector<Branch> branches;
     Ids ids;

@@ -23,7 +23,7 @@ struct RollOutKey {
 // sees the window up to its place and then itself.
 //
 // tokens: int64 [1, T, K], the window; cache: what the backbone kept of its first T - 1 chunks, and
-// again at the end; draws: int64 [places, N, K], draws[p] of the chunk behind chunks 0 ... p.
+// again at the end; draws: int64 [places, N, K], draws[p] of the chunk after chunks 0 ... p.
 // Returns int64 [places, N, 4]. A draw that equals, up to some chunk, neither the text nor another
 // draw of its place can add no more to a Brier score: it is not continued, and its remaining tokens
 // are negative and its own (BrierAccumulator::AddSamples). The networks are called equally often

@@ -12,7 +12,8 @@ namespace {
 
 using pipeline::Split;
 
-// The windows shrink to the held-out text (worker/artifacts.h), so it is the text that is short.
+// The windows shrink to the held-out text (worker/inputs/artifacts.h), so the text itself is too
+// short.
 absl::Status CheckWindows(const pipeline::WindowLoader& windows, int64_t chunk_size) {
   const uint64_t chunks = windows.packing().Chunks(Split::kHeldout);
   if (chunks == 0) {
@@ -21,7 +22,7 @@ absl::Status CheckWindows(const pipeline::WindowLoader& windows, int64_t chunk_s
   if (windows.Windows(Split::kHeldout) == 0 ||
       windows.window_chunks() <= ChunksOfGram(chunk_size)) {
     return InvalidArgument(fmt::format(
-        "the held-out text has {} chunks of {} tokens, too few for four tokens behind a chunk",
+        "the held-out text has {} chunks of {} tokens, too few for four tokens after a chunk",
         chunks, chunk_size));
   }
   return absl::OkStatus();

@@ -1,5 +1,5 @@
-// How the windows of a score are shared among ranks and added up: what the scores of CALM and of
-// the baseline have in common.
+// Divides the windows of a score among ranks and adds up their figures, for CALM and for the
+// baseline.
 #ifndef HALCYON_WORKER_SCORING_SCORE_TALLY_H_
 #define HALCYON_WORKER_SCORING_SCORE_TALLY_H_
 

@@ -17,7 +17,7 @@ constexpr double kRareShare = 0.01;
 constexpr uint64_t kCountedTokensMax = 4 << 20;
 constexpr uint64_t kCountedBlockTokens = 4096;
 
-// The code point at `at` of well-formed UTF-8, which moves behind it.
+// The code point at `at` of well-formed UTF-8, which moves past it.
 uint32_t NextCodePoint(std::string_view text, size_t* at) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = byte(*at);

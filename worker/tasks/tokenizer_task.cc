@@ -55,7 +55,7 @@ TokenizerOr TrainTokenizer(const TaskContext& context, std::vector<std::string>*
   return trainer->Train();
 }
 
-// The bytes that are read decide: they must be those of the fingerprint.
+// The bytes that are read must be those of the fingerprint.
 TokenizerOr ImportTokenizer(const TaskContext& context) {
   const std::string& path = context.spec->tokenizer.path;
   const auto bytes = context.env->ReadFile(path);

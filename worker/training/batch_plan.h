@@ -1,4 +1,4 @@
-// Which samples a rank takes in a step: the split of the global batch over ranks and micro-batches.
+// The samples that a rank takes in a step: the global batch divided over ranks and micro-batches.
 #ifndef HALCYON_WORKER_TRAINING_BATCH_PLAN_H_
 #define HALCYON_WORKER_TRAINING_BATCH_PLAN_H_
 

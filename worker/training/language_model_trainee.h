@@ -13,7 +13,7 @@
 
 namespace halcyon::worker {
 
-// What a language model trains on and is judged with. Nothing is owned.
+// The data that a language model trains on and is evaluated with. Nothing is owned.
 struct LanguageModelData {
   const pipeline::Packing* packing = nullptr;
   const pipeline::WindowLoader* windows = nullptr;          // of training

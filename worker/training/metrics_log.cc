@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-// The step of a line; 0 of a line that was cut short or is none of ours.
+// The step of a line; 0 for a line that was cut short or has no step.
 uint64_t StepOf(const json& record) {
   if (!record.is_object()) return 0;
   const auto step = record.find("step");

@@ -154,7 +154,7 @@ absl::Status Report(const absl::StatusOr<json>& result, const std::string& stage
   };
   const absl::Status sent = send(result.ok() ? *result : json());
   if (sent.ok()) return status;
-  status = sent;  // the result is too large; that it is can be said
+  status = sent;  // the result is too large; this error is not
   RETURN_IF_ERROR(send(json()));
   return status;
 }

@@ -312,7 +312,7 @@ TEST(DiffusionHeadTest, AncestralStepsMatchTheFormula) {
     }
     return numbers;
   };
-  // The last draw that is whole before 2^23 numbers are used up, and those behind it.
+  // The last draw that is whole before 2^23 numbers are used up, and those after it.
   const int64_t last = (int64_t{1} << 23) / kLatent - 1;
   for (const int64_t first : {int64_t{0}, last}) {
     const at::Tensor samples = head.Sample(hidden, first, 4, noise);

@@ -13,7 +13,7 @@ using testing::IsEmpty;
 
 constexpr int64_t kEnd = 30, kPadding = 31;
 
-// Answers with prepared steps of four tokens, by text and step, and notes what it was told.
+// Answers with prepared steps of four tokens, by text and step, and records its arguments.
 class ScriptedSampler : public StepSampler {
  public:
   int64_t step_size() const override { return 4; }
@@ -108,7 +108,7 @@ TEST_F(GeneratorTest, FinishedTextsLeaveTheBatchAndTheOthersGoOn) {
   EXPECT_EQ(texts[0].steps_ran_out, 0);
 }
 
-TEST_F(GeneratorTest, InStepAllTextsTakeAllStepsAndSayNothingMoreAfterTheirEnd) {
+TEST_F(GeneratorTest, InStepAllTextsTakeAllStepsAndAddNothingAfterTheirEnd) {
   sampler_.script[{0, 0}] = {9, kEnd, 5, 5};
   const auto texts = Continue({{}, {}}, {.tokens = 12, .in_step = true});
   EXPECT_THAT(sampler_.batches,

@@ -60,7 +60,7 @@ class CalmSamplerTest : public testing::TestWithParam<jobs::InputKind> {
     Fill(model_.units(), 2);
   }
 
-  // The hidden state behind a context, from the whole context at once.
+  // The hidden state after a context, from the whole context at once.
   at::Tensor Hidden(const Tokens& context) {
     const at::Tensor tokens = at::tensor(context, at::kLong).view({1, -1, kChunk});
     at::Tensor latents;

@@ -1,4 +1,4 @@
-// Imports and exports of published checkpoints: what is kept, and what is refused in which words.
+// Imports and exports of published checkpoints: what is kept, and what is refused with which error.
 #include "worker/reference/reference_import.h"
 
 #include <gmock/gmock.h>
@@ -171,7 +171,7 @@ TEST_F(ReferenceImportTest, TheAutoencoderMayComeFromItsFolderAlone) {
   ASSERT_TRUE(Import("bare", "ae").ok());
   ASSERT_TRUE(Import("whole", "ae").ok());
   EXPECT_EQ(Contents(Path("import-1")), Contents(Path("import-2")));
-  // ... or from where ae_path points, when that is not nowhere.
+  // ... or from where ae_path points, when that is a folder.
   EditConfig("bare", [&](json& config) { config["ae_path"] = Path("ae"); });
   EXPECT_TRUE(Import("bare").ok());
 }
@@ -257,7 +257,7 @@ TEST_F(ReferenceImportTest, TrainedArtifactsBecomeCheckpoints) {
   std::string toml = *env_.ReadFile(ae + "/job.toml");
   toml.replace(toml.find("\"zero_id\""), 9, "\"mask\"");
   ASSERT_TRUE(WriteFileAtomically(env_, ae + "/job.toml", toml).ok());
-  // Without its record nothing speaks against an edited folder.
+  // Without its record an edited folder is accepted.
   ASSERT_TRUE(env_.RemoveFile(ae + "/artifact.json").ok());
   ExpectRefused(ExportReference(env_, {Path("trained/model"), "", ""}, Path("out")).status(),
                 {"--ae"});

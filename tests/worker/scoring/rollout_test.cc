@@ -203,9 +203,9 @@ INSTANTIATE_TEST_SUITE_P(ChunkSizesAndInputs, RollOutTest,
                                            std::tuple(3, jobs::InputKind::kDiscrete),
                                            std::tuple(5, jobs::InputKind::kDiscrete)));
 
-// Draws that nothing equals: the networks are called all the same, and the window is left as it
+// Draws that equal nothing: the networks are called all the same, and the window is left as it
 // was.
-TEST(RollOutNothingTest, DrawsWithoutACompanionAreGivenUp) {
+TEST(RollOutNothingTest, DrawsThatEqualNothingAreNotContinued) {
   c10::NoGradGuard no_grad;
   model::Autoencoder autoencoder(SmallAutoencoder(1, kLatent), kVocabulary);
   model::CalmModel model(SmallModel(), 1, kLatent, kVocabulary);

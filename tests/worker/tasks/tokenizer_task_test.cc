@@ -1,4 +1,4 @@
-// Whose bytes a vocabulary is made of: those that entered the fingerprint, or none.
+// A vocabulary is made of the bytes that entered the fingerprint, or the task fails.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -73,7 +73,7 @@ TEST_F(TokenizerTaskTest, AnImportedFileThatChangedEndsIt) {
   EXPECT_TRUE(Run().ok());
 }
 
-TEST_F(TokenizerTaskTest, TextThatIsHardlyUtf8IsSaid) {
+TEST_F(TokenizerTaskTest, TextThatIsMostlyNotUtf8GivesAWarning) {
   const std::string text = std::string(kText) + "\xFF\xFF\xFF\n";
   Write("a.txt", text);
   lease_.parameters["source_digests"] = {Sha256::Of(text)};
@@ -83,7 +83,7 @@ TEST_F(TokenizerTaskTest, TextThatIsHardlyUtf8IsSaid) {
               HasSubstr("3 sequences that are not UTF-8"));
 }
 
-TEST_F(TokenizerTaskTest, TextThatIsAllHeldOutSaysSo) {
+TEST_F(TokenizerTaskTest, TextThatIsAllHeldOutIsAnError) {
   spec_.data.heldout = 1;
   EXPECT_THAT(MessageOf(Run().status()), HasSubstr("every document is held out"));
 }
