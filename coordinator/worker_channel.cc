@@ -154,7 +154,8 @@ void WorkerChannel::Take(cluster::Message message) {
     worker.phase = std::move(alive->phase);
     return;
   }
-  if (worker.waiting >= kWaitingMessagesMax ||
+  // Once one is dropped, so are the later ones: the messages that are taken have no gap.
+  if (worker.exceeded || worker.waiting >= kWaitingMessagesMax ||
       worker.waiting_bytes + message.bytes > kWaitingBytesMax) {
     worker.exceeded = true;
     return;

@@ -118,6 +118,19 @@ TEST_F(WorkerChannelTest, TheWaitingBytesOfAWorkerAreBounded) {
   EXPECT_GT(taken, 0u);
 }
 
+TEST_F(WorkerChannelTest, AfterADroppedMessageNoLaterOneIsTaken) {
+  const std::string mebibyte(1 << 20, 'x');
+  for (size_t i = 0; i <= kWaitingBytesMax >> 20; ++i) {
+    SendFrom(kRank, cluster::TaskFailed{"tokens/1", 1, 3, mebibyte});
+  }
+  ASSERT_TRUE((*channel_.Next(0)).has_value());
+  ASSERT_EQ(channel_.Suspects().size(), 1u);
+  SendFrom(kRank, cluster::TaskFailed{"tokens/2", 1, 3, "after the gap"});
+  while (const auto message = *channel_.Next(0)) {
+    EXPECT_EQ(std::get<cluster::TaskFailed>(message->body).task, "tokens/1");
+  }
+}
+
 // The coordinator's thread is blocked in an fsync; its heartbeats reach the workers all the same.
 TEST_F(WorkerChannelTest, HeartbeatsGoOnWhileTheCoordinatorsThreadIsBlocked) {
   SendFrom(kRank, cluster::Alive{""});
