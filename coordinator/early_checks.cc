@@ -59,10 +59,9 @@ std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data) {
     }
     if (data.documents == jobs::DocumentRule::kFile && CountParagraphs(*start) >= kParagraphsMany) {
       warnings.push_back(fmt::format(
-          "{} has {} paragraphs or more and is one document, for data.documents = \"file\"; what "
-          "is "
-          "held out are whole documents: write documents = \"paragraphs\" (or \"lines\" or "
-          "\"entries\") if it is a collection of texts",
+          "{} is one document of {} paragraphs or more, because data.documents is \"file\"; only "
+          "whole documents can be held out for the evaluation, so write documents = \"paragraphs\" "
+          "(or \"lines\" or \"entries\") in [data] if it is a collection of texts",
           source, kParagraphsMany));
     }
   }

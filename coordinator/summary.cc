@@ -48,6 +48,7 @@ class Facts {
     const auto number = Number("bad_documents");
     return number && *number > 0 ? FormatCount(*number) + " documents left out as unusable" : "";
   }
+  bool IsOne(const char* name) const { return Number(name) == 1.0; }
   std::string NoScore() const {
     const auto it = facts_.find("no_score");
     return it != facts_.end() && it->is_string() ? "no score: " + it->get<std::string>() : "";
@@ -66,10 +67,11 @@ std::vector<std::string> FiguresOf(jobs::StageKind kind, const Facts& facts) {
     case jobs::StageKind::kTokenizer:
       return {facts.Count("vocab_size", "tokens in the vocabulary")};
     case jobs::StageKind::kTokens:
-      return {facts.Count("train.tokens", "tokens to train on"),
-              facts.Count("train.documents", "documents"),
-              facts.Count("heldout.tokens", "tokens held out"), facts.InvalidUtf8(),
-              facts.BadDocuments()};
+      return {
+          facts.Count("train.tokens", "tokens to train on"),
+          facts.Count("train.documents", facts.IsOne("train.documents") ? "document" : "documents"),
+          facts.Count("heldout.tokens", "tokens held out"), facts.InvalidUtf8(),
+          facts.BadDocuments()};
     case jobs::StageKind::kAutoencoder:
       return {facts.Count("parameters", "parameters"), facts.Count("steps", "steps"),
               facts.Seconds(), facts.Percent("heldout_reconstruction", "held-out reconstruction")};
@@ -159,12 +161,14 @@ std::string SummaryText(const JobStatus& status,
   if (const auto eval = artifacts.find(jobs::StageKind::kEval); eval != artifacts.end()) {
     text += Continuations(eval->second.facts);
   }
+  const auto eval = artifacts.find(jobs::StageKind::kEval);
+  const bool has_score = eval != artifacts.end() && eval->second.facts.contains("brier_lm");
   text += fmt::format(
       "\nTry next:\n"
-      "  halcyon generate --job {0} --prompt \"...\" --temperature 0.5\n"
-      "  halcyon eval --job {0} --windows 64\n"
+      "  halcyon generate --job {0} --prompt \"...\" --temperature 0.5\n{1}"
       "  halcyon cache list\n",
-      status.job_id);
+      status.job_id,
+      has_score ? fmt::format("  halcyon eval --job {} --windows 64\n", status.job_id) : "");
   return text;
 }
 

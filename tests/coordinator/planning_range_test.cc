@@ -123,7 +123,7 @@ TEST_F(PlanningTest, ATextOfManyParagraphsIsOneDocumentWithAWarning) {
   ASSERT_TRUE(WriteFileAtomically(env_, base_.data.sources[0], text).ok());
   base_.data.documents = jobs::DocumentRule::kFile;
   ASSERT_EQ(SourceWarnings(env_, base_.data).size(), 1u);
-  EXPECT_NE(SourceWarnings(env_, base_.data)[0].find("20 paragraphs or more and is one document"),
+  EXPECT_NE(SourceWarnings(env_, base_.data)[0].find("is one document of 20 paragraphs or more"),
             std::string::npos);
   base_.data.documents = jobs::DocumentRule::kParagraphs;
   EXPECT_TRUE(SourceWarnings(env_, base_.data).empty());

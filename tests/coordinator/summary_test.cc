@@ -48,6 +48,19 @@ TEST(SummaryTest, WarnsOfWhatDidNotLearnEvenWhereItWasReused) {
   EXPECT_EQ(SummaryText(status, artifacts).find("WARNING"), std::string::npos);
 }
 
+TEST(SummaryTest, SuggestsAnEvaluationOnlyWhereThereWasAScore) {
+  std::map<jobs::StageKind, Artifact> artifacts;
+  artifacts[jobs::StageKind::kTokens].facts = {{"train.documents", 1}};
+  artifacts[jobs::StageKind::kEval].facts = {{"no_score", "no text is held out"}};
+  const std::string text = SummaryText(NewJobStatus("j", "j"), artifacts);
+  EXPECT_NE(text.find(" 1 document\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("no score: no text is held out"), std::string::npos) << text;
+  EXPECT_EQ(text.find("halcyon eval"), std::string::npos) << text;
+  artifacts[jobs::StageKind::kEval].facts = {{"brier_lm", 1.0}};
+  EXPECT_NE(SummaryText(NewJobStatus("j", "j"), artifacts).find("halcyon eval --job j"),
+            std::string::npos);
+}
+
 TEST(SummaryTest, FiguresOfAnotherTypeAreLeftOut) {
   std::map<jobs::StageKind, Artifact> artifacts;
   artifacts[jobs::StageKind::kModel].facts = {{"loss", "high"}, {"steps", 12}};
