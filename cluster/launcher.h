@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "cluster/process.h"
+#include "jobs/job_spec.h"
 
 namespace halcyon::cluster {
 
@@ -47,7 +48,10 @@ std::unique_ptr<GangLauncher> MakeMpirunLauncher();
 absl::Status CheckMpirunVersion(const std::string& output, const std::string& path);
 
 // The environment that pins the arithmetic of a worker: threads, MKL's reproducible mode, CPU path.
-std::map<std::string, std::string> ReproducibleEnvironment(uint32_t threads);
+// Also has malloc use huge pages. HALCYON_ARITHMETIC carries the name of `arithmetic` to the
+// worker's description of itself.
+std::map<std::string, std::string> ReproducibleEnvironment(uint32_t threads,
+                                                           jobs::Arithmetic arithmetic);
 
 // The path of halcyon-worker: beside this program. kNotFound tells how to build it.
 absl::StatusOr<std::string> WorkerProgram();

@@ -92,7 +92,7 @@ cluster::GangOptions GangRun::Options() const {
   cluster::GangOptions options;
   options.ranks = static_cast<uint32_t>(context_.spec.launch.ranks);
   options.threads = threads;
-  options.env = cluster::ReproducibleEnvironment(threads);
+  options.env = cluster::ReproducibleEnvironment(threads, context_.spec.launch.arithmetic);
   options.log_path = log_.path();
   options.scratch_dir = LauncherScratchDir(context_);
   options.working_dir = job_dir;

@@ -33,7 +33,7 @@ class ProcessAgentSpawner : public AgentSpawner {
         context_->home.AliveFile(context_->job.value()), "--log", log_path,
         // For the final evaluation, when no ranks run.
         "--threads", std::to_string(std::min(launch.ranks * launch.threads, kEvalThreadsMax))};
-    options.env = cluster::ReproducibleEnvironment(1);
+    options.env = cluster::ReproducibleEnvironment(1, launch.arithmetic);
     options.output_path = log_path;
     options.working_dir = context_->home.Job(context_->job.value());
     options.block_stop_signals = true;

@@ -163,6 +163,12 @@ struct EvalSpec {
   bool operator==(const EvalSpec&) const = default;
 };
 
+// Which instructions the numerical libraries of a worker may use.
+enum class Arithmetic {
+  kNative,    // the widest that the processor has: bits then belong to a type of processor
+  kPortable,  // at most AVX2, which nearly all x86 processors have
+};
+
 // [launch]: never enters a fingerprint
 // Which parts of the training state a rank keeps for itself alone (docs/fsdp.md).
 enum class Sharding {
@@ -179,8 +185,9 @@ enum class Accumulate {
 
 struct LaunchSpec {
   int64_t ranks = 2;
-  int64_t threads = 1;       // a rank
-  int64_t agents = 0;        // data-task processes; 0: one a processor
+  int64_t threads = 1;  // a rank
+  int64_t agents = 0;   // data-task processes; 0: one a processor
+  Arithmetic arithmetic = Arithmetic::kNative;
   int64_t restarts_max = 3;  // of a failed gang or task before the job fails
   Sharding sharding = Sharding::kFull;
   Accumulate accumulate = Accumulate::kReduced;
