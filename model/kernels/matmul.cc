@@ -1,0 +1,59 @@
+#include "model/kernels/matmul.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+namespace at::native {
+// Exported by LibTorch 2.11 but in no header of it. mat1 and mat2 may be transposed;
+// result = alpha * mat1 mat2 + beta * result.
+void mkldnn_matmul(const Tensor& mat1, const Tensor& mat2, const Tensor& result, float beta,
+                   float alpha);
+}  // namespace at::native
+
+namespace halcyon::model {
+namespace {
+
+constexpr int64_t kOneDnnProductsMin = int64_t{1} << 20;
+
+// By trying: it heeds the processor and ONEDNN_MAX_CPU_ISA.
+bool OneDnnWorks() {
+  if (!at::hasMKLDNN()) return false;
+  const at::Tensor probe = at::ones({2, 2}, at::kFloat), out = at::zeros({2, 2}, at::kFloat);
+  try {
+    at::native::mkldnn_matmul(probe, probe, out, /*beta=*/0, /*alpha=*/1);
+  } catch (const c10::Error&) {
+    return false;
+  }
+  return true;
+}
+
+bool IsForOneDnn(const at::Tensor& a, const at::Tensor& b) {
+  static const bool works = OneDnnWorks();
+  return works && a.is_cpu() && a.scalar_type() == at::kFloat &&
+         a.numel() * b.size(1) >= kOneDnnProductsMin;
+}
+
+}  // namespace
+
+void MatMul(const at::Tensor& a, const at::Tensor& b, MatMulTo to, const at::Tensor& out) {
+  const c10::NoGradGuard no_grad;
+  const bool adds = to == MatMulTo::kAdd;
+  if (IsForOneDnn(a, b)) {
+    at::native::mkldnn_matmul(a, b, out, adds ? 1 : 0, /*alpha=*/1);
+    return;
+  }
+  at::Tensor into = out;
+  if (adds) {
+    at::addmm_out(into, out, a, b);
+  } else {
+    at::mm_out(into, a, b);
+  }
+}
+
+at::Tensor MatMul(const at::Tensor& a, const at::Tensor& b) {
+  at::Tensor out = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
+  MatMul(a, b, MatMulTo::kOut, out);
+  return out;
+}
+
+}  // namespace halcyon::model
