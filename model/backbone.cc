@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "model/fused_layers.h"
 
 namespace halcyon::model {
 namespace {
@@ -62,9 +63,7 @@ Rotation::Rotation(const at::Tensor& positions, int64_t head_width, double theta
 }
 
 at::Tensor Rotation::operator()(const at::Tensor& heads) const {
-  const int64_t half = heads.size(3) / 2;
-  const at::Tensor first = heads.narrow(3, 0, half), second = heads.narrow(3, half, half);
-  return at::cat({first * cosine_ - second * sine_, second * cosine_ + first * sine_}, 3);
+  return RotatedHeads(heads, cosine_, sine_);
 }
 
 TransformerBlock::TransformerBlock(Unit& unit, const std::string& name, const jobs::ModelSpec& spec)
@@ -81,16 +80,18 @@ TransformerBlock::TransformerBlock(Unit& unit, const std::string& name, const jo
               Linear::Bias::kNone),
       mlp_(unit, name + ".mlp", spec.hidden_size, spec.intermediate_size, spec.norm_epsilon) {}
 
-at::Tensor TransformerBlock::Attend(const at::Tensor& normed, int64_t batch,
-                                    const Rotation& rotation, const at::Tensor& visible,
-                                    int64_t length, BackboneCache::Block* cache) const {
-  const int64_t hidden = normed.size(1);
-  const auto split = [&](const at::Tensor& rows) {
-    return rows.view({batch, -1, rows.size(1) * heads_ / hidden, hidden / heads_});
+at::Tensor TransformerBlock::Attend(const at::Tensor& rows, int64_t batch, const Rotation& rotation,
+                                    const at::Tensor& visible, int64_t length,
+                                    BackboneCache::Block* cache) const {
+  const int64_t hidden = rows.size(1);
+  const auto split = [&](const at::Tensor& wide) {
+    return wide.view({batch, -1, wide.size(1) * heads_ / hidden, hidden / heads_});
   };
-  const at::Tensor query = rotation(split(query_(normed))).transpose(1, 2);
-  at::Tensor key = rotation(split(key_(normed))).transpose(1, 2);
-  at::Tensor value = split(value_(normed)).transpose(1, 2);
+  const auto projected = NormedLinears(rows, norm_.weight(), norm_.epsilon(),
+                                       {query_.weight(), key_.weight(), value_.weight()});
+  const at::Tensor query = rotation(split(projected[0])).transpose(1, 2);
+  at::Tensor key = rotation(split(projected[1])).transpose(1, 2);
+  at::Tensor value = split(projected[2]).transpose(1, 2);
   if (cache != nullptr) {
     key = Append(cache->keys, length, key);
     value = Append(cache->values, length, value);
@@ -103,13 +104,13 @@ at::Tensor TransformerBlock::Attend(const at::Tensor& normed, int64_t batch,
   std::optional<at::Tensor> mask;
   if (visible.defined()) mask = visible;
   const at::Tensor mixed = at::scaled_dot_product_attention(query, key, value, mask, 0.0, causal);
-  return output_(mixed.transpose(1, 2).reshape({-1, hidden}));
+  return LinearAdd(mixed.transpose(1, 2).reshape({-1, hidden}), output_.weight(), rows);
 }
 
 at::Tensor TransformerBlock::operator()(const at::Tensor& rows, int64_t batch,
                                         const Rotation& rotation, const at::Tensor& visible,
                                         int64_t length, BackboneCache::Block* cache) const {
-  return mlp_(rows + Attend(norm_(rows), batch, rotation, visible, length, cache));
+  return mlp_(Attend(rows, batch, rotation, visible, length, cache));
 }
 
 Backbone::Backbone(const jobs::ModelSpec& spec)

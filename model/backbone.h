@@ -71,7 +71,8 @@ class TransformerBlock {
                         BackboneCache::Block* cache) const;
 
  private:
-  at::Tensor Attend(const at::Tensor& normed, int64_t batch, const Rotation& rotation,
+  // rows + attention over their norm.
+  at::Tensor Attend(const at::Tensor& rows, int64_t batch, const Rotation& rotation,
                     const at::Tensor& visible, int64_t length, BackboneCache::Block* cache) const;
 
   int64_t heads_, key_value_heads_;

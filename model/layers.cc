@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "model/fused_layers.h"
+
 namespace halcyon::model {
 
 Linear::Linear(Unit& unit, const std::string& name, int64_t in, int64_t out, Bias bias,
@@ -11,15 +13,15 @@ Linear::Linear(Unit& unit, const std::string& name, int64_t in, int64_t out, Bia
 }
 
 at::Tensor Linear::operator()(const at::Tensor& rows) const {
-  if (bias_ == nullptr) return at::mm(rows, weight_.value.t());
-  return at::addmm(bias_->value, rows, weight_.value.t());
+  return LinearRows(rows, weight_.value, bias_ == nullptr ? at::Tensor() : bias_->value);
 }
 
 RmsNorm::RmsNorm(Unit& unit, const std::string& name, int64_t width, double epsilon)
     : weight_(unit.Add(name + ".weight", {width}, InitKind::kOne)), epsilon_(epsilon) {}
 
 at::Tensor RmsNorm::operator()(const at::Tensor& rows) const {
-  return at::rms_norm(rows, weight_.shape, weight_.value, epsilon_);
+  const at::Tensor flat = rows.reshape({-1, rows.size(-1)});
+  return RmsNormRows(flat, weight_.value, epsilon_).view(rows.sizes());
 }
 
 LayerNorm::LayerNorm(Unit& unit, const std::string& name, int64_t width)
@@ -38,8 +40,9 @@ GatedMlp::GatedMlp(Unit& unit, const std::string& name, int64_t width, int64_t i
       down_(unit, name + ".down", intermediate, width, Linear::Bias::kNone) {}
 
 at::Tensor GatedMlp::operator()(const at::Tensor& rows) const {
-  const at::Tensor normed = norm_(rows);
-  return rows + down_(at::silu(gate_(normed)) * up_(normed));
+  const auto inner =
+      NormedLinears(rows, norm_.weight(), norm_.epsilon(), {gate_.weight(), up_.weight()});
+  return GatedLinearAdd(inner[0], inner[1], down_.weight(), rows);
 }
 
 }  // namespace halcyon::model

@@ -35,6 +35,8 @@ class RmsNorm {
  public:
   RmsNorm(Unit& unit, const std::string& name, int64_t width, double epsilon);
   at::Tensor operator()(const at::Tensor& rows) const;
+  const at::Tensor& weight() const { return weight_.value; }
+  double epsilon() const { return epsilon_; }
 
  private:
   Parameter& weight_;

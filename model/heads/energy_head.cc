@@ -2,9 +2,8 @@
 
 #include <ATen/ATen.h>
 
-#include <vector>
-
 #include "model/energy/energy_loss.h"
+#include "model/fused_layers.h"
 
 namespace halcyon::model {
 
@@ -19,13 +18,10 @@ at::Tensor EnergyBlock::operator()(const at::Tensor& state, const at::Tensor& co
   const int64_t width = state.size(1), positions = condition.size(0);
   const at::Tensor of_state = mix_.weight().narrow(1, 0, width);
   const at::Tensor of_condition = mix_.weight().narrow(1, width, width);
-  const at::Tensor shared = at::addmm(mix_.bias(), condition, of_condition.t());
-  const at::Tensor own = at::mm(norm_(state), of_state.t());
+  const at::Tensor shared = LinearRows(condition, of_condition, mix_.bias());
+  const at::Tensor own = LinearRows(norm_(state), of_state, {});
   const at::Tensor mixed = (own.view({-1, positions, width}) + shared).view({-1, width});
-  // Not narrow(): the backward pass of split() writes both halves at once.
-  const std::vector<at::Tensor> both =
-      at::split(gate_value_(at::silu(middle_(at::silu(mixed)))), width, 1);
-  return state + output_(at::silu(both[0]) * both[1]);
+  return state + output_(GatedHalves(gate_value_(at::silu(middle_(at::silu(mixed))))));
 }
 
 EnergyHead::EnergyHead(Unit& unit, const jobs::ModelSpec& spec, int64_t latent_size)

@@ -1,0 +1,41 @@
+// Layers with gradients written by hand: several operations at a time over the kernels of
+// model/kernels/, keeping for the backward pass only what it cannot make again cheaply.
+//
+// Rows are [rows, width]. On the CPU in float32; elsewhere each is composed of ATen's operations,
+// which give the same up to rounding. One backward pass a graph, first derivatives only.
+#ifndef HALCYON_MODEL_FUSED_LAYERS_H_
+#define HALCYON_MODEL_FUSED_LAYERS_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace halcyon::model {
+
+// x W^T (+ b). weight: [out, in]; bias: [out] or undefined.
+at::Tensor LinearRows(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias);
+
+// residual + x W^T.
+at::Tensor LinearAdd(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& residual);
+
+// x / sqrt(mean(x^2) + epsilon) * w.
+at::Tensor RmsNormRows(const at::Tensor& rows, const at::Tensor& weight, double epsilon);
+
+// n W_i^T for each of the weights, with n = RmsNormRows(rows, norm_weight, epsilon). Keeps the
+// rows, not n.
+std::vector<at::Tensor> NormedLinears(const at::Tensor& rows, const at::Tensor& norm_weight,
+                                      double epsilon, const std::vector<at::Tensor>& weights);
+
+// silu(gate) * value, where `both` [rows, 2 * width] holds the gate, then the value.
+at::Tensor GatedHalves(const at::Tensor& both);
+// residual + (silu(gate) * value) W^T. Keeps gate and value, not their product.
+at::Tensor GatedLinearAdd(const at::Tensor& gate, const at::Tensor& value, const at::Tensor& weight,
+                          const at::Tensor& residual);
+
+// Rotary embedding in the half-split layout. heads: [batch, steps, heads, 2 * half]; cosine and
+// sine: [batch or 1, steps, 1, half].
+at::Tensor RotatedHeads(const at::Tensor& heads, const at::Tensor& cosine, const at::Tensor& sine);
+
+}  // namespace halcyon::model
+
+#endif  // HALCYON_MODEL_FUSED_LAYERS_H_
