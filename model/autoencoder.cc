@@ -9,7 +9,9 @@
 
 #include "base/check.h"
 #include "model/argmax.h"
+#include "model/fused_layers.h"
 #include "model/layers.h"
+#include "model/token_loss.h"
 
 namespace halcyon::model {
 namespace {
@@ -82,14 +84,14 @@ struct Autoencoder::Network {
     const int64_t width = states.size(1);
     const at::Tensor weight = expand.weight().narrow(0, first * width, count * width);
     const at::Tensor bias = expand.bias().narrow(0, first * width, count * width);
-    const at::Tensor rows = at::addmm(bias, states, weight.t()).view({-1, width});
+    const at::Tensor rows = LinearRows(states, weight, bias).view({-1, width});
     return decoder_norm(
         Apply(decoder_layers, decoder_layers.size() / 2, decoder_layers.size(), rows));
   }
 
   // latents [chunks, latent] -> logits [chunks * K, vocab].
   at::Tensor Decode(const at::Tensor& latents, int64_t chunk_size) const {
-    return at::mm(DecodeRows(DecodeStates(latents), 0, chunk_size), embedding.value.t());
+    return LinearRows(DecodeRows(DecodeStates(latents), 0, chunk_size), embedding.value, {});
   }
 
   Unit unit;
@@ -201,18 +203,19 @@ Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Nois
     const at::Tensor kept = noise.latent_dropout >= spec_.latent_dropout;
     latents = latents * (kept / (1 - spec_.latent_dropout));
   }
-  const at::Tensor logits = network.Decode(latents, spec_.chunk_size);
-  const at::Tensor cross_entropy =
-      at::cross_entropy_loss(logits, labels, {}, at::Reduction::None).view({chunks, -1}).mean(1);
+  // K times the mean over a chunk's tokens is their sum.
+  const TokenLoss tokens_loss = WeightedTokenLoss(
+      network.DecodeRows(network.DecodeStates(latents), 0, spec_.chunk_size),
+      network.embedding.value, labels, (weights / divisor).repeat_interleave(spec_.chunk_size));
   const at::Tensor kl =
       spec_.variational ? ClampedKl(posterior, spec_.kl_clamp) : at::zeros({chunks}, at::kFloat);
-  const at::Tensor total =
-      at::dot(weights, spec_.chunk_size * cross_entropy + spec_.kl_weight * kl) / divisor;
+  const at::Tensor total = tokens_loss.total + spec_.kl_weight * at::dot(weights, kl) / divisor;
 
   Loss loss;
   loss.total = network.unit.Exit(total);
   const c10::NoGradGuard no_grad;
-  const at::Tensor right = (logits.argmax(1) == labels).to(at::kFloat).view({chunks, -1}).mean(1);
+  const at::Tensor cross_entropy = tokens_loss.losses.view({chunks, -1}).mean(1);
+  const at::Tensor right = tokens_loss.correct.view({chunks, -1}).mean(1);
   loss.cross_entropy = at::dot(weights, cross_entropy) / divisor;
   loss.kl = at::dot(weights, kl) / divisor;
   loss.correct = at::dot(weights, right) / divisor;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/check.h"
+#include "model/fused_layers.h"
 #include "model/layers.h"
 
 namespace halcyon::model {
@@ -18,6 +19,8 @@ struct BaselineModel::Network {
     if (spec.tie_embeddings) return;
     output = &head_unit.Add("output.weight", {vocab_size, spec.hidden_size}, InitKind::kWeight);
   }
+
+  const at::Tensor& Table() const;
 
   Unit input_unit;
   Parameter& embedding;
@@ -39,25 +42,45 @@ std::vector<Unit*> BaselineModel::units() {
   return units;
 }
 
-at::Tensor BaselineModel::Logits(const at::Tensor& tokens, const Placement* placement,
+at::Tensor BaselineModel::Hidden(const at::Tensor& tokens, const Placement* placement,
                                  BackboneCache* cache) {
   HALCYON_CHECK(tokens.dim() == 2);
   Network& network = *network_;
   const bool tied = network.output == nullptr;
-  const int64_t batch = tokens.size(0);
   network.input_unit.Enter();
   at::Tensor rows = at::embedding(network.embedding.value, tokens.reshape({-1}));
   // A tied table is used at both ends, so its unit stays whole from one to the other.
   if (!tied) rows = network.input_unit.Exit(rows);
-  rows = network.backbone(rows, batch, placement, cache);
+  rows = network.backbone(rows, tokens.size(0), placement, cache);
   network.head_unit.Enter();
   const at::Tensor normed = network.final_norm(rows);
-  if (!tied) {
-    const at::Tensor logits = at::mm(normed, network.output->value.t());
-    return network.head_unit.Exit(logits).view({batch, tokens.size(1), vocab_size_});
-  }
-  const at::Tensor logits = at::mm(network.head_unit.Exit(normed), network.embedding.value.t());
-  return network.input_unit.Exit(logits).view({batch, tokens.size(1), vocab_size_});
+  return tied ? network.head_unit.Exit(normed) : normed;
+}
+
+at::Tensor BaselineModel::Leave(const at::Tensor& last) {
+  return network_->output == nullptr ? network_->input_unit.Exit(last)
+                                     : network_->head_unit.Exit(last);
+}
+
+const at::Tensor& BaselineModel::Network::Table() const {
+  return output == nullptr ? embedding.value : output->value;
+}
+
+at::Tensor BaselineModel::Logits(const at::Tensor& tokens, const Placement* placement,
+                                 BackboneCache* cache) {
+  const at::Tensor normed = Hidden(tokens, placement, cache);
+  return Leave(LinearRows(normed, network_->Table(), {}))
+      .view({tokens.size(0), tokens.size(1), vocab_size_});
+}
+
+TokenLoss BaselineModel::NextTokenLoss(const at::Tensor& tokens, const at::Tensor& weights) {
+  HALCYON_CHECK(tokens.dim() == 2 && tokens.size(1) >= 2);
+  const int64_t steps = tokens.size(1) - 1;
+  const at::Tensor normed = Hidden(tokens.narrow(1, 0, steps), nullptr, nullptr);
+  TokenLoss loss = WeightedTokenLoss(normed, network_->Table(),
+                                     tokens.narrow(1, 1, steps).reshape({-1}), weights);
+  loss.total = Leave(loss.total);
+  return loss;
 }
 
 }  // namespace halcyon::model

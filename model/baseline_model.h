@@ -11,6 +11,7 @@
 
 #include "jobs/job_spec.h"
 #include "model/backbone.h"
+#include "model/token_loss.h"
 #include "model/unit.h"
 
 namespace halcyon::model {
@@ -31,7 +32,16 @@ class BaselineModel {
   at::Tensor Logits(const at::Tensor& tokens, const Placement* placement = nullptr,
                     BackboneCache* cache = nullptr);
 
+  // Of the token that follows each of the first `steps`: tokens: int64 [batch, steps + 1]; weights:
+  // [batch * steps], what each position counts for.
+  TokenLoss NextTokenLoss(const at::Tensor& tokens, const at::Tensor& weights);
+
  private:
+  // Up to the final norm: [batch * steps, hidden], with the units of the table entered.
+  at::Tensor Hidden(const at::Tensor& tokens, const Placement* placement, BackboneCache* cache);
+  // `last` is what was made with the table.
+  at::Tensor Leave(const at::Tensor& last);
+
   struct Network;
   jobs::ModelSpec spec_;
   int64_t vocab_size_;

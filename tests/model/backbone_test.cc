@@ -215,6 +215,32 @@ TEST_P(BaselineModelTest, ParametersTakeGradientsAtBothEnds) {
   }
 }
 
+TEST_P(BaselineModelTest, NextTokenLossIsThatOfTheLogits) {
+  const at::Tensor tokens = at::tensor({3, 1, 12, 0, 5, 5}, at::kLong).view({2, 3});
+  const at::Tensor weights = at::tensor({0.5f, 0.25f, 2.0f, 0.0f});
+  const auto gradients = [&](const at::Tensor& loss) {
+    loss.backward();
+    std::vector<at::Tensor> taken;
+    for (Unit* unit : model_.units()) {
+      for (Parameter& parameter : unit->parameters()) {
+        taken.push_back(parameter.value.grad().clone());
+        parameter.value.mutable_grad().reset();
+      }
+    }
+    return taken;
+  };
+  const TokenLoss loss = model_.NextTokenLoss(tokens, weights);
+  const at::Tensor logits = model_.Logits(tokens.narrow(1, 0, 2)).flatten(0, 1);
+  const at::Tensor losses =
+      at::cross_entropy_loss(logits, tokens.narrow(1, 1, 2).flatten(), {}, at::Reduction::None);
+  EXPECT_TRUE(at::allclose(loss.losses, losses, 1e-5, 1e-5));
+  const auto fused = gradients(loss.total), composed = gradients(at::dot(weights, losses));
+  ASSERT_EQ(fused.size(), composed.size());
+  for (size_t i = 0; i < fused.size(); ++i) {
+    EXPECT_TRUE(at::allclose(fused[i], composed[i], 1e-4, 1e-5)) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Tied, BaselineModelTest, testing::Bool());
 
 // Transformer-S and -M of the paper's Table 1: 281M and 465M, without tying.

@@ -10,11 +10,8 @@ BaselineTrainee::BaselineTrainee(const jobs::JobSpec& spec, const LanguageModelD
 absl::StatusOr<Figures> BaselineTrainee::ForwardBackward(const MicroBatch& batch,
                                                          const BatchTensors& tensors) {
   const at::Tensor tokens = tensors.tokens.flatten(1);
-  const int64_t positions = tokens.size(1) - 1;
-  const at::Tensor logits = model_.Logits(tokens.narrow(1, 0, positions));
-  const at::Tensor losses = at::cross_entropy_loss(
-      logits.flatten(0, 1), tokens.narrow(1, 1, positions).flatten(), {}, at::Reduction::None);
-  const at::Tensor total = (losses * PositionWeights(batch, positions)).sum();
+  const at::Tensor total =
+      model_.NextTokenLoss(tokens, PositionWeights(batch, tokens.size(1) - 1)).total;
   total.backward();
   return Figures{{"loss", total.item<double>()}};
 }
