@@ -56,7 +56,7 @@ const std::vector<LibraryRule> kLibraries = {
     {"simdjson", {"pipeline"}, false},
     {"(ATen|torch|c10)/", {"model", "worker", "bench"}, true},
     {"cuda_", {"worker"}, false},
-    {"cluster/mpi_collectives\\.h", {"cluster", "worker"}, true},
+    {"cluster/mpi_collectives\\.h", {"cluster", "worker", "bench"}, true},
 };
 
 struct CallRule {
