@@ -1,6 +1,9 @@
 #include "coordinator/early_checks.h"
 
 #include <fmt/format.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include <algorithm>
 #include <thread>
@@ -128,13 +131,45 @@ std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
   return warnings;
 }
 
+bool HasFastBFloat16() {
+#if defined(__x86_64__)
+  constexpr uint32_t kAmxBFloat16 = 1u << 22;    // leaf 7, part 0, edx
+  constexpr uint32_t kAvx512BFloat16 = 1u << 5;  // leaf 7, part 1, eax
+  uint32_t a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  if ((d & kAmxBFloat16) != 0) return true;
+  return a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvx512BFloat16) != 0;
+#else
+  return false;
+#endif
+}
+
+std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_fast_bfloat16) {
+  const bool is_portable = spec.launch.arithmetic == jobs::Arithmetic::kPortable;
+  if (has_fast_bfloat16 && !is_portable) return {};
+  std::vector<std::string> warnings;
+  const auto check = [&](const jobs::TrainSpec& train, const char* section) {
+    if (train.precision != jobs::Precision::kBFloat16) return;
+    warnings.push_back(fmt::format(
+        "{}.precision = \"bfloat16\" is several times slower than \"float32\" here, because {}",
+        section,
+        has_fast_bfloat16 ? "launch.arithmetic = \"portable\" leaves AVX512_BF16 and AMX unused"
+                          : "this machine's processors have neither AVX512_BF16 nor AMX"));
+  };
+  if (spec.model.head != jobs::HeadKind::kSoftmax)
+    check(spec.autoencoder.train, "autoencoder.train");
+  check(spec.train, "train");
+  return warnings;
+}
+
 absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
                                                     const std::optional<MemoryLimit>& limit) {
   ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
   std::vector<std::string> warnings = jobs::Warnings(spec);
   for (auto& more : {SourceWarnings(*Env::Posix(), spec.data),
                      MachineWarnings(spec, jobs::EstimateTraining(spec, vocab_size), limit,
-                                     std::thread::hardware_concurrency())}) {
+                                     std::thread::hardware_concurrency()),
+                     PrecisionWarnings(spec, HasFastBFloat16())}) {
     warnings.insert(warnings.end(), more.begin(), more.end());
   }
   return warnings;

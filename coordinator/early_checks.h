@@ -39,6 +39,13 @@ std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
                                          const std::optional<MemoryLimit>& limit,
                                          int64_t processors);
 
+// Whether this machine's processors multiply matrices of bfloat16 faster than of float32
+// (AVX512_BF16 or AMX).
+bool HasFastBFloat16();
+// A warning for each stage whose precision is bfloat16 when it only makes the stage slow here:
+// without `has_fast_bfloat16`, or with arithmetic that leaves the processor's units unused.
+std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_fast_bfloat16);
+
 // All warnings about a job before it starts: about its settings, its files and this
 // machine. kInvalidArgument as VocabularyOf.
 absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,

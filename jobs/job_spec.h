@@ -73,6 +73,9 @@ struct TokenizerSpec {
 
 // Optimizer and schedule of one training stage.
 // [train], [autoencoder.train]
+// Of the gathered parameters and the products of matrices (docs/precision.md).
+enum class Precision { kFloat32, kBFloat16 };
+
 struct TrainSpec {
   int64_t steps = 1500;
   int64_t batch = 8;        // samples a step, over all ranks: windows; chunks for the autoencoder
@@ -86,6 +89,7 @@ struct TrainSpec {
   double epsilon = 1e-8;
   double weight_decay = 0.1;
   double clip_norm = 1.0;  // of the whole gradient; 0: none
+  Precision precision = Precision::kFloat32;
   bool operator==(const TrainSpec&) const = default;
 };
 

@@ -126,6 +126,7 @@ void AddTrain(const std::string& section, TrainSpec& train, KeyTable& keys) {
   keys.Number("weight_decay", &train.weight_decay, {.min = 0, .max = 10},
               "larger values wipe the weights out");
   keys.Number("clip_norm", &train.clip_norm, {.min = 0, .max = 1e9}, "0 means no clipping");
+  keys.Choice("precision", &train.precision, {"float32", "bfloat16"});
 }
 
 void AddAutoencoder(AutoencoderSpec& autoencoder, KeyTable& keys) {

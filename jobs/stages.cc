@@ -88,6 +88,17 @@ bool IsNeverAField(std::string_view path) {
   return std::find(std::begin(kPaths), std::end(kPaths), path) != std::end(kPaths);
 }
 
+// Keys that came when stages had been made without them. At the value that those stages were made
+// with they are no fields either, so that finished artifacts keep their fingerprints.
+bool IsAsBeforeItCame(std::string_view path, std::string_view value) {
+  constexpr std::pair<std::string_view, std::string_view> kLater[] = {
+      {"autoencoder.train.precision", "float32"},
+      {"train.precision", "float32"},
+  };
+  return std::find(std::begin(kLater), std::end(kLater), std::pair(path, value)) !=
+         std::end(kLater);
+}
+
 const Stage& StageOf(StageKind kind) {
   for (const Stage& stage : Stages()) {
     if (stage.kind == kind) return stage;
@@ -176,7 +187,11 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
   }
   JobSpec copy = spec;  // the key table holds pointers into the spec
   for (const SpecKey& key : KeysOf(copy)) {
-    if (Enters(stage, key.Path())) identity.fields.push_back({key.Path(), PlainTextOf(key)});
+    if (!Enters(stage, key.Path())) continue;
+    std::string value = PlainTextOf(key);
+    if (!IsAsBeforeItCame(key.Path(), value)) {
+      identity.fields.push_back({key.Path(), std::move(value)});
+    }
   }
   if (kind == StageKind::kLatents) identity.fields.push_back({"dtype", "f16"});
   if (stage.reads_sources) {

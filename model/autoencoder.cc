@@ -70,7 +70,8 @@ struct Autoencoder::Network {
 
   // The embedding that stands in for a dropped token's.
   at::Tensor Dropped() const {
-    return mask_embedding != nullptr ? mask_embedding->value : embedding.value[0];
+    const at::Tensor row = mask_embedding != nullptr ? mask_embedding->value : embedding.value[0];
+    return row.to(at::kFloat);
   }
 
   // latents [chunks, latent] -> [chunks, hidden].
@@ -141,7 +142,7 @@ Posterior Autoencoder::EncodeUnclamped(const at::Tensor& tokens) {
   HALCYON_CHECK(tokens.dim() == 2 && tokens.size(1) == spec_.chunk_size);
   Unit& unit = network_->unit;
   unit.Enter();
-  const at::Tensor embeddings = at::embedding(network_->embedding.value, tokens.reshape({-1}));
+  const at::Tensor embeddings = EmbeddedRows(network_->embedding.value, tokens.reshape({-1}));
   const at::Tensor both = unit.Exit(network_->Encode(embeddings, spec_.chunk_size));
   return SplitPosterior(both, spec_.latent_size);
 }
@@ -190,7 +191,7 @@ Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Nois
   const int64_t chunks = tokens.size(0);
   network.unit.Enter();
   const at::Tensor labels = tokens.reshape({-1});
-  at::Tensor embeddings = at::embedding(network.embedding.value, labels);
+  at::Tensor embeddings = EmbeddedRows(network.embedding.value, labels);
   if (spec_.token_dropout > 0) {
     const at::Tensor dropped = noise.token_dropout.reshape({-1, 1}) < spec_.token_dropout;
     embeddings = at::where(dropped, network.Dropped(), embeddings);

@@ -48,7 +48,7 @@ at::Tensor BaselineModel::Hidden(const at::Tensor& tokens, const Placement* plac
   Network& network = *network_;
   const bool tied = network.output == nullptr;
   network.input_unit.Enter();
-  at::Tensor rows = at::embedding(network.embedding.value, tokens.reshape({-1}));
+  at::Tensor rows = EmbeddedRows(network.embedding.value, tokens.reshape({-1}));
   // A tied table is used at both ends, so its unit stays whole from one to the other.
   if (!tied) rows = network.input_unit.Exit(rows);
   rows = network.backbone(rows, tokens.size(0), placement, cache);

@@ -70,7 +70,7 @@ at::Tensor CalmModel::Inputs(const at::Tensor& tokens, const at::Tensor& latents
   network.input_unit.Enter();
   std::vector<at::Tensor> parts;
   if (network.token_embedding != nullptr) {
-    const at::Tensor rows = at::embedding(network.token_embedding->value, tokens.reshape({-1}));
+    const at::Tensor rows = EmbeddedRows(network.token_embedding->value, tokens.reshape({-1}));
     parts.push_back(rows.view({batch * chunks, chunk_size_ * spec_.hidden_size}));
   }
   if (latents.defined()) parts.push_back(latents.reshape({batch * chunks, latent_size_}));

@@ -25,25 +25,45 @@ at::Tensor Like(const at::Tensor& tensor) {
   return at::empty(tensor.sizes(), tensor.options().requires_grad(false));
 }
 
+at::Tensor AsFloat(const at::Tensor& tensor) { return tensor.to(at::kFloat); }
+
 Rows ShapeOf(const at::Tensor& rows) { return {rows.size(0), rows.size(1)}; }
+
+struct EmbeddedRowsFunction : public torch::autograd::Function<EmbeddedRowsFunction> {
+  static Variable forward(AutogradContext* context, const Variable& table, const at::Tensor& ids) {
+    context->save_for_backward({ids});
+    context->saved_data["entries"] = table.size(0);
+    return AsFloat(at::embedding(table.detach(), ids));
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& outputs) {
+    const at::Tensor ids = context->get_saved_variables()[0];
+    // In the rows' float32, not in the table's type: a frequent token's sum has many terms.
+    return {at::embedding_dense_backward(outputs[0], ids, context->saved_data["entries"].toInt(),
+                                         /*padding_idx=*/-1, /*scale_grad_by_freq=*/false),
+            Variable()};
+  }
+};
 
 struct LinearFunction : public torch::autograd::Function<LinearFunction> {
   static Variable forward(AutogradContext* context, const Variable& rows, const Variable& weight,
                           const std::optional<at::Tensor>& bias) {
-    context->save_for_backward({rows, weight});
+    const at::Tensor factor = AsFactor(rows, weight);
+    context->save_for_backward({factor, weight});
     context->saved_data["biased"] = bias.has_value();
-    if (!bias) return MatMul(rows, weight.t());
+    if (!bias) return MatMul(factor, weight.t());
     // A single row would already be contiguous, and be the bias itself.
-    at::Tensor out = bias->detach().expand({rows.size(0), -1}).clone(at::MemoryFormat::Contiguous);
-    MatMul(rows, weight.t(), MatMulTo::kAdd, out);
+    at::Tensor out =
+        AsFloat(bias->detach()).expand({rows.size(0), -1}).clone(at::MemoryFormat::Contiguous);
+    MatMul(factor, weight.t(), MatMulTo::kAdd, out);
     return out;
   }
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor gradient = outputs[0].contiguous();
+    const at::Tensor factor = AsFactor(gradient, saved[1]);
     variable_list gradients(3);
-    if (context->needs_input_grad(0)) gradients[0] = MatMul(gradient, saved[1]);
-    if (context->needs_input_grad(1)) gradients[1] = MatMul(gradient.t(), saved[0]);
+    if (context->needs_input_grad(0)) gradients[0] = MatMul(factor, saved[1]);
+    if (context->needs_input_grad(1)) gradients[1] = MatMul(factor.t(), saved[0]);
     if (context->saved_data["biased"].toBool()) gradients[2] = gradient.sum(0);
     return gradients;
   }
@@ -52,14 +72,15 @@ struct LinearFunction : public torch::autograd::Function<LinearFunction> {
 struct LinearAddFunction : public torch::autograd::Function<LinearAddFunction> {
   static Variable forward(AutogradContext* context, const Variable& rows, const Variable& weight,
                           const Variable& residual) {
-    context->save_for_backward({rows, weight});
+    const at::Tensor factor = AsFactor(rows, weight);
+    context->save_for_backward({factor, weight});
     at::Tensor out = residual.detach().clone(at::MemoryFormat::Contiguous);
-    MatMul(rows, weight.t(), MatMulTo::kAdd, out);
+    MatMul(factor, weight.t(), MatMulTo::kAdd, out);
     return out;
   }
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor gradient = outputs[0].contiguous();
+    const at::Tensor gradient = AsFactor(outputs[0].contiguous(), saved[1]);
     return {MatMul(gradient, saved[1]), MatMul(gradient.t(), saved[0]), outputs[0]};
   }
 };
@@ -69,8 +90,9 @@ struct RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
                           double epsilon) {
     const at::Tensor rows = given.contiguous();
     at::Tensor normed = Like(rows), scale = at::empty({rows.size(0)}, at::kFloat);
-    RmsNormForward(In(rows), In(weight), ShapeOf(rows), epsilon, Out(normed), Out(scale));
-    context->save_for_backward({rows, weight, scale});
+    const at::Tensor factors = AsFloat(weight.detach());
+    RmsNormForward(In(rows), In(factors), ShapeOf(rows), epsilon, Out(normed), Out(scale));
+    context->save_for_backward({rows, factors, scale});
     return normed;
   }
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
@@ -89,12 +111,14 @@ struct NormedLinearsFunction : public torch::autograd::Function<NormedLinearsFun
                                at::TensorList weights) {
     const at::Tensor rows = given.contiguous();
     at::Tensor normed = Like(rows), scale = at::empty({rows.size(0)}, at::kFloat);
-    RmsNormForward(In(rows), In(norm_weight), ShapeOf(rows), epsilon, Out(normed), Out(scale));
-    variable_list saved = {rows, norm_weight, scale};
+    const at::Tensor factors = AsFloat(norm_weight.detach());
+    RmsNormForward(In(rows), In(factors), ShapeOf(rows), epsilon, Out(normed), Out(scale));
+    variable_list saved = {rows, factors, scale};
     saved.insert(saved.end(), weights.begin(), weights.end());
     context->save_for_backward(std::move(saved));
     context->saved_data["epsilon"] = epsilon;
     variable_list outputs;
+    normed = AsFactor(normed, weights[0]);
     for (const at::Tensor& weight : weights) outputs.push_back(MatMul(normed, weight.t()));
     return outputs;
   }
@@ -106,11 +130,12 @@ struct NormedLinearsFunction : public torch::autograd::Function<NormedLinearsFun
     at::Tensor scale_again = Like(scale);
     RmsNormForward(In(rows), In(norm_weight), ShapeOf(rows), epsilon, Out(normed),
                    Out(scale_again));
+    const at::Tensor factor = AsFactor(normed, saved[3]);
     variable_list gradients(3);
     for (size_t i = 0; i < outputs.size(); ++i) {
-      const at::Tensor gradient = outputs[i].contiguous();
+      const at::Tensor gradient = AsFactor(outputs[i].contiguous(), saved[3 + i]);
       MatMul(gradient, saved[3 + i], i == 0 ? MatMulTo::kOut : MatMulTo::kAdd, of_normed);
-      gradients.push_back(MatMul(gradient.t(), normed));
+      gradients.push_back(MatMul(gradient.t(), factor));
     }
     // `normed` is not needed any more; the rows' gradient takes its place.
     gradients[0] = normed;
@@ -152,7 +177,7 @@ struct GatedLinearAddFunction : public torch::autograd::Function<GatedLinearAddF
   }
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor gradient = outputs[0].contiguous();
+    const at::Tensor gradient = AsFactor(outputs[0].contiguous(), saved[2]);
     const at::Tensor of_gated = MatMul(gradient, saved[2]);
     at::Tensor of_gate = Like(of_gated), of_value = Like(of_gated), gated = Like(of_gated);
     GatedBackward(In(saved[0]), In(saved[1]), In(of_gated), ShapeOf(of_gated), of_gated.size(1),
@@ -184,24 +209,34 @@ struct RotateFunction : public torch::autograd::Function<RotateFunction> {
   }
 };
 
+// rows W^T in the weight's type, as the type of the rows.
+at::Tensor ComposedProduct(const at::Tensor& rows, const at::Tensor& weight) {
+  return at::mm(rows.to(weight.scalar_type()), weight.t()).to(rows.scalar_type());
+}
+
 }  // namespace
+
+at::Tensor EmbeddedRows(const at::Tensor& table, const at::Tensor& ids) {
+  return EmbeddedRowsFunction::apply(table, ids);
+}
 
 at::Tensor LinearRows(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias) {
   if (HasKernels(rows)) {
     const auto given = bias.defined() ? std::optional(bias) : std::nullopt;
     return LinearFunction::apply(rows, weight, given);
   }
-  return bias.defined() ? at::addmm(bias, rows, weight.t()) : at::mm(rows, weight.t());
+  const at::Tensor product = ComposedProduct(rows, weight);
+  return bias.defined() ? product + bias.to(rows.scalar_type()) : product;
 }
 
 at::Tensor LinearAdd(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& residual) {
   if (HasKernels(rows)) return LinearAddFunction::apply(rows, weight, residual);
-  return at::addmm(residual, rows, weight.t());
+  return residual + ComposedProduct(rows, weight);
 }
 
 at::Tensor RmsNormRows(const at::Tensor& rows, const at::Tensor& weight, double epsilon) {
   if (HasKernels(rows)) return RmsNormFunction::apply(rows, weight, epsilon);
-  return at::rms_norm(rows, weight.sizes(), weight, epsilon);
+  return at::rms_norm(rows, weight.sizes(), weight.to(rows.scalar_type()), epsilon);
 }
 
 std::vector<at::Tensor> NormedLinears(const at::Tensor& rows, const at::Tensor& norm_weight,
@@ -211,7 +246,7 @@ std::vector<at::Tensor> NormedLinears(const at::Tensor& rows, const at::Tensor& 
   }
   const at::Tensor normed = RmsNormRows(rows, norm_weight, epsilon);
   std::vector<at::Tensor> outputs;
-  for (const at::Tensor& weight : weights) outputs.push_back(at::mm(normed, weight.t()));
+  for (const at::Tensor& weight : weights) outputs.push_back(ComposedProduct(normed, weight));
   return outputs;
 }
 
@@ -227,7 +262,7 @@ at::Tensor GatedLinearAdd(const at::Tensor& gate, const at::Tensor& value, const
   if (HasKernels(gate)) {
     return GatedLinearAddFunction::apply(gate.contiguous(), value.contiguous(), weight, residual);
   }
-  return at::addmm(residual, at::silu(gate) * value, weight.t());
+  return residual + ComposedProduct(at::silu(gate) * value, weight);
 }
 
 at::Tensor RotatedHeads(const at::Tensor& heads, const at::Tensor& cosine, const at::Tensor& sine) {

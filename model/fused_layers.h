@@ -1,8 +1,10 @@
 // Layers with gradients written by hand: several operations at a time over the kernels of
 // model/kernels/, keeping for the backward pass only what it cannot make again cheaply.
 //
-// Rows are [rows, width]. On the CPU in float32; elsewhere each is composed of ATen's operations,
-// which give the same up to rounding. One backward pass a graph, first derivatives only.
+// Rows are [rows, width], float32. Weights are float32 or bfloat16: with the latter, products are
+// made in bfloat16 (model/kernels/matmul.h) and everything else stays float32, docs/precision.md.
+// On the CPU each has its kernel; elsewhere it is composed of ATen's operations, which give the
+// same up to rounding. One backward pass a graph, first derivatives only.
 #ifndef HALCYON_MODEL_FUSED_LAYERS_H_
 #define HALCYON_MODEL_FUSED_LAYERS_H_
 
@@ -11,6 +13,9 @@
 #include <vector>
 
 namespace halcyon::model {
+
+// table[ids], whose gradient is summed in float32. ids: int64 [rows]; table: [entries, width].
+at::Tensor EmbeddedRows(const at::Tensor& table, const at::Tensor& ids);
 
 // x W^T (+ b). weight: [out, in]; bias: [out] or undefined.
 at::Tensor LinearRows(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias);

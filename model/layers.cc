@@ -29,7 +29,9 @@ LayerNorm::LayerNorm(Unit& unit, const std::string& name, int64_t width)
       bias_(unit.Add(name + ".bias", {width}, InitKind::kZero)) {}
 
 at::Tensor LayerNorm::operator()(const at::Tensor& rows) const {
-  return at::layer_norm(rows, weight_.shape, weight_.value, bias_.value, kLayerNormEpsilon);
+  const at::ScalarType type = rows.scalar_type();
+  return at::layer_norm(rows, weight_.shape, weight_.value.to(type), bias_.value.to(type),
+                        kLayerNormEpsilon);
 }
 
 GatedMlp::GatedMlp(Unit& unit, const std::string& name, int64_t width, int64_t intermediate,

@@ -38,15 +38,17 @@ struct TokenLossFunction : public torch::autograd::Function<TokenLossFunction> {
     const at::Tensor scratch = at::empty({std::min(part, count), vocab}, options);
     for (int64_t begin = 0; begin < count; begin += part) {
       const int64_t size = std::min(part, count - begin);
-      const at::Tensor logits = scratch.narrow(0, 0, size), some = rows.narrow(0, begin, size);
+      const at::Tensor logits = scratch.narrow(0, 0, size);
+      const at::Tensor some = AsFactor(rows.narrow(0, begin, size), table);
       MatMul(some, table.t(), MatMulTo::kOut, logits);
       CrossEntropyRows(
           {labels.const_data_ptr<int64_t>() + begin, weights.const_data_ptr<float>() + begin},
           {size, vocab}, with_gradient, logits.mutable_data_ptr<float>(),
           losses.mutable_data_ptr<float>() + begin, correct.mutable_data_ptr<float>() + begin);
       if (!with_gradient) continue;
-      MatMul(logits, table, MatMulTo::kOut, of_rows.narrow(0, begin, size));
-      MatMul(logits.t(), some, begin == 0 ? MatMulTo::kOut : MatMulTo::kAdd, of_table);
+      const at::Tensor of_logits = AsFactor(logits, table);
+      MatMul(of_logits, table, MatMulTo::kOut, of_rows.narrow(0, begin, size));
+      MatMul(of_logits.t(), some, begin == 0 ? MatMulTo::kOut : MatMulTo::kAdd, of_table);
     }
     if (with_gradient) context->save_for_backward({of_rows, of_table});
     context->mark_non_differentiable({losses, correct});
@@ -66,7 +68,7 @@ struct TokenLossFunction : public torch::autograd::Function<TokenLossFunction> {
 
 TokenLoss ComposedTokenLoss(const at::Tensor& rows, const at::Tensor& table,
                             const at::Tensor& labels, const at::Tensor& weights) {
-  const at::Tensor logits = at::mm(rows, table.t());
+  const at::Tensor logits = at::mm(rows.to(table.scalar_type()), table.t()).to(rows.scalar_type());
   const at::Tensor losses = at::cross_entropy_loss(logits, labels, {}, at::Reduction::None);
   const at::Tensor correct = (logits.argmax(1) == labels).to(rows.scalar_type());
   return {at::dot(weights, losses), losses.detach(), correct};

@@ -13,10 +13,11 @@ struct TokenLoss {
   at::Tensor correct;  // float [R]: 1 where the label has the first largest logit
 };
 
-// Logits are rows table^T; rows: [R, H], table: [V, H], labels: int64 [R], weights: float32 [R]
-// without gradient. On the CPU in float32 the logits, at most kLogitBytes of them at a time, become
-// the loss and at once the gradients of rows and table, so that they are made once and never kept;
-// that is why the weights are wanted here, not afterwards. Elsewhere all logits exist at once.
+// Logits are rows table^T; rows: float32 [R, H], table: float32 or bfloat16 [V, H], labels: int64
+// [R], weights: float32 [R] without gradient. On the CPU in float32 the logits, at most kLogitBytes
+// of them at a time, become the loss and at once the gradients of rows and table, so that they are
+// made once and never kept; that is why the weights are wanted here, not afterwards. Elsewhere all
+// logits exist at once.
 inline constexpr int64_t kLogitBytes = int64_t{8} << 20;
 TokenLoss WeightedTokenLoss(const at::Tensor& rows, const at::Tensor& table,
                             const at::Tensor& labels, const at::Tensor& weights);

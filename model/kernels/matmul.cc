@@ -27,6 +27,8 @@ bool OneDnnWorks() {
   return true;
 }
 
+bool IsBFloat16(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBFloat16; }
+
 bool IsForOneDnn(const at::Tensor& a, const at::Tensor& b) {
   static const bool works = OneDnnWorks();
   return works && a.is_cpu() && a.scalar_type() == at::kFloat &&
@@ -38,6 +40,11 @@ bool IsForOneDnn(const at::Tensor& a, const at::Tensor& b) {
 void MatMul(const at::Tensor& a, const at::Tensor& b, MatMulTo to, const at::Tensor& out) {
   const c10::NoGradGuard no_grad;
   const bool adds = to == MatMulTo::kAdd;
+  if (IsBFloat16(a) || IsBFloat16(b)) {
+    const at::Tensor product = at::mm(a.to(at::kBFloat16), b.to(at::kBFloat16));
+    adds ? out.add_(product) : out.copy_(product);
+    return;
+  }
   if (IsForOneDnn(a, b)) {
     at::native::mkldnn_matmul(a, b, out, adds ? 1 : 0, /*alpha=*/1);
     return;
@@ -51,9 +58,14 @@ void MatMul(const at::Tensor& a, const at::Tensor& b, MatMulTo to, const at::Ten
 }
 
 at::Tensor MatMul(const at::Tensor& a, const at::Tensor& b) {
-  at::Tensor out = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
+  at::Tensor out =
+      at::empty({a.size(0), b.size(1)}, at::TensorOptions(at::kFloat).device(a.device()));
   MatMul(a, b, MatMulTo::kOut, out);
   return out;
+}
+
+at::Tensor AsFactor(const at::Tensor& values, const at::Tensor& weight) {
+  return IsBFloat16(weight) ? values.to(at::kBFloat16) : values;
 }
 
 }  // namespace halcyon::model

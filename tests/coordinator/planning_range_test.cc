@@ -1,4 +1,5 @@
 // The planning of every stage for jobs of all kinds, over real files of a small text.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "coordinator/early_checks.h"
@@ -163,6 +164,23 @@ TEST(CheckMemory, RefusesOnlyWhatCertainlyDoesNotFitAndWarnsBefore) {
   EXPECT_EQ(warnings(4'000'000'000), 0u);
   EXPECT_EQ(warnings(3'000'000'000), 1u);
   EXPECT_TRUE(MachineWarnings(spec, estimates, std::nullopt, 0).empty());
+}
+
+TEST(PrecisionWarnings, NameTheStageAndWhy) {
+  jobs::JobSpec spec;
+  spec.train.precision = jobs::Precision::kBFloat16;
+  EXPECT_THAT(PrecisionWarnings(spec, /*has_fast_bfloat16=*/true), ::testing::IsEmpty());
+  EXPECT_THAT(PrecisionWarnings(spec, false),
+              ::testing::ElementsAre(::testing::AllOf(
+                  ::testing::StartsWith("train.precision = \"bfloat16\" is several times slower"),
+                  ::testing::EndsWith("have neither AVX512_BF16 nor AMX"))));
+  spec.launch.arithmetic = jobs::Arithmetic::kPortable;
+  spec.autoencoder.train.precision = jobs::Precision::kBFloat16;
+  EXPECT_THAT(PrecisionWarnings(spec, true),
+              ::testing::Each(::testing::HasSubstr("launch.arithmetic = \"portable\"")));
+  EXPECT_EQ(PrecisionWarnings(spec, true).size(), 2u);
+  spec.model.head = jobs::HeadKind::kSoftmax;
+  EXPECT_EQ(PrecisionWarnings(spec, true).size(), 1u) << "a baseline has no autoencoder";
 }
 
 }  // namespace

@@ -83,6 +83,9 @@ std::vector<KeyCase> TrainCases(const std::string& section, TrainSpec JobSpec::*
       {section + ".epsilon", in([](TrainSpec& t) { t.epsilon = 0.5; }), {stage}},
       {section + ".weight_decay", in([](TrainSpec& t) { t.weight_decay = 0.5; }), {stage}},
       {section + ".clip_norm", in([](TrainSpec& t) { t.clip_norm = 0.5; }), {stage}},
+      {section + ".precision",
+       in([](TrainSpec& t) { t.precision = Precision::kBFloat16; }),
+       {stage}},
   };
 }
 
@@ -303,6 +306,20 @@ TEST(Fingerprint, AnImportedTokenizerIsItsFile) {
 TEST(Fingerprint, IsTheSha256OfCountedParts) {
   const StageIdentity identity{kLatents, {{"version", "1"}, {"input.tokens", "ab"}}};
   EXPECT_EQ(identity.Fingerprint(), Sha256::Of("7:latents7:version1:112:input.tokens2:ab"));
+}
+
+// Artifacts that were made before the key came stay what they are.
+TEST(Fingerprint, HasNoFieldForAKeyAsItWasBeforeItCame) {
+  const auto has_precision = [](const JobSpec& spec) {
+    for (const FingerprintField& field : Identity(kModel, spec).fields) {
+      if (field.name == "train.precision") return true;
+    }
+    return false;
+  };
+  JobSpec spec = Base();
+  EXPECT_FALSE(has_precision(spec));
+  spec.train.precision = Precision::kBFloat16;
+  EXPECT_TRUE(has_precision(spec));
 }
 
 TEST(Fingerprint, CannotConfuseFieldsThatJoinToTheSameText) {

@@ -42,6 +42,10 @@ class LinkListener : public TrainerListener {
   uint64_t steps_;
 };
 
+at::ScalarType GatherTypeOf(const jobs::TrainSpec& train) {
+  return train.precision == jobs::Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
+}
+
 struct Rank {
   cluster::Collectives* collectives;
   cluster::CoordinatorLink* link;
@@ -59,7 +63,8 @@ struct Rank {
                                  .seed = spec.seed,
                                  .fsdp = {.sharding = spec.launch.sharding,
                                           .accumulate = spec.launch.accumulate,
-                                          .recompute = spec.launch.recompute},
+                                          .recompute = spec.launch.recompute,
+                                          .gather_type = GatherTypeOf(trainee.train_spec())},
                                  .step_flops = jobs::StepFlops(spec, kind, vocab_size),
                                  .spec_toml = spec_toml};
     Trainer trainer(options, &trainee, collectives, &listener, Env::Posix(), Clock::Real());

@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <mutex>
 
@@ -128,6 +129,43 @@ TEST(ShardedNetworks, GradientsEqualTheWholeOnes) {
       }
     });
     EXPECT_GT(largest, 1e-3);
+  }
+}
+
+// bfloat16 has 8 bits of mantissa: gradients of the whole network point the same way, and shards
+// stay float32.
+TEST(ShardedNetworks, GradientsInBFloat16PointTheSameWay) {
+  for (const auto& [name, make] : Networks()) {
+    SCOPED_TRACE(name);
+    const auto expected = PlainGradients(make);
+    std::mutex mutex;
+    double product = 0, squares = 0, expected_squares = 0;
+    cluster::RunInProcessGang(3, [&](cluster::Collectives& collectives) {
+      const Net net = make();
+      Fsdp fsdp(net.units, &collectives, *PlanShards(jobs::Sharding::kFull, collectives),
+                {.gather_type = at::kBFloat16});
+      fsdp.Initialise(jobs::InitRule::kFanIn, 0.5, kSeed);
+      fsdp.BeginStep();
+      fsdp.BeginPass(/*is_last=*/true);
+      net.loss({static_cast<uint64_t>(collectives.rank())}).backward();
+      ASSERT_TRUE(fsdp.FinishPass().ok());
+      const std::lock_guard lock(mutex);
+      for (size_t u = 0; u < expected.size(); ++u) {
+        const UnitShard& shard = *fsdp.shards()[u];
+        EXPECT_EQ(shard.value.scalar_type(), at::kFloat);
+        const auto* gradient = shard.gradient.const_data_ptr<float>();
+        for (int64_t i = 0; i < shard.gradient.numel(); ++i) {
+          if (shard.first + i >= std::ssize(expected[u])) continue;
+          const double wanted = expected[u][shard.first + i];
+          product += wanted * gradient[i];
+          squares += double{gradient[i]} * gradient[i];
+          expected_squares += wanted * wanted;
+        }
+      }
+    });
+    EXPECT_GT(product / std::sqrt(squares * expected_squares), 0.999);
+    EXPECT_NEAR(std::sqrt(squares / expected_squares), 1, 0.02);
+    EXPECT_NE(squares, expected_squares) << "something was rounded";
   }
 }
 
