@@ -22,8 +22,8 @@
 #include "cluster/mpi_collectives.h"
 #include "model/baseline_model.h"
 #include "model/calm_model.h"
+#include "worker/fsdp/fsdp.h"
 #include "worker/runtime.h"
-#include "worker/training/fsdp.h"
 
 namespace halcyon::worker {
 namespace {
@@ -130,11 +130,12 @@ class Bench {
   // Adds one step's times; returns its loss.
   double Step(Times* times) {
     const double start = Now();
-    fsdp_.ZeroGradients();
+    fsdp_.BeginStep();
+    fsdp_.BeginPass(/*is_last=*/true);
     const at::Tensor loss = work_->Loss(slots_, step_);
     const double after_forward = Now();
     loss.backward();
-    HALCYON_CHECK(fsdp_.FinishBackward().ok());
+    HALCYON_CHECK(fsdp_.FinishPass().ok());
     const double after_backward = Now();
     std::vector<double> shared = {fsdp_.LocalGradientSquares(), loss.item<double>()};
     HALCYON_CHECK(collectives_->AllReduceSum(shared).ok());
