@@ -81,18 +81,18 @@ double MicroBatch(const TrainSpec& train, int64_t ranks) {
 
 // Numbers that a forward pass keeps on a rank for the backward pass, a lower bound: for each block
 // three rows of its width and one of its inner width, for each sample in the head three rows a
-// block, and the logits with their logarithms. In floating point: the largest sizes that a job file
-// may ask for exceed 64 bits.
-double AutoencoderActivations(const JobSpec& spec, double vocab_size) {
+// block. Logits are made in parts and not kept. In floating point: the largest sizes that a job
+// file may ask for exceed 64 bits.
+double AutoencoderActivations(const JobSpec& spec) {
   const AutoencoderSpec& autoencoder = spec.autoencoder;
   const double tokens = MicroBatch(autoencoder.train, spec.launch.ranks) * autoencoder.chunk_size;
   // Half of the layers work on chunks, half on tokens.
   const auto layers = (autoencoder.encoder_layers + autoencoder.decoder_layers) / 2;
   const double width = autoencoder.hidden_size + autoencoder.intermediate_size;
-  return 2 * tokens * vocab_size + layers * tokens * width;
+  return layers * tokens * width;
 }
 
-double ModelActivations(const JobSpec& spec, double vocab_size) {
+double ModelActivations(const JobSpec& spec) {
   const ModelSpec& model = spec.model;
   const bool is_baseline = model.head == HeadKind::kSoftmax;
   const double steps =
@@ -104,7 +104,7 @@ double ModelActivations(const JobSpec& spec, double vocab_size) {
   const double whole = model.layers - recomputed + (recomputed > 0 ? 1 : 0);
   const double blocks =
       places * (whole * (3 * width + model.intermediate_size) + recomputed * width);
-  if (is_baseline) return blocks + 2 * places * vocab_size;
+  if (is_baseline) return blocks;
   const double head = model.head_layers * 3 * width + spec.autoencoder.latent_size;
   return blocks + model.samples * places * head;
 }
@@ -141,12 +141,10 @@ std::vector<TrainingEstimate> EstimateTraining(const JobSpec& spec, int64_t voca
   if (spec.model.head != HeadKind::kSoftmax) {
     estimates.push_back(Estimate(StageKind::kAutoencoder,
                                  AutoencoderParameters(spec.autoencoder, vocabulary),
-                                 AutoencoderActivations(spec, static_cast<double>(vocab_size)),
-                                 spec.autoencoder.train, spec));
+                                 AutoencoderActivations(spec), spec.autoencoder.train, spec));
   }
   estimates.push_back(Estimate(StageKind::kModel, ModelParameters(spec, vocabulary),
-                               ModelActivations(spec, static_cast<double>(vocab_size)), spec.train,
-                               spec));
+                               ModelActivations(spec), spec.train, spec));
   return estimates;
 }
 

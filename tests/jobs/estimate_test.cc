@@ -52,6 +52,16 @@ TEST(Estimate, MemoryGrowsWithWhatARankHoldsAtATime) {
   EXPECT_EQ(memory(), whole) << "each of four ranks holds a fourth";
 }
 
+TEST(Estimate, LogitsAreNeverWhole) {
+  JobSpec spec = Small();
+  spec.model.head = HeadKind::kSoftmax;
+  const auto beside_weights = [&](uint64_t vocab_size) {
+    const TrainingEstimate model = EstimateTraining(spec, vocab_size).back();
+    return model.memory_bytes - 16 * model.parameters;
+  };
+  EXPECT_EQ(beside_weights(300), beside_weights(128'000));
+}
+
 TEST(Estimate, MemoryFollowsTheSharding) {
   JobSpec spec = Small();
   spec.launch.ranks = 4;
