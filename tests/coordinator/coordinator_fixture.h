@@ -36,7 +36,9 @@ class CoordinatorTest : public testing::Test, public JobObserver {
   absl::Status Run(const std::string& more_toml = "") {
     const std::string toml = "name = \"t\"\n" + more_toml +
                              "\n[data]\nsources = [\"corpus.txt\"]\ndocuments = \"lines\"\n"
-                             "shard_bytes = 1024\n[launch]\nranks = 2\nagents = 2\n"
+                             "shard_bytes = 1024\n[launch]\nranks = 2\nagents = " +
+                             std::to_string(agents_) +
+                             "\n"
                              "restarts_max = 2\n[autoencoder]\nhidden_size = 64\n"
                              "[model]\nhidden_size = 64\nattention_heads = 2\nlayers = 1\n" +
                              model_toml_;
@@ -100,6 +102,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     };
   }
 
+  int agents_ = 2;
   std::string model_toml_ = "window_chunks = 2\n";
   std::optional<MemoryLimit> memory_limit_;
   Env& env_ = *Env::Posix();

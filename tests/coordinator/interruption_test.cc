@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <set>
+
 #include "base/clock.h"
 #include "cluster/coordinator_link.h"
 #include "coordinator/gang_run.h"
@@ -123,6 +125,15 @@ TEST_F(InterruptionTest, RestartsAreCountedSinceTheLastCheckpoint) {
   };
   ASSERT_TRUE(Run().ok()) << "restarts_max is 2";
   EXPECT_EQ(cluster_.launches["model"], 7);
+}
+
+TEST_F(InterruptionTest, RestartsOfAnAgentAreCountedSinceItsLastTask) {
+  agents_ = 1;
+  cluster_.on_lease = [seen = std::set<std::string>()](const cluster::Lease& lease) mutable {
+    return seen.insert(lease.task).second ? std::optional(Fault::kDie) : std::nullopt;
+  };
+  ASSERT_TRUE(Run().ok()) << "restarts_max is 2, and every task ends the agent once";
+  EXPECT_EQ(LeasesOf("tokens/"), 2 * status_.Find(StageKind::kTokens)->tasks);
 }
 
 TEST_F(InterruptionTest, EveryLaunchHasAFenceOfItsOwn) {

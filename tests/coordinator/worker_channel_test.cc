@@ -108,7 +108,7 @@ TEST_F(WorkerChannelTest, TheWaitingBytesOfAWorkerAreBounded) {
   for (size_t i = 0; i < 2 * (kWaitingBytesMax >> 20); ++i) {
     SendFrom(kRank, cluster::TaskFailed{"tokens/1", 1, 3, mebibyte});
   }
-  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return !channel_.Suspects().empty(); }, kPatienceMs));
+  ASSERT_TRUE(Clock::Real()->WaitFor([&] { return !channel_.Suspects().empty(); }, kPatienceMs));
   const auto suspects = channel_.Suspects();
   EXPECT_EQ(suspects[0].worker, kRank);
   EXPECT_THAT(suspects[0].why, HasSubstr("sent more than"));
