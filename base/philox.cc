@@ -1,20 +1,17 @@
 #include "base/philox.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numbers>
 
 #include "base/check.h"
+#include "base/philox_numbers.h"
 
 namespace halcyon {
 namespace {
 
-constexpr uint32_t kMultiplier0 = 0xD2511F53u;
-constexpr uint32_t kMultiplier1 = 0xCD9E8D57u;
-constexpr uint32_t kWeyl0 = 0x9E3779B9u;
-constexpr uint32_t kWeyl1 = 0xBB67AE85u;
-constexpr uint64_t kNumbersPerBlock = 4;
-constexpr float kUnit24 = 1.0f / 16777216.0f;
+constexpr uint64_t kNumbersPerBlock = kNumbersPerPhiloxBlock;
 
 // splitmix64's finaliser: spreads (seed, stream) over the 64 bits of the key.
 uint64_t Mix(uint64_t x) {
@@ -25,20 +22,11 @@ uint64_t Mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-float ToUniform(uint32_t bits) { return static_cast<float>(bits >> 8) * kUnit24; }
-
 }  // namespace
 
 std::array<uint32_t, 4> Philox4x32(std::array<uint32_t, 4> c, std::array<uint32_t, 2> k) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{kMultiplier0} * c[0];
-    const uint64_t p1 = uint64_t{kMultiplier1} * c[2];
-    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(p1),
-         static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<uint32_t>(p0)};
-    k[0] += kWeyl0;
-    k[1] += kWeyl1;
-  }
-  return c;
+  return std::bit_cast<std::array<uint32_t, 4>>(
+      PhiloxRounds({{c[0], c[1], c[2], c[3]}}, {{k[0], k[1]}}));
 }
 
 PhiloxStream::PhiloxStream(uint64_t seed, NoiseStream stream, uint64_t step, uint64_t sample) {
@@ -50,8 +38,8 @@ PhiloxStream::PhiloxStream(uint64_t seed, NoiseStream stream, uint64_t step, uin
 }
 
 std::array<uint32_t, 4> PhiloxStream::Block(uint64_t block) const {
-  return Philox4x32(
-      {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), step_, sample_}, key_);
+  return std::bit_cast<std::array<uint32_t, 4>>(
+      PhiloxRounds(PhiloxCounter(block, step_, sample_), {{key_[0], key_[1]}}));
 }
 
 void PhiloxStream::FillBits(uint64_t first, std::span<uint32_t> out) const {
@@ -72,7 +60,7 @@ void PhiloxStream::FillUniform(uint64_t first, std::span<float> out) const {
     const uint64_t index = first + done;
     const auto block = Block(index / kNumbersPerBlock);
     for (size_t i = index % kNumbersPerBlock; i < kNumbersPerBlock && done < out.size(); ++i) {
-      out[done++] = ToUniform(block[i]);
+      out[done++] = PhiloxUniform(block[i]);
     }
   }
 }
@@ -85,8 +73,8 @@ void PhiloxStream::FillNormal(uint64_t first, std::span<float> out) const {
     std::array<float, 4> normals;
     for (size_t pair = 0; pair < 2; ++pair) {
       // 1 - u lies in (0, 1], so the logarithm is finite.
-      const float radius = std::sqrt(-2.0f * std::log(1.0f - ToUniform(block[2 * pair])));
-      const float angle = 2.0f * std::numbers::pi_v<float> * ToUniform(block[2 * pair + 1]);
+      const float radius = std::sqrt(-2.0f * std::log(1.0f - PhiloxUniform(block[2 * pair])));
+      const float angle = 2.0f * std::numbers::pi_v<float> * PhiloxUniform(block[2 * pair + 1]);
       normals[2 * pair] = radius * std::cos(angle);
       normals[2 * pair + 1] = radius * std::sin(angle);
     }

@@ -48,6 +48,10 @@ class PhiloxStream {
   // Uniform on [0, 1) with 53 bits (numbers 2*index and 2*index+1).
   double Uniform(uint64_t index) const;
 
+  // With step and sample, what a number's counter block is made of (base/philox_numbers.h): for
+  // devices that make the numbers themselves.
+  std::array<uint32_t, 2> key() const { return key_; }
+
  private:
   std::array<uint32_t, 4> Block(uint64_t block) const;
 

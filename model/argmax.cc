@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "model/argmax_lanes.h"
+#include "model/kernels/device_kernels.h"
 
 namespace halcyon::model {
 namespace {
@@ -60,17 +61,21 @@ std::vector<ArgmaxGroup> Search(const at::Tensor& rows, const at::Tensor& table,
 at::Tensor BlockedArgmax(const at::Tensor& rows, const at::Tensor& table) {
   HALCYON_CHECK(rows.dim() == 2 && table.dim() == 2 && rows.size(1) == table.size(1));
   HALCYON_CHECK(table.size(0) >= 1 && table.size(0) <= std::numeric_limits<int32_t>::max());
-  HALCYON_CHECK(rows.scalar_type() == at::kFloat && rows.is_cpu() && table.is_cpu());
+  HALCYON_CHECK(rows.scalar_type() == at::kFloat && rows.device() == table.device());
   const c10::NoGradGuard no_grad;
+  return KernelsFor(rows.device()).Argmax(rows.contiguous(), table.to(at::kFloat).contiguous());
+}
+
+at::Tensor ArgmaxOnCpu(const at::Tensor& rows, const at::Tensor& table) {
+  HALCYON_CHECK(rows.is_contiguous() && table.is_contiguous());
   const int64_t count = rows.size(0), vocab = table.size(0);
   at::Tensor result = at::empty({count}, at::kLong);
   if (count == 0) return result;
-  const at::Tensor dense_rows = rows.contiguous(), dense_table = table.to(at::kFloat).contiguous();
   const int64_t parts = std::clamp<int64_t>(vocab / kEntriesPerThread, 1, at::get_num_threads());
   std::vector<std::vector<ArgmaxGroup>> best(parts);
   at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
-      best[p] = Search(dense_rows, dense_table, p * vocab / parts, (p + 1) * vocab / parts);
+      best[p] = Search(rows, table, p * vocab / parts, (p + 1) * vocab / parts);
     }
   });
   for (int64_t p = 1; p < parts; ++p) {

@@ -6,11 +6,14 @@
 
 namespace halcyon::model {
 
-// rows [R, H] in float32, table [V, H] in float32 or bfloat16, on the CPU, V >= 1 -> int64 [R]:
+// rows [R, H] in float32, table [V, H] in float32 or bfloat16, on one device, V >= 1 -> int64 [R]:
 // argmax over v of rows[r] . table[v], as at::argmax of the materialised product gives it: the
 // lowest index among equals, and the first NaN where there is one. Only one tile of the product
 // exists at a time, of 1 MB at most. No gradient.
 at::Tensor BlockedArgmax(const at::Tensor& rows, const at::Tensor& table);
+
+// The same for dense tensors on the CPU: what its table of kernels has.
+at::Tensor ArgmaxOnCpu(const at::Tensor& rows, const at::Tensor& table);
 
 }  // namespace halcyon::model
 

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "model/host_device.h"
+#include "base/host_device.h"
 
 namespace halcyon::model {
 

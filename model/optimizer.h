@@ -3,10 +3,12 @@
 #ifndef HALCYON_MODEL_OPTIMIZER_H_
 #define HALCYON_MODEL_OPTIMIZER_H_
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 
 #include "jobs/job_spec.h"
+#include "model/kernels/adamw_element.h"
 
 namespace halcyon::model {
 
@@ -19,6 +21,21 @@ struct AdamWState {
 // `gradient_scale` first (clipping).
 void AdamWStep(const jobs::TrainSpec& spec, double learning_rate, uint64_t update,
                double gradient_scale, const AdamWState& state);
+
+// What one update's elements share. For devices: AdamWStep has its own.
+inline AdamWFactors AdamWFactorsOf(const jobs::TrainSpec& train, double learning_rate,
+                                   uint64_t update, double gradient_scale) {
+  const double count = static_cast<double>(update);
+  return {.rate = static_cast<float>(learning_rate / (1 - std::pow(train.beta1, count))),
+          .unbias = static_cast<float>(1 / std::sqrt(1 - std::pow(train.beta2, count))),
+          .shrink = static_cast<float>(learning_rate * train.weight_decay),
+          .beta1 = static_cast<float>(train.beta1),
+          .rest1 = static_cast<float>(1 - train.beta1),
+          .beta2 = static_cast<float>(train.beta2),
+          .rest2 = static_cast<float>(1 - train.beta2),
+          .epsilon = static_cast<float>(train.epsilon),
+          .scale = static_cast<float>(gradient_scale)};
+}
 
 }  // namespace halcyon::model
 

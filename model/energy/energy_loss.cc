@@ -14,8 +14,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-bool Fits(const at::Tensor& tensor, at::IntArrayRef shape) {
-  return tensor.sizes() == shape && tensor.is_contiguous() && tensor.is_cpu() &&
+bool Fits(const at::Tensor& tensor, at::IntArrayRef shape, c10::Device device) {
+  return tensor.sizes() == shape && tensor.is_contiguous() && tensor.device() == device &&
          tensor.scalar_type() == at::kFloat;
 }
 
@@ -26,32 +26,12 @@ struct FusedEnergy : public torch::autograd::Function<FusedEnergy> {
   static variable_list forward(AutogradContext* context, const Variable& samples,
                                const at::Tensor& mean, const at::Tensor& std,
                                const at::Tensor& normal, double alpha) {
-    const int64_t count = samples.size(0), positions = samples.size(1), latent = samples.size(2);
-    const bool exact = normal.size(0) == 0;
-    at::Tensor energy = at::empty({positions}, at::kFloat);
-    at::Tensor target = at::empty({positions}, at::kFloat);
-    at::Tensor spread = at::empty({positions}, at::kFloat);
-    at::Tensor gradient = at::empty({count, positions, latent}, at::kFloat);
-    at::parallel_for(0, positions, 1, [&](int64_t begin, int64_t end) {
-      EnergyKernel kernel(count, latent, alpha);
-      for (int64_t p = begin; p < end; ++p) {
-        const int64_t row = p * latent;
-        const EnergyKernel::Input input = {
-            .samples = samples.const_data_ptr<float>() + row,
-            .stride = positions * latent,
-            .mean = mean.const_data_ptr<float>() + row,
-            .std = std.const_data_ptr<float>() + row,
-            .normal = exact ? nullptr : normal.const_data_ptr<float>() + row,
-            .draws = normal.size(0)};
-        const EnergyKernel::Terms terms = kernel.Run(input, gradient.data_ptr<float>() + row);
-        energy.data_ptr<float>()[p] = static_cast<float>(2 * terms.target - terms.spread);
-        target.data_ptr<float>()[p] = static_cast<float>(terms.target);
-        spread.data_ptr<float>()[p] = static_cast<float>(terms.spread);
-      }
-    });
-    context->save_for_backward({gradient});
-    context->mark_non_differentiable({target, spread});
-    return {energy, target, spread};
+    const EnergyPass pass =
+        normal.size(0) == 0 ? KernelsFor(samples.device()).ExactEnergy(samples, mean, std, alpha)
+                            : EnergyOnCpu(samples, mean, std, normal, alpha);
+    context->save_for_backward({pass.gradient});
+    context->mark_non_differentiable({pass.target, pass.spread});
+    return {pass.energy, pass.target, pass.spread};
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
@@ -63,14 +43,43 @@ struct FusedEnergy : public torch::autograd::Function<FusedEnergy> {
 EnergyTerms FusedEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                             const at::Tensor& log_std, const at::Tensor& normal, double alpha) {
   HALCYON_CHECK(samples.dim() == 3 && samples.size(0) >= 2 && alpha > 0 && alpha <= 2);
-  HALCYON_CHECK(Fits(samples, samples.sizes()) && Fits(mean, samples.sizes().slice(1)) &&
-                Fits(log_std, samples.sizes().slice(1)));
+  const c10::Device device = samples.device();
+  HALCYON_CHECK(Fits(samples, samples.sizes(), device) &&
+                Fits(mean, samples.sizes().slice(1), device) &&
+                Fits(log_std, samples.sizes().slice(1), device));
   const variable_list terms =
       FusedEnergy::apply(samples, mean.detach(), at::exp(log_std.detach()), normal, alpha);
   return {terms[0], terms[1], terms[2]};
 }
 
 }  // namespace
+
+EnergyPass EnergyOnCpu(const at::Tensor& samples, const at::Tensor& mean, const at::Tensor& std,
+                       const at::Tensor& normal, double alpha) {
+  const int64_t count = samples.size(0), positions = samples.size(1), latent = samples.size(2);
+  const bool exact = normal.size(0) == 0;
+  const EnergyPass pass = {at::empty({positions}, at::kFloat), at::empty({positions}, at::kFloat),
+                           at::empty({positions}, at::kFloat),
+                           at::empty({count, positions, latent}, at::kFloat)};
+  at::parallel_for(0, positions, 1, [&](int64_t begin, int64_t end) {
+    EnergyKernel kernel(count, latent, alpha);
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t row = p * latent;
+      const EnergyKernel::Input input = {
+          .samples = samples.const_data_ptr<float>() + row,
+          .stride = positions * latent,
+          .mean = mean.const_data_ptr<float>() + row,
+          .std = std.const_data_ptr<float>() + row,
+          .normal = exact ? nullptr : normal.const_data_ptr<float>() + row,
+          .draws = normal.size(0)};
+      const EnergyKernel::Terms terms = kernel.Run(input, pass.gradient.data_ptr<float>() + row);
+      pass.energy.data_ptr<float>()[p] = static_cast<float>(2 * terms.target - terms.spread);
+      pass.target.data_ptr<float>()[p] = static_cast<float>(terms.target);
+      pass.spread.data_ptr<float>()[p] = static_cast<float>(terms.spread);
+    }
+  });
+  return pass;
+}
 
 EnergyTerms ExactEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                             const at::Tensor& log_std, double alpha) {
@@ -80,8 +89,8 @@ EnergyTerms ExactEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
 
 EnergyTerms SampledEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                               const at::Tensor& log_std, const at::Tensor& normal, double alpha) {
-  HALCYON_CHECK(normal.dim() == 3 && normal.size(0) >= 1 && Fits(normal, normal.sizes()) &&
-                normal.sizes().slice(1) == mean.sizes());
+  HALCYON_CHECK(normal.dim() == 3 && normal.size(0) >= 1 && samples.is_cpu() &&
+                Fits(normal, normal.sizes(), c10::kCPU) && normal.sizes().slice(1) == mean.sizes());
   return FusedEnergyLoss(samples, mean, log_std, normal.detach(), alpha);
 }
 

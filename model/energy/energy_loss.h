@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "model/kernels/device_kernels.h"
+
 namespace halcyon::model {
 
 // Per position, with N samples x_n and target y ~ N(mean, diag(exp(2 log_std))):
@@ -17,16 +19,21 @@ struct EnergyTerms {
   at::Tensor spread;  // [positions], detached
 };
 
-// samples [N, positions, latent], mean and log_std [positions, latent], float32 contiguous on the
-// CPU; N >= 2, 0 < alpha <= 2. Forward and gradient in one pass over positions; no tensor of
+// samples [N, positions, latent], mean and log_std [positions, latent], float32 contiguous on
+// one device; N >= 2, 0 < alpha <= 2. Forward and gradient in one pass over positions; no tensor of
 // [N, M, positions, latent]. The gradient at coincident samples is zero. alpha = 2 is allowed but
 // not strictly proper: the energy then sees the samples' mean alone.
 EnergyTerms ExactEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                             const at::Tensor& log_std, double alpha);
 
 // The same with the target term estimated from M draws: normal [M, positions, latent], contiguous.
+// On the CPU only.
 EnergyTerms SampledEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                               const at::Tensor& log_std, const at::Tensor& normal, double alpha);
+
+// One pass over all positions on the CPU; `normal` with M = 0 asks for the exact target.
+EnergyPass EnergyOnCpu(const at::Tensor& samples, const at::Tensor& mean, const at::Tensor& std,
+                       const at::Tensor& normal, double alpha);
 
 }  // namespace halcyon::model
 

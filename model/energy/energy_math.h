@@ -17,7 +17,7 @@
 
 #include <cmath>
 
-#include "model/host_device.h"
+#include "base/host_device.h"
 
 namespace halcyon::model {
 

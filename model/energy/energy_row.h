@@ -13,8 +13,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "base/host_device.h"
 #include "model/energy/energy_math.h"
-#include "model/host_device.h"
 
 namespace halcyon::model {
 

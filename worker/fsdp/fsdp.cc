@@ -4,24 +4,16 @@
 
 #include <algorithm>
 #include <span>
-#include <type_traits>
 
-#include "base/check.h"
 #include "model/initialise.h"
+#include "model/kernels/device_kernels.h"
 #include "model/learning_rate.h"
-#include "model/optimizer.h"
 
 namespace halcyon::worker {
 namespace {
 
 // Reductions under way: each holds a unit's whole gradients. One computes, one is sent.
 constexpr size_t kReductionsMax = 1;
-
-template <typename T>
-std::span<T> HostSpan(const at::Tensor& tensor) {
-  using Element = std::remove_const_t<T>;
-  return {tensor.mutable_data_ptr<Element>(), static_cast<size_t>(tensor.numel())};
-}
 
 ShardPlan FullPlan(const cluster::Collectives& collectives) {
   return *PlanShards(jobs::Sharding::kFull, collectives);
@@ -67,13 +59,14 @@ void Fsdp::Initialise(jobs::InitRule rule, double init_std, uint64_t seed) {
     UnitShard& shard = unit->shard();
     const int64_t length = shard.value.numel();
     at::Tensor values = at::zeros({length}, at::kFloat);
+    const std::span<float> drawn(values.data_ptr<float>(), static_cast<size_t>(length));
     int64_t offset = 0;
     for (const model::Parameter& parameter : unit->unit().parameters()) {
       const int64_t begin = std::max(offset, shard.first);
       const int64_t end = std::min(offset + parameter.numel(), shard.first + length);
       if (begin < end) {
         model::DrawInitial(parameter, rule, init_std, seed, begin - offset,
-                           HostSpan<float>(values).subspan(begin - shard.first, end - begin));
+                           drawn.subspan(begin - shard.first, end - begin));
       }
       offset += parameter.numel();
     }
@@ -160,23 +153,27 @@ absl::Status Fsdp::FinishPass() {
 }
 
 double Fsdp::LocalGradientSquares() const {
-  double squares = 0;
-  for (const auto& unit : units_) {
-    for (const float g : HostSpan<const float>(unit->slice_gradient())) squares += double{g} * g;
+  const model::DeviceKernels& kernels = model::KernelsFor(options_.device);
+  const auto count = static_cast<int64_t>(units_.size());
+  const at::Tensor squares =
+      at::empty({count}, at::TensorOptions(at::kDouble).device(options_.device));
+  for (int64_t u = 0; u < count; ++u) {
+    kernels.SumOfSquares(units_[u]->slice_gradient(), squares.narrow(0, u, 1));
   }
-  return squares;
+  // The one wait for the device: all units' sums come over together.
+  const at::Tensor on_host = squares.cpu();
+  double sum = 0;
+  for (int64_t u = 0; u < count; ++u) sum += on_host.const_data_ptr<double>()[u];
+  return sum;
 }
 
 void Fsdp::OptimizerStep(const jobs::TrainSpec& train, uint64_t step, double gradient_scale) {
   const double learning_rate = model::LearningRate(train, step);
+  const model::DeviceKernels& kernels = model::KernelsFor(options_.device);
   for (auto& unit : units_) {
     const UnitShard& shard = unit->shard();
-    model::AdamWStep(train, learning_rate, step + 1, gradient_scale,
-                     {.value = HostSpan<float>(shard.value),
-                      .exp_avg = HostSpan<float>(shard.exp_avg),
-                      .exp_avg_sq = HostSpan<float>(shard.exp_avg_sq),
-                      .gradient = HostSpan<const float>(shard.gradient),
-                      .decays = HostSpan<const uint8_t>(shard.decays)});
+    kernels.AdamW({train, learning_rate, step + 1, gradient_scale},
+                  {shard.value, shard.exp_avg, shard.exp_avg_sq, shard.gradient, shard.decays});
   }
   ValuesChanged();
 }

@@ -98,15 +98,16 @@ void ShardedUnit::StartGather() {
   const size_t bytes = padded_ * whole_.element_size();
   storage->set_data_ptr_noswap(pool_->Take(bytes));
   storage->set_nbytes(bytes);
-  sent_ = whole_.scalar_type() == at::kFloat ? shard_.value : shard_.value.to(whole_.scalar_type());
   state_ = State::kGathering;
   // Written behind autograd's back: it must not see a new version of its saved tensors.
-  if (plan_.shards > 1) {
-    gather_ = collectives_->AllGather(plan_.shard_group, BufferOf(sent_), BufferOf(whole_),
-                                      unit_->name());
-  } else {
-    cluster::SingleRank().AllGather(plan_.shard_group, BufferOf(sent_), BufferOf(whole_), "");
+  if (plan_.shards == 1) {
+    const at::AutoDispatchBelowADInplaceOrView unseen;
+    whole_.copy_(shard_.value);
+    return;
   }
+  sent_ = whole_.scalar_type() == at::kFloat ? shard_.value : shard_.value.to(whole_.scalar_type());
+  gather_ =
+      collectives_->AllGather(plan_.shard_group, BufferOf(sent_), BufferOf(whole_), unit_->name());
 }
 
 absl::Status ShardedUnit::FinishGather() {
@@ -209,8 +210,7 @@ void ShardedUnit::StartReduction() {
   reduces_ = true;
   reduced_slice_ = gradient_is_fresh_ ? slice_gradient_ : at::empty_like(slice_gradient_);
   if (plan_.world() == 1) {
-    reduction_ = cluster::SingleRank().ReduceScatterSum(plan_.shard_group, BufferOf(reduced_whole_),
-                                                        BufferOf(reduced_slice_), "");
+    reduced_slice_.copy_(reduced_whole_);
     return;
   }
   at::Tensor from = reduced_whole_;

@@ -1,6 +1,6 @@
 // Marks functions that a CUDA compiler builds for both sides and every other compiler for its own.
-#ifndef HALCYON_MODEL_HOST_DEVICE_H_
-#define HALCYON_MODEL_HOST_DEVICE_H_
+#ifndef HALCYON_BASE_HOST_DEVICE_H_
+#define HALCYON_BASE_HOST_DEVICE_H_
 
 #ifdef __CUDACC__
 #define HALCYON_HOST_DEVICE __host__ __device__
@@ -8,4 +8,4 @@
 #define HALCYON_HOST_DEVICE
 #endif
 
-#endif  // HALCYON_MODEL_HOST_DEVICE_H_
+#endif  // HALCYON_BASE_HOST_DEVICE_H_
