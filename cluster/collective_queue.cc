@@ -3,26 +3,10 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/digest.h"
+#include "cluster/collective_log.h"
 
 namespace halcyon::cluster {
 namespace {
-
-const char* NameOf(Group group) {
-  switch (group) {
-    case Group::kAll:
-      return "";
-    case Group::kNode:
-      return " in the node";
-    case Group::kAcrossNodes:
-      return " across nodes";
-  }
-  return "";
-}
-
-std::string NameOf(std::string_view kind, Group group, std::string_view what) {
-  return std::string(kind) + NameOf(group) + " of " + std::string(what);
-}
 
 HostGroup& Choose(HostGroups& groups, Group group) {
   HostGroup* chosen = group == Group::kAll    ? groups.all.get()
@@ -126,8 +110,7 @@ std::shared_ptr<CollectiveQueue::Started> CollectiveQueue::Enqueue(
   auto started = std::make_shared<Started>();
   started->run = std::move(run);
   started->number = ++started_count_;
-  order_digest_ =
-      Xxh3(name + " " + std::to_string(traffic.part_bytes) + " " + std::to_string(order_digest_));
+  order_digest_ = NextOrderDigest(order_digest_, name, traffic.part_bytes);
   started->name = std::move(name);
   const MutexLock lock(&mutex_);
   changed_.Wait(&mutex_, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -155,8 +138,9 @@ Pending CollectiveQueue::AllGather(Group group, ConstBuffer in, Buffer out, std:
   HALCYON_CHECK(out.count == in.count * size_of(group) && in.type == out.type);
   HALCYON_CHECK(in.device.is_host() && out.device.is_host());
   return Pending(std::make_shared<WaitForStarted>(
-      this, Enqueue(NameOf("all-gather", group, what), {in.bytes(), out.bytes() - in.bytes()},
-                    [=](HostGroups& groups) { return Choose(groups, group).AllGather(in, out); })));
+      this,
+      Enqueue(CollectiveName("all-gather", group, what), {in.bytes(), out.bytes() - in.bytes()},
+              [=](HostGroups& groups) { return Choose(groups, group).AllGather(in, out); })));
 }
 
 Pending CollectiveQueue::ReduceScatterSum(Group group, ConstBuffer in, Buffer out,
@@ -166,7 +150,7 @@ Pending CollectiveQueue::ReduceScatterSum(Group group, ConstBuffer in, Buffer ou
   const std::span<float> sum(static_cast<float*>(out.data), out.count);
   return Pending(std::make_shared<WaitForStarted>(
       this,
-      Enqueue(NameOf("reduce-scatter", group, what),
+      Enqueue(CollectiveName("reduce-scatter", group, what),
               {out.bytes(), in.bytes() - out.count * BytesOf(in.type)}, [=](HostGroups& groups) {
                 return Choose(groups, group).ReduceScatterSum(in, sum);
               })));

@@ -39,6 +39,19 @@ inline absl::Status ReduceScatter(Collectives& gang, Group group, const std::vec
   return gang.ReduceScatterSum(group, std::span(in), std::span(out), "values").Wait();
 }
 
+// How far a sum may be from that in rank order. 0: the same bits, which all collectives on host
+// memory owe. A test program of NCCL, whose order is its own, sets it first thing.
+inline float sum_error_max = 0;
+
+inline void ExpectSums(const std::vector<float>& found, const std::vector<float>& expected) {
+  if (sum_error_max == 0) {
+    EXPECT_EQ(found, expected) << expected.size();
+    return;
+  }
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], sum_error_max) << i;
+}
+
 // Numbers of values a rank: none, one, and some that no piece of a call divides.
 inline constexpr size_t kCounts[] = {0, 1, 5, 97, 1000};
 
@@ -70,7 +83,7 @@ inline void ReducesAndScattersInRankOrder(Collectives& gang) {
     std::vector<float> out(count, -1);
     const auto own = ValuesOfRank(gang.rank(), count * gang.size());
     EXPECT_TRUE(ReduceScatter(gang, Group::kAll, own, out).ok());
-    EXPECT_EQ(out, expected) << count;
+    ExpectSums(out, expected);
   }
 }
 
@@ -98,7 +111,7 @@ inline void SumsBFloat16InFloat32(Collectives& gang) {
     const auto own = Halves(ValuesOfRank(gang.rank(), count * gang.size()));
     const ConstBuffer in(own.data(), own.size(), ElementType::kBFloat16, Device{});
     EXPECT_TRUE(gang.ReduceScatterSum(Group::kAll, in, std::span(out), "halves").Wait().ok());
-    EXPECT_EQ(out, expected) << count;
+    ExpectSums(out, expected);
 
     std::vector<uint16_t> gathered(own.size() * gang.size());
     const Buffer all(gathered.data(), gathered.size(), ElementType::kBFloat16, Device{});
