@@ -37,9 +37,10 @@ if(HALCYON_WITH_LIBTORCH)
   endforeach()
   add_library(halcyon_libtorch INTERFACE)
   # -idirafter: the wheel's include folder carries fmt, google/... that must not hide Debian's.
+  # nvcc does not know the option; no file of its includes LibTorch.
   target_compile_options(halcyon_libtorch INTERFACE
-                         "SHELL:-idirafter ${torch_dir}/include"
-                         "SHELL:-idirafter ${torch_dir}/include/torch/csrc/api/include")
+                         "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${torch_dir}/include>"
+                         "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${torch_dir}/include/torch/csrc/api/include>")
   target_link_libraries(halcyon_libtorch INTERFACE halcyon_torch_cpu_import halcyon_c10_import)
   # An RPATH, which LD_LIBRARY_PATH does not override as it does a RUNPATH: another libc10.so in it, of a
   # Python installation for instance, must not take the place of ours.

@@ -56,6 +56,7 @@ const std::vector<LibraryRule> kLibraries = {
     {"simdjson", {"pipeline"}, false},
     {"(ATen|torch|c10)/", {"model", "worker", "bench"}, true},
     {"cuda_", {"worker"}, false},
+    {"nccl\\.h", {"worker"}, false},
     {"cluster/mpi_collectives\\.h", {"cluster", "worker", "bench"}, true},
 };
 

@@ -17,6 +17,7 @@
 #include "base/terminal_text.h"
 #include "cluster/process.h"
 #include "worker/agent.h"
+#include "worker/commands/devices_command.h"
 #include "worker/commands/eval_command.h"
 #include "worker/commands/generate_command.h"
 #include "worker/commands/reference_commands.h"
@@ -107,6 +108,7 @@ absl::Status Main(int argc, char** argv) {
   eval_app->add_option("--protocol", eval.protocol);
   eval_app->add_option("--noise-std", eval.noise_std);
   eval_app->add_flag("--json", eval.json);
+  auto* devices_app = app.add_subcommand("devices", "list the GPUs");
   std::function<absl::Status()> reference;
   AddReferenceCommands(app, &reference);
   try {
@@ -123,6 +125,7 @@ absl::Status Main(int argc, char** argv) {
   }
   if (*rank_app) return RunTrainingRank(rank, threads);
   LogToStderr("halcyon-worker");
+  if (*devices_app) return RunDevices();  // before LibTorch is asked anything
   ConfigureRuntime(std::max(1u, std::thread::hardware_concurrency()));
   if (reference) return reference();
   return *generate_app ? RunGenerate(generate) : RunEval(eval);
