@@ -16,6 +16,7 @@
 #include "coordinator/stage_plan.h"
 #include "coordinator/start_over.h"
 #include "coordinator/work/prepare_work.h"
+#include "coordinator/work/work_folders.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -124,11 +125,10 @@ absl::Status Coordinator::CheckRoomFor(uint64_t bytes, const std::string& purpos
 }
 
 bool Coordinator::HasUnfinishedWork(jobs::StageKind kind) const {
-  const std::string prefix = std::string(jobs::StageName(kind)) + "-";
-  const auto names = context_->env->ListDir(JoinPath(context_->home.root, "work"));
-  return names.ok() && std::any_of(names->begin(), names->end(), [&](const std::string& name) {
-           return name.starts_with(prefix);
-         });
+  const auto folders = ScanWork(*context_->env, context_->home);
+  return folders.ok() && std::ranges::any_of(*folders, [kind](const WorkFolder& folder) {
+    return folder.kind == kind && !folder.finished;
+  });
 }
 
 absl::Status Coordinator::CheckTokens() {

@@ -126,5 +126,14 @@ TEST_F(CoordinatorTest, TextThatFindsNoRoomForItsLatentsEndsTheJobBeforeTraining
   EXPECT_TRUE(cluster_.leases.empty()) << "the checkpoints alone take more";
 }
 
+// The work folder that a finished stage leaves holds none of what another one is going to write.
+TEST_F(CoordinatorTest, FinishedWorkIsNoRoomForOtherSettings) {
+  ASSERT_TRUE(Run().ok());
+  room_.bytes = 10'000'000;
+  const absl::Status refused =
+      Run("[train]\nlearning_rate = 1e-3\n[autoencoder.train]\nlearning_rate = 1e-3\n");
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+}
+
 }  // namespace
 }  // namespace halcyon::coordinator
