@@ -74,6 +74,26 @@ HALCYON_HOST_DEVICE inline void PhiloxNormals(const uint32_t bits[2], float norm
   normals[1] = radius * sine;
 }
 
+// What a thread of a device makes of a row: the four numbers of `counter`, those of them that are
+// among numbers first ... first + width - 1 of the stream, written to out [width].
+template <bool kIsNormal>
+HALCYON_HOST_DEVICE inline void FillFromCounter(uint64_t counter, PhiloxKey key, uint32_t step,
+                                                uint32_t sample, uint64_t first, int64_t width,
+                                                float* out) {
+  const PhiloxBlock bits = PhiloxRounds(PhiloxCounter(counter, step, sample), key);
+  float numbers[kNumbersPerPhiloxBlock];
+  if (kIsNormal) {
+    PhiloxNormals(bits.number, numbers);
+    PhiloxNormals(bits.number + 2, numbers + 2);
+  } else {
+    for (int i = 0; i < 4; ++i) numbers[i] = PhiloxUniform(bits.number[i]);
+  }
+  const int64_t place = static_cast<int64_t>(counter * kNumbersPerPhiloxBlock - first);
+  for (int i = 0; i < 4; ++i) {
+    if (place + i >= 0 && place + i < width) out[place + i] = numbers[i];
+  }
+}
+
 }  // namespace halcyon
 
 #endif  // HALCYON_BASE_PHILOX_NUMBERS_H_

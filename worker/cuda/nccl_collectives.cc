@@ -94,7 +94,7 @@ class NcclCollectives final : public cluster::Collectives {
   bool IsOnDevice(const ConstBuffer& buffer) const {
     return buffer.count == 0 || buffer.device.cuda == stream_.device_index();
   }
-  // The values on this stream; themselves where they are float32.
+  // A copy of bfloat16 values, made on this stream.
   at::Tensor InFloat32(ConstBuffer in) const;
   absl::Status WaitFor(const Started& started);
   // Waits on the host until all that was started has ended.
@@ -211,20 +211,23 @@ Pending NcclCollectives::ReduceScatterSum(Group group, ConstBuffer in, Buffer ou
                {out.bytes(), in.bytes() - out.count * BytesOf(in.type)},
                [=, this](ncclComm* communicator, cudaStream_t stream) -> int {
                  if (in.count == 0) return ncclSuccess;
+                 const void* from = in.data;
                  // Its memory belongs to this stream, and goes to what comes later on it.
-                 const at::Tensor floats = InFloat32(in);
-                 return ncclReduceScatter(floats.const_data_ptr(), out.data, out.count, ncclFloat32,
-                                          ncclSum, communicator, stream);
+                 at::Tensor floats;
+                 if (in.type == ElementType::kBFloat16) {
+                   floats = InFloat32(in);
+                   from = floats.const_data_ptr();
+                 }
+                 return ncclReduceScatter(from, out.data, out.count, ncclFloat32, ncclSum,
+                                          communicator, stream);
                });
 }
 
 at::Tensor NcclCollectives::InFloat32(ConstBuffer in) const {
   const c10::cuda::CUDAStreamGuard on_this_stream(stream_);
-  const bool is_float = in.type == ElementType::kFloat32;
   const at::Tensor values =
       at::from_blob(const_cast<void*>(in.data), {static_cast<int64_t>(in.count)},
-                    at::TensorOptions(is_float ? at::kFloat : at::kBFloat16)
-                        .device(c10::kCUDA, stream_.device_index()));
+                    at::TensorOptions(at::kBFloat16).device(c10::kCUDA, stream_.device_index()));
   return values.to(at::kFloat);
 }
 

@@ -34,19 +34,7 @@ __global__ void FillNumbers(Rows rows, Fill fill) {
   const uint64_t stride = static_cast<uint64_t>(gridDim.x) * blockDim.x;
   const uint64_t thread = static_cast<uint64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   for (uint64_t block = block_first + thread; block <= block_last; block += stride) {
-    const PhiloxBlock bits = PhiloxRounds(PhiloxCounter(block, fill.step, sample), fill.key);
-    float numbers[kNumbersPerPhiloxBlock];
-    if (kIsNormal) {
-      PhiloxNormals(bits.number, numbers);
-      PhiloxNormals(bits.number + 2, numbers + 2);
-    } else {
-      for (int i = 0; i < 4; ++i) numbers[i] = PhiloxUniform(bits.number[i]);
-    }
-    // The first and the last counter may be used in part.
-    const int64_t place = static_cast<int64_t>(block * kNumbersPerPhiloxBlock - fill.first);
-    for (int i = 0; i < 4; ++i) {
-      if (place + i >= 0 && place + i < fill.width) out[place + i] = numbers[i];
-    }
+    FillFromCounter<kIsNormal>(block, fill.key, fill.step, sample, fill.first, fill.width, out);
   }
 }
 

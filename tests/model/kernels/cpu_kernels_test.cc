@@ -41,6 +41,26 @@ TEST(PhiloxNumbers, NormalsOfDevicesAreWithinTwoUlpOfTheCpus) {
   EXPECT_LE(furthest, 2);
 }
 
+// As a device's threads make a row, each from its counter.
+TEST(PhiloxNumbers, CountersFillARowAndNothingBesideIt) {
+  const PhiloxStream stream(7, NoiseStream::kHeadNoise, 3, 5);
+  const PhiloxKey key = {{stream.key()[0], stream.key()[1]}};
+  for (const auto& [first, width] : kNoiseCases) {
+    std::vector<float> expected(width), normals(width), row(width + 2, -7.0f);
+    const uint64_t last = (first + width - 1) / 4;
+    for (uint64_t counter = first / 4; counter <= last + 1; ++counter) {
+      FillFromCounter<false>(counter, key, 3, 5, first, width, &row[1]);
+      FillFromCounter<true>(counter, key, 3, 5, first, width, normals.data());
+    }
+    stream.FillUniform(first, expected);
+    EXPECT_EQ(std::vector<float>(row.begin() + 1, row.end() - 1), expected) << first;
+    EXPECT_EQ(row.front(), -7);
+    EXPECT_EQ(row.back(), -7);
+    stream.FillNormal(first, expected);
+    for (int64_t i = 0; i < width; ++i) EXPECT_NEAR(normals[i], expected[i], 1e-6);
+  }
+}
+
 // The ends of the range: no logarithm of zero, angles next to a whole turn.
 TEST(PhiloxNumbers, NormalsOfTheSmallestAndLargestBitsAreFinite) {
   for (const uint32_t radius : {0u, 0xFFFFFFFFu}) {
