@@ -127,8 +127,8 @@ absl::Status Coordinator::CheckRoomFor(uint64_t bytes, const std::string& purpos
 bool Coordinator::HasUnfinishedWork(jobs::StageKind kind) const {
   const auto folders = ScanWork(*context_->env, context_->home);
   return folders.ok() && std::ranges::any_of(*folders, [kind](const WorkFolder& folder) {
-    return folder.kind == kind && !folder.finished;
-  });
+           return folder.kind == kind && !folder.finished;
+         });
 }
 
 absl::Status Coordinator::CheckTokens() {

@@ -22,7 +22,7 @@ struct AdamWState {
 void AdamWStep(const jobs::TrainSpec& spec, double learning_rate, uint64_t update,
                double gradient_scale, const AdamWState& state);
 
-// What one update's elements share. For devices: AdamWStep has its own.
+// What one update's elements share.
 inline AdamWFactors AdamWFactorsOf(const jobs::TrainSpec& train, double learning_rate,
                                    uint64_t update, double gradient_scale) {
   const double count = static_cast<double>(update);
