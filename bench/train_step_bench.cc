@@ -1,8 +1,10 @@
 // One training step (forward, backward, gradient norm, AdamW) of the baseline or of CALM through
 // the sharder, on random tokens and latents: seconds by phase and page faults a step, one line a
-// round. bench/README.md has the sizes and the commands, bench/peers/ the same work in PyTorch.
+// round, with the time of communication and the part of it that nothing hid. bench/README.md has
+// the sizes and the commands, bench/peers/ the same work in PyTorch.
 //
 //   train_step_bench llama|calm [--threads N] [--rounds N] [--steps N]
+//                    [--sharding full|gradient|none] [--precision float32|bfloat16]
 //
 // Under mpirun every process is a rank and takes its part of the batch.
 #include <ATen/ATen.h>
@@ -33,6 +35,7 @@ constexpr uint64_t kSeed = 1;
 
 struct Options {
   std::string work;
+  FsdpOptions fsdp;
   int threads = 2, rounds = 5, steps = 3;
 };
 
@@ -118,7 +121,10 @@ struct Times {
 class Bench {
  public:
   Bench(const Options& options, cluster::Collectives* collectives)
-      : collectives_(collectives), work_(Make(options.work)), fsdp_(work_->units(), collectives) {
+      : collectives_(collectives),
+        work_(Make(options.work)),
+        fsdp_(work_->units(), collectives, *PlanShards(options.fsdp.sharding, *collectives),
+              options.fsdp) {
     fsdp_.Initialise(jobs::InitRule::kNormal, 0.02, kSeed);
     for (int64_t i = collectives->rank(); i < kBatch; i += collectives->size()) {
       slots_.push_back(static_cast<uint64_t>(i));
@@ -176,16 +182,20 @@ void Run(const Options& options, cluster::Collectives& collectives) {
   for (int round = 0; round < options.rounds; ++round) {
     Times times;
     double loss = 0;
+    collectives.TakeFigures();  // not of this round
     const rusage before = Usage();
     for (int i = 0; i < options.steps; ++i) loss = bench.Step(&times);
     const rusage after = Usage();
+    const cluster::CollectiveFigures shared = collectives.TakeFigures();
     if (!speaks) continue;
     fmt::print(
         "step {:.3f} s (forward {:.3f}, backward {:.3f}, optimizer {:.3f}), {:.3f} s of CPU, {} "
-        "faults, loss {:.4f}\n",
+        "faults, communication {:.3f} s of which {:.3f} waited for, loss {:.4f}\n",
         times.total / options.steps, times.forward / options.steps, times.backward / options.steps,
         times.optimizer / options.steps, (CpuSeconds(after) - CpuSeconds(before)) / options.steps,
-        (after.ru_minflt - before.ru_minflt) / options.steps, loss);
+        (after.ru_minflt - before.ru_minflt) / options.steps,
+        static_cast<double>(shared.busy_us) * 1e-6 / options.steps,
+        static_cast<double>(shared.waited_us) * 1e-6 / options.steps, loss);
     std::fflush(stdout);
   }
 }
@@ -199,7 +209,13 @@ Options Parse(int count, char** arguments) {
                        : name == "--rounds" ? &options.rounds
                        : name == "--steps"  ? &options.steps
                                             : nullptr;
+    const std::string text = arguments[i + 1];
     if (value != nullptr) *value = std::max(1, std::atoi(arguments[i + 1]));
+    if (name == "--precision" && text == "bfloat16") options.fsdp.gather_type = at::kBFloat16;
+    if (name == "--sharding" && text == "gradient") {
+      options.fsdp.sharding = jobs::Sharding::kGradient;
+    }
+    if (name == "--sharding" && text == "none") options.fsdp.sharding = jobs::Sharding::kNone;
   }
   return options;
 }
@@ -211,7 +227,8 @@ int main(int count, char** arguments) {
   const auto options = halcyon::worker::Parse(count, arguments);
   if (options.work != "llama" && options.work != "calm") {
     fmt::print(stderr,
-               "usage: train_step_bench llama|calm [--threads N] [--rounds N] [--steps N]\n");
+               "usage: train_step_bench llama|calm [--threads N] [--rounds N] [--steps N] "
+               "[--sharding full|gradient|none] [--precision float32|bfloat16]\n");
     return 2;
   }
   halcyon::worker::ConfigureRuntime(static_cast<uint32_t>(options.threads));
