@@ -55,8 +55,9 @@ TEST(MemoryLimit, OfThisMachineIsSensible) {
 TEST(PeakMemory, GrowsWithWhatIsTouched) {
   const uint64_t before = PeakMemoryBytes();
   EXPECT_GT(before, 0u);
-  const std::string touched(64 << 20, 'x');
-  EXPECT_GE(PeakMemoryBytes(), before + (touched.size() >> 1));
+  // More than ever before: the process may use less now than at its peak.
+  const std::string touched(before + (32 << 20), 'x');
+  EXPECT_GE(PeakMemoryBytes(), touched.size());
 }
 
 }  // namespace
