@@ -1,7 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -144,14 +143,15 @@ TEST_F(MpirunLauncherTest, NamesAProgramThatIsMissing) {
 // A job manager or a terminal may signal every process of a job at once; who runs the job decides.
 TEST_F(MpirunLauncherTest, StopSignalsEndNeitherLauncherNorRanksThatStart) {
   // The ranks are as they are before their main(): they do nothing about signals themselves.
-  auto gang = Launch(2, {"sh", "-c", "echo pid $$; exec cat " + folder_ + "/go"});
-  ASSERT_EQ(mkfifo((folder_ + "/go").c_str(), 0600), 0);
+  const std::string go = folder_ + "/go";
+  auto gang = Launch(
+      2, {"sh", "-c", "echo pid $$; until test -e " + go + "; do sleep 0.05; done; echo gone on"});
   const auto pids = PidsInLog(2);
   for (const int signal : StopSignalNumbers()) {
     gang->SignalGroup(signal);
     for (const pid_t pid : pids) kill(pid, signal);
   }
-  std::ofstream(folder_ + "/go") << "gone on\n";
+  std::ofstream(go) << "\n";
   EXPECT_TRUE(Wait(*gang).ok()) << Log();
   EXPECT_THAT(Log(), HasSubstr("gone on"));
 }
