@@ -133,6 +133,9 @@ TEST_F(CoordinatorTest, FinishedWorkIsNoRoomForOtherSettings) {
   const absl::Status refused =
       Run("[train]\nlearning_rate = 1e-3\n[autoencoder.train]\nlearning_rate = 1e-3\n");
   EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_NE(MessageOf(refused).find("writing the checkpoints and weights"), std::string::npos)
+      << refused;
+  EXPECT_TRUE(cluster_.launches.empty()) << "before anything starts";
 }
 
 }  // namespace
