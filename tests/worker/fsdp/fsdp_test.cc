@@ -241,6 +241,7 @@ TEST_P(FsdpOfRanks, APassOfAnotherOrderIsRecordedAnew) {
     fsdp.BeginStep();
     fsdp.BeginPass(/*is_last=*/true);
     toy.units()[0]->Enter();  // then nothing more
+    EXPECT_GT(toy.units()[1]->parameters()[0].value.storage().nbytes(), 0u) << "gathered ahead";
     ASSERT_TRUE(fsdp.FinishPass().ok());
     for (model::Unit* unit : toy.units()) {
       EXPECT_EQ(unit->parameters()[0].value.storage().nbytes(), 0u) << unit->name();
