@@ -51,6 +51,11 @@ std::string CollectiveLog::Oldest() const {
   return started_.front().name + ", number " + std::to_string(started_.front().number);
 }
 
+std::string CollectiveLog::Current(int64_t now_ms) const {
+  const int64_t seconds = started_.empty() ? 0 : (now_ms - oldest_since_ms_) / 1000;
+  return Oldest() + (seconds > 0 ? ", for " + std::to_string(seconds) + " s" : "");
+}
+
 std::string CollectiveLog::Overdue(int64_t now_ms, int64_t timeout_ms) const {
   if (started_.empty() || now_ms - oldest_since_ms_ < timeout_ms) return "";
   return Oldest() + " has not ended within " + std::to_string(timeout_ms / 1000) +

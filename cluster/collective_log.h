@@ -37,6 +37,8 @@ class CollectiveLog {
   bool is_idle() const { return started_.empty(); }
   // "all-gather of block.3, number 17" of the oldest; "" when idle.
   std::string Oldest() const;
+  // The same with the time since it became the oldest, as Collectives::Current has it.
+  std::string Current(int64_t now_ms) const;
   // Says of the oldest that it has been the oldest for `timeout_ms` or more; "" when it has not.
   std::string Overdue(int64_t now_ms, int64_t timeout_ms) const;
   uint64_t order_digest() const { return digest_; }

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "cluster/collective_log.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -98,27 +97,24 @@ void CollectiveQueue::Finish(Started& started, const absl::Status& status, int64
   started.done = true;
   started.status = status;
   broken_.Update(status);
-  figures_.busy_us += clock_->MonotonicUs() - began_us;
-  figures_.cpu_us = ThreadCpuUs();
+  log_.EndOldest(clock_->MonotonicUs() - began_us, clock_->MonotonicMs());
+  const int64_t cpu_us = ThreadCpuUs();
+  log_.AddCpu(cpu_us - std::exchange(cpu_us_, cpu_us));
   queue_.pop_front();
-  front_since_us_ = clock_->MonotonicUs();
   changed_.NotifyAll();
 }
 
 std::shared_ptr<CollectiveQueue::Started> CollectiveQueue::Enqueue(
-    std::string name, Traffic traffic, std::function<absl::Status(HostGroups&)> run) {
+    std::string name, CollectiveLog::Traffic traffic,
+    std::function<absl::Status(HostGroups&)> run) {
   auto started = std::make_shared<Started>();
   started->run = std::move(run);
-  started->number = ++started_count_;
-  order_digest_ = NextOrderDigest(order_digest_, name, traffic.part_bytes);
-  started->name = std::move(name);
+  started->name = name;
   const MutexLock lock(&mutex_);
   changed_.Wait(&mutex_, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return queue_.size() < kStartedMax;
   });
-  ++figures_.collectives;
-  figures_.bytes += traffic.received_bytes;
-  if (queue_.empty()) front_since_us_ = clock_->MonotonicUs();
+  log_.Start(std::move(name), traffic, clock_->MonotonicMs());
   queue_.push_back(started);
   changed_.NotifyAll();
   return started;
@@ -129,7 +125,7 @@ absl::Status CollectiveQueue::WaitFor(const Started& started) {
   if (!started.done) {
     const int64_t began_us = clock_->MonotonicUs();
     changed_.Wait(&mutex_, [&] { return started.done; });
-    figures_.waited_us += clock_->MonotonicUs() - began_us;
+    log_.AddWaited(clock_->MonotonicUs() - began_us);
   }
   return started.status;
 }
@@ -177,20 +173,19 @@ absl::Status CollectiveQueue::Barrier() {
   return WaitFor(*Enqueue("barrier", {}, [](HostGroups& groups) { return groups.all->Barrier(); }));
 }
 
+uint64_t CollectiveQueue::order_digest() const {
+  const MutexLock lock(&mutex_);
+  return log_.order_digest();
+}
+
 CollectiveFigures CollectiveQueue::TakeFigures() {
   const MutexLock lock(&mutex_);
-  CollectiveFigures taken = std::exchange(figures_, {});
-  taken.cpu_us -= std::exchange(cpu_taken_us_, taken.cpu_us);
-  figures_.cpu_us = cpu_taken_us_;
-  return taken;
+  return log_.TakeFigures();
 }
 
 std::string CollectiveQueue::Current() const {
   const MutexLock lock(&mutex_);
-  if (queue_.empty()) return "";
-  const int64_t seconds = (clock_->MonotonicUs() - front_since_us_) / 1'000'000;
-  return queue_.front()->name + ", number " + std::to_string(queue_.front()->number) +
-         (seconds > 0 ? ", for " + std::to_string(seconds) + " s" : "");
+  return log_.Current(clock_->MonotonicMs());
 }
 
 }  // namespace halcyon::cluster

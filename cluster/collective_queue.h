@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "cluster/collective_log.h"
 #include "cluster/collectives.h"
 #include "cluster/host_group.h"
 
@@ -40,7 +41,7 @@ class CollectiveQueue final : public Collectives {
   absl::Status AllReduceSum(std::span<double> values) override;
   absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override;
   absl::Status Barrier() override;
-  uint64_t order_digest() const override { return order_digest_; }
+  uint64_t order_digest() const override;
   CollectiveFigures TakeFigures() override;
   std::string Current() const override;
 
@@ -51,18 +52,13 @@ class CollectiveQueue final : public Collectives {
   struct Started {
     std::function<absl::Status(HostGroups&)> run;
     std::string name;
-    uint64_t number = 0;
     bool done = false;
     absl::Status status;
-  };
-  struct Traffic {
-    uint64_t part_bytes = 0;      // of one rank's part: equal on all ranks
-    uint64_t received_bytes = 0;  // from other ranks
   };
   class WaitForStarted;
 
   CollectiveQueue() = default;
-  std::shared_ptr<Started> Enqueue(std::string name, Traffic traffic,
+  std::shared_ptr<Started> Enqueue(std::string name, CollectiveLog::Traffic traffic,
                                    std::function<absl::Status(HostGroups&)> run);
   absl::Status WaitFor(const Started& started);
   void Run(MakeGroups make_groups);
@@ -71,20 +67,17 @@ class CollectiveQueue final : public Collectives {
   void Finish(Started& started, const absl::Status& status, int64_t began_us);
 
   Clock* const clock_ = Clock::Real();
-  // Of the thread that starts collectives.
-  uint64_t order_digest_ = 0, started_count_ = 0;
   // Written by the queue's thread before the first collective can be started.
   Place places_[3];
 
   mutable Mutex mutex_;
   ConditionVariable changed_;
   std::deque<std::shared_ptr<Started>> queue_ ABSL_GUARDED_BY(mutex_);  // front: under way
-  int64_t front_since_us_ ABSL_GUARDED_BY(mutex_) = 0;
+  CollectiveLog log_ ABSL_GUARDED_BY(mutex_);                           // of the same collectives
+  int64_t cpu_us_ ABSL_GUARDED_BY(mutex_) = 0;  // of the thread, as far as the log has it
   std::optional<absl::Status> made_ ABSL_GUARDED_BY(mutex_);  // how make_groups ended
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);               // the first error of a collective
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
-  CollectiveFigures figures_ ABSL_GUARDED_BY(mutex_);  // cpu_us: of the thread since its start
-  int64_t cpu_taken_us_ ABSL_GUARDED_BY(mutex_) = 0;
 
   std::optional<std::jthread> thread_;  // last: it uses all the others
 };

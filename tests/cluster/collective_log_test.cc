@@ -19,6 +19,17 @@ TEST(CollectiveLog, NamesTheOldest) {
   EXPECT_EQ(CollectiveName("all-gather", Group::kAcrossNodes, "x"), "all-gather across nodes of x");
 }
 
+TEST(CollectiveLog, CurrentCountsTheSecondsOfTheOldest) {
+  CollectiveLog log;
+  EXPECT_EQ(log.Current(5000), "");
+  log.Start("a", {}, 100);
+  log.Start("b", {}, 200);
+  EXPECT_EQ(log.Current(1099), "a, number 1");
+  EXPECT_EQ(log.Current(12'100), "a, number 1, for 12 s");
+  log.EndOldest(0, 12'100);
+  EXPECT_EQ(log.Current(12'200), "b, number 2");
+}
+
 // Time counts from when a collective became the oldest: before, it waited for those before it.
 TEST(CollectiveLog, SaysWhenTheOldestIsOverdue) {
   CollectiveLog log;

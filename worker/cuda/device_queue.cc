@@ -187,7 +187,7 @@ CollectiveFigures DeviceQueue::TakeFigures() {
 
 std::string DeviceQueue::Current() const {
   const MutexLock lock(&mutex_);
-  return log_.Oldest();
+  return log_.Current(NowMs());
 }
 
 }  // namespace halcyon::worker
