@@ -27,6 +27,14 @@ jobs::JobState EndState(const absl::Status& status) {
   return absl::IsAborted(status) ? jobs::JobState::kPreempted : jobs::JobState::kFailed;
 }
 
+// Whether work/ has an unfinished folder of such a stage, of whatever job. Not when it cannot be
+// listed.
+bool HasUnfinished(const absl::StatusOr<std::vector<WorkFolder>>& work, jobs::StageKind kind) {
+  return work.ok() && std::ranges::any_of(*work, [kind](const WorkFolder& folder) {
+           return folder.kind == kind && !folder.finished;
+         });
+}
+
 }  // namespace
 
 std::map<jobs::StageKind, std::string> InputDigests(
@@ -102,6 +110,7 @@ absl::Status Coordinator::CheckMachine() {
                    PlanStages(spec, context_->home, *context_->journal, store_));
   // A vocabulary that is still to be learned may come out smaller than asked for.
   const bool is_exact = !spec.tokenizer.path.empty();
+  const auto work = ScanWork(*context_->env, context_->home);
   std::vector<jobs::TrainingEstimate> made;
   uint64_t disk_bytes = 0;
   for (const jobs::TrainingEstimate& estimate :
@@ -112,7 +121,7 @@ absl::Status Coordinator::CheckMachine() {
     if (planned->reused) continue;
     made.push_back(estimate);
     // Unfinished work takes part of this space already.
-    if (!HasUnfinishedWork(estimate.kind)) disk_bytes += estimate.disk_bytes;
+    if (!HasUnfinished(work, estimate.kind)) disk_bytes += estimate.disk_bytes;
   }
   if (context_->memory_limit) RETURN_IF_ERROR(CheckMemory(spec, made, *context_->memory_limit));
   return CheckRoomFor(disk_bytes, "writing the checkpoints and weights");
@@ -122,13 +131,6 @@ absl::Status Coordinator::CheckRoomFor(uint64_t bytes, const std::string& purpos
   const std::string& root = context_->home.root;
   ASSIGN_OR_RETURN(const DiskRoom room, context_->free_room(root));
   return CheckRoom(room, {bytes, 0}, root, purpose);
-}
-
-bool Coordinator::HasUnfinishedWork(jobs::StageKind kind) const {
-  const auto folders = ScanWork(*context_->env, context_->home);
-  return folders.ok() && std::ranges::any_of(*folders, [kind](const WorkFolder& folder) {
-           return folder.kind == kind && !folder.finished;
-         });
 }
 
 absl::Status Coordinator::CheckTokens() {
@@ -146,8 +148,8 @@ absl::Status Coordinator::CheckTokens() {
   const bool has_latents =
       std::find(stages.begin(), stages.end(), jobs::StageKind::kLatents) != stages.end();
   // Latents made earlier need no space; unfinished ones in work/ take part of it already.
-  if (!has_latents || HasUnfinishedWork(jobs::StageKind::kLatents) ||
-      artifacts_.contains(jobs::StageKind::kAutoencoder)) {
+  if (!has_latents || artifacts_.contains(jobs::StageKind::kAutoencoder) ||
+      HasUnfinished(ScanWork(*context_->env, context_->home), jobs::StageKind::kLatents)) {
     return absl::OkStatus();
   }
   const uint64_t chunks = counts.heldout_chunks + counts.train_chunks;

@@ -57,8 +57,6 @@ class Coordinator {
   absl::Status CheckTokens();
   // kResourceExhausted when the state folder's disk has less than `bytes` for `purpose`.
   absl::Status CheckRoomFor(uint64_t bytes, const std::string& purpose) const;
-  // Whether work/ has a folder of such a stage, of whatever job.
-  bool HasUnfinishedWork(jobs::StageKind kind) const;
   // Reads the sources' digests anew for the next run: the remembered ones were wrong.
   void RereadSources();
 
