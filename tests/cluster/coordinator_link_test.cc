@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "cluster/in_memory_transport.h"
+#include "tests/testing/shared_clock.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -17,17 +18,6 @@ constexpr int64_t kPatienceMs = 20'000;
 Lease LeaseOf(const std::string& task) { return {task, 4, {}, {}}; }
 RankEnded EndOf(const std::string& stage) { return {stage, 0, 0, "", {}}; }
 const Hello kHello{"agent", "", 0, 12, 34, "boot"};
-
-// Moved by the test while the link's thread reads it.
-class SharedClock : public Clock {
- public:
-  int64_t MonotonicMs() const override { return now_ms_; }
-  int64_t WallMs() const override { return now_ms_; }
-  void SleepMs(int64_t duration_ms) override { now_ms_ += duration_ms; }
-
- private:
-  std::atomic<int64_t> now_ms_ = 1000;
-};
 
 // The test takes the coordinator's part.
 class CoordinatorLinkTest : public ::testing::Test {
@@ -85,7 +75,7 @@ class CoordinatorLinkTest : public ::testing::Test {
   }
 
   const CoordinatorLink::Identity identity_{JobId("job"), WorkerId{"agent-0", 3}, Incarnation(5)};
-  SharedClock clock_;
+  testing::SharedClock clock_;
   InMemoryNetwork network_;
   std::unique_ptr<ServerTransport> server_;
   std::atomic<int> losses_ = 0;

@@ -9,6 +9,7 @@
 
 #include "cluster/coordinator_link.h"
 #include "cluster/in_memory_transport.h"
+#include "tests/testing/shared_clock.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -18,17 +19,6 @@ using ::testing::HasSubstr;
 constexpr int64_t kPatienceMs = 20'000;
 const WorkerId kRank{"model-rank-0", 1};
 const WorkerId kAgent{"agent-0", 1};
-
-// Moved by the test while the channel's thread reads it.
-class SharedClock : public Clock {
- public:
-  int64_t MonotonicMs() const override { return now_ms_; }
-  int64_t WallMs() const override { return now_ms_; }
-  void SleepMs(int64_t duration_ms) override { now_ms_ += duration_ms; }
-
- private:
-  std::atomic<int64_t> now_ms_ = 1000;
-};
 
 class WorkerChannelTest : public ::testing::Test {
  protected:
@@ -46,7 +36,7 @@ class WorkerChannelTest : public ::testing::Test {
   }
 
   const JobId job_{"job"};
-  SharedClock clock_;
+  testing::SharedClock clock_;
   cluster::InMemoryNetwork network_;
   std::unique_ptr<cluster::ServerTransport> server_ = network_.Bind();
   std::map<WorkerId, std::unique_ptr<cluster::ClientTransport>> clients_;

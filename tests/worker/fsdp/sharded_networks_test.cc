@@ -101,33 +101,49 @@ std::vector<std::vector<float>> PlainGradients(const MakeNet& make) {
   return flat;
 }
 
+// The same of three ranks, each with one of the rows, put together from their float32 shards.
+std::vector<std::vector<float>> ShardedGradients(const MakeNet& make, const FsdpOptions& options) {
+  std::vector<std::vector<float>> flat;
+  std::mutex mutex;
+  cluster::RunInProcessGang(3, [&](cluster::Collectives& collectives) {
+    const Net net = make();
+    Fsdp fsdp(net.units, &collectives, *PlanShards(options.sharding, collectives), options);
+    fsdp.Initialise(jobs::InitRule::kFanIn, 0.5, kSeed);
+    fsdp.BeginStep();
+    fsdp.BeginPass(/*is_last=*/true);
+    net.loss({static_cast<uint64_t>(collectives.rank())}).backward();
+    ASSERT_TRUE(fsdp.FinishPass().ok());
+    const std::lock_guard lock(mutex);
+    flat.resize(net.units.size());
+    for (size_t u = 0; u < flat.size(); ++u) {
+      const UnitShard& shard = *fsdp.shards()[u];
+      EXPECT_EQ(shard.value.scalar_type(), at::kFloat);
+      flat[u].resize(net.units[u]->numel());
+      const auto* gradient = shard.gradient.const_data_ptr<float>();
+      for (int64_t i = 0; i < shard.gradient.numel(); ++i) {
+        if (shard.first + i < std::ssize(flat[u])) flat[u][shard.first + i] = gradient[i];
+      }
+    }
+  });
+  return flat;
+}
+
 TEST(ShardedNetworks, GradientsEqualTheWholeOnes) {
   for (const auto& [name, make] : Networks()) {
     SCOPED_TRACE(name);
     const auto expected = PlainGradients(make);
-    std::mutex mutex;
+    const auto gradients = ShardedGradients(make, {});
+    ASSERT_EQ(gradients.size(), expected.size());
     double largest = 0;
-    cluster::RunInProcessGang(3, [&](cluster::Collectives& collectives) {
-      const Net net = make();
-      Fsdp fsdp(net.units, &collectives);
-      fsdp.Initialise(jobs::InitRule::kFanIn, 0.5, kSeed);
-      fsdp.BeginStep();
-      fsdp.BeginPass(/*is_last=*/true);
-      net.loss({static_cast<uint64_t>(collectives.rank())}).backward();
-      ASSERT_TRUE(fsdp.FinishPass().ok());
-      const std::lock_guard lock(mutex);
-      for (size_t u = 0; u < expected.size(); ++u) {
-        const UnitShard& shard = *fsdp.shards()[u];
-        const auto* gradient = shard.gradient.const_data_ptr<float>();
-        for (int64_t i = 0; i < shard.gradient.numel(); ++i) {
-          if (shard.first + i >= std::ssize(expected[u])) continue;
-          const double wanted = expected[u][shard.first + i];
-          largest = std::max(largest, std::abs(wanted));
-          EXPECT_NEAR(gradient[i], wanted, 1e-4 * (1 + std::abs(wanted)))
-              << net.units[u]->name() << " " << shard.first + i;
-        }
+    for (size_t u = 0; u < expected.size(); ++u) {
+      ASSERT_EQ(gradients[u].size(), expected[u].size());
+      for (size_t i = 0; i < expected[u].size(); ++i) {
+        const double wanted = expected[u][i];
+        largest = std::max(largest, std::abs(wanted));
+        EXPECT_NEAR(gradients[u][i], wanted, 1e-4 * (1 + std::abs(wanted)))
+            << "unit " << u << " element " << i;
       }
-    });
+    }
     EXPECT_GT(largest, 1e-3);
   }
 }
@@ -138,31 +154,18 @@ TEST(ShardedNetworks, GradientsInBFloat16PointTheSameWay) {
   for (const auto& [name, make] : Networks()) {
     SCOPED_TRACE(name);
     const auto expected = PlainGradients(make);
-    std::mutex mutex;
+    const auto gradients = ShardedGradients(make, {.gather_type = at::kBFloat16});
+    ASSERT_EQ(gradients.size(), expected.size());
     double product = 0, squares = 0, expected_squares = 0;
-    cluster::RunInProcessGang(3, [&](cluster::Collectives& collectives) {
-      const Net net = make();
-      Fsdp fsdp(net.units, &collectives, *PlanShards(jobs::Sharding::kFull, collectives),
-                {.gather_type = at::kBFloat16});
-      fsdp.Initialise(jobs::InitRule::kFanIn, 0.5, kSeed);
-      fsdp.BeginStep();
-      fsdp.BeginPass(/*is_last=*/true);
-      net.loss({static_cast<uint64_t>(collectives.rank())}).backward();
-      ASSERT_TRUE(fsdp.FinishPass().ok());
-      const std::lock_guard lock(mutex);
-      for (size_t u = 0; u < expected.size(); ++u) {
-        const UnitShard& shard = *fsdp.shards()[u];
-        EXPECT_EQ(shard.value.scalar_type(), at::kFloat);
-        const auto* gradient = shard.gradient.const_data_ptr<float>();
-        for (int64_t i = 0; i < shard.gradient.numel(); ++i) {
-          if (shard.first + i >= std::ssize(expected[u])) continue;
-          const double wanted = expected[u][shard.first + i];
-          product += wanted * gradient[i];
-          squares += double{gradient[i]} * gradient[i];
-          expected_squares += wanted * wanted;
-        }
+    for (size_t u = 0; u < expected.size(); ++u) {
+      ASSERT_EQ(gradients[u].size(), expected[u].size());
+      for (size_t i = 0; i < expected[u].size(); ++i) {
+        const double wanted = expected[u][i], gradient = gradients[u][i];
+        product += wanted * gradient;
+        squares += gradient * gradient;
+        expected_squares += wanted * wanted;
       }
-    });
+    }
     EXPECT_GT(product / std::sqrt(squares * expected_squares), 0.999);
     EXPECT_NEAR(std::sqrt(squares / expected_squares), 1, 0.02);
     EXPECT_NE(squares, expected_squares) << "something was rounded";
