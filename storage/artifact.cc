@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "storage/strict_json.h"
+#include "storage/weights/weights_index.h"
 
 namespace halcyon::storage {
 namespace {
@@ -140,6 +141,15 @@ absl::StatusOr<Artifact> ArtifactFromText(std::string_view text) {
   ASSIGN_OR_RETURN(const uint64_t stated, UnsignedMember(object, "version"));
   if (stated != kArtifactVersion) return DataLoss("it names no format version");
   return FromJson(object);
+}
+
+std::optional<std::string> WeightsDigestOf(const std::vector<ArtifactFile>& files) {
+  std::map<std::string, std::string> sha256_of;
+  for (const ArtifactFile& file : files) {
+    if (HoldsWeights(file.name)) sha256_of[file.name] = file.sha256;
+  }
+  if (sha256_of.empty()) return std::nullopt;
+  return WeightsDigest(sha256_of);
 }
 
 absl::StatusOr<Artifact> ReadArtifact(Env& env, const std::string& dir) {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,10 @@ absl::StatusOr<Artifact> ArtifactFromText(std::string_view text);
 // Names, sizes and digests of the files in `dir`, by name, for an artifact of this kind.
 absl::StatusOr<std::vector<ArtifactFile>> DescribeFiles(Env& env, const std::string& dir,
                                                         jobs::StageKind kind);
+
+// The identity of the weights among an artifact's files (weights/weights_index.h); nullopt where
+// there are none.
+std::optional<std::string> WeightsDigestOf(const std::vector<ArtifactFile>& files);
 
 // Reads artifact.json of a folder. kNotFound: there is none.
 absl::StatusOr<Artifact> ReadArtifact(Env& env, const std::string& dir);

@@ -9,7 +9,10 @@
 //   token_cache.h   documents of token ids in such a data set
 //   latent_cache.h  the autoencoder's posteriors in such a data set
 //   checkpoint.h    training state: shards a rank, one commit for everything
-//   safetensors.h   the file format of a checkpoint's shards
+//   weights/        safetensors.h, the file format of a checkpoint's shards and of finished
+//   weights;
+//                   weights_folder.h reads weights in one or several files, weights_writer.h
+//                   writes them
 //
 // Life of a stage's data: a worker writes an SST under HOME/work; the coordinator ingests it, which
 // is the commit; when all shards are in it publishes the generation under HOME/artifacts and

@@ -2,27 +2,21 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/check.h"
-#include "base/digest.h"
 #include "base/file_kind.h"
 #include "storage/strict_json.h"
+#include "storage/weights/safetensors_format.h"
 
 namespace halcyon::storage {
 namespace {
 
 using nlohmann::json;
 
-static_assert(std::endian::native == std::endian::little, "tensors are written as they lie");
-
-constexpr uint64_t kLengthBytes = 8;
-constexpr uint64_t kHeaderBytesMax = 100'000'000;
-constexpr uint64_t kAlignment = 8;
-constexpr char kMetadata[] = "__metadata__";
+constexpr uint64_t kPieceBytes = 8 << 20;
 
 struct DTypeInfo {
   std::string_view name;
@@ -121,61 +115,6 @@ absl::Status CheckCoverage(const SafetensorsHeader& header, uint64_t data_start,
   return absl::OkStatus();
 }
 
-// Larger elements first, so that every tensor is aligned to its element without holes; then by
-// name, so that equal contents make equal files.
-std::vector<const TensorView*> FileOrder(const std::vector<TensorView>& tensors) {
-  std::vector<const TensorView*> order;
-  for (const TensorView& tensor : tensors) order.push_back(&tensor);
-  std::sort(order.begin(), order.end(), [](const TensorView* a, const TensorView* b) {
-    return std::pair(SizeOf(b->dtype), std::string_view(a->name)) <
-           std::pair(SizeOf(a->dtype), std::string_view(b->name));
-  });
-  return order;
-}
-
-// The length, the JSON and its padding.
-absl::StatusOr<std::string> EncodeHeader(const std::vector<const TensorView*>& order,
-                                         const std::map<std::string, std::string>& metadata) {
-  json header = json::object();
-  if (!metadata.empty()) header[kMetadata] = metadata;
-  uint64_t begin = 0;
-  for (const TensorView* tensor : order) {
-    const auto elements = ElementCount(tensor->shape);
-    HALCYON_CHECK(elements.ok() && tensor->bytes.size() == *elements * SizeOf(tensor->dtype));
-    HALCYON_CHECK(tensor->name != kMetadata && !header.contains(tensor->name));
-    header[tensor->name] = {{"dtype", NameOf(tensor->dtype)},
-                            {"shape", tensor->shape},
-                            {"data_offsets", {begin, begin + tensor->bytes.size()}}};
-    begin += tensor->bytes.size();
-  }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const json::exception& error) {
-    return InvalidArgument(std::string("a tensor's name or metadata is not UTF-8: ") +
-                           error.what());
-  }
-  text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
-  if (text.size() > kHeaderBytesMax) {
-    return InvalidArgument("the safetensors header needs " + std::to_string(text.size()) +
-                           " bytes, the limit is " + std::to_string(kHeaderBytesMax));
-  }
-  const uint64_t length = text.size();
-  std::string start(kLengthBytes, '\0');
-  std::memcpy(start.data(), &length, kLengthBytes);
-  return start + text;
-}
-
-absl::StatusOr<WrittenFile> WriteAndSync(Env& env, const std::string& path,
-                                         const std::vector<TensorView>& tensors,
-                                         const std::map<std::string, std::string>& metadata) {
-  ASSIGN_OR_RETURN(const auto file, env.NewWritableFile(path));
-  ASSIGN_OR_RETURN(const WrittenFile written, AppendSafetensors(*file, path, tensors, metadata));
-  RETURN_IF_ERROR(file->Sync());
-  RETURN_IF_ERROR(file->Close());
-  return written;
-}
-
 }  // namespace
 
 uint64_t SizeOf(DType dtype) { return kDTypes.at(static_cast<size_t>(dtype)).size; }
@@ -204,34 +143,6 @@ absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(std::string_view start,
   RETURN_IF_ERROR(CheckCoverage(header, data_start, file_size));
   header.file_bytes = file_size;
   return header;
-}
-
-absl::StatusOr<WrittenFile> AppendSafetensors(WritableFile& file, const std::string& path,
-                                              const std::vector<TensorView>& tensors,
-                                              const std::map<std::string, std::string>& metadata) {
-  const std::vector<const TensorView*> order = FileOrder(tensors);
-  ASSIGN_OR_RETURN(const std::string header, EncodeHeader(order, metadata), path);
-  std::vector<std::string_view> pieces = {header};
-  for (const TensorView* tensor : order) pieces.push_back(tensor->bytes);
-  WrittenFile written;
-  Xxh3Hasher hasher;
-  for (const std::string_view piece : pieces) {
-    hasher.Update(piece);
-    RETURN_IF_ERROR(file.Append(piece));
-    written.bytes += piece.size();
-  }
-  written.xxh3 = hasher.Digest();
-  return written;
-}
-
-absl::StatusOr<WrittenFile> WriteSafetensors(Env& env, const std::string& path,
-                                             const std::vector<TensorView>& tensors,
-                                             const std::map<std::string, std::string>& metadata) {
-  absl::StatusOr<WrittenFile> written = WriteAndSync(env, path, tensors, metadata);
-  // A partial file is useless, and on a full disk its space is needed. A failure to remove it is
-  // ignored: the first error is the one to report.
-  if (!written.ok()) env.RemoveFile(path).IgnoreError();
-  return written;
 }
 
 SafetensorsFile::SafetensorsFile(Env& env, std::string path, SafetensorsHeader header)
@@ -263,6 +174,18 @@ absl::StatusOr<TensorEntry> SafetensorsFile::Find(const std::string& name) const
 absl::StatusOr<std::string> SafetensorsFile::Read(const std::string& name) const {
   ASSIGN_OR_RETURN(const TensorEntry entry, Find(name));
   return env_.ReadRange(path_, entry.offset, entry.bytes);
+}
+
+absl::Status SafetensorsFile::ReadInto(const std::string& name, std::span<char> out) const {
+  ASSIGN_OR_RETURN(const TensorEntry entry, Find(name));
+  HALCYON_CHECK(out.size() == entry.bytes);
+  for (uint64_t offset = 0; offset < entry.bytes; offset += kPieceBytes) {
+    ASSIGN_OR_RETURN(
+        const std::string piece,
+        env_.ReadRange(path_, entry.offset + offset, std::min(kPieceBytes, entry.bytes - offset)));
+    std::memcpy(out.data() + offset, piece.data(), piece.size());
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> SafetensorsFile::ReadPart(const std::string& name, uint64_t offset,

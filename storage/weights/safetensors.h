@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,8 @@ class SafetensorsFile {
   // kNotFound names the tensor and the file.
   absl::StatusOr<TensorEntry> Find(const std::string& name) const;
   absl::StatusOr<std::string> Read(const std::string& name) const;
+  // The same into memory of the tensor's size, piece by piece: needs no second copy of it.
+  absl::Status ReadInto(const std::string& name, std::span<char> out) const;
   // `bytes` bytes from `offset` within the tensor.
   absl::StatusOr<std::string> ReadPart(const std::string& name, uint64_t offset,
                                        uint64_t bytes) const;

@@ -5,14 +5,16 @@
 #include <cstring>
 #include <set>
 
+#include "base/check.h"
 #include "storage/half.h"
 #include "storage/strict_json.h"
+#include "storage/weights/weights_index.h"
 
 namespace halcyon::storage {
 namespace {
 
-constexpr const char* kNames[] = {"model.safetensors", "model.safetensors.index.json",
-                                  "pytorch_model.bin", "pytorch_model.bin.index.json"};
+constexpr const char* kNames[] = {kWeightsFile, kWeightsIndexFile, "pytorch_model.bin",
+                                  "pytorch_model.bin.index.json"};
 
 std::vector<float> FloatsOf(DType dtype, const std::string& bytes) {
   std::vector<float> floats(bytes.size() / SizeOf(dtype));
@@ -81,24 +83,39 @@ absl::StatusOr<std::unique_ptr<WeightsFolder>> WeightsFolder::Open(Env& env,
                          "pytorch_model.bin, or the .index.json of either");
 }
 
+absl::Status WeightsFolder::Add(const std::string& name, Tensor tensor) {
+  const std::string path = PathOf(tensor);
+  if (tensors_.emplace(name, std::move(tensor)).second) return absl::OkStatus();
+  return InvalidArgument(path + ": tensor \"" + name + "\" is in another shard, too");
+}
+
 absl::Status WeightsFolder::AddFile(const std::string& name) {
-  const std::string path = JoinPath(dir_, name);
-  const auto add = [&](const std::string& tensor, DType dtype, const std::vector<int64_t>& shape) {
-    if (tensors_.emplace(tensor, Tensor{dtype, shape, name}).second) return absl::OkStatus();
-    return InvalidArgument(path + ": tensor \"" + tensor + "\" is in another shard, too");
-  };
-  if (name.ends_with(".safetensors")) {
-    ASSIGN_OR_RETURN(auto file, SafetensorsFile::Open(env_, path));
-    for (const auto& [tensor, entry] : file->header().tensors) {
-      RETURN_IF_ERROR(add(tensor, entry.dtype, entry.shape));
-    }
-    safetensors_[name] = std::move(file);
-    return absl::OkStatus();
+  return name.ends_with(".safetensors") ? AddSafetensors(name) : AddTorchFile(name);
+}
+
+absl::Status WeightsFolder::AddSafetensors(const std::string& name) {
+  ASSIGN_OR_RETURN(auto file, SafetensorsFile::Open(env_, JoinPath(dir_, name)));
+  for (const auto& [tensor, entry] : file->header().tensors) {
+    RETURN_IF_ERROR(Add(tensor, {entry.dtype, entry.shape, name}));
+    least_bytes_ += entry.bytes;
+    most_bytes_ += entry.bytes;
   }
-  ASSIGN_OR_RETURN(auto file, TorchFile::Open(env_, path));
+  safetensors_[name] = std::move(file);
+  return absl::OkStatus();
+}
+
+absl::Status WeightsFolder::AddTorchFile(const std::string& name) {
+  ASSIGN_OR_RETURN(auto file, TorchFile::Open(env_, JoinPath(dir_, name)));
+  std::map<std::string, uint64_t> least_of;  // storage -> bytes of its smallest tensor
   for (const auto& [tensor, entry] : file->tensors()) {
-    RETURN_IF_ERROR(add(tensor, entry.dtype, entry.shape));
+    RETURN_IF_ERROR(Add(tensor, {entry.dtype, entry.shape, name}));
+    ASSIGN_OR_RETURN(uint64_t bytes, ElementCount(entry.shape), JoinPath(dir_, name));
+    bytes *= SizeOf(entry.dtype);
+    uint64_t& least = least_of.try_emplace(entry.storage, bytes).first->second;
+    least = std::min(least, bytes);
+    most_bytes_ += bytes;
   }
+  for (const auto& [storage, bytes] : least_of) least_bytes_ += bytes;
   torch_files_[name] = std::move(file);
   return absl::OkStatus();
 }
@@ -106,31 +123,63 @@ absl::Status WeightsFolder::AddFile(const std::string& name) {
 absl::Status WeightsFolder::AddIndex(const std::string& name) {
   const std::string path = JoinPath(dir_, name);
   ASSIGN_OR_RETURN(const std::string text, env_.ReadFile(path));
-  ASSIGN_OR_RETURN(const nlohmann::json index, ParseStrictJson(text), path);
-  ASSIGN_OR_RETURN(const auto files, StringMapMember(index, "weight_map"), path);
+  ASSIGN_OR_RETURN(const WeightsIndex index, ParseWeightsIndex(text), path);
   std::set<std::string> shards;
-  for (const auto& [tensor, file] : files) {
-    // A name from a file of unknown origin must not lead out of its folder.
-    if (file.find('/') != file.npos ||
-        !(file.ends_with(".bin") || file.ends_with(".safetensors"))) {
-      return InvalidArgument(path + ": \"" + file + "\" is no name of a shard in this folder");
+  for (const auto& [tensor, file] : index.file_of) shards.insert(file);
+  for (const std::string& shard : shards) {
+    if (!env_.Exists(JoinPath(dir_, shard))) {
+      return InvalidArgument(path + ": names the shard " + shard + ", which is missing");
     }
-    shards.insert(file);
+    RETURN_IF_ERROR(AddFile(shard), path);
   }
-  for (const std::string& shard : shards) RETURN_IF_ERROR(AddFile(shard), path);
-  for (const auto& [tensor, file] : files) {
+  for (const auto& [tensor, file] : index.file_of) {
     const auto found = tensors_.find(tensor);
     if (found == tensors_.end() || found->second.file != file) {
       return InvalidArgument(path + ": tensor \"" + tensor + "\" is not in " + file);
     }
   }
-  if (files.size() == tensors_.size()) return absl::OkStatus();
   for (const auto& [tensor, entry] : tensors_) {
-    if (!files.contains(tensor)) {
+    if (!index.file_of.contains(tensor)) {
       return InvalidArgument(path + ": does not list tensor \"" + tensor + "\" of " + entry.file);
     }
   }
+  const uint64_t total = index.total_bytes.value_or(most_bytes_);
+  if (total >= least_bytes_ && total <= most_bytes_) return absl::OkStatus();
+  return InvalidArgument(path + ": total_size is " + std::to_string(total) +
+                         ", the shards' tensors have " + std::to_string(most_bytes_) +
+                         " bytes: they belong to another index, or the number is wrong; if it is, "
+                         "remove it");
+}
+
+absl::StatusOr<std::string> WeightsFolder::Read(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return NotFound(dir_ + ": no tensor \"" + name + "\"");
+  const auto file = safetensors_.find(found->second.file);
+  return file != safetensors_.end() ? file->second->Read(name)
+                                    : torch_files_.at(found->second.file)->Read(name);
+}
+
+absl::Status WeightsFolder::ReadInto(const std::string& name, std::span<char> out) const {
+  const auto found = tensors_.find(name);
+  if (found != tensors_.end()) {
+    const auto file = safetensors_.find(found->second.file);
+    if (file != safetensors_.end()) return file->second->ReadInto(name, out);
+  }
+  ASSIGN_OR_RETURN(const std::string bytes, Read(name));
+  HALCYON_CHECK(out.size() == bytes.size());
+  std::ranges::copy(bytes, out.begin());
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<std::string, std::string>> WeightsFolder::Metadata() const {
+  if (safetensors_.empty()) return std::map<std::string, std::string>();
+  const SafetensorsFile& first = *safetensors_.begin()->second;
+  for (const auto& [name, file] : safetensors_) {
+    if (file->header().metadata == first.header().metadata) continue;
+    return InvalidArgument(file->path() + ": has other metadata than " + BaseName(first.path()) +
+                           ": they are shards of two networks");
+  }
+  return first.header().metadata;
 }
 
 absl::StatusOr<std::vector<float>> WeightsFolder::ReadFloats(const std::string& name) const {
@@ -139,14 +188,11 @@ absl::StatusOr<std::vector<float>> WeightsFolder::ReadFloats(const std::string& 
   const Tensor& tensor = found->second;
   if (tensor.dtype != DType::kF32 && tensor.dtype != DType::kF16 && tensor.dtype != DType::kBF16 &&
       tensor.dtype != DType::kF64) {
-    return InvalidArgument(JoinPath(dir_, tensor.file) + ": tensor \"" + name + "\" is " +
+    return InvalidArgument(PathOf(tensor) + ": tensor \"" + name + "\" is " +
                            std::string(NameOf(tensor.dtype)) +
                            "; only F32, F16, BF16 and F64 are weights");
   }
-  const auto file = safetensors_.find(tensor.file);
-  ASSIGN_OR_RETURN(const std::string bytes, file != safetensors_.end()
-                                                ? file->second->Read(name)
-                                                : torch_files_.at(tensor.file)->Read(name));
+  ASSIGN_OR_RETURN(const std::string bytes, Read(name));
   return FloatsOf(tensor.dtype, bytes);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,9 @@ class WeightsFolder {
   };
 
   // Looks for, in this order, model.safetensors, model.safetensors.index.json, pytorch_model.bin,
-  // pytorch_model.bin.index.json. kInvalidArgument when there is none or when index and shards
-  // differ; what the files' readers return otherwise.
+  // pytorch_model.bin.index.json. kInvalidArgument when there is none, and when index and shards
+  // differ: a shard is missing, a tensor is not in the file that the index names, not in the index
+  // or in two files, or the index has another total size. What the files' readers return otherwise.
   static absl::StatusOr<std::unique_ptr<WeightsFolder>> Open(Env& env, const std::string& dir);
 
   const std::string& dir() const { return dir_; }
@@ -35,10 +37,21 @@ class WeightsFolder {
   // Row-major, converted exactly from F32, F16 or BF16, rounded from F64. kInvalidArgument names a
   // tensor of another type, kNotFound one that is not there.
   absl::StatusOr<std::vector<float>> ReadFloats(const std::string& name) const;
+  // Row-major, in the tensor's own type. kNotFound names a tensor that is not there.
+  absl::StatusOr<std::string> Read(const std::string& name) const;
+  // The same into memory of the tensor's size; of a safetensors file without a second copy.
+  absl::Status ReadInto(const std::string& name, std::span<char> out) const;
+  // Of the tensor's file.
+  std::string PathOf(const Tensor& tensor) const { return JoinPath(dir_, tensor.file); }
+  // "__metadata__" of the safetensors files. kInvalidArgument when two of them differ in it.
+  absl::StatusOr<std::map<std::string, std::string>> Metadata() const;
 
  private:
   WeightsFolder(Env& env, std::string dir) : env_(env), dir_(std::move(dir)) {}
   absl::Status AddFile(const std::string& name);
+  absl::Status AddSafetensors(const std::string& name);
+  absl::Status AddTorchFile(const std::string& name);
+  absl::Status Add(const std::string& name, Tensor tensor);
   absl::Status AddIndex(const std::string& name);
 
   Env& env_;
@@ -46,6 +59,8 @@ class WeightsFolder {
   std::map<std::string, Tensor> tensors_;
   std::map<std::string, std::unique_ptr<SafetensorsFile>> safetensors_;  // file -> open
   std::map<std::string, std::unique_ptr<TorchFile>> torch_files_;
+  // Of the tensors, in bytes: those that share a storage of a torch file counted once, or each.
+  uint64_t least_bytes_ = 0, most_bytes_ = 0;
 };
 
 // Why tensors are missing, when most of them are there under longer or shorter names: 'the names in

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "storage/checkpoint_manifest.h"
 #include "storage/weights/safetensors.h"
+#include "storage/weights/weights_index.h"
 
 namespace halcyon::storage {
 
@@ -51,6 +52,21 @@ inline bool CheckManifestParser(std::string_view text) {
   HALCYON_CHECK(json.ok());
   const auto again = ManifestFromJson(*json);
   HALCYON_CHECK(again.ok() && *ManifestToJson(*again) == *json);
+  return true;
+}
+
+// True when accepted; then every file is a plain name.
+inline bool CheckWeightsIndexParser(std::string_view text) {
+  const auto index = ParseWeightsIndex(text);
+  if (!index.ok()) {
+    HALCYON_CHECK(index.status().code() == absl::StatusCode::kDataLoss ||
+                  index.status().code() == absl::StatusCode::kInvalidArgument);
+    return false;
+  }
+  for (const auto& [tensor, file] : index->file_of) {
+    HALCYON_CHECK(file != "." && file != ".." && !file.empty());
+    HALCYON_CHECK(file.find('/') == file.npos && file.find('\0') == file.npos);
+  }
   return true;
 }
 

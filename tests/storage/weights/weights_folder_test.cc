@@ -97,6 +97,70 @@ TEST_F(WeightsFolderTest, AnIndexMustAgreeWithItsShards) {
   ExpectRefused("does not list tensor \"d\" of 1.safetensors");
 }
 
+TEST_F(WeightsFolderTest, AMissingOrDamagedShardIsNamed) {
+  WriteSafe("1.safetensors", "a", DType::kF32, 1, "abcd");
+  Write("model.safetensors.index.json",
+        R"({"weight_map":{"a":"1.safetensors","b":"2.safetensors"}})");
+  ExpectRefused("names the shard 2.safetensors, which is missing");
+  WriteSafe("2.safetensors", "b", DType::kF32, 1, "abcd");
+  ASSERT_TRUE(WeightsFolder::Open(env_, "/w").ok());
+  env_.Contents("/w/2.safetensors").pop_back();
+  const auto folder = WeightsFolder::Open(env_, "/w");
+  EXPECT_TRUE(absl::IsDataLoss(folder.status())) << folder.status();
+  EXPECT_THAT(MessageOf(folder.status()), HasSubstr("/w/2.safetensors"));
+}
+
+TEST_F(WeightsFolderTest, TheTotalSizeMustBeThatOfTheTensors) {
+  WriteSafe("1.safetensors", "a", DType::kF32, 1, "abcd");
+  WriteSafe("2.safetensors", "b", DType::kF16, 3, "abcdef");
+  const auto index = [&](const std::string& total) {
+    Write("model.safetensors.index.json", "{\"metadata\":{\"total_size\":" + total +
+                                              "},\"weight_map\":{\"a\":\"1.safetensors\","
+                                              "\"b\":\"2.safetensors\"}}");
+  };
+  index("10");
+  ASSERT_TRUE(WeightsFolder::Open(env_, "/w").ok());
+  for (const char* total : {"9", "11", "0"}) {
+    index(total);
+    ExpectRefused(std::string("total_size is ") + total + ", the shards' tensors have 10 bytes");
+  }
+}
+
+// Tools count tensors that share a storage once, or each.
+TEST_F(WeightsFolderTest, TensorsThatShareAStorageCountOnceOrEach) {
+  const std::string bytes = Bytes(std::vector<float>{1, 2});
+  Write("1.bin", testing::WriteTorchFile({{"a", "FloatStorage", {2}, bytes},
+                                          {"b", "FloatStorage", {2}, "", {}, 0, "a"}}));
+  const auto index = [&](const std::string& total) {
+    Write("pytorch_model.bin.index.json",
+          "{\"metadata\":{\"total_size\":" + total +
+              "},\"weight_map\":{\"a\":\"1.bin\",\"b\":\"1.bin\"}}");
+  };
+  for (const char* total : {"8", "16"}) {
+    index(total);
+    EXPECT_TRUE(WeightsFolder::Open(env_, "/w").ok()) << total;
+  }
+  index("4");
+  ExpectRefused("total_size is 4");
+  index("17");
+  ExpectRefused("total_size is 17");
+}
+
+TEST_F(WeightsFolderTest, ShardsOfTwoNetworksDifferInTheirMetadata) {
+  ASSERT_TRUE(
+      WriteSafetensors(env_, "/w/1.safetensors", {{"a", DType::kF32, {1}, "abcd"}}, {{"k", "1"}})
+          .ok());
+  ASSERT_TRUE(
+      WriteSafetensors(env_, "/w/2.safetensors", {{"b", DType::kF32, {1}, "abcd"}}, {{"k", "2"}})
+          .ok());
+  Write("model.safetensors.index.json",
+        R"({"weight_map":{"a":"1.safetensors","b":"2.safetensors"}})");
+  const auto folder = WeightsFolder::Open(env_, "/w");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  EXPECT_THAT(MessageOf((*folder)->Metadata().status()),
+              HasSubstr("2.safetensors: has other metadata than 1.safetensors"));
+}
+
 TEST_F(WeightsFolderTest, AnEmptyFolderIsAClearError) { ExpectRefused("no weights there"); }
 
 TEST(ExplainMissing, NamesAPrefixThatMostTensorsHaveOrLack) {

@@ -1,8 +1,9 @@
-// The fuzzer's checks on mutations of a file of torch.save, with a fixed seed: the same in every
-// build.
+// The fuzzers' checks on mutations of a file of torch.save and of an index, with a fixed seed: the
+// same in every build.
 #include <gtest/gtest.h>
 
 #include "base/env.h"
+#include "tests/fuzz/storage_parsers.h"
 #include "tests/fuzz/torch_parsers.h"
 #include "tests/testing/mutate.h"
 #include "tests/testing/torch_writer.h"
@@ -36,6 +37,12 @@ TEST(WeightsMutation, ZipDirectory) {
   // Most of the file is contents, which the directory does not look at.
   EXPECT_TRUE(CheckZipParser(*file));
   RunMutants(testing::WriteZip({{"m/data.pkl", "p"}, {"m/data/0", "1234"}}), CheckZipParser);
+}
+
+TEST(WeightsMutation, Index) {
+  RunMutants(WeightsIndexText(
+                 PlanWeights({{"a.weight", DType::kF32, {2}}, {"b.weight", DType::kF32, {3}}}, 8)),
+             CheckWeightsIndexParser);
 }
 
 }  // namespace

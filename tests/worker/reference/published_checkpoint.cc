@@ -229,10 +229,12 @@ void PublishedCheckpoint::WriteShards(const std::string& dir) const {
   std::map<std::string, std::string> bytes;
   std::vector<storage::TensorView> shards[2];
   nlohmann::json map;
+  uint64_t total = 0;
   for (const auto& [name, shape] : shapes_) {
     const size_t shard = map.size() % 2;
     bytes[name] = FloatBytes(values_.at(name));
     shards[shard].push_back({name, storage::DType::kF32, shape, bytes[name]});
+    total += bytes[name].size();
     map[name] = "model-" + std::to_string(shard) + ".safetensors";
   }
   for (size_t i = 0; i < 2; ++i) {
@@ -241,7 +243,7 @@ void PublishedCheckpoint::WriteShards(const std::string& dir) const {
         storage::WriteSafetensors(*Env::Posix(), path, shards[i], {{"format", "pt"}}).ok());
   }
   Write(JoinPath(dir, "model.safetensors.index.json"),
-        nlohmann::json{{"metadata", {{"total_size", 0}}}, {"weight_map", map}}.dump());
+        nlohmann::json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump());
 }
 
 }  // namespace halcyon::worker
