@@ -74,6 +74,11 @@ absl::StatusOr<Artifact> ArtifactStore::Install(Artifact artifact, const std::st
   const std::string kind(jobs::StageName(artifact.record.kind));
   artifact.record.path = home_.Artifact(kind, artifact.record.fingerprint);
   ASSIGN_OR_RETURN(artifact.files, storage::DescribeFiles(env_, made_dir, artifact.record.kind));
+  const auto digest = storage::WeightsDigestOf(artifact.files);
+  if (digest && *digest != artifact.record.content_digest) {
+    return Internal(made_dir + ": the weights' digest is " + *digest +
+                    ", the ranks that wrote them counted " + artifact.record.content_digest);
+  }
   RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(made_dir, storage::kArtifactFileName),
                                       storage::ArtifactToText(artifact)));
   const std::string parent = home_.ArtifactsOf(kind);

@@ -39,8 +39,8 @@ class ArtifactStore {
   absl::StatusOr<std::optional<Artifact>> FindVerified(jobs::StageKind kind,
                                                        const std::string& fingerprint);
 
-  // Installs what lies synced in `made_dir`. `record.path` and the files are filled in.
-  // REQUIRES: Find gave nullopt.
+  // Installs what lies synced in `made_dir`. `record.path` and the files are filled in. kInternal:
+  // weights read back give another digest than the one recorded. REQUIRES: Find gave nullopt.
   absl::StatusOr<Artifact> Install(Artifact artifact, const std::string& made_dir);
 
   // Gives the artifact's folder the name FP16.damaged-N beside its place; returns the new path.

@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "storage/cache_manifest.h"
+#include "storage/weights/weights_index.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -20,12 +21,14 @@ struct Requirement {
 
 std::string ShortDigest(const std::string& digest) { return digest.substr(0, kShortDigest); }
 
-absl::StatusOr<std::string> DigestWithoutRecord(const std::string& stage, const std::string& dir) {
+absl::StatusOr<std::string> DigestWithoutRecord(Env& env, const std::string& stage,
+                                                const std::string& dir) {
   if (stage == "tokens" || stage == "latents") {
     ASSIGN_OR_RETURN(const auto manifest, storage::LoadManifest(storage::GenerationPath(dir)));
     return manifest.content_digest;
   }
-  return Sha256OfFile(JoinPath(dir, stage == "tokenizer" ? "tokenizer.json" : "model.safetensors"));
+  if (stage == "tokenizer") return Sha256OfFile(JoinPath(dir, "tokenizer.json"));
+  return storage::DigestOfWeights(env, dir);
 }
 
 // What the given artifacts were made from, directly or through others of the state folder; by
@@ -75,7 +78,7 @@ absl::StatusOr<ModelInput> ReadModelInput(Env& env, const std::string& stage,
   ModelInput input{dir, "", {}, false};
   const auto artifact = storage::ReadArtifact(env, dir);
   if (absl::IsNotFound(artifact.status())) {
-    const auto digest = DigestWithoutRecord(stage, dir);
+    const auto digest = DigestWithoutRecord(env, stage, dir);
     if (absl::IsNotFound(digest.status())) {
       return InvalidArgument(dir + ": holds no " + stage + ": " + MessageOf(digest.status()));
     }

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <map>
 
+#include "base/digest.h"
 #include "storage/artifact_scan.h"
+#include "storage/weights/weights_index.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -159,6 +161,24 @@ TEST_F(ArtifactStoreTest, WhatIsInstalledIsFoundWhole) {
             "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c");
   EXPECT_TRUE(storage::VerifyArtifact(env_, *found).ok());
   EXPECT_FALSE(env_.Exists(JoinPath(home_.root, "work/out"))) << "moved, not copied";
+}
+
+// From the ranks' writing to the coordinator's reading nothing may change.
+TEST_F(ArtifactStoreTest, WeightsOtherThanThoseReportedAreNotInstalled) {
+  const std::string made = Made();
+  for (const char* name :
+       {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}) {
+    Write(JoinPath(made, name), name);
+  }
+  Artifact artifact = Some();
+  const absl::Status status = Store().Install(artifact, made).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
+  EXPECT_FALSE(Find().has_value());
+  artifact.record.content_digest = storage::WeightsDigest(
+      {{"model-00001-of-00002.safetensors", Sha256::Of("model-00001-of-00002.safetensors")},
+       {"model-00002-of-00002.safetensors", Sha256::Of("model-00002-of-00002.safetensors")}});
+  ASSERT_TRUE(Store().Install(artifact, made).ok());
+  EXPECT_TRUE(Find().has_value());
 }
 
 TEST_F(ArtifactStoreTest, WeightsThatAreMissingEmptyOrShortAreNotReused) {

@@ -159,6 +159,21 @@ TEST_F(ModelInputsTest, AFolderWithoutRecordIsTakenByTheBytesOfItsFile) {
   EXPECT_EQ(Choose(kGenerate, {{"model", dir_.Path("bare")}})->size(), 1u);
 }
 
+TEST_F(ModelInputsTest, ShardsWithoutRecordAreTakenByTheirBytes) {
+  ASSERT_TRUE(env_.CreateDirs(dir_.Path("bare")).ok());
+  const auto write = [&](const std::string& name, const std::string& bytes) {
+    ASSERT_TRUE(WriteFileAtomically(env_, dir_.Path("bare/" + name), bytes).ok());
+  };
+  write("1.safetensors", "w");
+  write("2.safetensors", "v");
+  write("model.safetensors.index.json",
+        R"({"weight_map":{"a":"2.safetensors","b":"1.safetensors"}})");
+  const auto bare = ReadModelInput(env_, "model", dir_.Path("bare"));
+  ASSERT_TRUE(bare.ok()) << bare.status();
+  EXPECT_EQ(bare->content_digest, Sha256::Of(Sha256::Of("w") + "  1.safetensors\n" +
+                                             Sha256::Of("v") + "  2.safetensors\n"));
+}
+
 TEST_F(ModelInputsTest, AFolderOfAnotherStageOrOfNoneIsNamed) {
   const auto other = ReadModelInput(env_, "model", places_["a-tokens"]);
   EXPECT_THAT(MessageOf(other.status()), HasSubstr("an artifact of the tokens stage"));
