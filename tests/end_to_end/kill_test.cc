@@ -17,6 +17,7 @@ constexpr const char* kPoints[] = {
     "coordinator ingest tokens/2",
     "coordinator install tokens",
     "rank 1 autoencoder step 7",
+    "rank 0 writes model.safetensors",
     "coordinator install autoencoder",
     "agent latents/1",
     "coordinator ingest latents/2",

@@ -178,13 +178,16 @@ void Fsdp::OptimizerStep(const jobs::TrainSpec& train, uint64_t step, double gra
   ValuesChanged();
 }
 
-absl::Status Fsdp::VisitWhole(const std::function<absl::Status(model::Unit&)>& visit) {
-  for (auto& unit : units_) {
-    status_.Update(unit->FinishGather());
+absl::Status Fsdp::VisitWhole(
+    std::span<const size_t> order,
+    const std::function<void(size_t place, const at::Tensor& flat)>& visit) {
+  for (size_t place = 0; place < order.size(); ++place) {
     RETURN_IF_ERROR(status_);
-    const absl::Status visited = visit(unit->unit());
-    unit->Free();
-    RETURN_IF_ERROR(visited);
+    auto flat = units_.at(order[place])->GatherValues();
+    status_.Update(flat.status());
+    RETURN_IF_ERROR(status_);
+    visit(place, *flat);
+    units_[order[place]]->ReturnValues(*flat);
   }
   return absl::OkStatus();
 }

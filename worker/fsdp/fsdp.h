@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "base/status.h"
@@ -73,8 +74,12 @@ class Fsdp final : private UnitOwner {
   // AdamW on this rank's elements.
   void OptimizerStep(const jobs::TrainSpec& train, uint64_t step, double gradient_scale);
 
-  // Gathers one unit after the other and shows it whole to `visit`, on every rank.
-  absl::Status VisitWhole(const std::function<absl::Status(model::Unit&)>& visit);
+  // Collective. Gathers the units of `order` (their numbers, repetitions allowed) one after the
+  // other and shows each to `visit` on every rank: its place in `order` and its flat array
+  // [numel or more] in float32, on the rank's device, whatever type the units are gathered in for
+  // use. The array is freed before the next unit is gathered.
+  absl::Status VisitWhole(std::span<const size_t> order,
+                          const std::function<void(size_t place, const at::Tensor& flat)>& visit);
 
  private:
   void Use(ShardedUnit& unit, bool backward) override;

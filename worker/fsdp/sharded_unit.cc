@@ -128,6 +128,20 @@ void ShardedUnit::Free() {
   state_ = State::kFreed;
 }
 
+absl::StatusOr<at::Tensor> ShardedUnit::GatherValues() {
+  if (plan_.shards == 1) return shard_.value;
+  at::Tensor values = pool_->TakeTensor(padded_, at::kFloat);
+  RETURN_IF_ERROR(
+      collectives_
+          ->AllGather(plan_.shard_group, BufferOf(shard_.value), BufferOf(values), unit_->name())
+          .Wait());
+  return values;
+}
+
+void ShardedUnit::ReturnValues(const at::Tensor& values) {
+  if (plan_.shards > 1) pool_->ReturnTensor(values);
+}
+
 void ShardedUnit::BeforeForward(model::Unit&) { owner_->Use(*this, /*backward=*/false); }
 
 at::Tensor ShardedUnit::AfterForward(model::Unit&, const at::Tensor& output) {

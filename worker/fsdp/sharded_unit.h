@@ -74,6 +74,11 @@ class ShardedUnit final : public model::UnitHooks, public BackwardListener {
   void Free();
   bool is_whole() const { return state_ != State::kFreed; }
 
+  // All values in float32, apart from the whole parameters: [padded], or the shard itself where it
+  // is all of the unit. Give them back before the next call.
+  absl::StatusOr<at::Tensor> GatherValues();
+  void ReturnValues(const at::Tensor& values);
+
   // The step begins: what the gradient holds counts no more.
   void BeginStep() { gradient_is_fresh_ = true; }
   // Reports gradients as ready when parameters outside the graph have kept them waiting.

@@ -3,14 +3,52 @@
 #include <ATen/ATen.h>
 
 #include <charconv>
-#include <cstring>
+#include <set>
+#include <span>
 
 #include "storage/artifact_reader.h"
 
 namespace halcyon::worker {
 namespace {
 
-constexpr char kSpecFile[] = "job.toml";
+using storage::WeightsFolder;
+
+// A network's parameters are float32. kDataLoss: missing, or of another type or shape.
+absl::Status CheckParameter(const WeightsFolder& weights, const std::string& name,
+                            const std::vector<int64_t>& shape) {
+  const auto found = weights.tensors().find(name);
+  if (found == weights.tensors().end()) {
+    return DataLoss(weights.dir() + ": no tensor \"" + name + "\"");
+  }
+  const WeightsFolder::Tensor& tensor = found->second;
+  if (tensor.dtype == storage::DType::kF32 && tensor.shape == shape) return absl::OkStatus();
+  return DataLoss(weights.PathOf(tensor) + ": tensor " + name + " is " +
+                  std::string(storage::NameOf(tensor.dtype)) + " " + ShapeText(tensor.shape) +
+                  ", expected F32 " + ShapeText(shape));
+}
+
+// Compares the files that hold the weights with artifact.json. A model.safetensors would be read
+// in place of shards, so it is compared first: one that is not recorded is refused.
+absl::Status VerifyWeights(Env& env, const std::string& dir, storage::ArtifactReader& artifact) {
+  if (!artifact.artifact()) {
+    if (HasWeights(env, dir)) return absl::OkStatus();
+    return InvalidArgument(dir + ": no " + storage::kWeightsFile +
+                           " there; give the folder of an autoencoder or model artifact");
+  }
+  bool has_index = false;
+  for (const storage::ArtifactFile& file : artifact.artifact()->files) {
+    has_index = has_index || file.name == storage::kWeightsIndexFile;
+  }
+  if (!has_index || env.Exists(JoinPath(dir, storage::kWeightsFile))) {
+    return artifact.Verified(storage::kWeightsFile).status();
+  }
+  for (const storage::ArtifactFile& file : artifact.artifact()->files) {
+    if (storage::HoldsWeights(file.name)) {
+      RETURN_IF_ERROR(artifact.Verified(file.name).status());
+    }
+  }
+  return artifact.Verified(storage::kWeightsIndexFile).status();
+}
 
 }  // namespace
 
@@ -24,14 +62,18 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 }
 
 absl::Status WriteNetworkFolder(Env& env, const std::string& dir,
-                                const std::vector<storage::TensorView>& tensors,
+                                const storage::WeightsLayout& layout,
                                 const std::map<std::string, std::string>& metadata,
-                                const std::string& spec_toml) {
+                                const std::string& spec_toml, const storage::TensorSource& source) {
   RETURN_IF_ERROR(env.RemoveTree(dir));
   RETURN_IF_ERROR(env.CreateDirs(dir));
-  const std::string weights = JoinPath(dir, kWeightsFile);
-  RETURN_IF_ERROR(storage::WriteSafetensors(env, weights, tensors, metadata).status());
+  RETURN_IF_ERROR(storage::WriteWeights(env, dir, layout, metadata, source));
   return WriteFileAtomically(env, JoinPath(dir, kSpecFile), spec_toml);
+}
+
+bool HasWeights(Env& env, const std::string& dir) {
+  return env.Exists(JoinPath(dir, storage::kWeightsFile)) ||
+         env.Exists(JoinPath(dir, storage::kWeightsIndexFile));
 }
 
 std::string_view HeadName(jobs::HeadKind head) {
@@ -53,29 +95,19 @@ std::string NetworkKind(jobs::HeadKind head) {
   return head == jobs::HeadKind::kSoftmax ? name : "calm-" + name;
 }
 
-absl::StatusOr<std::string> ReadParameter(const storage::SafetensorsFile& file,
-                                          const std::string& name,
+absl::StatusOr<std::string> ReadParameter(const WeightsFolder& weights, const std::string& name,
                                           const std::vector<int64_t>& shape) {
-  ASSIGN_OR_RETURN(const storage::TensorEntry entry, file.Find(name));
-  if (entry.dtype != storage::DType::kF32 || entry.shape != shape) {
-    return DataLoss(file.path() + ": tensor " + name + " is " +
-                    std::string(storage::NameOf(entry.dtype)) + " " + ShapeText(entry.shape) +
-                    ", expected F32 " + ShapeText(shape));
-  }
-  return file.Read(name);
+  RETURN_IF_ERROR(CheckParameter(weights, name, shape));
+  return weights.Read(name);
 }
 
 absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& dir,
                                                    const std::string& digest) {
   NetworkDescription description;
   ASSIGN_OR_RETURN(auto artifact, storage::ArtifactReader::Open(env, dir, digest));
-  ASSIGN_OR_RETURN(const std::string weights, artifact.Verified(kWeightsFile));
-  if (!env.Exists(weights)) {
-    return InvalidArgument(dir + ": no " + kWeightsFile +
-                           " there; give the folder of an autoencoder or model artifact");
-  }
-  ASSIGN_OR_RETURN(const auto file, storage::SafetensorsFile::Open(env, weights));
-  description.metadata = file->header().metadata;
+  RETURN_IF_ERROR(VerifyWeights(env, dir, artifact));
+  ASSIGN_OR_RETURN(const auto weights, WeightsFolder::Open(env, dir));
+  ASSIGN_OR_RETURN(description.metadata, weights->Metadata());
   ASSIGN_OR_RETURN(const std::string spec_path, artifact.Verified(kSpecFile));
   ASSIGN_OR_RETURN(const std::string toml, env.ReadFile(spec_path));
   ASSIGN_OR_RETURN(description.spec,
@@ -96,29 +128,31 @@ absl::StatusOr<int64_t> MetadataNumber(const NetworkDescription& description,
       return value;
     }
   }
-  return DataLoss(std::string(kWeightsFile) + ": metadata lacks a number \"" + name + "\"");
+  return DataLoss(std::string(storage::kWeightsFile) + ": metadata lacks a number \"" + name +
+                  "\"");
 }
 
 absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<model::Unit*>& units) {
-  ASSIGN_OR_RETURN(const auto file,
-                   storage::SafetensorsFile::Open(env, JoinPath(dir, kWeightsFile)));
-  size_t used = 0;
+  ASSIGN_OR_RETURN(const auto weights, WeightsFolder::Open(env, dir));
+  std::set<std::string> known;
+  for (model::Unit* unit : units) {
+    for (const model::Parameter& parameter : unit->parameters()) {
+      RETURN_IF_ERROR(CheckParameter(*weights, parameter.name, parameter.shape));
+      known.insert(parameter.name);
+    }
+  }
+  for (const auto& [name, tensor] : weights->tensors()) {
+    if (!known.contains(name)) {
+      return DataLoss(weights->PathOf(tensor) + ": unexpected tensor " + name);
+    }
+  }
   for (model::Unit* unit : units) {
     unit->Materialise();
     for (model::Parameter& parameter : unit->parameters()) {
-      ASSIGN_OR_RETURN(const std::string bytes,
-                       ReadParameter(*file, parameter.name, parameter.shape));
-      std::memcpy(parameter.value.data_ptr<float>(), bytes.data(), bytes.size());
-      ++used;
+      const std::span<char> place(static_cast<char*>(parameter.value.mutable_data_ptr()),
+                                  parameter.value.nbytes());
+      RETURN_IF_ERROR(weights->ReadInto(parameter.name, place));
     }
-  }
-  for (const auto& [name, entry] : file->header().tensors) {
-    if (used == file->header().tensors.size()) break;
-    bool known = false;
-    for (model::Unit* unit : units) {
-      for (const auto& parameter : unit->parameters()) known = known || parameter.name == name;
-    }
-    if (!known) return DataLoss(file->path() + ": unexpected tensor " + name);
   }
   return absl::OkStatus();
 }

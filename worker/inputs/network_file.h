@@ -1,5 +1,6 @@
-// A finished network as an artifact: model.safetensors with every parameter under its name, and
-// job.toml, the resolved spec it was made by.
+// A finished network as an artifact: its weights, in one or several files
+// (storage/weights/weights_index.h), with every parameter under its name, and job.toml, the
+// resolved spec it was made by.
 #ifndef HALCYON_WORKER_INPUTS_NETWORK_FILE_H_
 #define HALCYON_WORKER_INPUTS_NETWORK_FILE_H_
 
@@ -12,17 +13,21 @@
 #include "base/status.h"
 #include "jobs/job_spec.h"
 #include "model/unit.h"
-#include "storage/weights/safetensors.h"
+#include "storage/weights/weights_folder.h"
+#include "storage/weights/weights_writer.h"
 
 namespace halcyon::worker {
 
-inline constexpr char kWeightsFile[] = "model.safetensors";
+inline constexpr char kSpecFile[] = "job.toml";
 
 // Writes the folder `dir`, replacing what was there, synced.
 absl::Status WriteNetworkFolder(Env& env, const std::string& dir,
-                                const std::vector<storage::TensorView>& tensors,
+                                const storage::WeightsLayout& layout,
                                 const std::map<std::string, std::string>& metadata,
-                                const std::string& spec_toml);
+                                const std::string& spec_toml, const storage::TensorSource& source);
+
+// Whether the folder has weights, of whatever network.
+bool HasWeights(Env& env, const std::string& dir);
 
 // "[2, 3]".
 std::string ShapeText(const std::vector<int64_t>& shape);
@@ -33,7 +38,7 @@ std::string_view HeadName(jobs::HeadKind head);
 std::string NetworkKind(jobs::HeadKind head);
 
 // A float32 tensor's bytes. kDataLoss when it is missing or has another type or shape.
-absl::StatusOr<std::string> ReadParameter(const storage::SafetensorsFile& file,
+absl::StatusOr<std::string> ReadParameter(const storage::WeightsFolder& weights,
                                           const std::string& name,
                                           const std::vector<int64_t>& shape);
 
@@ -50,8 +55,9 @@ absl::StatusOr<NetworkDescription> DescribeNetwork(Env& env, const std::string& 
 absl::StatusOr<int64_t> MetadataNumber(const NetworkDescription& description,
                                        const std::string& name);
 
-// Materialises the units and fills them. REQUIRES: DescribeNetwork has checked the folder.
-// kDataLoss names a tensor that is missing, extra or of another shape.
+// Materialises the units and fills them, tensor by tensor: the parameters are the only copy in
+// memory. REQUIRES: DescribeNetwork has checked the folder. kDataLoss names a tensor that is
+// missing, extra or of another shape.
 absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<model::Unit*>& units);
 
 }  // namespace halcyon::worker

@@ -2,7 +2,6 @@
 
 #include "base/digest.h"
 #include "storage/artifact.h"
-#include "worker/inputs/network_file.h"
 
 namespace halcyon::worker {
 namespace {
@@ -26,9 +25,9 @@ absl::StatusOr<std::string> WriteImportRecord(Env& env, const std::string& dir,
   storage::ArtifactRecord& record = artifact.record;
   ASSIGN_OR_RETURN(artifact.files, storage::DescribeFiles(env, dir, kind));
   for (const storage::ArtifactFile& file : artifact.files) {
-    if (file.name == kWeightsFile) record.content_digest = file.sha256;
     record.bytes += file.bytes;
   }
+  record.content_digest = storage::WeightsDigestOf(artifact.files).value_or("");
   record.kind = kind;
   record.fields = {{"origin", "checkpoint import"}, {"weights.sha256", record.content_digest}};
   for (const auto& [stage, digest] : made_from) {

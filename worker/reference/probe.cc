@@ -93,7 +93,7 @@ class Prober {
 
   absl::Status OpenNetworks(Env& env, const std::string& dir) {
     std::string autoencoder_dir = JoinPath(dir, "autoencoder"), model_dir = JoinPath(dir, "model");
-    if (env.Exists(JoinPath(dir, "model.safetensors"))) {
+    if (HasWeights(env, dir)) {
       ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir));
       const auto kind = description.metadata.find("kind");
       const bool is_autoencoder =

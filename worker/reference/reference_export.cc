@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -11,7 +11,8 @@
 #include "model/reference/reference_keys.h"
 #include "storage/artifact_reader.h"
 #include "storage/strict_json.h"
-#include "storage/weights/safetensors.h"
+#include "storage/weights/weights_folder.h"
+#include "storage/weights/weights_writer.h"
 #include "worker/inputs/network_file.h"
 #include "worker/reference/reference_import.h"
 #include "worker/reference/whole_folder.h"
@@ -24,37 +25,44 @@ using nlohmann::json;
 
 constexpr char kTokenizer[] = "tokenizer.json";
 
-// Values of tensors in memory, and under which names they go into a file.
+// Tensors of artifacts, under the names that they get in a checkpoint.
 class Tensors {
  public:
   // The parameters of the artifact in `dir`. REQUIRES: DescribeNetwork has checked it.
   absl::Status Add(Env& env, const std::string& dir, const std::vector<ReferenceTensor>& tensors) {
-    ASSIGN_OR_RETURN(const auto file,
-                     storage::SafetensorsFile::Open(env, JoinPath(dir, kWeightsFile)));
+    ASSIGN_OR_RETURN(auto weights, storage::WeightsFolder::Open(env, dir));
+    folders_.push_back(std::move(weights));
     for (const ReferenceTensor& tensor : tensors) {
-      ASSIGN_OR_RETURN(std::string bytes, ReadParameter(*file, tensor.parameter, tensor.shape));
-      bytes_.push_back(std::move(bytes));
       for (const std::string& name : tensor.names) {
-        views_.push_back({name, storage::DType::kF32, tensor.shape, bytes_.back()});
+        infos_.push_back({name, storage::DType::kF32, tensor.shape});
+        origins_[name] = {folders_.back().get(), tensor.parameter};
       }
     }
     return absl::OkStatus();
   }
 
-  absl::Status Write(Env& env, const std::string& dir, const json& config) const {
+  absl::Status Write(Env& env, const std::string& dir, const json& config,
+                     uint64_t shard_bytes_max) const {
     RETURN_IF_ERROR(env.CreateDirs(dir));
+    std::string bytes;
+    const storage::TensorSource source =
+        [&](const storage::TensorInfo& tensor) -> absl::StatusOr<std::string_view> {
+      const auto& [weights, parameter] = origins_.at(tensor.name);
+      ASSIGN_OR_RETURN(bytes, ReadParameter(*weights, parameter, tensor.shape));
+      return bytes;
+    };
     // The published code's loader asks for "format".
-    RETURN_IF_ERROR(
-        storage::WriteSafetensors(env, JoinPath(dir, kWeightsFile), views_, {{"format", "pt"}})
-            .status());
+    RETURN_IF_ERROR(storage::WriteWeights(env, dir, storage::PlanWeights(infos_, shard_bytes_max),
+                                          {{"format", "pt"}}, source));
     return WriteFileAtomically(env, JoinPath(dir, "config.json"), config.dump(2) + "\n");
   }
 
-  size_t size() const { return views_.size(); }
+  size_t size() const { return infos_.size(); }
 
  private:
-  std::deque<std::string> bytes_;  // addresses must stay
-  std::vector<storage::TensorView> views_;
+  std::vector<std::unique_ptr<storage::WeightsFolder>> folders_;
+  std::vector<storage::TensorInfo> infos_;
+  std::map<std::string, std::pair<const storage::WeightsFolder*, std::string>> origins_;
 };
 
 absl::Status Refuse(const std::string& dir, const std::string& what) {
@@ -72,12 +80,13 @@ void AddTokenIds(const NetworkDescription& description, json* config) {
 
 class Export {
  public:
-  Export(Env& env, const ExportSources& sources, std::string to)
+  Export(Env& env, const ExportSources& sources, std::string to, uint64_t shard_bytes_max)
       : env_(env),
         from_(sources.from),
         autoencoder_dir_(sources.autoencoder),
         tokenizer_(sources.tokenizer),
-        to_(std::move(to)) {}
+        to_(std::move(to)),
+        shard_bytes_max_(shard_bytes_max) {}
 
   absl::Status Plan() {
     const std::string reference = JoinPath(from_, kReferenceFile);
@@ -112,13 +121,13 @@ class Export {
       RETURN_IF_ERROR(
           alone.Add(env_, autoencoder_weights_dir_, model::ReferenceTensors(*autoencoder_, "")));
       const std::string own = model_ ? JoinPath(dir, "autoencoder") : dir;
-      RETURN_IF_ERROR(alone.Write(env_, own, autoencoder_config_));
+      RETURN_IF_ERROR(alone.Write(env_, own, autoencoder_config_, shard_bytes_max_));
     }
     if (model_ && autoencoder_) {
       RETURN_IF_ERROR(whole.Add(env_, autoencoder_weights_dir_,
                                 model::ReferenceTensors(*autoencoder_, model::kAutoencoderPrefix)));
     }
-    if (model_) RETURN_IF_ERROR(whole.Write(env_, dir, config_));
+    if (model_) RETURN_IF_ERROR(whole.Write(env_, dir, config_, shard_bytes_max_));
     tensors_ = model_ ? whole.size() : alone.size();
     return WriteTokenizer(dir);
   }
@@ -213,6 +222,7 @@ class Export {
 
   Env& env_;
   const std::string from_, autoencoder_dir_, tokenizer_, to_;
+  const uint64_t shard_bytes_max_;
   std::optional<model::ReferenceModel> model_;
   std::optional<model::ReferenceAutoencoder> autoencoder_;
   std::string model_dir_, autoencoder_weights_dir_;
@@ -223,9 +233,9 @@ class Export {
 
 }  // namespace
 
-absl::StatusOr<json> ExportReference(Env& env, const ExportSources& sources,
-                                     const std::string& to) {
-  Export exported(env, sources, to);
+absl::StatusOr<json> ExportReference(Env& env, const ExportSources& sources, const std::string& to,
+                                     uint64_t shard_bytes_max) {
+  Export exported(env, sources, to, shard_bytes_max);
   RETURN_IF_ERROR(exported.Plan());
   RETURN_IF_ERROR(
       WriteWholeFolder(env, to, [&](const std::string& dir) { return exported.Write(dir); }));

@@ -2,11 +2,13 @@
 #ifndef HALCYON_WORKER_REFERENCE_REFERENCE_EXPORT_H_
 #define HALCYON_WORKER_REFERENCE_REFERENCE_EXPORT_H_
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/env.h"
 #include "base/status.h"
+#include "storage/weights/weights_index.h"
 
 namespace halcyon::worker {
 
@@ -21,13 +23,15 @@ struct ExportSources {
   std::string tokenizer;
 };
 
-// `to`: must not exist or be empty; gets config.json and model.safetensors (one file, every tensor
-// under every name that it has), tokenizer.json, and for a model autoencoder/ with the autoencoder
-// alone, where the published code wants its ae_path to point.
+// `to`: must not exist or be empty; gets config.json, the weights (every tensor under every name
+// that it has, in files as storage/weights/weights_index.h cuts them), tokenizer.json, and for a
+// model autoencoder/ with the autoencoder alone, where the published code wants its ae_path to
+// point. One tensor is in memory at a time.
 // kInvalidArgument when the reference has no such network. Returns facts to print, among them
 // "left_out": what has no place in a checkpoint, or was not at hand.
 absl::StatusOr<nlohmann::json> ExportReference(Env& env, const ExportSources& sources,
-                                               const std::string& to);
+                                               const std::string& to,
+                                               uint64_t shard_bytes_max = storage::kShardBytesMax);
 
 }  // namespace halcyon::worker
 

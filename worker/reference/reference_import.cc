@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -11,7 +11,6 @@
 #include "jobs/job_spec.h"
 #include "model/reference/reference_keys.h"
 #include "storage/strict_json.h"
-#include "storage/weights/safetensors.h"
 #include "storage/weights/weights_folder.h"
 #include "worker/inputs/network_file.h"
 #include "worker/reference/import_record.h"
@@ -114,8 +113,11 @@ absl::StatusOr<std::vector<float>> ReadTensor(const WeightsFolder& folder,
 
 class Import {
  public:
-  Import(Env& env, std::string from, std::string autoencoder)
-      : env_(env), from_(std::move(from)), autoencoder_dir_(std::move(autoencoder)) {}
+  Import(Env& env, std::string from, std::string autoencoder, uint64_t shard_bytes_max)
+      : env_(env),
+        from_(std::move(from)),
+        autoencoder_dir_(std::move(autoencoder)),
+        shard_bytes_max_(shard_bytes_max) {}
 
   absl::Status Plan() {
     ASSIGN_OR_RETURN(config_, ReadConfig(env_, from_));
@@ -278,22 +280,28 @@ class Import {
 
   absl::Status WritePart(const Part& part, const std::string& dir,
                          const std::map<std::string, std::string>& metadata) {
-    std::deque<std::vector<float>> values;  // addresses must stay
-    std::vector<storage::TensorView> views;
+    std::vector<storage::TensorInfo> infos;
+    std::map<std::string, const ReferenceTensor*> origins;
     for (const ReferenceTensor& tensor : part.tensors) {
-      ASSIGN_OR_RETURN(auto read, ReadTensor(*part.folder, tensor));
-      values.push_back(std::move(read));
-      const std::string_view bytes(reinterpret_cast<const char*>(values.back().data()),
-                                   values.back().size() * sizeof(float));
-      views.push_back({tensor.parameter, storage::DType::kF32, tensor.shape, bytes});
-      parameters_ += values.back().size();
+      infos.push_back({tensor.parameter, storage::DType::kF32, tensor.shape});
+      origins[tensor.parameter] = &tensor;
     }
-    tensors_ += views.size();
-    return WriteNetworkFolder(env_, dir, views, metadata, toml_);
+    const storage::WeightsLayout layout = storage::PlanWeights(infos, shard_bytes_max_);
+    tensors_ += infos.size();
+    parameters_ += layout.tensor_bytes / sizeof(float);
+    std::vector<float> values;
+    const storage::TensorSource source =
+        [&](const storage::TensorInfo& tensor) -> absl::StatusOr<std::string_view> {
+      ASSIGN_OR_RETURN(values, ReadTensor(*part.folder, *origins.at(tensor.name)));
+      return std::string_view(reinterpret_cast<const char*>(values.data()),
+                              values.size() * sizeof(float));
+    };
+    return WriteNetworkFolder(env_, dir, layout, metadata, toml_, source);
   }
 
   Env& env_;
   const std::string from_, autoencoder_dir_;
+  const uint64_t shard_bytes_max_;
   json config_, autoencoder_config_;
   ReferenceKind kind_{};
   std::unique_ptr<WeightsFolder> folder_, autoencoder_folder_;
@@ -308,8 +316,9 @@ class Import {
 }  // namespace
 
 absl::StatusOr<json> ImportReference(Env& env, const std::string& from,
-                                     const std::string& autoencoder, const std::string& to) {
-  Import import(env, from, autoencoder);
+                                     const std::string& autoencoder, const std::string& to,
+                                     uint64_t shard_bytes_max) {
+  Import import(env, from, autoencoder, shard_bytes_max);
   RETURN_IF_ERROR(import.Plan());
   RETURN_IF_ERROR(
       WriteWholeFolder(env, to, [&](const std::string& dir) { return import.Write(dir); }));

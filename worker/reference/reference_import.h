@@ -7,11 +7,13 @@
 #ifndef HALCYON_WORKER_REFERENCE_REFERENCE_IMPORT_H_
 #define HALCYON_WORKER_REFERENCE_REFERENCE_IMPORT_H_
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/env.h"
 #include "base/status.h"
+#include "storage/weights/weights_index.h"
 
 namespace halcyon::worker {
 
@@ -21,10 +23,12 @@ inline constexpr char kReferenceFile[] = "reference.json";
 // the autoencoder's checkpoint, or ""; needed when the weights in `from` do not include it. `to`:
 // must not exist or be empty; afterwards it is whole, or was never there. kInvalidArgument names
 // the keys of config.json that are not supported, or the tensors that are missing, extra, of
-// another shape, or unequal to what must equal them. Returns facts to print.
+// another shape, or unequal to what must equal them. Returns facts to print. One tensor is in
+// memory at a time.
 absl::StatusOr<nlohmann::json> ImportReference(Env& env, const std::string& from,
                                                const std::string& autoencoder,
-                                               const std::string& to);
+                                               const std::string& to,
+                                               uint64_t shard_bytes_max = storage::kShardBytesMax);
 
 }  // namespace halcyon::worker
 

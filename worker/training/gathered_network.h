@@ -9,21 +9,30 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "cluster/collectives.h"
+#include "storage/weights/weights_index.h"
 #include "worker/fsdp/fsdp.h"
 
 namespace halcyon::worker {
 
-struct WrittenNetwork {
-  std::string content_digest;  // SHA-256 of model.safetensors
-  uint64_t bytes = 0;
+struct NetworkOutput {
+  std::string dir;
+  std::map<std::string, std::string> metadata;
+  std::string spec_toml;
+  uint64_t shard_bytes_max = storage::kShardBytesMax;
 };
 
-// Collective. Gathers unit by unit; rank 0 writes the folder `dir`, replacing what was there,
-// synced. Other ranks return an empty result.
+struct WrittenNetwork {
+  std::string content_digest;  // storage::WeightsDigest
+  uint64_t bytes = 0;          // of the files that hold the tensors
+};
+
+// Collective. Writes the folder, replacing what was there, synced. Units are gathered in the order
+// in which their tensors lie in the files; the files are shared out over the ranks, and the rank of
+// a file appends the tensors as they come. So no rank holds more than one unit whole, and the bytes
+// depend on neither the number of ranks nor the sharding. All ranks return the same; after an error
+// the folder is no artifact.
 absl::StatusOr<WrittenNetwork> WriteNetwork(Fsdp& fsdp, cluster::Collectives& collectives, Env& env,
-                                            const std::string& dir,
-                                            const std::map<std::string, std::string>& metadata,
-                                            const std::string& spec_toml);
+                                            const NetworkOutput& output);
 
 }  // namespace halcyon::worker
 

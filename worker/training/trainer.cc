@@ -259,7 +259,8 @@ absl::StatusOr<json> Trainer::Finish() {
   listener_->OnPhase("writing the artifact");
   const std::string out = cluster::GangOutputDir(options_.assignment);
   absl::StatusOr<WrittenNetwork> written =
-      WriteNetwork(*fsdp_, *collectives_, *env_, out, trainee_->Metadata(), options_.spec_toml);
+      WriteNetwork(*fsdp_, *collectives_, *env_,
+                   {out, trainee_->Metadata(), options_.spec_toml, options_.shard_bytes_max});
   if (written.ok() && collectives_->rank() == 0) {
     if (const absl::Status kept = metrics_.CopyTo(JoinPath(out, kMetricsFile)); !kept.ok()) {
       written = kept;

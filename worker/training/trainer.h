@@ -17,6 +17,7 @@
 #include "jobs/job_spec.h"
 #include "pipeline/sample_order.h"
 #include "storage/checkpoint.h"
+#include "storage/weights/weights_index.h"
 #include "worker/fsdp/fsdp.h"
 #include "worker/training/batch_feeder.h"
 #include "worker/training/metrics_log.h"
@@ -42,6 +43,7 @@ struct TrainerOptions {
   FsdpOptions fsdp;
   double step_flops = 0;  // of the model (jobs/flops.h); 0: utilisation is not reported
   std::string spec_toml;  // the resolved spec, bound into checkpoints and kept with the weights
+  uint64_t shard_bytes_max = storage::kShardBytesMax;  // of a file of the finished weights
 };
 
 // Collective: every rank makes one and calls Run. Not thread-safe; owns nothing it is given.

@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "storage/artifact.h"
 #include "storage/weights/safetensors.h"
+#include "storage/weights/weights_index.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/worker/reference/published_checkpoint.h"
 #include "worker/inputs/artifacts.h"
@@ -246,6 +247,66 @@ TEST_F(ReferenceImportTest, WhatIsImportedIsGuardedByItsRecord) {
   EXPECT_THAT(MessageOf(opened), HasSubstr("import the checkpoint again"));
   EXPECT_EQ(ExportReference(env_, {Path("imp"), "", ""}, Path("out")).status().code(),
             absl::StatusCode::kDataLoss);
+}
+
+TEST_F(ReferenceImportTest, LargeNetworksAreCutIntoShardsOnBothSides) {
+  constexpr uint64_t kShardBytesMax = 2000;
+  for (const std::string architecture : kArchitectures) {
+    const PublishedCheckpoint published(architecture, {});
+    const std::string name = Path(architecture);
+    published.WriteTorch(name);
+    ASSERT_TRUE(ImportReference(env_, name, "", name + ".whole").ok());
+    const auto imported = ImportReference(env_, name, "", name + ".cut", kShardBytesMax);
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    size_t shards = 0;
+    for (const auto& [file, bytes] : Contents(name + ".cut")) {
+      EXPECT_FALSE(file.ends_with("model.safetensors")) << file;
+      shards += file.ends_with(".safetensors") ? 1 : 0;
+    }
+    EXPECT_GT(shards, 2u);
+    // Exports do not depend on how the artifact is cut, nor imports on how the checkpoint is.
+    ASSERT_TRUE(ExportReference(env_, {name + ".whole", "", ""}, name + ".out").ok());
+    ASSERT_TRUE(ExportReference(env_, {name + ".cut", "", ""}, name + ".cut-out").ok());
+    EXPECT_EQ(Contents(name + ".out"), Contents(name + ".cut-out"));
+    const auto exported =
+        ExportReference(env_, {name + ".cut", "", ""}, name + ".shards", kShardBytesMax);
+    ASSERT_TRUE(exported.ok()) << exported.status();
+    EXPECT_TRUE(env_.Exists(name + ".shards/model.safetensors.index.json"));
+    const auto again = ImportReference(env_, name + ".shards", "", name + ".again");
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(Contents(name + ".whole"), Contents(name + ".again"));
+  }
+}
+
+TEST_F(ReferenceImportTest, EveryFileOfAnArtifactInShardsIsGuarded) {
+  PublishedCheckpoint("EnergyTransformer", {}).WriteTorch(Path("m"));
+  ASSERT_TRUE(ImportReference(env_, Path("m"), "", Path("imp"), 2000).ok());
+  const std::string dir = Path("imp/model");
+  ASSERT_TRUE(OpenModel(env_, dir).ok());
+  const auto record = storage::ReadArtifact(env_, dir);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->record.content_digest, *storage::DigestOfWeights(env_, dir));
+  const auto contents = Contents(dir);
+  const auto expect_refused = [&](const std::string& reason) {
+    const absl::Status opened = OpenModel(env_, dir).status();
+    EXPECT_EQ(opened.code(), absl::StatusCode::kDataLoss) << reason << opened;
+    EXPECT_THAT(MessageOf(opened), HasSubstr(reason));
+    EXPECT_FALSE(storage::VerifyArtifact(env_, *record).ok());
+  };
+  for (const auto& [name, bytes] : contents) {
+    if (name == "artifact.json") continue;
+    std::string damaged = bytes;
+    damaged[bytes.size() / 2] = static_cast<char>(damaged[bytes.size() / 2] ^ 1);
+    ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(dir, name), damaged).ok());
+    expect_refused(JoinPath(dir, name) + ": SHA-256 ");
+    ASSERT_TRUE(env_.RemoveFile(JoinPath(dir, name)).ok());
+    expect_refused(JoinPath(dir, name) + ": is missing");
+    ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(dir, name), bytes).ok());
+  }
+  ASSERT_TRUE(OpenModel(env_, dir).ok());
+  // It would be read in place of the shards.
+  ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(dir, "model.safetensors"), "x").ok());
+  EXPECT_THAT(MessageOf(OpenModel(env_, dir).status()), HasSubstr("records no model.safetensors"));
 }
 
 // An artifact of training has a mask embedding and no config.json.

@@ -134,6 +134,26 @@ TEST_F(TrainerTest, EveryShardingResumesBitForBit) {
   }
 }
 
+// What ranks that died in the middle left in the folder is gone.
+TEST_F(TrainerTest, LargeWeightsAreCutTheSameByAnyNumberOfRanks) {
+  options_.shard_bytes_max = 150;
+  std::map<int, json> results;
+  for (const int ranks : {1, 3}) {
+    const std::string work = "ranks" + std::to_string(ranks);
+    options_.assignment.work_dir = WorkDir(work);
+    const std::string out = cluster::GangOutputDir(options_.assignment);
+    ASSERT_TRUE(Env::Posix()->CreateDirs(out).ok());
+    ASSERT_TRUE(
+        WriteFileAtomically(*Env::Posix(), out + "/model-00001-of-00009.safetensors", "x").ok());
+    const Outcome outcome = Run(work, ranks);
+    ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+    EXPECT_EQ(outcome.result["content_digest"], *storage::DigestOfWeights(*Env::Posix(), out));
+    EXPECT_EQ(Env::Posix()->ListDir(out)->size(), 6u) << "three shards, index, job, metrics";
+    results[ranks] = outcome.result;
+  }
+  EXPECT_EQ(results[1]["bytes"], results[3]["bytes"]);
+}
+
 // Slices of a hybrid gang are not in the order of its ranks; a checkpoint must not depend on that.
 TEST_F(TrainerTest, HybridShardsGoThroughCheckpoints) {
   ranks_per_node_ = 2;
