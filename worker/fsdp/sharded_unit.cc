@@ -39,7 +39,7 @@ ShardedUnit::ShardedUnit(model::Unit* unit, size_t index, const ShardPlan& plan,
     state_ = State::kWhole;
     MakeViews();
   } else {
-    whole_ = at::empty({padded_}, floats.dtype(options.gather_type));
+    whole_ = pool->TakeTensor(padded_, options.gather_type);
     state_ = State::kWhole;
     MakeViews();
     Free();
