@@ -11,6 +11,7 @@
 #include "model/argmax.h"
 #include "model/fused_layers.h"
 #include "model/layers.h"
+#include "model/to_device.h"
 #include "model/token_loss.h"
 
 namespace halcyon::model {
@@ -151,7 +152,8 @@ at::Tensor Autoencoder::Decode(const at::Tensor& latents) {
   HALCYON_CHECK(latents.dim() == 2 && latents.size(1) == spec_.latent_size);
   Unit& unit = network_->unit;
   unit.Enter();
-  const at::Tensor logits = unit.Exit(network_->Decode(latents, spec_.chunk_size));
+  const at::Tensor here = ToDevice(latents, network_->embedding.value.device());
+  const at::Tensor logits = unit.Exit(network_->Decode(here, spec_.chunk_size));
   return logits.view({latents.size(0), spec_.chunk_size, vocab_size_});
 }
 
@@ -160,14 +162,14 @@ at::Tensor Autoencoder::DecodeStates(const at::Tensor& latents) {
   const c10::NoGradGuard no_grad;
   Unit& unit = network_->unit;
   unit.Enter();
-  return unit.Exit(network_->DecodeStates(latents));
+  return unit.Exit(network_->DecodeStates(ToDevice(latents, network_->embedding.value.device())));
 }
 
 at::Tensor Autoencoder::DecodeTokensOf(const at::Tensor& states, int64_t first, int64_t count) {
   HALCYON_CHECK(states.dim() == 2 && first >= 0 && first + count <= spec_.chunk_size);
   const c10::NoGradGuard no_grad;
   const int64_t chunks = states.size(0);
-  at::Tensor tokens = at::empty({chunks, count}, at::kLong);
+  at::Tensor tokens = at::empty({chunks, count}, states.options().dtype(at::kLong));
   Unit& unit = network_->unit;
   unit.Enter();
   for (int64_t begin = 0; begin < chunks; begin += kDecodeChunksMax) {
@@ -208,8 +210,8 @@ Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Nois
   const TokenLoss tokens_loss = WeightedTokenLoss(
       network.DecodeRows(network.DecodeStates(latents), 0, spec_.chunk_size),
       network.embedding.value, labels, (weights / divisor).repeat_interleave(spec_.chunk_size));
-  const at::Tensor kl =
-      spec_.variational ? ClampedKl(posterior, spec_.kl_clamp) : at::zeros({chunks}, at::kFloat);
+  const at::Tensor kl = spec_.variational ? ClampedKl(posterior, spec_.kl_clamp)
+                                          : at::zeros({chunks}, weights.options());
   const at::Tensor total = tokens_loss.total + spec_.kl_weight * at::dot(weights, kl) / divisor;
 
   Loss loss;

@@ -52,8 +52,8 @@ class Autoencoder {
     at::Tensor kl;  // clamped, summed over the latent, mean over chunks, detached; 0 when plain
     at::Tensor correct;  // fraction of tokens whose argmax is right (of the noisy latent)
   };
-  // `weights`: float32 [chunks]; each loss is sum(weights * value) / divisor, so that ranks and
-  // micro-batches add up to the mean of the global batch.
+  // All on the network's device. `weights`: float32 [chunks]; each loss is sum(weights * value) /
+  // divisor, so that ranks and micro-batches add up to the mean of the global batch.
   Loss TrainingLoss(const at::Tensor& tokens, const Noise& noise, const at::Tensor& weights,
                     double divisor);
 

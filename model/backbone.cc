@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "model/fused_layers.h"
+#include "model/to_device.h"
 
 namespace halcyon::model {
 namespace {
@@ -33,8 +34,9 @@ at::Tensor Append(at::Tensor& stored, int64_t length, const at::Tensor& added) {
 }
 
 // Attention sees everything cached, and the new steps up to itself.
-at::Tensor CausalBehind(int64_t length, int64_t steps) {
-  return at::ones({1, 1, steps, length + steps}, at::kBool).tril(length);
+at::Tensor CausalBehind(int64_t length, int64_t steps, c10::Device device) {
+  const at::TensorOptions options = at::TensorOptions(at::kBool).device(device);
+  return at::ones({1, 1, steps, length + steps}, options).tril(length);
 }
 
 }  // namespace
@@ -42,8 +44,9 @@ at::Tensor CausalBehind(int64_t length, int64_t steps) {
 void BackboneCache::Select(const at::Tensor& rows) {
   for (Block& block : blocks_) {
     if (!block.keys.defined()) continue;
-    block.keys = block.keys.index_select(0, rows);
-    block.values = block.values.index_select(0, rows);
+    const at::Tensor index = ToDevice(rows, block.keys.device());
+    block.keys = block.keys.index_select(0, index);
+    block.values = block.values.index_select(0, index);
   }
 }
 
@@ -55,7 +58,8 @@ void BackboneCache::Truncate(int64_t length) {
 Rotation::Rotation(const at::Tensor& positions, int64_t head_width, double theta,
                    at::ScalarType dtype) {
   // Angles in double: a float's product of a large position and a frequency loses digits.
-  const at::Tensor index = at::arange(head_width / 2, at::kDouble);
+  const at::Tensor index =
+      at::arange(head_width / 2, at::TensorOptions(at::kDouble).device(positions.device()));
   const at::Tensor frequency = at::pow(theta, index * (-2.0 / static_cast<double>(head_width)));
   const at::Tensor angle = (positions.to(at::kDouble).unsqueeze(-1) * frequency).unsqueeze(2);
   cosine_ = at::cos(angle).to(dtype);
@@ -133,13 +137,18 @@ at::Tensor Backbone::operator()(at::Tensor rows, int64_t batch, const Placement*
   const int64_t length = cache == nullptr ? 0 : cache->length_;
   if (cache != nullptr) cache->blocks_.resize(blocks_.size());
   at::Tensor positions, visible;
-  if (placement != nullptr) {
-    positions = placement->positions;
-    visible = placement->visible;
+  const c10::Device device = rows.device();
+  if (placement != nullptr && placement->positions.defined()) {
+    positions = ToDevice(placement->positions, device);
+  } else {
+    positions = at::arange(length, length + steps, at::TensorOptions(at::kLong).device(device));
+    positions = positions.unsqueeze(0);
   }
-  if (!positions.defined()) positions = at::arange(length, length + steps).unsqueeze(0);
+  if (placement != nullptr && placement->visible.defined()) {
+    visible = ToDevice(placement->visible, device);
+  }
   // A single step sees everything, which needs no mask.
-  if (!visible.defined() && length > 0 && steps > 1) visible = CausalBehind(length, steps);
+  if (!visible.defined() && length > 0 && steps > 1) visible = CausalBehind(length, steps, device);
   const Rotation rotation(positions, head_width_, rope_theta_, rows.scalar_type());
   for (size_t i = 0; i < blocks_.size(); ++i) {
     BackboneCache::Block* block_cache = cache == nullptr ? nullptr : &cache->blocks_[i];

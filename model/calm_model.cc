@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "model/layers.h"
+#include "model/to_device.h"
 
 namespace halcyon::model {
 namespace {
@@ -73,7 +74,10 @@ at::Tensor CalmModel::Inputs(const at::Tensor& tokens, const at::Tensor& latents
     const at::Tensor rows = EmbeddedRows(network.token_embedding->value, tokens.reshape({-1}));
     parts.push_back(rows.view({batch * chunks, chunk_size_ * spec_.hidden_size}));
   }
-  if (latents.defined()) parts.push_back(latents.reshape({batch * chunks, latent_size_}));
+  if (latents.defined()) {
+    const at::Tensor here = ToDevice(latents, network.widen.weight().device());
+    parts.push_back(here.reshape({batch * chunks, latent_size_}));
+  }
   const at::Tensor seen = parts.size() == 1 ? parts[0] : at::cat(parts, 1);
   const at::Tensor rows = network.input_norm(network.narrow(at::silu(network.widen(seen))));
   return network.input_unit.Exit(rows).view({batch, chunks, spec_.hidden_size});
@@ -90,7 +94,9 @@ LatentHead::Loss CalmModel::HeadLoss(const at::Tensor& hidden, const Posterior& 
                                      const NoiseRows& noise) {
   HALCYON_CHECK(hidden.dim() == 3 && noise.rows.size() == static_cast<size_t>(hidden.size(0)));
   network_->head_unit.Enter();
-  LatentHead::Loss loss = network_->head->TrainingLoss(FinalNorm(hidden), next, noise);
+  const Posterior here = {ToDevice(next.mean, hidden.device()),
+                          ToDevice(next.log_std, hidden.device())};
+  LatentHead::Loss loss = network_->head->TrainingLoss(FinalNorm(hidden), here, noise);
   loss.loss = network_->head_unit.Exit(loss.loss);
   return loss;
 }

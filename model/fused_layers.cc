@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "model/kernels/matmul.h"
 #include "model/kernels/row_kernels.h"
+#include "model/to_device.h"
 
 namespace halcyon::model {
 namespace {
@@ -217,7 +218,7 @@ at::Tensor ComposedProduct(const at::Tensor& rows, const at::Tensor& weight) {
 }  // namespace
 
 at::Tensor EmbeddedRows(const at::Tensor& table, const at::Tensor& ids) {
-  return EmbeddedRowsFunction::apply(table, ids);
+  return EmbeddedRowsFunction::apply(table, ToDevice(ids, table.device()));
 }
 
 at::Tensor LinearRows(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias) {

@@ -14,7 +14,8 @@
 
 namespace halcyon::model {
 
-// table[ids], whose gradient is summed in float32. ids: int64 [rows]; table: [entries, width].
+// table[ids], whose gradient is summed in float32. ids: int64 [rows], of any device; table:
+// [entries, width].
 at::Tensor EmbeddedRows(const at::Tensor& table, const at::Tensor& ids);
 
 // x W^T (+ b). weight: [out, in]; bias: [out] or undefined.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include <ATen/core/Tensor.h>
+#include <ATen/ATen.h>
 
 #include "base/check.h"
 #include "base/digest.h"
@@ -37,10 +37,12 @@ void DrawInitial(const Parameter& parameter, jobs::InitRule rule, double init_st
 
 void Initialise(Unit& unit, jobs::InitRule rule, double init_std, uint64_t seed) {
   for (Parameter& parameter : unit.parameters()) {
-    HALCYON_CHECK(parameter.value.defined() && parameter.value.is_contiguous());
-    const std::span<float> values(parameter.value.data_ptr<float>(),
+    HALCYON_CHECK(parameter.value.defined());
+    const at::Tensor drawn = at::empty(parameter.shape, at::kFloat);
+    const std::span<float> values(drawn.mutable_data_ptr<float>(),
                                   static_cast<size_t>(parameter.numel()));
     DrawInitial(parameter, rule, init_std, seed, 0, values);
+    parameter.value.detach().copy_(drawn);
   }
 }
 

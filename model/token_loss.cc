@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "model/kernels/matmul.h"
 #include "model/kernels/row_kernels.h"
+#include "model/to_device.h"
 
 namespace halcyon::model {
 namespace {
@@ -82,7 +83,8 @@ TokenLoss WeightedTokenLoss(const at::Tensor& rows, const at::Tensor& table,
   HALCYON_CHECK(labels.dim() == 1 && labels.size(0) == rows.size(0) &&
                 labels.scalar_type() == at::kLong && weights.sizes() == labels.sizes());
   if (!rows.is_cpu() || rows.scalar_type() != at::kFloat) {
-    return ComposedTokenLoss(rows, table, labels, weights);
+    return ComposedTokenLoss(rows, table, ToDevice(labels, rows.device()),
+                             ToDevice(weights, rows.device()));
   }
   const at::Tensor dense = labels.contiguous();
   for (int64_t i = 0; i < dense.size(0); ++i) {

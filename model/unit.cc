@@ -25,9 +25,10 @@ int64_t Unit::numel() const {
   return count;
 }
 
-void Unit::Materialise() {
+void Unit::Materialise(c10::Device device) {
+  const at::TensorOptions options = at::TensorOptions(at::kFloat).device(device);
   for (Parameter& parameter : parameters_) {
-    parameter.value = at::zeros(parameter.shape, at::kFloat).requires_grad_(true);
+    parameter.value = at::zeros(parameter.shape, options).requires_grad_(true);
   }
 }
 

@@ -7,6 +7,7 @@
 #define HALCYON_MODEL_UNIT_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <deque>
@@ -66,7 +67,7 @@ class Unit {
   int64_t numel() const;
 
   // Gives every parameter storage of its own (zeros, requires grad): for inference and tests.
-  void Materialise();
+  void Materialise(c10::Device device = c10::kCPU);
 
   void set_hooks(UnitHooks* hooks) { hooks_ = hooks; }
   void Enter();

@@ -20,15 +20,13 @@ bool Fits(const at::Tensor& tensor, at::IntArrayRef shape, c10::Device device) {
 }
 
 // Outputs energy, target, spread; only the first is differentiable, in the first argument. The
-// forward pass leaves the gradient in the context. `normal` [M, positions, latent]; M = 0 asks for
-// the exact target.
+// forward pass leaves the gradient in the context.
 struct FusedEnergy : public torch::autograd::Function<FusedEnergy> {
   static variable_list forward(AutogradContext* context, const Variable& samples,
                                const at::Tensor& mean, const at::Tensor& std,
-                               const at::Tensor& normal, double alpha) {
-    const EnergyPass pass =
-        normal.size(0) == 0 ? KernelsFor(samples.device()).ExactEnergy(samples, mean, std, alpha)
-                            : EnergyOnCpu(samples, mean, std, normal, alpha);
+                               const std::optional<at::Tensor>& normal, double alpha) {
+    const EnergyPass pass = KernelsFor(samples.device())
+                                .Energy({samples, mean, std, normal.value_or(at::Tensor()), alpha});
     context->save_for_backward({pass.gradient});
     context->mark_non_differentiable({pass.target, pass.spread});
     return {pass.energy, pass.target, pass.spread};
@@ -41,7 +39,8 @@ struct FusedEnergy : public torch::autograd::Function<FusedEnergy> {
 };
 
 EnergyTerms FusedEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
-                            const at::Tensor& log_std, const at::Tensor& normal, double alpha) {
+                            const at::Tensor& log_std, const std::optional<at::Tensor>& normal,
+                            double alpha) {
   HALCYON_CHECK(samples.dim() == 3 && samples.size(0) >= 2 && alpha > 0 && alpha <= 2);
   const c10::Device device = samples.device();
   HALCYON_CHECK(Fits(samples, samples.sizes(), device) &&
@@ -54,24 +53,24 @@ EnergyTerms FusedEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
 
 }  // namespace
 
-EnergyPass EnergyOnCpu(const at::Tensor& samples, const at::Tensor& mean, const at::Tensor& std,
-                       const at::Tensor& normal, double alpha) {
+EnergyPass EnergyOnCpu(const EnergyInputs& inputs) {
+  const at::Tensor& samples = inputs.samples;
   const int64_t count = samples.size(0), positions = samples.size(1), latent = samples.size(2);
-  const bool exact = normal.size(0) == 0;
+  const bool exact = !inputs.normal.defined();
   const EnergyPass pass = {at::empty({positions}, at::kFloat), at::empty({positions}, at::kFloat),
                            at::empty({positions}, at::kFloat),
                            at::empty({count, positions, latent}, at::kFloat)};
   at::parallel_for(0, positions, 1, [&](int64_t begin, int64_t end) {
-    EnergyKernel kernel(count, latent, alpha);
+    EnergyKernel kernel(count, latent, inputs.alpha);
     for (int64_t p = begin; p < end; ++p) {
       const int64_t row = p * latent;
       const EnergyKernel::Input input = {
           .samples = samples.const_data_ptr<float>() + row,
           .stride = positions * latent,
-          .mean = mean.const_data_ptr<float>() + row,
-          .std = std.const_data_ptr<float>() + row,
-          .normal = exact ? nullptr : normal.const_data_ptr<float>() + row,
-          .draws = normal.size(0)};
+          .mean = inputs.mean.const_data_ptr<float>() + row,
+          .std = inputs.std.const_data_ptr<float>() + row,
+          .normal = exact ? nullptr : inputs.normal.const_data_ptr<float>() + row,
+          .draws = exact ? 0 : inputs.normal.size(0)};
       const EnergyKernel::Terms terms = kernel.Run(input, pass.gradient.data_ptr<float>() + row);
       pass.energy.data_ptr<float>()[p] = static_cast<float>(2 * terms.target - terms.spread);
       pass.target.data_ptr<float>()[p] = static_cast<float>(terms.target);
@@ -83,14 +82,14 @@ EnergyPass EnergyOnCpu(const at::Tensor& samples, const at::Tensor& mean, const 
 
 EnergyTerms ExactEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                             const at::Tensor& log_std, double alpha) {
-  const at::Tensor no_draws = at::empty({0}, at::kFloat);
-  return FusedEnergyLoss(samples, mean, log_std, no_draws, alpha);
+  return FusedEnergyLoss(samples, mean, log_std, /*normal=*/std::nullopt, alpha);
 }
 
 EnergyTerms SampledEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                               const at::Tensor& log_std, const at::Tensor& normal, double alpha) {
-  HALCYON_CHECK(normal.dim() == 3 && normal.size(0) >= 1 && samples.is_cpu() &&
-                Fits(normal, normal.sizes(), c10::kCPU) && normal.sizes().slice(1) == mean.sizes());
+  HALCYON_CHECK(normal.dim() == 3 && normal.size(0) >= 1 &&
+                Fits(normal, normal.sizes(), samples.device()) &&
+                normal.sizes().slice(1) == mean.sizes());
   return FusedEnergyLoss(samples, mean, log_std, normal.detach(), alpha);
 }
 

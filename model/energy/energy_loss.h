@@ -27,13 +27,11 @@ EnergyTerms ExactEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                             const at::Tensor& log_std, double alpha);
 
 // The same with the target term estimated from M draws: normal [M, positions, latent], contiguous.
-// On the CPU only.
 EnergyTerms SampledEnergyLoss(const at::Tensor& samples, const at::Tensor& mean,
                               const at::Tensor& log_std, const at::Tensor& normal, double alpha);
 
-// One pass over all positions on the CPU; `normal` with M = 0 asks for the exact target.
-EnergyPass EnergyOnCpu(const at::Tensor& samples, const at::Tensor& mean, const at::Tensor& std,
-                       const at::Tensor& normal, double alpha);
+// The CPU's DeviceKernels::Energy: one pass over all positions.
+EnergyPass EnergyOnCpu(const EnergyInputs& inputs);
 
 }  // namespace halcyon::model
 

@@ -25,8 +25,12 @@ struct EnergyPosition {
   int64_t latent;
   const float* mean;  // [latent]
   const float* std;   // [latent]
-  double alpha;       // in (0, 2]
-  double factor;      // IntegralFactor(alpha)
+  // With draws > 0 the target term is the mean over mean + std * normal, draw m's numbers at
+  // m * stride; otherwise it is exact.
+  const float* normal;
+  int64_t draws;
+  double alpha;   // in (0, 2]
+  double factor;  // IntegralFactor(alpha)
 };
 
 // All nodes of the quadrature, in units where S = 1.
@@ -71,8 +75,9 @@ HALCYON_HOST_DEVICE inline void AddNodes(const Lanes& lanes, const EnergyPositio
 
 // E||y - x_n||^alpha. Overwrites gradient [latent] with 2 / count times its gradient.
 template <typename Lanes>
-HALCYON_HOST_DEVICE inline double TargetOfRow(const Lanes& lanes, const EnergyPosition& position,
-                                              int64_t n, float* gradient) {
+HALCYON_HOST_DEVICE inline double ExactTargetOfRow(const Lanes& lanes,
+                                                   const EnergyPosition& position, int64_t n,
+                                                   float* gradient) {
   const float* sample = position.samples + n * position.stride;
   float sum = 0;
   for (int64_t i = lanes.index(); i < position.latent; i += lanes.size()) {
@@ -99,6 +104,44 @@ HALCYON_HOST_DEVICE inline double TargetOfRow(const Lanes& lanes, const EnergyPo
     gradient[i] = factor * (sample[i] - position.mean[i]);
   }
   return value_unit * value;
+}
+
+// The mean over draws y of ||y - x_n||^alpha. Overwrites gradient [latent] with 2 / count times its
+// gradient.
+template <typename Lanes>
+HALCYON_HOST_DEVICE inline double SampledTargetOfRow(const Lanes& lanes,
+                                                     const EnergyPosition& position, int64_t n,
+                                                     float* gradient) {
+  const float* sample = position.samples + n * position.stride;
+  const double terms = static_cast<double>(position.count) * static_cast<double>(position.draws);
+  for (int64_t i = lanes.index(); i < position.latent; i += lanes.size()) gradient[i] = 0;
+  double sum = 0;
+  for (int64_t m = 0; m < position.draws; ++m) {
+    const float* normal = position.normal + m * position.stride;
+    const auto apart = [&](int64_t i) {
+      return sample[i] - position.mean[i] - position.std[i] * normal[i];
+    };
+    float partial = 0;
+    for (int64_t i = lanes.index(); i < position.latent; i += lanes.size()) {
+      partial += apart(i) * apart(i);
+    }
+    const float square = lanes.Sum(partial);
+    if (square <= kCoincident) continue;
+    const double value = DistancePower(square, position.alpha);
+    sum += value;
+    const float slope = static_cast<float>(2 * position.alpha * value / square / terms);
+    for (int64_t i = lanes.index(); i < position.latent; i += lanes.size()) {
+      gradient[i] += slope * apart(i);
+    }
+  }
+  return sum / static_cast<double>(position.draws);
+}
+
+template <typename Lanes>
+HALCYON_HOST_DEVICE inline double TargetOfRow(const Lanes& lanes, const EnergyPosition& position,
+                                              int64_t n, float* gradient) {
+  return position.draws > 0 ? SampledTargetOfRow(lanes, position, n, gradient)
+                            : ExactTargetOfRow(lanes, position, n, gradient);
 }
 
 // Sum over k != n of ||x_n - x_k||^alpha. Takes the spread's gradient in x_n from gradient

@@ -15,7 +15,8 @@ constexpr double kLongestPeriod = 10000;
 
 // [cos | sin](t * 10000^(-i / 128)): int64 [...] -> float32 [times, 256]. The reference's float32.
 at::Tensor Sinusoids(const at::Tensor& times) {
-  const at::Tensor index = at::arange(kFrequencies, at::kFloat);
+  const at::Tensor index =
+      at::arange(kFrequencies, at::TensorOptions(at::kFloat).device(times.device()));
   const at::Tensor frequency = at::exp(index * (-std::log(kLongestPeriod) / kFrequencies));
   const at::Tensor angle = times.reshape({-1, 1}).to(at::kFloat) * frequency;
   return at::cat({at::cos(angle), at::sin(angle)}, 1);
@@ -81,10 +82,12 @@ DenoisingTasks DrawDenoisingTasks(const Posterior& next, int64_t draws, const No
     return numbers.transpose(0, 1).reshape({draws, all, -1});
   };
   const std::vector<int64_t> shape = {draws, positions, latent};
+  const c10::Device device = next.mean.device();
   DenoisingTasks tasks;
-  tasks.target = next.mean + at::exp(next.log_std) * by_draw(noise.Normal(shape, kTargetNumbers));
-  tasks.noise = by_draw(noise.Normal(shape));
-  tasks.times = by_draw(noise.Uniform({draws, positions, 1}, kTimeNumbers)).squeeze(2);
+  tasks.target =
+      next.mean + at::exp(next.log_std) * by_draw(noise.Normal(shape, device, kTargetNumbers));
+  tasks.noise = by_draw(noise.Normal(shape, device));
+  tasks.times = by_draw(noise.Uniform({draws, positions, 1}, device, kTimeNumbers)).squeeze(2);
   return tasks;
 }
 

@@ -7,6 +7,8 @@
 #include <numbers>
 #include <vector>
 
+#include "model/to_device.h"
+
 namespace halcyon::model {
 namespace {
 
@@ -16,13 +18,15 @@ namespace {
 constexpr uint64_t kStepNumbers = uint64_t{1} << 23;
 
 // Numbers first ... first + count - 1 of a step: [rows, count].
-at::Tensor StepNoise(const NoiseRows& noise, uint64_t step, uint64_t first, uint64_t count) {
+at::Tensor StepNoise(const NoiseRows& noise, c10::Device device, uint64_t step, uint64_t first,
+                     uint64_t count) {
   std::vector<at::Tensor> parts;
   for (uint64_t n = first; n < first + count;) {
     const uint64_t within = n % kStepNumbers;
     const uint64_t size = std::min(first + count - n, kStepNumbers - within);
-    parts.push_back(noise.Normal({static_cast<int64_t>(size)}, n / kStepNumbers * kDrawNumbersMax +
-                                                                   step * kStepNumbers + within));
+    parts.push_back(
+        noise.Normal({static_cast<int64_t>(size)}, device,
+                     n / kStepNumbers * kDrawNumbersMax + step * kStepNumbers + within));
     n += size;
   }
   return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
@@ -30,7 +34,7 @@ at::Tensor StepNoise(const NoiseRows& noise, uint64_t step, uint64_t first, uint
 
 // Entries of a table at `times` [...], with a last dimension of 1.
 at::Tensor At(const std::vector<double>& table, const at::Tensor& times) {
-  const at::Tensor values = at::tensor(table).to(at::kFloat);
+  const at::Tensor values = ToDevice(at::tensor(table).to(at::kFloat), times.device());
   return values.index_select(0, times.flatten()).view(times.sizes()).unsqueeze(-1);
 }
 
@@ -105,7 +109,7 @@ at::Tensor DiffusionHead::Sample(const at::Tensor& hidden, int64_t first, int64_
   const int64_t rows = hidden.size(0), positions = hidden.size(1);
   const int64_t numbers = positions * latent_size_;
   const auto normal = [&](int64_t step) {
-    return StepNoise(noise, step, first * numbers, count * numbers)
+    return StepNoise(noise, hidden.device(), step, first * numbers, count * numbers)
         .view({rows, count, positions, latent_size_})
         .transpose(0, 1)
         .reshape({count, rows * positions, latent_size_});
@@ -113,11 +117,12 @@ at::Tensor DiffusionHead::Sample(const at::Tensor& hidden, int64_t first, int64_
   const at::Tensor flat = hidden.reshape({rows * positions, -1});
   const int64_t steps = static_cast<int64_t>(sampling_.times.size());
   at::Tensor state = normal(0);
+  const at::TensorOptions integers = state.options().dtype(at::kLong);
   for (int64_t step = 0; step < steps; ++step) {
     const int64_t place = steps - 1 - step;
-    const at::Tensor index = at::full({1, 1}, place, at::kLong);
+    const at::Tensor index = at::full({1, 1}, place, integers);
     const at::Tensor both =
-        Predict(state, at::full({1, 1}, sampling_.times[place], at::kLong), flat);
+        Predict(state, at::full({1, 1}, sampling_.times[place], integers), flat);
     state = StepMean(sampling_, index, state, both.narrow(2, 0, latent_size_));
     if (place == 0) break;
     const at::Tensor log_variance =

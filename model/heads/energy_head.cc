@@ -51,8 +51,8 @@ at::Tensor EnergyHead::FromNoise(const at::Tensor& hidden, const at::Tensor& noi
 at::Tensor EnergyHead::Sample(const at::Tensor& hidden, int64_t first, int64_t count,
                               const NoiseRows& noise) const {
   const int64_t rows = hidden.size(0), positions = hidden.size(1);
-  const at::Tensor uniform =
-      noise.Uniform({count, positions, spec_.noise_size}, first * positions * spec_.noise_size);
+  const at::Tensor uniform = noise.Uniform({count, positions, spec_.noise_size}, hidden.device(),
+                                           first * positions * spec_.noise_size);
   const at::Tensor centred = uniform.transpose(0, 1) - 0.5;  // [count, rows, positions, noise]
   const at::Tensor latents =
       FromNoise(hidden.reshape({rows * positions, -1}), centred.reshape({-1, spec_.noise_size}));
@@ -70,9 +70,10 @@ LatentHead::Loss EnergyHead::TrainingLoss(const at::Tensor& hidden, const Poster
     terms = ExactEnergyLoss(samples, next.mean, next.log_std, spec_.alpha);
   } else {
     const int64_t draws = spec_.target_samples;
-    const at::Tensor normal = noise.Normal({draws, positions, latent}, kTargetNumbers)
-                                  .transpose(0, 1)
-                                  .reshape({draws, next.mean.size(0), latent});
+    const at::Tensor normal =
+        noise.Normal({draws, positions, latent}, hidden.device(), kTargetNumbers)
+            .transpose(0, 1)
+            .reshape({draws, next.mean.size(0), latent});
     terms = SampledEnergyLoss(samples, next.mean, next.log_std, normal, spec_.alpha);
   }
   return {terms.energy, {{"target", terms.target}, {"spread", terms.spread}}};

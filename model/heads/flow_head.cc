@@ -27,7 +27,7 @@ at::Tensor FlowHead::Solve(const at::Tensor& start, const at::Tensor& hidden,
   at::Tensor state = start;
   for (int64_t step = 0; step < steps; ++step) {
     const at::Tensor time =
-        at::full({1, 1}, static_cast<double>(step) / static_cast<double>(steps), at::kFloat);
+        at::full({1, 1}, static_cast<double>(step) / static_cast<double>(steps), start.options());
     at::Tensor velocity = Velocity(state, time, hidden);
     if (solver == jobs::FlowSolver::kMidpoint) {
       velocity = Velocity(state + 0.5 * width * velocity, time + 0.5 * width, hidden);
@@ -40,10 +40,11 @@ at::Tensor FlowHead::Solve(const at::Tensor& start, const at::Tensor& hidden,
 at::Tensor FlowHead::Sample(const at::Tensor& hidden, int64_t first, int64_t count,
                             const NoiseRows& noise) const {
   const int64_t rows = hidden.size(0), positions = hidden.size(1);
-  const at::Tensor start =
-      noise.Normal({count, positions, latent_size_}, first * positions * latent_size_)
-          .transpose(0, 1)
-          .reshape({count, rows * positions, latent_size_});
+  const at::Tensor start = noise
+                               .Normal({count, positions, latent_size_}, hidden.device(),
+                                       first * positions * latent_size_)
+                               .transpose(0, 1)
+                               .reshape({count, rows * positions, latent_size_});
   return Solve(start, hidden.reshape({rows * positions, -1}), spec_.flow_solver, spec_.flow_steps)
       .view({count, rows, positions, latent_size_});
 }

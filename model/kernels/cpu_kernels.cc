@@ -84,10 +84,7 @@ class CpuKernels final : public DeviceKernels {
     *sum.data_ptr<double>() = total;
   }
 
-  EnergyPass ExactEnergy(const at::Tensor& samples, const at::Tensor& mean, const at::Tensor& std,
-                         double alpha) const override {
-    return EnergyOnCpu(samples, mean, std, at::empty({0}, at::kFloat), alpha);
-  }
+  EnergyPass Energy(const EnergyInputs& inputs) const override { return EnergyOnCpu(inputs); }
 
   at::Tensor Argmax(const at::Tensor& rows, const at::Tensor& table) const override {
     return ArgmaxOnCpu(rows, table);

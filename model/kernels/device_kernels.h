@@ -43,7 +43,15 @@ struct AdamWArrays {
   at::Tensor gradient, decays;
 };
 
-// The energy loss of each position (model/energy/energy_loss.h), float32.
+// Of the energy loss (model/energy/energy_loss.h), float32.
+struct EnergyInputs {
+  at::Tensor samples;    // [count, positions, latent], count >= 2
+  at::Tensor mean, std;  // [positions, latent]
+  at::Tensor normal;     // [draws, positions, latent]: estimates the target; undefined: exact
+  double alpha = 1;      // in (0, 2]
+};
+
+// The energy loss of each position, float32.
 struct EnergyPass {
   at::Tensor energy, target, spread;  // [positions]
   at::Tensor gradient;                // [count, positions, latent]: of the sum of energies
@@ -63,10 +71,7 @@ class DeviceKernels {
   // of fixed size whose sums are added in order: the same bits for any number of threads.
   virtual void SumOfSquares(const at::Tensor& values, const at::Tensor& sum) const = 0;
 
-  // With the exact target. samples [count, positions, latent], mean and std [positions, latent],
-  // float32; count >= 2, 0 < alpha <= 2.
-  virtual EnergyPass ExactEnergy(const at::Tensor& samples, const at::Tensor& mean,
-                                 const at::Tensor& std, double alpha) const = 0;
+  virtual EnergyPass Energy(const EnergyInputs& inputs) const = 0;
 
   // rows [R, H], table [V, H], float32, V >= 1 -> int64 [R], as BlockedArgmax (model/argmax.h).
   virtual at::Tensor Argmax(const at::Tensor& rows, const at::Tensor& table) const = 0;

@@ -97,20 +97,23 @@ class Kernels final : public model::DeviceKernels {
                   "sum of squares");
   }
 
-  EnergyPass ExactEnergy(const at::Tensor& samples, const at::Tensor& mean, const at::Tensor& std,
-                         double alpha) const override {
+  EnergyPass Energy(const model::EnergyInputs& inputs) const override {
+    const at::Tensor& samples = inputs.samples;
+    const bool exact = !inputs.normal.defined();
     const Launch launch(samples);
     const at::TensorOptions options = samples.options().requires_grad(false);
     const int64_t positions = samples.size(1);
     const EnergyPass pass = {at::empty({positions}, options), at::empty({positions}, options),
                              at::empty({positions}, options), at::empty(samples.sizes(), options)};
     launch.Expect(LaunchEnergyLoss({.samples = Read<float>(samples),
-                                    .mean = Read<float>(mean),
-                                    .std = Read<float>(std),
+                                    .mean = Read<float>(inputs.mean),
+                                    .std = Read<float>(inputs.std),
+                                    .normal = exact ? nullptr : Read<float>(inputs.normal),
+                                    .draws = exact ? 0 : inputs.normal.size(0),
                                     .count = samples.size(0),
                                     .positions = positions,
                                     .latent = samples.size(2),
-                                    .alpha = alpha,
+                                    .alpha = inputs.alpha,
                                     .energy = Place<float>(pass.energy),
                                     .target = Place<float>(pass.target),
                                     .spread = Place<float>(pass.spread),

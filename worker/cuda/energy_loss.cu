@@ -36,6 +36,8 @@ __global__ void EnergyLossOfPositions(CudaEnergyLoss call, double factor) {
       .latent = call.latent,
       .mean = call.mean + row,
       .std = call.std + row,
+      .normal = call.draws > 0 ? call.normal + row : nullptr,
+      .draws = call.draws,
       .alpha = call.alpha,
       .factor = factor,
   };

@@ -12,12 +12,14 @@
 
 namespace halcyon::worker {
 
-// The exact energy loss (model/energy/energy_loss.h) of every position. float32; count >= 2,
+// The energy loss (model/energy/energy_loss.h) of every position. float32; count >= 2,
 // 0 < alpha <= 2.
 struct CudaEnergyLoss {
   const float* samples = nullptr;  // [count, positions, latent]
   const float* mean = nullptr;     // [positions, latent]
   const float* std = nullptr;      // [positions, latent]
+  const float* normal = nullptr;   // [draws, positions, latent]
+  int64_t draws = 0;               // 0: the exact target
   int64_t count = 0;
   int64_t positions = 0;
   int64_t latent = 0;

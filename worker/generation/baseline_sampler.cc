@@ -23,7 +23,7 @@ std::vector<StepChoice> BaselineSampler::Draw(std::span<const uint64_t> texts,
                                               std::span<const Tokens> /*prefixes*/,
                                               const StepOptions& options) {
   const at::Tensor scaled = window_.Last().to(at::kDouble) / options.rule.temperature;
-  const at::Tensor cumulative = at::softmax(scaled, 1).cumsum(1).contiguous();
+  const at::Tensor cumulative = at::softmax(scaled, 1).cumsum(1).cpu().contiguous();
   const int64_t vocab_size = cumulative.size(1);
   std::vector<StepChoice> choices;
   for (size_t i = 0; i < texts.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "model/to_device.h"
 
 namespace halcyon::worker {
 namespace {
@@ -58,7 +59,7 @@ void ContextWindow::Keep(const std::vector<int64_t>& rows) {
   contexts_ = std::move(kept);
   const at::Tensor index = at::tensor(rows, at::kLong);
   cache_.Select(index);
-  if (last_.defined()) last_ = last_.index_select(0, index);
+  if (last_.defined()) last_ = last_.index_select(0, model::ToDevice(index, last_.device()));
 }
 
 const at::Tensor& ContextWindow::Last() {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "model/to_device.h"
 
 namespace halcyon::worker {
 namespace {
@@ -12,7 +13,9 @@ namespace {
 // Latents drawn at a time in search of ones that meet a prefix.
 constexpr int64_t kPrefixBlock = 64;
 
-at::Tensor Index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
+at::Tensor Select(const at::Tensor& all, const std::vector<int64_t>& rows) {
+  return all.index_select(0, model::ToDevice(at::tensor(rows, at::kLong), all.device()));
+}
 
 void AppendRows(at::Tensor* all, const at::Tensor& rows) {
   *all = all->defined() ? at::cat({*all, rows}) : rows;
@@ -44,10 +47,9 @@ at::Tensor LatentDraws::Decode(const std::vector<int64_t>& rows, int64_t first, 
     states.push_back(state_of_row_[row]);
   }
   if (!fresh.empty()) {
-    AppendRows(&states_, autoencoder_->DecodeStates(latents_.index_select(0, Index(fresh))));
+    AppendRows(&states_, autoencoder_->DecodeStates(Select(latents_, fresh)));
   }
-  return autoencoder_->DecodeTokensOf(states_.index_select(0, Index(states)), first, count)
-      .contiguous();
+  return autoencoder_->DecodeTokensOf(Select(states_, states), first, count).cpu().contiguous();
 }
 
 void LatentDraws::DrawLatents(const std::vector<int64_t>& texts, int64_t until) {
@@ -55,8 +57,7 @@ void LatentDraws::DrawLatents(const std::vector<int64_t>& texts, int64_t until) 
   model::NoiseRows noise = noise_;
   noise.rows.clear();
   for (const int64_t text : texts) noise.rows.push_back(noise_.rows[text]);
-  const at::Tensor drawn =
-      model_->Sample(hidden_.index_select(0, Index(texts)), first, count, noise);
+  const at::Tensor drawn = model_->Sample(Select(hidden_, texts), first, count, noise);
   const int64_t first_row = latents_.defined() ? latents_.size(0) : 0;
   // One text after the other: [texts * count, latent].
   AppendRows(&latents_, drawn.squeeze(2).transpose(0, 1).reshape({-1, drawn.size(3)}));
@@ -72,7 +73,7 @@ void LatentDraws::DrawLatents(const std::vector<int64_t>& texts, int64_t until) 
 void LatentDraws::AddCandidates(const std::vector<int64_t>& texts, int64_t first_row,
                                 int64_t count) {
   const int64_t row_bytes = latents_.size(1) * static_cast<int64_t>(sizeof(float));
-  const at::Tensor fresh = latents_.contiguous();
+  const at::Tensor fresh = latents_.cpu().contiguous();
   const auto* bytes = reinterpret_cast<const char*>(fresh.const_data_ptr<float>());
   for (size_t i = 0; i < texts.size(); ++i) {
     Text& text = texts_[texts[i]];

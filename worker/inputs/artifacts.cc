@@ -104,26 +104,29 @@ absl::StatusOr<Windows> OpenWindows(const pipeline::Packing& packing,
 
 absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
                                                                     const std::string& dir,
-                                                                    const std::string& digest) {
+                                                                    const std::string& digest,
+                                                                    c10::Device device) {
   ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir, digest));
   ASSIGN_OR_RETURN(const int64_t vocab_size, MetadataNumber(description, "vocab_size"));
   auto autoencoder = std::make_unique<model::Autoencoder>(description.spec.autoencoder, vocab_size);
-  RETURN_IF_ERROR(ReadNetwork(env, dir, autoencoder->units()));
+  RETURN_IF_ERROR(ReadNetwork(env, dir, autoencoder->units(), device));
   return autoencoder;
 }
 
 absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
-                                                                    const ArtifactInputs& inputs) {
+                                                                    const ArtifactInputs& inputs,
+                                                                    c10::Device device) {
   ASSIGN_OR_RETURN(const std::string dir, PathOf(inputs, "autoencoder"));
-  return OpenAutoencoder(env, dir, DigestOf(inputs, "autoencoder"));
+  return OpenAutoencoder(env, dir, DigestOf(inputs, "autoencoder"), device);
 }
 
-absl::StatusOr<OpenedModel> OpenModel(Env& env, const ArtifactInputs& inputs) {
+absl::StatusOr<OpenedModel> OpenModel(Env& env, const ArtifactInputs& inputs, c10::Device device) {
   ASSIGN_OR_RETURN(const std::string dir, PathOf(inputs, "model"));
-  return OpenModel(env, dir, DigestOf(inputs, "model"));
+  return OpenModel(env, dir, DigestOf(inputs, "model"), device);
 }
 
-absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir, const std::string& digest) {
+absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir, const std::string& digest,
+                                      c10::Device device) {
   OpenedModel opened;
   ASSIGN_OR_RETURN(const NetworkDescription description, DescribeNetwork(env, dir, digest));
   ASSIGN_OR_RETURN(opened.chunk_size, MetadataNumber(description, "chunk_size"));
@@ -131,7 +134,7 @@ absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir, const st
   opened.spec = description.spec;
   if (opened.spec.model.head == jobs::HeadKind::kSoftmax) {
     opened.baseline = std::make_unique<model::BaselineModel>(opened.spec.model, opened.vocab_size);
-    RETURN_IF_ERROR(ReadNetwork(env, dir, opened.baseline->units()));
+    RETURN_IF_ERROR(ReadNetwork(env, dir, opened.baseline->units(), device));
     return opened;
   }
   ASSIGN_OR_RETURN(opened.latent_size, MetadataNumber(description, "latent_size"));
@@ -140,7 +143,7 @@ absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir, const st
   judged.target = jobs::EnergyTarget::kExact;
   opened.calm = std::make_unique<model::CalmModel>(judged, opened.chunk_size, opened.latent_size,
                                                    opened.vocab_size);
-  RETURN_IF_ERROR(ReadNetwork(env, dir, opened.calm->units()));
+  RETURN_IF_ERROR(ReadNetwork(env, dir, opened.calm->units(), device));
   return opened;
 }
 

@@ -69,12 +69,14 @@ struct Windows {
 absl::StatusOr<Windows> OpenWindows(const pipeline::Packing& packing,
                                     storage::LatentReader* latents, int64_t window_chunks);
 
-// Networks with their weights, by what their files say. `digest` as in ArtifactInputs.
+// Networks with their weights on `device`, by what their files say. `digest` as in ArtifactInputs.
 absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
                                                                     const std::string& dir,
-                                                                    const std::string& digest = "");
+                                                                    const std::string& digest = "",
+                                                                    c10::Device device = c10::kCPU);
 absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
-                                                                    const ArtifactInputs& inputs);
+                                                                    const ArtifactInputs& inputs,
+                                                                    c10::Device device);
 // A language model: one of the two networks, by the head that its file names.
 struct OpenedModel {
   std::unique_ptr<model::CalmModel> calm;
@@ -83,8 +85,9 @@ struct OpenedModel {
   int64_t chunk_size = 0, latent_size = 0, vocab_size = 0;  // chunk_size 1, latent_size 0: baseline
 };
 absl::StatusOr<OpenedModel> OpenModel(Env& env, const std::string& dir,
-                                      const std::string& digest = "");
-absl::StatusOr<OpenedModel> OpenModel(Env& env, const ArtifactInputs& inputs);
+                                      const std::string& digest = "",
+                                      c10::Device device = c10::kCPU);
+absl::StatusOr<OpenedModel> OpenModel(Env& env, const ArtifactInputs& inputs, c10::Device device);
 
 // kInvalidArgument, naming the two folders: a CALM model that was trained with another autoencoder.
 absl::Status CheckBelongTogether(const OpenedModel& model, const std::string& model_dir,

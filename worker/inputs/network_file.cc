@@ -132,7 +132,8 @@ absl::StatusOr<int64_t> MetadataNumber(const NetworkDescription& description,
                   "\"");
 }
 
-absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<model::Unit*>& units) {
+absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<model::Unit*>& units,
+                         c10::Device device) {
   ASSIGN_OR_RETURN(const auto weights, WeightsFolder::Open(env, dir));
   std::set<std::string> known;
   for (model::Unit* unit : units) {
@@ -147,11 +148,13 @@ absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<mod
     }
   }
   for (model::Unit* unit : units) {
-    unit->Materialise();
+    unit->Materialise(device);
     for (model::Parameter& parameter : unit->parameters()) {
-      const std::span<char> place(static_cast<char*>(parameter.value.mutable_data_ptr()),
-                                  parameter.value.nbytes());
+      const at::Tensor& value = parameter.value;
+      const at::Tensor read = value.is_cpu() ? value : at::empty(parameter.shape, at::kFloat);
+      const std::span<char> place(static_cast<char*>(read.mutable_data_ptr()), read.nbytes());
       RETURN_IF_ERROR(weights->ReadInto(parameter.name, place));
+      if (!value.is_cpu()) value.detach().copy_(read);
     }
   }
   return absl::OkStatus();

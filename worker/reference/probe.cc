@@ -16,6 +16,7 @@
 #include "model/heads/diffusion_schedule.h"
 #include "model/heads/energy_head.h"
 #include "model/heads/flow_head.h"
+#include "model/to_device.h"
 #include "storage/weights/safetensors.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/inputs/network_file.h"
@@ -33,6 +34,7 @@ constexpr int64_t kAny = -1;
 // The tensors given, each to be taken with the type and the shape that the network needs.
 class ProbeInputs {
  public:
+  explicit ProbeInputs(c10::Device device) : device_(device) {}
   absl::Status Open(Env& env, const std::string& path) {
     ASSIGN_OR_RETURN(file_, storage::SafetensorsFile::Open(env, path));
     return absl::OkStatus();
@@ -60,7 +62,7 @@ class ProbeInputs {
     ASSIGN_OR_RETURN(const std::string bytes, file_->Read(name));
     at::Tensor tensor = at::empty(entry.shape, dtype == DType::kI64 ? at::kLong : at::kFloat);
     if (!bytes.empty()) std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
-    return tensor;
+    return model::ToDevice(tensor, device_);
   }
 
   // Of an int64 tensor: every value in 0 ... end - 1.
@@ -83,13 +85,14 @@ class ProbeInputs {
   }
 
  private:
+  const c10::Device device_;
   std::unique_ptr<storage::SafetensorsFile> file_;
   std::set<std::string> taken_;
 };
 
 class Prober {
  public:
-  explicit Prober(ProbeInputs* inputs) : inputs_(*inputs) {}
+  Prober(ProbeInputs* inputs, c10::Device device) : device_(device), inputs_(*inputs) {}
 
   absl::Status OpenNetworks(Env& env, const std::string& dir) {
     std::string autoencoder_dir = JoinPath(dir, "autoencoder"), model_dir = JoinPath(dir, "model");
@@ -101,10 +104,10 @@ class Prober {
       (is_autoencoder ? autoencoder_dir : model_dir) = dir;
     }
     if (env.Exists(autoencoder_dir)) {
-      ASSIGN_OR_RETURN(autoencoder_, OpenAutoencoder(env, autoencoder_dir));
+      ASSIGN_OR_RETURN(autoencoder_, OpenAutoencoder(env, autoencoder_dir, /*digest=*/"", device_));
     }
     if (env.Exists(model_dir)) {
-      ASSIGN_OR_RETURN(model_, OpenModel(env, model_dir));
+      ASSIGN_OR_RETURN(model_, OpenModel(env, model_dir, /*digest=*/"", device_));
     }
     if (autoencoder_ == nullptr && model_.calm == nullptr && model_.baseline == nullptr) {
       return InvalidArgument(dir +
@@ -136,7 +139,7 @@ class Prober {
 
  private:
   void Put(const std::string& name, const at::Tensor& tensor) {
-    outputs_[name] = tensor.to(at::kFloat).contiguous();
+    outputs_[name] = tensor.to(at::kFloat).cpu().contiguous();
   }
 
   absl::StatusOr<at::Tensor> TakeTokens(int64_t multiple, int64_t vocab_size, int64_t chunks_min) {
@@ -254,6 +257,7 @@ class Prober {
     });
   }
 
+  const c10::Device device_;
   ProbeInputs& inputs_;
   std::unique_ptr<model::Autoencoder> autoencoder_;
   OpenedModel model_;
@@ -282,13 +286,13 @@ absl::StatusOr<json> WriteOutputs(const std::string& path,
 }  // namespace
 
 absl::StatusOr<json> Probe(Env& env, const std::string& checkpoint, const std::string& inputs_path,
-                           const std::string& output) {
+                           const std::string& output, c10::Device device) {
   const c10::NoGradGuard no_grad;
   // LibTorch reports its faults by exceptions; none leaves this function.
   try {
-    ProbeInputs inputs;
+    ProbeInputs inputs(device);
     RETURN_IF_ERROR(inputs.Open(env, inputs_path));
-    Prober prober(&inputs);
+    Prober prober(&inputs, device);
     RETURN_IF_ERROR(prober.OpenNetworks(env, checkpoint));
     RETURN_IF_ERROR(prober.Run());
     RETURN_IF_ERROR(inputs.RefuseOthers());

@@ -6,6 +6,8 @@
 #ifndef HALCYON_WORKER_REFERENCE_PROBE_H_
 #define HALCYON_WORKER_REFERENCE_PROBE_H_
 
+#include <c10/core/Device.h>
+
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -18,7 +20,8 @@ namespace halcyon::worker {
 // baseline. kInvalidArgument names an input that is missing, unknown to this network, of another
 // type or shape, or out of range. Returns the outputs' shapes.
 absl::StatusOr<nlohmann::json> Probe(Env& env, const std::string& checkpoint,
-                                     const std::string& inputs, const std::string& output);
+                                     const std::string& inputs, const std::string& output,
+                                     c10::Device device = c10::kCPU);
 
 }  // namespace halcyon::worker
 

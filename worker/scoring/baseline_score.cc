@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/noise.h"
+#include "model/to_device.h"
 #include "worker/inputs/window_tensors.h"
 #include "worker/scoring/branches.h"
 #include "worker/scoring/evaluation_noise.h"
@@ -91,8 +92,9 @@ class BaselineWindow {
       const int64_t count = std::min(block_, steps - first);
       const at::Tensor logits =
           model_.Logits(tokens_.narrow(1, first, count), nullptr, &cache_).squeeze(0);
-      const at::Tensor next = tokens_.narrow(1, first + 1, count).view({-1, 1});
-      const at::Tensor of_text = at::log_softmax(logits, 1).gather(1, next).contiguous();
+      const at::Tensor next =
+          model::ToDevice(tokens_.narrow(1, first + 1, count).view({-1, 1}), logits.device());
+      const at::Tensor of_text = at::log_softmax(logits, 1).gather(1, next).cpu().contiguous();
       const float* values = of_text.const_data_ptr<float>();
       log_probabilities_.insert(log_probabilities_.end(), values, values + count);
       std::vector<int64_t> rows;
@@ -101,7 +103,8 @@ class BaselineWindow {
         rows.push_back(path->start - 1 - first);
       }
       if (rows.empty()) continue;
-      Observe(0, {from, path}, logits.index_select(0, at::tensor(rows)));
+      Observe(0, {from, path},
+              logits.index_select(0, model::ToDevice(at::tensor(rows), logits.device())));
     }
   }
 
@@ -130,13 +133,15 @@ class BaselineWindow {
                            kRollOut + kBrierOrders * window_ + static_cast<uint64_t>(order),
                            {}};
     for (const Path& path : paths) noise.rows.push_back(static_cast<uint64_t>(path.start));
-    const at::Tensor uniform = noise.Uniform({2});
+    const at::Tensor uniform = noise.Uniform({2}, logits.device());
     const at::Tensor probabilities = at::softmax(logits.to(at::kDouble), 1);
     const at::Tensor squares = probabilities.square();
     const bool pairwise = options_.protocol == BrierProtocol::kPairwise;
-    const at::Tensor collisions = squares.sum(1);
-    const at::Tensor drawn = DrawIndices(pairwise ? squares : probabilities, uniform.select(1, 0));
-    const at::Tensor others = pairwise ? drawn : DrawIndices(probabilities, uniform.select(1, 1));
+    const at::Tensor collisions = squares.sum(1).cpu();
+    const at::Tensor drawn =
+        DrawIndices(pairwise ? squares : probabilities, uniform.select(1, 0)).cpu();
+    const at::Tensor others =
+        pairwise ? drawn : DrawIndices(probabilities, uniform.select(1, 1)).cpu();
     const double* collision = collisions.const_data_ptr<double>();
     for (size_t i = 0; i < paths.size(); ++i) {
       Path& path = paths[i];

@@ -63,6 +63,7 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
     const at::Tensor draws = autoencoder.DecodeTokens(latents.reshape({-1, latent}))
                                  .view({samples, places, chunk_size})
                                  .transpose(0, 1)
+                                 .cpu()
                                  .contiguous();
     const at::Tensor grams =
         RollOut(model, autoencoder, cache, data.tokens, draws, {options.seed, window});

@@ -24,7 +24,7 @@ struct ReportInputs {
   bool HasModel() const { return opened.calm != nullptr || opened.baseline != nullptr; }
 };
 
-absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactInputs& artifacts) {
+absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactInputs& artifacts, c10::Device device) {
   ReportInputs inputs;
   jobs::AutoencoderSpec packing;
   ASSIGN_OR_RETURN(inputs.tokenizer, OpenTokenizer(artifacts));
@@ -37,13 +37,13 @@ absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactInputs& artifacts) {
   };
   if (artifacts.contains("autoencoder")) {
     ASSIGN_OR_RETURN(const std::string dir, PathOf(artifacts, "autoencoder"));
-    ASSIGN_OR_RETURN(inputs.autoencoder, OpenAutoencoder(env, artifacts));
+    ASSIGN_OR_RETURN(inputs.autoencoder, OpenAutoencoder(env, artifacts, device));
     RETURN_IF_ERROR(check_vocabulary(inputs.autoencoder->vocab_size(), dir));
     packing = inputs.autoencoder->spec();
   }
   if (artifacts.contains("model")) {
     ASSIGN_OR_RETURN(const std::string dir, PathOf(artifacts, "model"));
-    ASSIGN_OR_RETURN(inputs.opened, OpenModel(env, artifacts));
+    ASSIGN_OR_RETURN(inputs.opened, OpenModel(env, artifacts, device));
     RETURN_IF_ERROR(check_vocabulary(inputs.opened.vocab_size, dir));
     packing = inputs.opened.spec.autoencoder;
     if (inputs.opened.calm != nullptr &&
@@ -141,7 +141,7 @@ absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
 absl::StatusOr<json> MakeReport(Env& env, const ArtifactInputs& artifacts,
                                 const ReportOptions& options,
                                 const std::function<void(double)>& on_progress) {
-  ASSIGN_OR_RETURN(ReportInputs inputs, Open(env, artifacts));
+  ASSIGN_OR_RETURN(ReportInputs inputs, Open(env, artifacts, options.device));
   json report;
   const bool has_heldout = inputs.tokens.packing->Chunks(pipeline::Split::kHeldout) > 0;
   if (!has_heldout && options.must_score) {

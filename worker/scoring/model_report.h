@@ -21,6 +21,7 @@ struct ReportOptions {
   uint64_t seed = 1;
   model::BrierProtocol protocol = model::BrierProtocol::kPairwise;
   double noise_std = 0.3;  // that the autoencoder is to withstand
+  c10::Device device = c10::kCPU;
   bool must_score = true;  // false: text that is too short for a score is no error
 };
 

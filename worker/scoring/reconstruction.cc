@@ -24,7 +24,7 @@ constexpr int kSources = 3;  // mean, noisy, posterior
 constexpr int kGroups = 2 + kTokenClasses;
 
 struct ScoredBlock {
-  at::Tensor tokens;                         // int64 [chunks, K]
+  at::Tensor tokens;                         // int64 [chunks, K], on the host as `decoded`
   model::Posterior posterior;                // [chunks, latent]
   std::array<at::Tensor, kSources> decoded;  // int64 [chunks, K]; undefined where not asked for
 };
@@ -93,7 +93,7 @@ class Sums {
     const at::Tensor mean = posterior.mean.to(at::kDouble);
     const at::Tensor log_std = posterior.log_std.to(at::kDouble);
     const at::Tensor kl = 0.5 * (mean.square() + at::exp(2 * log_std) - 1 - 2 * log_std);
-    const at::Tensor sums = at::stack({kl.sum(0), mean.sum(0), mean.square().sum(0)});
+    const at::Tensor sums = at::stack({kl.sum(0), mean.sum(0), mean.square().sum(0)}).cpu();
     const double* from = sums.const_data_ptr<double>();
     double* to = Chunks() + 1;
     for (int64_t i = 0; i < sums.numel(); ++i) to[i] += from[i];
@@ -125,14 +125,15 @@ absl::StatusOr<ScoredBlock> Reconstruct(model::Autoencoder& autoencoder,
   std::iota(chunks.begin(), chunks.end(), first);
   const auto noise = [&](uint64_t purpose) {
     const model::NoiseRows rows{options.seed, NoiseStream::kEvaluation, purpose, chunks};
-    return rows.Normal({autoencoder.spec().latent_size});
+    return rows.Normal({autoencoder.spec().latent_size}, block.posterior.mean.device());
   };
   const at::Tensor& mean = block.posterior.mean;
   const at::Tensor noisy = mean + options.noise_std * noise(kFixedStdNoise);
-  block.decoded = {autoencoder.DecodeTokens(mean), autoencoder.DecodeTokens(noisy), at::Tensor()};
+  block.decoded = {autoencoder.DecodeTokens(mean).cpu(), autoencoder.DecodeTokens(noisy).cpu(),
+                   at::Tensor()};
   if (!options.with_posterior || !autoencoder.spec().variational) return block;
   const at::Tensor drawn = mean + at::exp(block.posterior.log_std) * noise(kPosteriorNoise);
-  block.decoded[2] = autoencoder.DecodeTokens(drawn);
+  block.decoded[2] = autoencoder.DecodeTokens(drawn).cpu();
   return block;
 }
 

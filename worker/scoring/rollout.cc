@@ -8,6 +8,7 @@
 
 #include "model/brier.h"
 #include "model/noise.h"
+#include "model/to_device.h"
 #include "worker/scoring/branches.h"
 #include "worker/scoring/evaluation_noise.h"
 
@@ -109,9 +110,10 @@ class RolloutBlock {
       branch_of_row.push_back(0);
       noise.rows.push_back(0);
     }
-    const at::Tensor of_rows = hidden.index_select(0, at::tensor(branch_of_row)).unsqueeze(1);
+    const at::Tensor index = model::ToDevice(at::tensor(branch_of_row), hidden.device());
+    const at::Tensor of_rows = hidden.index_select(0, index).unsqueeze(1);
     const at::Tensor latents = model_.Sample(of_rows, 0, 1, noise).flatten(0, 2);
-    const at::Tensor drawn = autoencoder_.DecodeTokens(latents);
+    const at::Tensor drawn = autoencoder_.DecodeTokens(latents).cpu();
     std::vector<Group> next;
     const int64_t* ids = drawn.const_data_ptr<int64_t>();
     for (size_t branch = 0; branch < groups.size(); ++branch) {

@@ -10,6 +10,7 @@ absl::StatusOr<json> RunEvalTask(const TaskContext& context) {
   options.eval = context.spec->eval;
   options.seed = context.spec->seed;
   options.must_score = false;
+  options.device = context.device;
   ASSIGN_OR_RETURN(const json report,
                    MakeReport(*context.env, ArtifactInputs::Of(context.lease->assignment), options,
                               context.on_progress));

@@ -37,7 +37,7 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
     ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(artifacts));
     ASSIGN_OR_RETURN(inputs->tokens,
                      OpenPackedTokens(artifacts, *tokenizer, context.spec->autoencoder));
-    ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, artifacts));
+    ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, artifacts, context.device));
     inputs_ = std::move(inputs);
   }
   const pipeline::Packing& packing = *inputs_->tokens.packing;
@@ -60,7 +60,7 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
       const at::Tensor tokens = at::empty({static_cast<int64_t>(count), chunk_size}, at::kLong);
       std::copy(ids.begin(), ids.end(), tokens.data_ptr<int64_t>());
       const model::Posterior posterior = inputs_->autoencoder->Encode(tokens);
-      const at::Tensor rows = at::cat({posterior.mean, posterior.log_std}, 1).contiguous();
+      const at::Tensor rows = at::cat({posterior.mean, posterior.log_std}, 1).cpu();
       RETURN_IF_ERROR(
           writer->Append(split, {rows.const_data_ptr<float>(), static_cast<size_t>(rows.numel())}));
       done += count;

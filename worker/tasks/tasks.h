@@ -3,6 +3,8 @@
 #ifndef HALCYON_WORKER_TASKS_TASKS_H_
 #define HALCYON_WORKER_TASKS_TASKS_H_
 
+#include <c10/core/Device.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +24,7 @@ struct TaskContext {
   const jobs::JobSpec* spec = nullptr;
   Env* env = nullptr;
   std::function<void(double fraction)> on_progress;
+  c10::Device device = c10::kCPU;  // where networks compute
 };
 
 // Trains or imports the vocabulary. -> {"content_digest", "bytes", "facts"}

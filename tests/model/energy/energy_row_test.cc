@@ -67,6 +67,8 @@ std::vector<float> Normals(int64_t count, uint64_t seed, double scale, double sh
 struct Case {
   int64_t count, latent;
   std::vector<float> samples, mean, std;
+  std::vector<float> normal = {};  // [draws, latent]
+  int64_t draws() const { return std::ssize(normal) / latent; }
 };
 
 Case MakeCase(int64_t count, int64_t latent, double noise) {
@@ -82,8 +84,16 @@ struct Result {
 };
 
 EnergyPosition PositionOf(const Case& c, double alpha) {
-  return {c.samples.data(), c.latent,     c.count, c.latent,
-          c.mean.data(),    c.std.data(), alpha,   IntegralFactor(alpha)};
+  return {.samples = c.samples.data(),
+          .stride = c.latent,
+          .count = c.count,
+          .latent = c.latent,
+          .mean = c.mean.data(),
+          .std = c.std.data(),
+          .normal = c.normal.data(),
+          .draws = c.draws(),
+          .alpha = alpha,
+          .factor = IntegralFactor(alpha)};
 }
 
 template <typename Lanes>
@@ -120,8 +130,12 @@ Result RowsOfThreads(const Case& c, double alpha) {
 
 Result Kernel(const Case& c, double alpha) {
   Result result = {{0, 0}, std::vector<float>(c.count * c.latent)};
-  const EnergyKernel::Input input = {
-      .samples = c.samples.data(), .stride = c.latent, .mean = c.mean.data(), .std = c.std.data()};
+  const EnergyKernel::Input input = {.samples = c.samples.data(),
+                                     .stride = c.latent,
+                                     .mean = c.mean.data(),
+                                     .std = c.std.data(),
+                                     .normal = c.normal.data(),
+                                     .draws = c.draws()};
   result.terms = EnergyKernel(c.count, c.latent, alpha).Run(input, result.gradient.data());
   return result;
 }
@@ -152,6 +166,17 @@ TEST(EnergyRowTest, LanesShareTheDimensions) {
   for (const int64_t latent : {1, 3, 4, 33}) {
     for (const double alpha : {1.0, 2.0}) {
       const Case c = MakeCase(3, latent, 0.5);
+      ExpectAgreement(RowsOfThreads(c, alpha), Kernel(c, alpha));
+    }
+  }
+}
+
+TEST(EnergyRowTest, AgreesOnATargetOfDraws) {
+  for (const int64_t latent : {1, 10, 33}) {
+    for (const double alpha : {0.5, 1.0, 2.0}) {
+      Case c = MakeCase(5, latent, 0.5);
+      c.normal = Normals(7 * latent, 4, 1, 0);
+      ExpectAgreement(Rows(c, alpha), Kernel(c, alpha));
       ExpectAgreement(RowsOfThreads(c, alpha), Kernel(c, alpha));
     }
   }

@@ -108,14 +108,14 @@ TEST_P(DeviceKernelsContract, NormalNumbersAreWithinTwoUlpOfTheStream) {
 }
 
 TEST_P(DeviceKernelsContract, NoiseRowsAreMadeOnTheDevice) {
-  const NoiseRows noise{7, NoiseStream::kHeadNoise, 3, {5, 2}, GetParam()};
-  const at::Tensor uniform = noise.With(NoiseStream::kPosterior).Uniform({3, 2}, 1);
+  const NoiseRows noise{7, NoiseStream::kHeadNoise, 3, {5, 2}};
+  const at::Tensor uniform = noise.With(NoiseStream::kPosterior).Uniform({3, 2}, GetParam(), 1);
   EXPECT_EQ(uniform.device(), GetParam());
   EXPECT_EQ(uniform.sizes(), at::IntArrayRef({2, 3, 2}));
   const RowNumbers numbers = {
       .seed = 7, .stream = NoiseStream::kPosterior, .step = 3, .samples = noise.rows, .first = 1};
   EXPECT_EQ(Get<float>(uniform), Rows(numbers, 6));
-  EXPECT_EQ(noise.Normal({4}).device(), GetParam());
+  EXPECT_EQ(noise.Normal({4}, GetParam()).device(), GetParam());
 }
 
 TEST_P(DeviceKernelsContract, AdamWFollowsFloat64) {
@@ -181,8 +181,9 @@ TEST_P(DeviceKernelsContract, EnergyOfSquaredDistancesIsItsClosedForm) {
   std::vector<float> std = Normals(kStride, 3);
   for (float& value : std) value = std::exp(0.5f * value);
   const std::vector<int64_t> shape = {kPositions, kLatent};
-  const EnergyPass pass = kernels().ExactEnergy(Put(samples).view({kCount, kPositions, kLatent}),
-                                                Put(mean).view(shape), Put(std).view(shape), 2.0);
+  const EnergyPass pass = kernels().Energy({Put(samples).view({kCount, kPositions, kLatent}),
+                                            Put(mean).view(shape), Put(std).view(shape),
+                                            /*normal=*/{}, /*alpha=*/2.0});
   const auto energy = Get<float>(pass.energy), target = Get<float>(pass.target),
              spread = Get<float>(pass.spread), gradient = Get<float>(pass.gradient);
   for (int64_t p = 0; p < kPositions; ++p) {
@@ -214,8 +215,9 @@ TEST_P(DeviceKernelsContract, EnergyOfDistancesOnALineIsItsClosedForm) {
   std::vector<float> std = Normals(kPositions, 6);
   for (float& value : std) value = std::exp(value);
   const EnergyPass pass =
-      kernels().ExactEnergy(Put(samples).view({kCount, kPositions, 1}),
-                            Put(mean).view({kPositions, 1}), Put(std).view({kPositions, 1}), 1.0);
+      kernels().Energy({Put(samples).view({kCount, kPositions, 1}), Put(mean).view({kPositions, 1}),
+                        Put(std).view({kPositions, 1}),
+                        /*normal=*/{}, /*alpha=*/1.0});
   const auto target = Get<float>(pass.target), spread = Get<float>(pass.spread),
              gradient = Get<float>(pass.gradient);
   for (int64_t p = 0; p < kPositions; ++p) {
@@ -240,12 +242,60 @@ TEST_P(DeviceKernelsContract, EnergyOfDistancesOnALineIsItsClosedForm) {
   }
 }
 
+TEST_P(DeviceKernelsContract, EnergyWithDrawsIsTheMeanOverThem) {
+  constexpr int64_t kCount = 3, kPositions = 6, kLatent = 40, kDraws = 5;
+  constexpr int64_t kStride = kPositions * kLatent;
+  constexpr double kAlpha = 1.5;
+  const std::vector<float> samples = Normals(kCount * kStride, 7), mean = Normals(kStride, 8),
+                           std = Normals(kStride, 9), normal = Normals(kDraws * kStride, 10);
+  const std::vector<int64_t> shape = {kPositions, kLatent};
+  const EnergyPass pass = kernels().Energy(
+      {Put(samples).view({kCount, kPositions, kLatent}), Put(mean).view(shape),
+       Put(std).view(shape), Put(normal).view({kDraws, kPositions, kLatent}), kAlpha});
+  const auto target = Get<float>(pass.target), gradient = Get<float>(pass.gradient);
+  const auto distance = [&](int64_t p, const auto& apart) {
+    double square = 0;
+    for (int64_t i = p * kLatent; i < (p + 1) * kLatent; ++i) square += apart(i) * apart(i);
+    return std::sqrt(square);
+  };
+  for (int64_t p = 0; p < kPositions; ++p) {
+    double targets = 0;
+    for (int64_t n = 0; n < kCount; ++n) {
+      std::vector<double> slope(kLatent);
+      const auto pull = [&](double power, const auto& apart, double share) {
+        const double length = distance(p, apart);
+        for (int64_t i = 0; i < kLatent; ++i) {
+          slope[i] += share * power * std::pow(length, power - 2) * apart(p * kLatent + i);
+        }
+        return std::pow(length, power);
+      };
+      for (int64_t m = 0; m < kDraws; ++m) {
+        const auto to_draw = [&](int64_t i) {
+          return double{samples[n * kStride + i]} -
+                 (mean[i] + double{std[i]} * normal[m * kStride + i]);
+        };
+        targets += pull(kAlpha, to_draw, 2.0 / (kCount * kDraws)) / (kCount * kDraws);
+      }
+      for (int64_t k = 0; k < kCount; ++k) {
+        const auto to_other = [&](int64_t i) {
+          return double{samples[n * kStride + i]} - samples[k * kStride + i];
+        };
+        if (k != n) pull(kAlpha, to_other, -2.0 / (kCount * (kCount - 1)));
+      }
+      for (int64_t i = 0; i < kLatent; ++i) {
+        ASSERT_NEAR(gradient[n * kStride + p * kLatent + i], slope[i], 1e-5);
+      }
+    }
+    EXPECT_NEAR(target[p], targets, 1e-5 * targets);
+  }
+}
+
 TEST_P(DeviceKernelsContract, EnergyShowsValuesThatAreNotFinite) {
   std::vector<float> samples = Normals(2 * 3 * 4, 1);
   samples[4] = std::numeric_limits<float>::quiet_NaN();  // of position 1
   const EnergyPass pass =
-      kernels().ExactEnergy(Put(samples).view({2, 3, 4}), Put(Normals(12, 2)).view({3, 4}),
-                            at::ones({3, 4}, Options(at::kFloat)), 1.0);
+      kernels().Energy({Put(samples).view({2, 3, 4}), Put(Normals(12, 2)).view({3, 4}),
+                        at::ones({3, 4}, Options(at::kFloat)), /*normal=*/{}, /*alpha=*/1.0});
   const std::vector<float> energy = Get<float>(pass.energy);
   for (int64_t p = 0; p < 3; ++p) EXPECT_EQ(std::isnan(energy[p]), p == 1);
 }

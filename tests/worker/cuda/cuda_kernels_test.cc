@@ -31,9 +31,9 @@ TEST_P(CudaEnergyTest, AgreesWithTheCpu) {
   // The last position's samples coincide.
   samples.select(1, positions - 1).copy_(samples[0][positions - 1].expand({count, latent}).clone());
 
-  const EnergyPass expected = KernelsFor(c10::kCPU).ExactEnergy(samples, mean, std, alpha);
+  const EnergyPass expected = KernelsFor(c10::kCPU).Energy({samples, mean, std, {}, alpha});
   const EnergyPass found =
-      KernelsFor(c10::kCUDA).ExactEnergy(samples.cuda(), mean.cuda(), std.cuda(), alpha);
+      KernelsFor(c10::kCUDA).Energy({samples.cuda(), mean.cuda(), std.cuda(), {}, alpha});
   const at::Tensor scale = expected.target;
   EXPECT_TRUE(((found.target.cpu() - expected.target).abs() <= 1e-5 * scale).all().item<bool>());
   EXPECT_TRUE(at::allclose(found.spread.cpu(), expected.spread, 1e-5, 0));

@@ -40,8 +40,8 @@ std::vector<at::Tensor> Train(const Setup& setup, c10::Device device) {
     for (const bool is_last : {false, true}) {
       fsdp.BeginPass(is_last);
       const at::Tensor input =
-          model::NoiseRows{1, NoiseStream::kEvaluation, step, {is_last ? 1u : 0u}, device}
-              .Uniform({16, 32})
+          model::NoiseRows{1, NoiseStream::kEvaluation, step, {is_last ? 1u : 0u}}
+              .Uniform({16, 32}, device)
               .squeeze(0)
               .to(setup.gather_type);
       const at::Tensor hidden = first.Run(input, [&](const at::Tensor& rows) {
