@@ -13,10 +13,10 @@ enum class ElementType : uint8_t { kFloat32, kBFloat16 };
 
 constexpr size_t BytesOf(ElementType type) { return type == ElementType::kFloat32 ? 4 : 2; }
 
-// Host memory, or that of a CUDA device of this process.
+// Host memory, or that of a GPU that this process uses.
 struct Device {
-  int cuda = -1;  // index; -1: the host
-  bool is_host() const { return cuda < 0; }
+  int gpu = -1;  // index; -1: the host
+  bool is_host() const { return gpu < 0; }
   bool operator==(const Device&) const = default;
 };
 

@@ -183,6 +183,9 @@ absl::Status GangRun::OnProgress(const cluster::TrainProgress& progress) {
 }
 
 void GangRun::ReportResumption(const nlohmann::json& figures) {
+  for (const auto& notice : figures.value("notices", std::vector<std::string>())) {
+    context_.observer->Notify(assignment_.stage + ": " + notice);
+  }
   for (const auto& reason : figures.value("rejected_checkpoints", std::vector<std::string>())) {
     context_.observer->Notify(assignment_.stage + ": checkpoint passed over: " + reason);
   }

@@ -167,6 +167,13 @@ struct EvalSpec {
   bool operator==(const EvalSpec&) const = default;
 };
 
+// What workers compute on.
+enum class DeviceChoice {
+  kAuto,  // GPUs where every rank has one, else the CPU
+  kCpu,
+  kCuda,  // GPUs, one a rank; an error where one is missing
+};
+
 // Which instructions the numerical libraries of a worker may use.
 enum class Arithmetic {
   kNative,    // the widest that the processor has: bits then belong to a type of processor
@@ -191,8 +198,9 @@ struct LaunchSpec {
   int64_t ranks = 2;
   int64_t threads = 1;  // a rank
   int64_t agents = 0;   // data-task processes; 0: one a processor
-  Arithmetic arithmetic = Arithmetic::kNative;
-  int64_t restarts_max = 3;  // of a failed gang or task before the job fails
+  DeviceChoice device = DeviceChoice::kAuto;
+  Arithmetic arithmetic = Arithmetic::kNative;  // of the CPU
+  int64_t restarts_max = 3;                     // of a failed gang or task before the job fails
   Sharding sharding = Sharding::kFull;
   Accumulate accumulate = Accumulate::kReduced;
   int64_t recompute = 0;  // transformer blocks that compute their forward pass again in backward

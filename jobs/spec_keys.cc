@@ -222,6 +222,7 @@ void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Integer("ranks", &launch.ranks, 1, kProcessesMax, "a gang has a rank");
   keys.Integer("threads", &launch.threads, 1, kProcessesMax, "a rank has a thread");
   keys.Integer("agents", &launch.agents, 0, kProcessesMax, "0 means one a processor");
+  keys.Choice("device", &launch.device, {"auto", "cpu", "cuda"});
   keys.Choice("arithmetic", &launch.arithmetic, {"native", "portable"});
   keys.Integer("restarts_max", &launch.restarts_max, 0, 1000, "0 means that no failure is retried");
   keys.Choice("sharding", &launch.sharding, {"full", "gradient", "none", "hybrid"});

@@ -3,10 +3,14 @@
 #include <ATen/Parallel.h>
 #include <spdlog/spdlog.h>
 
+#include <charconv>
+#include <optional>
+
 #include "base/check.h"
 #include "base/env.h"
 #include "base/fault_point.h"
 #include "jobs/job_spec.h"
+#include "worker/compute_device.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
 #include "worker/tasks/tasks.h"
@@ -29,7 +33,9 @@ void SendSmall(cluster::CoordinatorLink* link, cluster::Body body) {
 
 class Agent {
  public:
-  Agent(cluster::CoordinatorLink* link, uint32_t threads) : link_(link), threads_(threads) {}
+  // `number`: among the agents of this machine.
+  Agent(cluster::CoordinatorLink* link, uint32_t threads, uint32_t number)
+      : link_(link), threads_(threads), number_(number) {}
 
   void Serve(const cluster::Lease& lease) {
     spdlog::info("task {} fence {}", lease.task, lease.fence);
@@ -63,7 +69,7 @@ class Agent {
         const jobs::JobSpec spec,
         jobs::ParseJobSpec(toml, spec_path, DirName(spec_path), /*check_files=*/false));
     double reported = 0;
-    const TaskContext context{
+    TaskContext context{
         &lease, &spec, Env::Posix(), [&](double fraction) {
           if (fraction < reported + kProgressStep) return;
           reported = fraction;
@@ -75,6 +81,7 @@ class Agent {
     try {
       if (stage == "tokenizer") return RunTokenizerTask(context);
       if (stage == "tokens") return RunTokensTask(context);
+      ASSIGN_OR_RETURN(context.device, DeviceFor(spec));
       if (stage == "latents") return latents_.Run(context);
       if (stage == "eval") return RunEvalTask(context);
     } catch (const std::exception& error) {
@@ -83,10 +90,28 @@ class Agent {
     return InvalidArgument("no data task of stage \"" + stage + "\" exists");
   }
 
+  // Chosen by the first task with a network: the others need no GPU.
+  absl::StatusOr<c10::Device> DeviceFor(const jobs::JobSpec& spec) {
+    if (!compute_) {
+      ASSIGN_OR_RETURN(compute_, ChooseDevice(spec.launch.device, number_));
+      spdlog::info("networks compute on {} {}", compute_->name, compute_->why_cpu);
+    }
+    return compute_->device;
+  }
+
   cluster::CoordinatorLink* link_;
-  uint32_t threads_;
+  uint32_t threads_, number_;
+  std::optional<ComputeDevice> compute_;
   LatentsTask latents_;
 };
+
+// 3 of "agent-3"; 0 where there is no number.
+uint32_t NumberIn(const std::string& name) {
+  uint32_t number = 0;
+  const size_t digits = name.find_last_not_of("0123456789") + 1;
+  std::from_chars(name.data() + digits, name.data() + name.size(), number);
+  return number;
+}
 
 }  // namespace
 
@@ -95,7 +120,7 @@ absl::Status RunAgent(const WorkerOptions& options, uint32_t threads) {
   ASSIGN_OR_RETURN(const auto membership, Membership::Join(options));
   cluster::CoordinatorLink& link = membership->link();
   SendSmall(&link, HelloOf("agent", /*rank=*/0));
-  Agent agent(&link, threads);
+  Agent agent(&link, threads, NumberIn(options.name));
   SendSmall(&link, cluster::Ready{});
   while (!link.stop_requested()) {
     const auto message = link.Receive(kReceiveTimeoutMs);

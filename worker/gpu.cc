@@ -10,6 +10,8 @@ namespace {
 
 constexpr char kHelp[] = " (docs/gpu.md)";
 
+const GpuPlugin* installed = nullptr;
+
 absl::StatusOr<const GpuPlugin*> LoadGpuPlugin(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
@@ -41,11 +43,24 @@ std::string DefaultGpuPluginPath() {
 }
 
 absl::StatusOr<const GpuPlugin*> OpenGpuPlugin(const std::string& path) {
-  ASSIGN_OR_RETURN(const GpuPlugin* const plugin, LoadGpuPlugin(path));
+  const GpuPlugin* plugin = installed;
+  if (plugin == nullptr) {
+    ASSIGN_OR_RETURN(plugin, LoadGpuPlugin(path));
+  }
   for (const std::string& warning : plugin->Warnings()) spdlog::warn("{}", warning);
   RETURN_IF_ERROR(plugin->Devices().status());
-  model::RegisterKernels(c10::kCUDA, &plugin->kernels());
+  model::RegisterKernels(plugin->type(), &plugin->kernels());
   return plugin;
 }
+
+bool MayHaveGpu() {
+  if (installed != nullptr) return true;
+  void* const driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr) return false;
+  dlclose(driver);
+  return true;
+}
+
+void InstallGpuPlugin(const GpuPlugin* plugin) { installed = plugin; }
 
 }  // namespace halcyon::worker

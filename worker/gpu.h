@@ -22,6 +22,12 @@ std::string DefaultGpuPluginPath();
 //   kUnavailable         no driver, or no device
 absl::StatusOr<const GpuPlugin*> OpenGpuPlugin(const std::string& path = DefaultGpuPluginPath());
 
+// Whether opening the plugin may succeed: false where no NVIDIA driver is installed. Quick.
+bool MayHaveGpu();
+
+// For tests: `plugin` takes the place of what OpenGpuPlugin would load. Call it before main().
+void InstallGpuPlugin(const GpuPlugin* plugin);
+
 }  // namespace halcyon::worker
 
 #endif  // HALCYON_WORKER_GPU_H_

@@ -58,8 +58,9 @@ void ConfigureRuntime(uint32_t threads) {
   at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
-std::map<std::string, std::string> RuntimeDescription() {
-  return {{"threads", std::to_string(at::get_num_threads())},
+std::map<std::string, std::string> RuntimeDescription(const std::string& device) {
+  return {{"device", device},
+          {"threads", std::to_string(at::get_num_threads())},
           {"arithmetic", Environment("HALCYON_ARITHMETIC")},
           {"cpu", at::get_cpu_capability()},
           {"processor", Processor()},

@@ -11,10 +11,10 @@ namespace halcyon::worker {
 // Sets LibTorch's threads and the allocator's thresholds. Call once, before any tensor is made.
 void ConfigureRuntime(uint32_t threads);
 
-// What bits depend on besides the job: threads, arithmetic (as the launcher set it, "" outside a
-// job), vector instructions, type of processor, library versions. A checkpoint records it, and
-// resuming under another one is reported.
-std::map<std::string, std::string> RuntimeDescription();
+// What bits depend on besides the job: `device` (ComputeDevice::name), threads, arithmetic (as the
+// launcher set it, "" outside a job), vector instructions, type of processor, library versions. A
+// checkpoint records it, and resuming under another one is reported.
+std::map<std::string, std::string> RuntimeDescription(const std::string& device);
 
 }  // namespace halcyon::worker
 

@@ -63,6 +63,7 @@ void AddGenerateOptions(CLI::App* app, GenerateCommand* command) {
   app->add_option("--texts", command->texts);
   app->add_option("--batch", command->batch);
   app->add_option("--seed", command->seed);
+  app->add_option("--device", command->device);
   app->add_flag("--verbose", command->verbose);
   app->add_flag("--json", command->json);
 }
@@ -105,6 +106,7 @@ absl::Status Main(int argc, char** argv) {
   eval_app->add_option("--windows", eval.windows);
   eval_app->add_option("--samples", eval.samples);
   eval_app->add_option("--seed", eval.seed);
+  eval_app->add_option("--device", eval.device);
   eval_app->add_option("--protocol", eval.protocol);
   eval_app->add_option("--noise-std", eval.noise_std);
   eval_app->add_flag("--json", eval.json);

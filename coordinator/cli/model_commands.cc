@@ -43,6 +43,11 @@ NumberCheck OneWordOf(const std::vector<std::string>& words) {
   };
 }
 
+ModelOption DeviceOption() {
+  return {"--device", "auto: a GPU where there is one, else the CPU",
+          OneWordOf({"auto", "cpu", "cuda"}), "auto", "{auto,cpu,cuda}"};
+}
+
 struct ModelCommand {
   std::string name, description;
   std::vector<std::string> stages;  // artifacts that it needs
@@ -116,7 +121,8 @@ void AddEval(CLI::App& app, CommandLine* line) {
          "the paper",
          OneWordOf({"pairwise", "two-samples"}), "pairwise", "{pairwise,two-samples}"},
         {"--noise-std", "Standard deviation of the noise added to latents for token reconstruction",
-         RealNumber(0, kNoiseMax), "0.3"}}});
+         RealNumber(0, kNoiseMax), "0.3"},
+        DeviceOption()}});
 }
 
 void AddGenerate(CLI::App& app, CommandLine* line) {
@@ -144,7 +150,8 @@ void AddGenerate(CLI::App& app, CommandLine* line) {
          WholeNumber(1, kCountMax)},
         {"--texts", "Number of continuations", WholeNumber(1, kCountMax), "1"},
         {"--batch", "Continuations generated at the same time", WholeNumber(1, kCountMax), "16"},
-        {"--seed", "Seed of the draws", WholeNumber(0, kSeedMax), "1"}},
+        {"--seed", "Seed of the draws", WholeNumber(0, kSeedMax), "1"},
+        DeviceOption()},
        {{"--verbose", "Print the speed on stderr, as on a terminal"}}});
 }
 

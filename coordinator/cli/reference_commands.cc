@@ -107,7 +107,8 @@ void AddProbe(CLI::App& app, CommandLine* line) {
                 "Run one forward pass and write its intermediate values",
                 {{"--checkpoint", "A folder that `checkpoint import` wrote"},
                  {"--inputs", "safetensors file of the inputs"},
-                 {"--output", "safetensors file to write"}});
+                 {"--output", "safetensors file to write"},
+                 {"--device", "cpu, cuda or auto; cpu when not given", /*required=*/false}});
 }
 
 }  // namespace halcyon::coordinator

@@ -192,6 +192,7 @@ std::vector<KeyCase> RunCases() {
       {"eval.temperature_samples", [](JobSpec& s) { s.eval.temperature_samples = 9; }, one},
       {"launch.ranks", [](JobSpec& s) { s.launch.ranks = 9; }, none},
       {"launch.threads", [](JobSpec& s) { s.launch.threads = 9; }, none},
+      {"launch.device", [](JobSpec& s) { s.launch.device = DeviceChoice::kCuda; }, none},
       {"launch.arithmetic", [](JobSpec& s) { s.launch.arithmetic = Arithmetic::kPortable; }, none},
       {"launch.agents", [](JobSpec& s) { s.launch.agents = 9; }, none},
       {"launch.restarts_max", [](JobSpec& s) { s.launch.restarts_max = 9; }, none},

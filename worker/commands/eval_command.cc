@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/standard_output.h"
+#include "worker/compute_device.h"
 #include "worker/scoring/model_report.h"
 
 namespace halcyon::worker {
@@ -19,7 +20,9 @@ absl::Status RunEval(const EvalCommand& command) {
     return InvalidArgument("--protocol: there is no '" + command.protocol +
                            "'; write pairwise or two-samples");
   }
+  ASSIGN_OR_RETURN(const ComputeDevice compute, OpenDevice(command.device));
   ReportOptions options;
+  options.device = compute.device;
   options.eval.final_windows = command.windows;
   options.eval.samples = command.samples;
   options.eval.continuations = 0;

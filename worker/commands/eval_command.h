@@ -16,6 +16,7 @@ struct EvalCommand {
   int64_t windows = 128;
   int64_t samples = 8;
   uint64_t seed = 1;
+  std::string device = "auto";        // or cpu, cuda
   std::string protocol = "pairwise";  // or two-samples
   double noise_std = 0.3;
   bool json = false;

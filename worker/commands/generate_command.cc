@@ -11,6 +11,7 @@
 #include "base/standard_output.h"
 #include "base/terminal_text.h"
 #include "pipeline/utf8.h"
+#include "worker/compute_device.h"
 #include "worker/generation/generator.h"
 #include "worker/generation/make_sampler.h"
 
@@ -31,11 +32,11 @@ struct Networks {
   OpenedModel opened;
 };
 
-absl::StatusOr<Networks> OpenNetworks(const ArtifactInputs& inputs) {
+absl::StatusOr<Networks> OpenNetworks(const ArtifactInputs& inputs, c10::Device device) {
   Networks networks;
   ASSIGN_OR_RETURN(networks.tokenizer, OpenTokenizer(inputs));
   ASSIGN_OR_RETURN(const std::string model_dir, PathOf(inputs, "model"));
-  ASSIGN_OR_RETURN(networks.opened, OpenModel(*Env::Posix(), inputs));
+  ASSIGN_OR_RETURN(networks.opened, OpenModel(*Env::Posix(), inputs, device));
   const OpenedModel& opened = networks.opened;
   if (networks.tokenizer->vocab_size() != opened.vocab_size) {
     return InvalidArgument(fmt::format("{}: was trained with another tokenizer, of {} tokens",
@@ -46,7 +47,7 @@ absl::StatusOr<Networks> OpenNetworks(const ArtifactInputs& inputs) {
     return InvalidArgument(model_dir + ": needs its autoencoder; give --autoencoder");
   }
   ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(inputs, "autoencoder"));
-  ASSIGN_OR_RETURN(networks.autoencoder, OpenAutoencoder(*Env::Posix(), inputs));
+  ASSIGN_OR_RETURN(networks.autoencoder, OpenAutoencoder(*Env::Posix(), inputs, device));
   RETURN_IF_ERROR(CheckBelongTogether(opened, model_dir, *networks.autoencoder, autoencoder_dir));
   return networks;
 }
@@ -168,7 +169,8 @@ absl::Status RunGenerate(const GenerateCommand& command) {
     ASSIGN_OR_RETURN(prompt, Env::Posix()->ReadFile(command.prompt_file));
   }
   prompt = pipeline::ReplaceInvalidUtf8(prompt);
-  ASSIGN_OR_RETURN(const Networks networks, OpenNetworks(command.inputs));
+  ASSIGN_OR_RETURN(const ComputeDevice compute, OpenDevice(command.device));
+  ASSIGN_OR_RETURN(const Networks networks, OpenNetworks(command.inputs, compute.device));
   const pipeline::Tokenizer& tokenizer = *networks.tokenizer;
   std::vector<uint32_t> ids;
   pipeline::Encoder::Create(networks.tokenizer)->Encode(prompt, &ids);

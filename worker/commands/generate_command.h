@@ -23,6 +23,7 @@ struct GenerateCommand {
   int64_t texts = 1;
   int64_t batch = 16;  // texts at a time
   uint64_t seed = 1;
+  std::string device = "auto";  // or cpu, cuda
   bool json = false;
   bool verbose = false;  // speed to stderr, as on a terminal
 

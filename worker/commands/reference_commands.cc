@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "base/standard_output.h"
+#include "worker/compute_device.h"
 #include "worker/reference/probe.h"
 #include "worker/reference/reference_export.h"
 #include "worker/reference/reference_import.h"
@@ -20,6 +21,7 @@ using nlohmann::json;
 struct Arguments {
   std::string from, autoencoder, tokenizer, to;
   std::string checkpoint, inputs, output;
+  std::string device = "cpu";
   bool json = false;
 };
 
@@ -52,8 +54,9 @@ absl::Status Export(const Arguments& arguments) {
 }
 
 absl::Status RunProbe(const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const json facts,
-                   Probe(*Env::Posix(), arguments.checkpoint, arguments.inputs, arguments.output));
+  ASSIGN_OR_RETURN(const ComputeDevice compute, OpenDevice(arguments.device));
+  ASSIGN_OR_RETURN(const json facts, Probe(*Env::Posix(), arguments.checkpoint, arguments.inputs,
+                                           arguments.output, compute.device));
   if (arguments.json) {
     Print(facts.dump());
     return absl::OkStatus();
@@ -85,6 +88,7 @@ void AddReferenceCommands(CLI::App& app, std::function<absl::Status()>* chosen) 
   probe->add_option("--checkpoint", arguments->checkpoint)->required();
   probe->add_option("--inputs", arguments->inputs)->required();
   probe->add_option("--output", arguments->output)->required();
+  probe->add_option("--device", arguments->device);
 }
 
 }  // namespace halcyon::worker

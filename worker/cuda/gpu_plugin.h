@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <c10/core/Device.h>
+
 #include "base/status.h"
 #include "cluster/collectives.h"
 #include "model/kernels/device_kernels.h"
@@ -16,7 +18,7 @@
 namespace halcyon::worker {
 
 // Raise the number with every change of what program and plugin share.
-inline constexpr char kGpuPluginBuild[] = "halcyon gpu plugin 2, LibTorch 2.11.0";
+inline constexpr char kGpuPluginBuild[] = "halcyon gpu plugin 3, LibTorch 2.11.0";
 
 struct GpuCollectivesOptions {
   int device = 0;
@@ -33,8 +35,14 @@ class GpuPlugin {
   // no device. kFailedPrecondition: LibTorch was asked about CUDA before the plugin was opened, and
   // has taken it for absent since.
   virtual absl::StatusOr<int> Devices() const = 0;
+  // LibTorch's name for the kind of device.
+  virtual c10::DeviceType type() const = 0;
   // One line for each device: name, memory, compute capability. REQUIRES: Devices() succeeded.
   virtual std::vector<std::string> DeviceNames() const = 0;
+  // What tells each device from all others of this machine, in any process. REQUIRES: as above.
+  virtual std::vector<std::string> DeviceIds() const = 0;
+  // The most memory that tensors of this process took on a device at a time.
+  virtual uint64_t PeakMemoryBytes(int device) const = 0;
   // Versions of driver, CUDA runtime and NCCL.
   virtual std::string Versions() const = 0;
   // What is known to go wrong with these versions, one sentence each.

@@ -59,7 +59,7 @@ class NcclCollectives final : public cluster::Collectives {
 
  private:
   bool IsOnDevice(const ConstBuffer& buffer) const {
-    return buffer.count == 0 || buffer.device.cuda == queue_.stream().device_index();
+    return buffer.count == 0 || buffer.device.gpu == queue_.stream().device_index();
   }
   // A copy of bfloat16 values, made on the queue's stream.
   at::Tensor InFloat32(ConstBuffer in) const;

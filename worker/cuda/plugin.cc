@@ -1,9 +1,11 @@
 #include <ATen/Context.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
 #include <cstdlib>
+#include <functional>
 
 #include "worker/cuda/cuda_kernels.h"
 #include "worker/cuda/gpu_plugin.h"
@@ -12,6 +14,9 @@
 
 namespace halcyon::worker {
 namespace {
+
+// Ampere: the first with bfloat16, and what the kernels are compiled for.
+constexpr int kCapabilityMajorMin = 8;
 
 // "13.0" of CUDA's 13000.
 std::string CudaVersionText(int version) {
@@ -48,23 +53,36 @@ class Plugin final : public GpuPlugin {
       return FailedPrecondition(
           "LibTorch takes CUDA for absent: it was asked about it before the GPU plugin was opened");
     }
+    for (int device = 0; device < count; ++device) {
+      int major = 0;
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+      if (major >= kCapabilityMajorMin) continue;
+      return Unavailable("cuda:" + std::to_string(device) + " (" + DeviceNames()[device] +
+                         ") is too old: this program needs sm_80 or later, which have bfloat16; "
+                         "leave it out of CUDA_VISIBLE_DEVICES");
+    }
     return count;
   }
 
+  c10::DeviceType type() const override { return c10::kCUDA; }
+
   std::vector<std::string> DeviceNames() const override {
-    int count = 0;
-    cudaGetDeviceCount(&count);
-    std::vector<std::string> names;
-    for (int device = 0; device < count; ++device) {
-      cudaDeviceProp properties = {};
-      const cudaError_t error = cudaGetDeviceProperties(&properties, device);
-      names.push_back(error != cudaSuccess ? cudaGetErrorString(error)
-                                           : std::string(properties.name) + ", " +
-                                                 std::to_string(properties.totalGlobalMem >> 20) +
-                                                 " MiB, sm_" + std::to_string(properties.major) +
-                                                 std::to_string(properties.minor));
-    }
-    return names;
+    return OfEach([](const cudaDeviceProp& properties) {
+      return std::string(properties.name) + ", " + std::to_string(properties.totalGlobalMem >> 20) +
+             " MiB, sm_" + std::to_string(properties.major) + std::to_string(properties.minor);
+    });
+  }
+
+  std::vector<std::string> DeviceIds() const override {
+    return OfEach([](const cudaDeviceProp& properties) {
+      return std::string(properties.uuid.bytes, sizeof(properties.uuid.bytes));
+    });
+  }
+
+  uint64_t PeakMemoryBytes(int device) const override {
+    using c10::CachingAllocator::StatType;
+    const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device);
+    return stats.allocated_bytes[static_cast<size_t>(StatType::AGGREGATE)].peak;
   }
 
   std::string Versions() const override {
@@ -88,6 +106,20 @@ class Plugin final : public GpuPlugin {
   }
 
  private:
+  // In place of what `text` says of a device, CUDA's error.
+  static std::vector<std::string> OfEach(
+      const std::function<std::string(const cudaDeviceProp&)>& text) {
+    int count = 0;
+    cudaGetDeviceCount(&count);
+    std::vector<std::string> texts;
+    for (int device = 0; device < count; ++device) {
+      cudaDeviceProp properties = {};
+      const cudaError_t error = cudaGetDeviceProperties(&properties, device);
+      texts.push_back(error != cudaSuccess ? cudaGetErrorString(error) : text(properties));
+    }
+    return texts;
+  }
+
   static int NcclVersion() {
     int version = 0;
     ncclGetVersion(&version);

@@ -16,7 +16,7 @@ inline cluster::Buffer BufferOf(const at::Tensor& tensor) {
   HALCYON_CHECK(is_float || tensor.scalar_type() == at::kBFloat16);
   return {tensor.mutable_data_ptr(), static_cast<size_t>(tensor.numel()),
           is_float ? cluster::ElementType::kFloat32 : cluster::ElementType::kBFloat16,
-          cluster::Device{tensor.is_cuda() ? tensor.get_device() : -1}};
+          cluster::Device{tensor.is_cpu() ? -1 : tensor.get_device()}};
 }
 
 }  // namespace halcyon::worker

@@ -36,18 +36,18 @@ absl::StatusOr<Figures> AutoencoderTrainee::ForwardBackward(const MicroBatch& ba
   const auto rows = [&](NoiseStream stream) {
     return model::NoiseRows{spec_.seed, stream, batch.step, batch.slots};
   };
+  const c10::Device device = tensors.tokens.device();
   const model::Autoencoder::Noise noise{
-      rows(NoiseStream::kTokenDropout).Uniform({spec.chunk_size}),
-      rows(NoiseStream::kPosterior).Normal({spec.latent_size}),
-      rows(NoiseStream::kLatentDropout).Uniform({spec.latent_size})};
-  const at::Tensor weights = at::empty({tensors.tokens.size(0)}, at::kFloat);
-  std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
-  const auto loss = autoencoder_.TrainingLoss(tensors.tokens, noise, weights, batch.divisor);
+      rows(NoiseStream::kTokenDropout).Uniform({spec.chunk_size}, device),
+      rows(NoiseStream::kPosterior).Normal({spec.latent_size}, device),
+      rows(NoiseStream::kLatentDropout).Uniform({spec.latent_size}, device)};
+  const auto loss =
+      autoencoder_.TrainingLoss(tensors.tokens, noise, tensors.weights, batch.divisor);
   loss.total.backward();
-  return Figures{{"loss", loss.total.item<double>()},
-                 {"cross_entropy", loss.cross_entropy.item<double>()},
-                 {"kl", loss.kl.item<double>()},
-                 {"reconstruction", loss.correct.item<double>()}};
+  return Figures{{"loss", loss.total.detach()},
+                 {"cross_entropy", loss.cross_entropy},
+                 {"kl", loss.kl},
+                 {"reconstruction", loss.correct}};
 }
 
 absl::StatusOr<nlohmann::json> AutoencoderTrainee::Evaluate(cluster::Collectives& collectives,

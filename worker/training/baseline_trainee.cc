@@ -10,10 +10,10 @@ BaselineTrainee::BaselineTrainee(const jobs::JobSpec& spec, const LanguageModelD
 absl::StatusOr<Figures> BaselineTrainee::ForwardBackward(const MicroBatch& batch,
                                                          const BatchTensors& tensors) {
   const at::Tensor tokens = tensors.tokens.flatten(1);
-  const at::Tensor total =
-      model_.NextTokenLoss(tokens, PositionWeights(batch, tokens.size(1) - 1)).total;
+  const at::Tensor weights = PositionWeights(tensors.weights, batch.divisor, tokens.size(1) - 1);
+  const at::Tensor total = model_.NextTokenLoss(tokens, weights).total;
   total.backward();
-  return Figures{{"loss", total.item<double>()}};
+  return Figures{{"loss", total.detach()}};
 }
 
 absl::StatusOr<nlohmann::json> BaselineTrainee::Evaluate(cluster::Collectives& collectives,

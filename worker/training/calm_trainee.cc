@@ -22,13 +22,11 @@ absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch,
   const at::Tensor hidden = model_.Backbone(window.tokens, window.latents);
   const model::NoiseRows noise{spec().seed, NoiseStream::kHeadNoise, batch.step, batch.slots};
   const model::LatentHead::Loss loss = model_.HeadLoss(hidden, window.next, noise);
-  const at::Tensor share = PositionWeights(batch, hidden.size(1));
+  const at::Tensor share = PositionWeights(tensors.weights, batch.divisor, hidden.size(1));
   const at::Tensor total = (loss.loss * share).sum();
   total.backward();
-  Figures figures = {{"loss", total.item<double>()}};
-  for (const auto& [name, values] : loss.terms) {
-    figures[name] = (values * share).sum().item<double>();
-  }
+  Figures figures = {{"loss", total.detach()}};
+  for (const auto& [name, values] : loss.terms) figures[name] = (values * share).sum();
   return figures;
 }
 

@@ -2,17 +2,13 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "worker/inputs/network_file.h"
 #include "worker/inputs/window_tensors.h"
 
 namespace halcyon::worker {
 
-at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions) {
-  const at::Tensor weights = at::empty({static_cast<int64_t>(batch.weights.size())}, at::kFloat);
-  std::copy(batch.weights.begin(), batch.weights.end(), weights.data_ptr<float>());
-  return (weights / (batch.divisor * static_cast<double>(positions))).repeat_interleave(positions);
+at::Tensor PositionWeights(const at::Tensor& weights, double divisor, int64_t positions) {
+  return (weights / (divisor * static_cast<double>(positions))).repeat_interleave(positions);
 }
 
 absl::StatusOr<BatchTensors> LanguageModelTrainee::Load(const MicroBatch& batch) {

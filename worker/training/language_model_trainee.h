@@ -22,7 +22,8 @@ struct LanguageModelData {
 };
 
 // [rows * positions]: what each position's loss counts for in the mean over the global batch.
-at::Tensor PositionWeights(const MicroBatch& batch, int64_t positions);
+// weights: BatchTensors::weights.
+at::Tensor PositionWeights(const at::Tensor& weights, double divisor, int64_t positions);
 
 class LanguageModelTrainee : public Trainee {
  public:

@@ -21,13 +21,15 @@
 namespace halcyon::worker {
 
 // Parts of the mean over the global batch: adding them over micro-batches and ranks gives it.
-// Names are the same in every call.
-using Figures = std::map<std::string, double>;
+// Names are the same in every call. Tensors without dimensions on the rank's device, where reading
+// each one would wait for the device.
+using Figures = std::map<std::string, at::Tensor>;
 
-// The samples of a pass, on the rank's device.
+// The samples of a pass.
 struct BatchTensors {
   at::Tensor tokens;           // int64 [samples, ...]: windows [T, K], or chunks [K]
   model::Posterior posterior;  // [samples * T, latent]; undefined where a trainee uses none
+  at::Tensor weights = {};     // float32 [samples]: MicroBatch::weights; the feeder adds them
 };
 
 class Trainee {
@@ -42,11 +44,12 @@ class Trainee {
   // Tokens of text that a sample stands for, for tokens/s.
   virtual uint64_t tokens_per_sample() const = 0;
 
-  // Reads the samples of a pass. Called on another thread than, and beside, the rest.
+  // Reads the samples of a pass, onto the host. Called on another thread than, and beside, the
+  // rest.
   virtual absl::StatusOr<BatchTensors> Load(const MicroBatch& batch) = 0;
 
-  // Forward and backward of what Load read for `batch`. The gradient of every micro-batch and rank
-  // adds up to that of the mean loss of the global batch.
+  // Forward and backward of what Load read for `batch`, now on the device. The gradient of every
+  // micro-batch and rank adds up to that of the mean loss of the global batch.
   virtual absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch,
                                                   const BatchTensors& tensors) = 0;
 

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -25,6 +27,18 @@ constexpr char kMetricsFile[] = "metrics.jsonl";
 
 double Seconds(int64_t us) { return static_cast<double>(us) / 1e6; }
 
+// Comes over together, with one wait for the device.
+std::map<std::string, double> OnHost(const std::map<std::string, at::Tensor>& values) {
+  std::map<std::string, double> read;
+  if (values.empty()) return read;
+  std::vector<at::Tensor> all;
+  for (const auto& [name, value] : values) all.push_back(value.reshape({}));
+  const at::Tensor numbers = at::stack(all).cpu();
+  const double* next = numbers.const_data_ptr<double>();
+  for (const auto& [name, value] : values) read[name] = *next++;
+  return read;
+}
+
 }  // namespace
 
 Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Collectives* collectives,
@@ -37,7 +51,9 @@ Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Colle
       clock_(clock),
       store_(*env, JoinPath(options.assignment.work_dir, "checkpoints")),
       order_(options.seed, trainee->items()),
-      metrics_(JoinPath(options.assignment.work_dir, kMetricsFile), clock) {}
+      metrics_(JoinPath(options.assignment.work_dir, kMetricsFile), clock) {
+  options_.fsdp.device = options.compute.device;
+}
 
 absl::StatusOr<json> Trainer::Run() {
   const uint64_t steps = trainee_->train_spec().steps;
@@ -89,11 +105,13 @@ absl::Status Trainer::Start() {
                                                             options_.assignment.fingerprint));
   for (const std::string& reason : resumed.rejected) spdlog::warn("checkpoint: {}", reason);
   steps_done_ = saved_step_ = reported_step_ = resumed.step;
-  json figures = {{"resumed_from", resumed.step}};
+  ASSIGN_OR_RETURN(const auto notices, Notices());
+  json figures = {{"resumed_from", resumed.step}, {"device", options_.compute.name}};
+  if (!notices.empty()) figures["notices"] = notices;
   if (!resumed.rejected.empty()) figures["rejected_checkpoints"] = resumed.rejected;
   if (resumed.step > 0) {
     json changed = json::object();
-    for (const auto& [name, now] : RuntimeDescription()) {
+    for (const auto& [name, now] : RuntimeDescription(options_.compute.name)) {
       const auto before = resumed.manifest.runtime.find(name);
       if (before == resumed.manifest.runtime.end() || before->second == now) continue;
       changed[name] = before->second + " -> " + now;
@@ -111,6 +129,25 @@ absl::Status Trainer::Start() {
   last_figures_ = metrics_.LastFigures();
   listener_->OnProgress(steps_done_, figures);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> Trainer::Notices() {
+  std::vector<std::string> notices;
+  if (!options_.compute.why_cpu.empty()) {
+    notices.push_back("computes on the CPU: " + options_.compute.why_cpu);
+  }
+  std::map<std::string, std::string> own = RuntimeDescription(options_.compute.name);
+  ASSIGN_OR_RETURN(const auto all, collectives_->AllGatherBytes(json(own).dump()));
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    const json first = json::parse(all[0]), other = json::parse(all[rank]);
+    if (first == other) continue;
+    notices.push_back(
+        "ranks compute in different ways, so the bits depend on which rank is where; "
+        "rank 0: " +
+        all[0] + ", rank " + std::to_string(rank) + ": " + all[rank]);
+    break;
+  }
+  return notices;
 }
 
 absl::Status Trainer::MeasureRate() {
@@ -131,11 +168,11 @@ void Trainer::StartFeeder() {
   feeder_ = std::make_unique<BatchFeeder>(
       steps_done_, static_cast<uint64_t>(train.steps),
       [this, shape](uint64_t step) { return PlanBatch(shape, order_, step); },
-      [this](const MicroBatch& plan) { return trainee_->Load(plan); });
+      [this](const MicroBatch& plan) { return trainee_->Load(plan); }, options_.compute.device);
 }
 
-absl::StatusOr<Figures> Trainer::Accumulate(uint64_t step) {
-  Figures sums;
+absl::StatusOr<std::map<std::string, double>> Trainer::Accumulate(uint64_t step) {
+  std::map<std::string, at::Tensor> sums;
   for (bool is_last = false; !is_last;) {
     ASSIGN_OR_RETURN(const LoadedPass pass, feeder_->Next());
     HALCYON_CHECK(pass.plan.step == step);
@@ -144,9 +181,13 @@ absl::StatusOr<Figures> Trainer::Accumulate(uint64_t step) {
     auto figures = trainee_->ForwardBackward(pass.plan, pass.tensors);
     RETURN_IF_ERROR(figures.status());
     RETURN_IF_ERROR(fsdp_->FinishPass());
-    for (const auto& [name, value] : *figures) sums[name] += value;
+    for (const auto& [name, value] : *figures) {
+      const at::Tensor wide = value.to(at::kDouble);
+      at::Tensor& sum = sums[name];
+      sum = sum.defined() ? sum + wide : wide;
+    }
   }
-  return sums;
+  return OnHost(sums);
 }
 
 absl::StatusOr<json> Trainer::Step(uint64_t step) {
@@ -156,7 +197,7 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   collectives_->TakeFigures();
   feeder_->TakeWaitedUs();
   fsdp_->BeginStep();
-  ASSIGN_OR_RETURN(const Figures mine, Accumulate(step));
+  ASSIGN_OR_RETURN(const auto mine, Accumulate(step));
   // One reduction carries everything the ranks must agree on.
   // 32 bits, so that sums over ranks are exact.
   const double order = static_cast<double>(collectives_->order_digest() >> 32);
@@ -180,6 +221,7 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   const double scale = train.clip_norm > 0 && norm > train.clip_norm ? train.clip_norm / norm : 1.0;
   const int64_t update_began_us = clock_->MonotonicUs();
   fsdp_->OptimizerStep(train, step, scale);
+  options_.compute.Synchronise();  // for the times' sake
   if (collectives_->rank() != 0) return figures;
   AddTimes(began_us, update_began_us, &figures);
   metrics_.Write(step + 1, figures);
@@ -225,7 +267,7 @@ storage::CheckpointManifest Trainer::Manifest() const {
   manifest.samples_seen = steps_done_ * trainee_->train_spec().batch;
   manifest.spec_toml = options_.spec_toml;
   manifest.inputs = options_.assignment.input_digests;
-  manifest.runtime = RuntimeDescription();
+  manifest.runtime = RuntimeDescription(options_.compute.name);
   return manifest;
 }
 
@@ -267,9 +309,11 @@ absl::StatusOr<json> Trainer::Finish() {
     }
   }
   RETURN_IF_ERROR(Agree(*collectives_, written.status()));
-  std::vector<double> peak = {static_cast<double>(PeakMemoryBytes())};
+  std::vector<double> peak = {static_cast<double>(PeakMemoryBytes()),
+                              static_cast<double>(options_.compute.PeakMemoryBytes())};
   RETURN_IF_ERROR(collectives_->AllReduceSum(peak));
   facts["memory_peak_bytes"] = static_cast<uint64_t>(peak[0]);
+  if (peak[1] > 0) facts["gpu_memory_peak_bytes"] = static_cast<uint64_t>(peak[1]);
   if (matrix_rate_ > 0) facts["matrix_flops_per_s"] = matrix_rate_;
   for (const auto& [name, value] : last_figures_.items()) facts.emplace(name, value);
   facts["parameters"] = fsdp_->parameters();

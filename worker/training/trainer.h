@@ -18,6 +18,7 @@
 #include "pipeline/sample_order.h"
 #include "storage/checkpoint.h"
 #include "storage/weights/weights_index.h"
+#include "worker/compute_device.h"
 #include "worker/fsdp/fsdp.h"
 #include "worker/training/batch_feeder.h"
 #include "worker/training/metrics_log.h"
@@ -40,7 +41,8 @@ struct TrainerOptions {
   jobs::CheckpointSpec checkpoint;
   int64_t evaluate_every = 0;  // steps; 0: never while training
   uint64_t seed = 0;
-  FsdpOptions fsdp;
+  FsdpOptions fsdp;  // its device is `compute`'s
+  ComputeDevice compute;
   double step_flops = 0;  // of the model (jobs/flops.h); 0: utilisation is not reported
   std::string spec_toml;  // the resolved spec, bound into checkpoints and kept with the weights
   uint64_t shard_bytes_max = storage::kShardBytesMax;  // of a file of the finished weights
@@ -61,10 +63,13 @@ class Trainer {
 
  private:
   absl::Status Start();
+  // What a person should know about where the ranks compute. Collective.
+  absl::StatusOr<std::vector<std::string>> Notices();
   absl::StatusOr<nlohmann::json> Step(uint64_t step);
   absl::Status MeasureRate();
   void StartFeeder();
-  absl::StatusOr<Figures> Accumulate(uint64_t step);
+  // The rank's part of the step's figures.
+  absl::StatusOr<std::map<std::string, double>> Accumulate(uint64_t step);
   // What the step's time went to; rank 0's figures.
   void AddTimes(int64_t began_us, int64_t update_began_us, nlohmann::json* figures);
   absl::Status Save();

@@ -47,11 +47,12 @@ at::ScalarType GatherTypeOf(const jobs::TrainSpec& train) {
 }
 
 struct Rank {
-  cluster::Collectives* collectives;
+  cluster::Collectives* collectives;  // on the memory of `compute`
   cluster::CoordinatorLink* link;
   cluster::StageAssignment assignment;
   jobs::JobSpec spec;
   std::string spec_toml;
+  ComputeDevice compute;
 
   absl::StatusOr<json> Train(Trainee& trainee, int64_t vocab_size) {
     const jobs::StageKind kind =
@@ -65,6 +66,7 @@ struct Rank {
                                           .accumulate = spec.launch.accumulate,
                                           .recompute = spec.launch.recompute,
                                           .gather_type = GatherTypeOf(trainee.train_spec())},
+                                 .compute = compute,
                                  .step_flops = jobs::StepFlops(spec, kind, vocab_size),
                                  .spec_toml = spec_toml};
     Trainer trainer(options, &trainee, collectives, &listener, Env::Posix(), Clock::Real());
@@ -105,7 +107,8 @@ struct Rank {
 
   absl::StatusOr<json> TrainCalm(const pipeline::Tokenizer& tokenizer, const PackedTokens& tokens) {
     const ArtifactInputs inputs = ArtifactInputs::Of(assignment);
-    ASSIGN_OR_RETURN(const auto autoencoder, OpenAutoencoder(*Env::Posix(), inputs));
+    ASSIGN_OR_RETURN(const auto autoencoder,
+                     OpenAutoencoder(*Env::Posix(), inputs, compute.device));
     ASSIGN_OR_RETURN(const auto latents, OpenLatents(inputs, spec.autoencoder.latent_size));
     ASSIGN_OR_RETURN(const Windows windows,
                      OpenWindows(*tokens.packing, latents.get(), spec.model.window_chunks));
@@ -126,10 +129,11 @@ absl::StatusOr<cluster::StageAssignment> AwaitAssignment(cluster::CoordinatorLin
   return Unavailable("the coordinator did not answer Hello");
 }
 
+// `gpu`: the collectives of a GPU, made over `collectives`; null on the CPU.
 absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::CoordinatorLink& link,
-                             std::string* stage) {
+                             std::string* stage, std::unique_ptr<cluster::Collectives>* gpu) {
   RETURN_IF_ERROR(link.Send(HelloOf("rank", static_cast<uint32_t>(collectives.rank()))));
-  Rank rank{&collectives, &link, {}, {}, {}};
+  Rank rank{&collectives, &link, {}, {}, {}, {}};
   ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
   *stage = rank.assignment.stage;
   link.SetActivity([&collectives] { return collectives.Current(); });
@@ -137,7 +141,15 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Coordin
   ASSIGN_OR_RETURN(rank.spec,
                    jobs::ParseJobSpec(rank.spec_toml, rank.assignment.spec_path,
                                       DirName(rank.assignment.spec_path), /*check_files=*/false));
-  spdlog::info("stage {} rank {} of {}", *stage, collectives.rank(), collectives.size());
+  ASSIGN_OR_RETURN(rank.compute, ChooseGangDevice(rank.spec.launch.device, collectives));
+  spdlog::info("stage {} rank {} of {} on {} {}", *stage, collectives.rank(), collectives.size(),
+               rank.compute.name, rank.compute.why_cpu);
+  if (rank.compute.is_gpu()) {
+    ASSIGN_OR_RETURN(*gpu, rank.compute.plugin->MakeCollectives(
+                               &collectives, {.device = rank.compute.device.index()}));
+    rank.collectives = gpu->get();
+    link.SetActivity([active = gpu->get()] { return active->Current(); });
+  }
   // LibTorch reports its faults by exceptions; none leaves this function.
   try {
     auto result = rank.RunStage();
@@ -179,7 +191,8 @@ absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
     _exit(static_cast<int>(ExitCodeOf(membership.status())));
   }
   std::string stage;
-  const absl::StatusOr<json> result = RunRank(*collectives, (*membership)->link(), &stage);
+  std::unique_ptr<cluster::Collectives> gpu;
+  const absl::StatusOr<json> result = RunRank(*collectives, (*membership)->link(), &stage, &gpu);
   (*membership)->link().SetActivity(nullptr);
   const absl::Status status = Report(result, stage, collectives->rank(), &(*membership)->link());
   membership->reset();  // sends what is queued

@@ -49,7 +49,7 @@ class ToyTrainee : public Trainee {
     const at::Tensor loss = LossOf(batch, input, Forward(input));
     loss.backward();
     ++passes_;
-    return Figures{{"loss", loss.item<double>()}};
+    return Figures{{"loss", loss.detach()}};
   }
 
   absl::StatusOr<nlohmann::json> Evaluate(cluster::Collectives&, bool) override {
