@@ -29,8 +29,9 @@ struct Parameter {
   std::string name;  // unique in the network, e.g. "blocks.0.attention.query.weight"
   std::vector<int64_t> shape;
   InitKind init = InitKind::kWeight;
-  bool decays = false;  // weight decay applies: matrices and tables, not biases and norms
-  at::Tensor value;     // float32, requires grad; storage belongs to whoever materialised it
+  bool decays = false;        // weight decay applies: matrices and tables, not biases and norms
+  bool requires_grad = true;  // false: frozen; to be set before Materialise or the sharder
+  at::Tensor value;           // float32; storage belongs to whoever materialised it
   int64_t numel() const;
 };
 
@@ -66,7 +67,7 @@ class Unit {
   std::deque<Parameter>& parameters() { return parameters_; }
   int64_t numel() const;
 
-  // Gives every parameter storage of its own (zeros, requires grad): for inference and tests.
+  // Gives every parameter storage of its own (zeros): for inference and tests.
   void Materialise(c10::Device device = c10::kCPU);
 
   void set_hooks(UnitHooks* hooks) { hooks_ = hooks; }

@@ -15,6 +15,27 @@ namespace {
 // Reductions under way: each holds a unit's whole gradients. One computes, one is sent.
 constexpr size_t kReductionsMax = 1;
 
+void InitialiseArray(GatheredArray& array, jobs::InitRule rule, double init_std, uint64_t seed) {
+  UnitShard& shard = array.shard();
+  const int64_t length = shard.value.numel();
+  at::Tensor values = at::zeros({length}, at::kFloat);
+  const std::span<float> drawn(values.data_ptr<float>(), static_cast<size_t>(length));
+  int64_t offset = 0;
+  for (const model::Parameter* parameter : array.parameters()) {
+    const int64_t begin = std::max(offset, shard.first);
+    const int64_t end = std::min(offset + parameter->numel(), shard.first + length);
+    if (begin < end) {
+      model::DrawInitial(*parameter, rule, init_std, seed, begin - offset,
+                         drawn.subspan(begin - shard.first, end - begin));
+    }
+    offset += parameter->numel();
+  }
+  shard.value.copy_(values);
+  if (!shard.trains()) return;
+  shard.exp_avg.zero_();
+  shard.exp_avg_sq.zero_();
+}
+
 ShardPlan FullPlan(const cluster::Collectives& collectives) {
   return *PlanShards(jobs::Sharding::kFull, collectives);
 }
@@ -38,13 +59,17 @@ Fsdp::~Fsdp() = default;
 
 std::vector<UnitShard*> Fsdp::shards() {
   std::vector<UnitShard*> shards;
-  for (auto& unit : units_) shards.push_back(&unit->shard());
+  for (auto& unit : units_) {
+    for (GatheredArray* array : unit->arrays()) shards.push_back(&array->shard());
+  }
   return shards;
 }
 
 std::vector<storage::UnitLayout> Fsdp::Layouts() const {
   std::vector<storage::UnitLayout> layouts;
-  for (const auto& unit : units_) layouts.push_back(unit->Layout());
+  for (const auto& unit : units_) {
+    for (const GatheredArray* array : unit->arrays()) layouts.push_back(array->Layout());
+  }
   return layouts;
 }
 
@@ -56,23 +81,7 @@ int64_t Fsdp::parameters() const {
 
 void Fsdp::Initialise(jobs::InitRule rule, double init_std, uint64_t seed) {
   for (auto& unit : units_) {
-    UnitShard& shard = unit->shard();
-    const int64_t length = shard.value.numel();
-    at::Tensor values = at::zeros({length}, at::kFloat);
-    const std::span<float> drawn(values.data_ptr<float>(), static_cast<size_t>(length));
-    int64_t offset = 0;
-    for (const model::Parameter& parameter : unit->unit().parameters()) {
-      const int64_t begin = std::max(offset, shard.first);
-      const int64_t end = std::min(offset + parameter.numel(), shard.first + length);
-      if (begin < end) {
-        model::DrawInitial(parameter, rule, init_std, seed, begin - offset,
-                           drawn.subspan(begin - shard.first, end - begin));
-      }
-      offset += parameter.numel();
-    }
-    shard.value.copy_(values);
-    shard.exp_avg.zero_();
-    shard.exp_avg_sq.zero_();
+    for (GatheredArray* array : unit->arrays()) InitialiseArray(*array, rule, init_std, seed);
   }
   ValuesChanged();
 }
@@ -92,13 +101,18 @@ void Fsdp::BeginPass(bool is_last) {
 }
 
 void Fsdp::Use(ShardedUnit& unit, bool backward) {
-  unit.StartGather();
+  if (backward && options_.sharding != jobs::Sharding::kGradient) {
+    for (auto& other : units_) {
+      if (other.get() != &unit) other->FreeUnneeded();
+    }
+  }
+  unit.StartGather(backward);
   if (in_pass_) {
     const auto phase = backward ? UnitOrder::Phase::kBackward : UnitOrder::Phase::kForward;
     const auto next = order_.Next({phase, unit.index()});
-    if (next) units_[*next]->StartGather();
+    if (next) units_[next->unit]->StartGather(next->phase == UnitOrder::Phase::kBackward);
   }
-  status_.Update(unit.FinishGather());
+  status_.Update(unit.FinishGather(backward));
 }
 
 bool Fsdp::StaysWhole(const ShardedUnit& unit) const {
@@ -115,7 +129,10 @@ bool Fsdp::Recomputes(const ShardedUnit& unit) {
 }
 
 void Fsdp::GradientsReady(ShardedUnit& unit) {
-  if (options_.sharding != jobs::Sharding::kGradient) unit.Free();
+  if (options_.sharding != jobs::Sharding::kGradient) {
+    unit.FreeTrained();
+    unit.FreeUnneeded();
+  }
   if (options_.accumulate == jobs::Accumulate::kLocal && in_pass_ && !is_last_pass_) {
     unit.KeepGradients();
     return;
@@ -154,16 +171,17 @@ absl::Status Fsdp::FinishPass() {
 
 double Fsdp::LocalGradientSquares() const {
   const model::DeviceKernels& kernels = model::KernelsFor(options_.device);
-  const auto count = static_cast<int64_t>(units_.size());
-  const at::Tensor squares =
-      at::empty({count}, at::TensorOptions(at::kDouble).device(options_.device));
-  for (int64_t u = 0; u < count; ++u) {
-    kernels.SumOfSquares(units_[u]->slice_gradient(), squares.narrow(0, u, 1));
+  const at::Tensor squares = at::zeros({static_cast<int64_t>(units_.size())},
+                                       at::TensorOptions(at::kDouble).device(options_.device));
+  for (size_t u = 0; u < units_.size(); ++u) {
+    if (!units_[u]->trains()) continue;
+    kernels.SumOfSquares(units_[u]->slice_gradient(),
+                         squares.narrow(0, static_cast<int64_t>(u), 1));
   }
   // The one wait for the device: all units' sums come over together.
   const at::Tensor on_host = squares.cpu();
   double sum = 0;
-  for (int64_t u = 0; u < count; ++u) sum += on_host.const_data_ptr<double>()[u];
+  for (size_t u = 0; u < units_.size(); ++u) sum += on_host.const_data_ptr<double>()[u];
   return sum;
 }
 
@@ -171,23 +189,27 @@ void Fsdp::OptimizerStep(const jobs::TrainSpec& train, uint64_t step, double gra
   const double learning_rate = model::LearningRate(train, step);
   const model::DeviceKernels& kernels = model::KernelsFor(options_.device);
   for (auto& unit : units_) {
-    const UnitShard& shard = unit->shard();
+    if (!unit->trains()) continue;
+    const UnitShard& shard = unit->trained();
     kernels.AdamW({train, learning_rate, step + 1, gradient_scale},
                   {shard.value, shard.exp_avg, shard.exp_avg_sq, shard.gradient, shard.decays});
+    unit->FreeTrained();
   }
-  ValuesChanged();
 }
 
 absl::Status Fsdp::VisitWhole(
     std::span<const size_t> order,
     const std::function<void(size_t place, const at::Tensor& flat)>& visit) {
+  std::vector<GatheredArray*> arrays;
+  for (auto& unit : units_) std::ranges::copy(unit->arrays(), std::back_inserter(arrays));
   for (size_t place = 0; place < order.size(); ++place) {
     RETURN_IF_ERROR(status_);
-    auto flat = units_.at(order[place])->GatherValues();
+    GatheredArray* const array = arrays.at(order[place]);
+    auto flat = array->GatherValues();
     status_.Update(flat.status());
     RETURN_IF_ERROR(status_);
     visit(place, *flat);
-    units_[order[place]]->ReturnValues(*flat);
+    array->ReturnValues(*flat);
   }
   return absl::OkStatus();
 }

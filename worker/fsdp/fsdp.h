@@ -74,10 +74,10 @@ class Fsdp final : private UnitOwner {
   // AdamW on this rank's elements.
   void OptimizerStep(const jobs::TrainSpec& train, uint64_t step, double gradient_scale);
 
-  // Collective. Gathers the units of `order` (their numbers, repetitions allowed) one after the
-  // other and shows each to `visit` on every rank: its place in `order` and its flat array
-  // [numel or more] in float32, on the rank's device, whatever type the units are gathered in for
-  // use. The array is freed before the next unit is gathered.
+  // Collective. Gathers the arrays of `order` (their places in Layouts(), repetitions allowed) one
+  // after the other and shows each to `visit` on every rank: its place in `order` and the array,
+  // [numel or more] in float32, on the rank's device, whatever type units are gathered in for use.
+  // An array is freed before the next one is gathered.
   absl::Status VisitWhole(std::span<const size_t> order,
                           const std::function<void(size_t place, const at::Tensor& flat)>& visit);
 

@@ -1,40 +1,24 @@
-// One unit of a sharded network: its shard, its whole parameters while they are used, and the way
-// of its gradients into the shard.
+// One unit of a sharded network: when its parameters are whole, and the way of its gradients into
+// the shard. Parameters that train are one flat array, frozen ones another, which has no gradient
+// and no optimizer state and takes part in no reduction.
 #ifndef HALCYON_WORKER_FSDP_SHARDED_UNIT_H_
 #define HALCYON_WORKER_FSDP_SHARDED_UNIT_H_
 
 #include <ATen/core/Tensor.h>
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "cluster/collectives.h"
 #include "model/unit.h"
-#include "storage/checkpoint.h"
 #include "worker/fsdp/backward_hooks.h"
 #include "worker/fsdp/buffer_pool.h"
 #include "worker/fsdp/fsdp_options.h"
+#include "worker/fsdp/gathered_array.h"
 #include "worker/fsdp/shard_plan.h"
 
 namespace halcyon::worker {
-
-// This rank's part of one unit's flat array. The tensors are float32, `decays` uint8, all of one
-// length and on the rank's device.
-struct UnitShard {
-  std::string unit;
-  int64_t first = 0;  // of the flat array, in elements
-  at::Tensor value, gradient, exp_avg, exp_avg_sq;
-  at::Tensor decays;  // 1 where weight decay applies; 0 in the padding
-
-  // The rank's slice of the shard (shard_plan.h).
-  int64_t slice_first = 0;  // of the flat array
-  int64_t slice_length = 0;
-  at::Tensor SliceOf(const at::Tensor& array) const {
-    return array.narrow(0, slice_first - first, slice_length);
-  }
-};
 
 class ShardedUnit;
 
@@ -68,16 +52,15 @@ class ShardedUnit final : public model::UnitHooks, public BackwardListener {
   void BeforeBackward() override;
   void GradientAccumulated() override;
 
-  // Whole parameters. StartGather does nothing when they are there or on their way.
-  void StartGather();
-  absl::Status FinishGather();
+  // Whole parameters: StartGather does nothing when they are there or on their way. For backward
+  // frozen ones are gathered only where a node of the graph needs them.
+  void StartGather(bool backward);
+  absl::Status FinishGather(bool backward);
   void Free();
-  bool is_whole() const { return state_ != State::kFreed; }
-
-  // All values in float32, apart from the whole parameters: [padded], or the shard itself where it
-  // is all of the unit. Give them back before the next call.
-  absl::StatusOr<at::Tensor> GatherValues();
-  void ReturnValues(const at::Tensor& values);
+  // After the optimizer's step, or when all gradients are there.
+  void FreeTrained();
+  // In backward: frees frozen parameters that no node of the graph needs any more.
+  void FreeUnneeded();
 
   // The step begins: what the gradient holds counts no more.
   void BeginStep() { gradient_is_fresh_ = true; }
@@ -92,21 +75,20 @@ class ShardedUnit final : public model::UnitHooks, public BackwardListener {
   cluster::Pending GatherReplicas();
   // Zeroes the slice's gradient when no pass of the step has reached the unit.
   void SettleGradient();
-  // The sum over ranks, of the slice alone. Equal to its part of the shard's gradient.
+  // REQUIRES: trains(). The sum over ranks, of the slice alone. Equal to its part of the shard's
+  // gradient.
   const at::Tensor& slice_gradient() const { return slice_gradient_; }
 
   size_t index() const { return index_; }
   model::Unit& unit() { return *unit_; }
-  UnitShard& shard() { return shard_; }
-  storage::UnitLayout Layout() const;
+  bool trains() const { return trained_ != nullptr; }
+  // REQUIRES: trains().
+  const UnitShard& trained() const { return trained_->shard(); }
+  // Of the parameters that train, then of the frozen ones, as far as there are such.
+  std::vector<GatheredArray*> arrays();
 
  private:
-  enum class State : uint8_t { kFreed, kGathering, kWhole };
-
-  // Whether the parameters are views of the shard itself: it is all of the unit, in the right type.
-  bool IsInPlace() const;
-  void MakeViews();
-  void FillDecays();
+  bool NeedsFrozen() const;
   void ExpectGradients();
   // `flat` = or += the parameters' gradients, which are then dropped.
   void TakeGradients(const at::Tensor& flat, bool adds);
@@ -118,14 +100,10 @@ class ShardedUnit final : public model::UnitHooks, public BackwardListener {
   cluster::Collectives* const collectives_;
   BufferPool* const pool_;
   UnitOwner* const owner_;
-  const int64_t numel_, padded_;
-  UnitShard shard_;
+  std::unique_ptr<GatheredArray> trained_, frozen_;  // null where there is no such parameter
 
-  at::Tensor whole_;  // [padded]; its memory comes and goes, the parameters are views of it
-  at::Tensor sent_;   // the shard in the type of whole_, while it is gathered
-  State state_ = State::kFreed;
-  cluster::Pending gather_;
-
+  bool recomputes_ = false;      // the last forward pass
+  bool backward_began_ = false;  // of the last forward pass
   size_t gradients_pending_ = 0;
   bool in_backward_ = false;
   // Accumulators live only as long as somebody holds them, and their hooks with them.
@@ -137,7 +115,7 @@ class ShardedUnit final : public model::UnitHooks, public BackwardListener {
   cluster::Pending reduction_;
   bool reduces_ = false;
   bool gradient_is_fresh_ = true;  // the shard's gradient holds nothing of this step
-  at::Tensor slice_gradient_;      // shard_.gradient itself where there are no replicas
+  at::Tensor slice_gradient_;      // the shard's gradient itself where there are no replicas
 };
 
 }  // namespace halcyon::worker

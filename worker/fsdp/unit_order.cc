@@ -7,7 +7,7 @@ void UnitOrder::BeginPass() {
   follows_ = recorded_.has_value();
 }
 
-std::optional<size_t> UnitOrder::Next(const Use& use) {
+std::optional<UnitOrder::Use> UnitOrder::Next(const Use& use) {
   const size_t place = pass_.size();
   pass_.push_back(use);
   if (!follows_) return std::nullopt;
@@ -16,7 +16,7 @@ std::optional<size_t> UnitOrder::Next(const Use& use) {
     return std::nullopt;
   }
   if (place + 1 == recorded_->size()) return std::nullopt;
-  return (*recorded_)[place + 1].unit;
+  return (*recorded_)[place + 1];
 }
 
 void UnitOrder::EndPass() {

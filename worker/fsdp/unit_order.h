@@ -22,8 +22,8 @@ class UnitOrder {
   };
 
   void BeginPass();
-  // The unit is about to compute. Returns the unit to gather next: that of the following use.
-  std::optional<size_t> Next(const Use& use);
+  // The unit is about to compute. Returns the following use, whose unit is to be gathered next.
+  std::optional<Use> Next(const Use& use);
   // The pass is over; it becomes the record, unless there is one that it followed to the end.
   void EndPass();
 

@@ -18,6 +18,7 @@ std::string_view BytesOf(const at::Tensor& host) {
 
 // The arrays of a shard that a checkpoint holds, by their prefix in the file.
 std::vector<std::pair<const char*, at::Tensor>> ArraysOf(const UnitShard& shard) {
+  if (!shard.trains()) return {{"param", shard.value}};
   return {{"param", shard.value}, {"exp_avg", shard.exp_avg}, {"exp_avg_sq", shard.exp_avg_sq}};
 }
 

@@ -8,61 +8,20 @@
 
 #include "cluster/in_process_gang.h"
 #include "model/initialise.h"
+#include "tests/worker/fsdp/gang_setup.h"
 #include "tests/worker/training/toy_trainee.h"
 
 namespace halcyon::worker {
 namespace {
 
-using jobs::Accumulate;
 using jobs::Sharding;
 
 constexpr uint64_t kSeed = 9;
 constexpr uint64_t kBatch = 7;  // divides by none of the rank counts but 1
-constexpr int kRanksPerNode = 2;
-
-// How a gang is set up in a test.
-struct GangSetup {
-  int ranks = 1;
-  Sharding sharding = Sharding::kFull;
-  Accumulate accumulate = Accumulate::kReduced;
-  int64_t recompute = 0;
-  uint64_t micro_batch = 0;
-
-  FsdpOptions options() const {
-    return {.sharding = sharding, .accumulate = accumulate, .recompute = recompute};
-  }
-};
-
-std::vector<GangSetup> AllSetups() {
-  std::vector<GangSetup> setups;
-  for (const int ranks : {1, 2, 3, 4}) {
-    for (const Sharding sharding :
-         {Sharding::kFull, Sharding::kGradient, Sharding::kNone, Sharding::kHybrid}) {
-      if (sharding == Sharding::kHybrid && ranks % kRanksPerNode != 0) continue;
-      for (const Accumulate accumulate : {Accumulate::kReduced, Accumulate::kLocal}) {
-        for (const int64_t recompute : {0, 2}) {
-          for (const uint64_t micro_batch : {0, 2}) {
-            setups.push_back({ranks, sharding, accumulate, recompute, micro_batch});
-          }
-        }
-      }
-    }
-  }
-  return setups;
-}
-
-std::string NameOf(const GangSetup& setup) {
-  static constexpr const char* kShardings[] = {"Full", "Gradient", "None", "Hybrid"};
-  return std::string(kShardings[static_cast<int>(setup.sharding)]) + std::to_string(setup.ranks) +
-         (setup.accumulate == Accumulate::kLocal ? "Local" : "Reduced") +
-         (setup.recompute > 0 ? "Recomputed" : "Kept") +
-         (setup.micro_batch > 0 ? "InParts" : "AtOnce");
-}
-
 std::vector<MicroBatch> PartsOf(const GangSetup& setup, int rank, uint64_t step) {
-  return PlanBatch(
-      {kBatch, setup.micro_batch, static_cast<uint64_t>(rank), static_cast<uint64_t>(setup.ranks)},
-      pipeline::SampleOrder(kSeed, 40), step);
+  return PlanBatch({kBatch, setup.in_parts ? 2u : 0u, static_cast<uint64_t>(rank),
+                    static_cast<uint64_t>(setup.ranks)},
+                   pipeline::SampleOrder(kSeed, 40), step);
 }
 
 absl::Status AccumulateStep(Fsdp& fsdp, ToyTrainee& toy, const GangSetup& setup, int rank,
@@ -155,17 +114,11 @@ TEST_P(FsdpOfSetups, GradientsEqualThoseOfFloat64) {
 
 // Later passes gather ahead by the order that the first one recorded, and use memory again.
 TEST_P(FsdpOfSetups, LaterStepsGiveTheBitsOfTheSimplestWay) {
-  const GangSetup& setup = GetParam();
-  GangSetup simplest{setup.ranks};
-  simplest.micro_batch = setup.micro_batch;
-  // Sums within a node first, or over passes first, have an order of their own.
-  if (setup.sharding == Sharding::kHybrid) simplest.sharding = Sharding::kHybrid;
-  simplest.accumulate = setup.accumulate;
   const ReadShard value = [](const UnitShard& shard) { return shard.value; };
-  EXPECT_EQ(Train(setup, 4, value), Train(simplest, 4, value));
+  EXPECT_EQ(Train(GetParam(), 4, value), Train(GetParam().Simplest(), 4, value));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, FsdpOfSetups, testing::ValuesIn(AllSetups()),
+INSTANTIATE_TEST_SUITE_P(All, FsdpOfSetups, testing::ValuesIn(AllSetups(at::kFloat, 4)),
                          [](const auto& info) { return NameOf(info.param); });
 
 class FsdpOfRanks : public testing::TestWithParam<int> {};

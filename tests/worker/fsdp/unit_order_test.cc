@@ -17,8 +17,8 @@ std::vector<int> Follow(UnitOrder& order, const std::vector<Use>& uses) {
   std::vector<int> next;
   order.BeginPass();
   for (const Use& use : uses) {
-    const auto unit = order.Next(use);
-    next.push_back(unit ? static_cast<int>(*unit) : -1);
+    const auto following = order.Next(use);
+    next.push_back(following ? static_cast<int>(following->unit) : -1);
   }
   order.EndPass();
   return next;
