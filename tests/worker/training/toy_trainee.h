@@ -6,6 +6,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/philox.h"
+#include "model/fused_layers.h"
 #include "model/noise.h"
 #include "worker/training/trainee.h"
 
@@ -31,10 +32,10 @@ class ToyTrainee : public Trainee {
 
   at::Tensor Forward(const at::Tensor& input) {
     const at::Tensor hidden = first_.Run(input, [this](const at::Tensor& rows) {
-      return at::tanh(at::linear(rows, first_weight_->value, first_bias_->value));
+      return at::tanh(model::LinearRows(rows, first_weight_->value, first_bias_->value));
     });
     second_.Enter();
-    return second_.Exit(at::linear(hidden, second_weight_->value));
+    return second_.Exit(model::LinearRows(hidden, second_weight_->value, {}));
   }
 
   absl::StatusOr<BatchTensors> Load(const MicroBatch& batch) override {
