@@ -56,10 +56,13 @@ std::string CollectiveLog::Current(int64_t now_ms) const {
   return Oldest() + (seconds > 0 ? ", for " + std::to_string(seconds) + " s" : "");
 }
 
-std::string CollectiveLog::Overdue(int64_t now_ms, int64_t timeout_ms) const {
-  if (started_.empty() || now_ms - oldest_since_ms_ < timeout_ms) return "";
+uint64_t CollectiveLog::Overdue(int64_t now_ms, int64_t after_ms) const {
+  return started_.empty() || now_ms - oldest_since_ms_ < after_ms ? 0 : started_.front().number;
+}
+
+std::string CollectiveLog::NotEnded(int64_t timeout_ms, std::string_view whom) const {
   return Oldest() + " has not ended within " + std::to_string(timeout_ms / 1000) +
-         " s: a rank of its group is gone or has not started it";
+         " s: " + std::string(whom);
 }
 
 CollectiveFigures CollectiveLog::TakeFigures() { return std::exchange(figures_, {}); }

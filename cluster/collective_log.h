@@ -39,8 +39,12 @@ class CollectiveLog {
   std::string Oldest() const;
   // The same with the time since it became the oldest, as Collectives::Current has it.
   std::string Current(int64_t now_ms) const;
-  // Says of the oldest that it has been the oldest for `timeout_ms` or more; "" when it has not.
-  std::string Overdue(int64_t now_ms, int64_t timeout_ms) const;
+  // The oldest's number when it has been the oldest for `after_ms` or more; else 0.
+  uint64_t Overdue(int64_t now_ms, int64_t after_ms) const;
+  // The oldest counts as the oldest since now: what passed before is no one's delay.
+  void RestartClock(int64_t now_ms) { oldest_since_ms_ = now_ms; }
+  // Of the oldest: it has not ended in time, because of `whom` (arrivals.h).
+  std::string NotEnded(int64_t timeout_ms, std::string_view whom) const;
   uint64_t order_digest() const { return digest_; }
   CollectiveFigures TakeFigures();
 

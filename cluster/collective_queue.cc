@@ -28,8 +28,9 @@ class CollectiveQueue::WaitForStarted : public Pending::State {
   std::shared_ptr<Started> started_;
 };
 
-absl::StatusOr<std::unique_ptr<Collectives>> CollectiveQueue::Start(MakeGroups make_groups) {
-  std::unique_ptr<CollectiveQueue> queue(new CollectiveQueue);
+absl::StatusOr<std::unique_ptr<Collectives>> CollectiveQueue::Start(MakeGroups make_groups,
+                                                                    const QueueOptions& options) {
+  std::unique_ptr<CollectiveQueue> queue(new CollectiveQueue(options));
   CollectiveQueue& self = *queue;
   self.thread_.emplace([&self, make_groups = std::move(make_groups)] { self.Run(make_groups); });
   {
@@ -56,6 +57,9 @@ void CollectiveQueue::Run(MakeGroups make_groups) {
     places_[1] = {groups->node->rank(), groups->node->size()};
     if (groups->across_nodes != nullptr) {
       places_[2] = {groups->across_nodes->rank(), groups->across_nodes->size()};
+    }
+    for (HostGroup* group : {groups->all.get(), groups->node.get(), groups->across_nodes.get()}) {
+      if (group != nullptr) group->set_wait_check([this] { return CheckWait(); });
     }
   }
   {
@@ -84,12 +88,33 @@ void CollectiveQueue::RunStarted(HostGroups& groups) {
     const int64_t began_us = clock_->MonotonicUs();
     if (status.ok()) {
       status = started->run(groups);
-      if (!status.ok())
+      if (!status.ok() && !MessageOf(status).starts_with(started->name)) {
         status = MakeStatus(status.code(), started->name + ": " + MessageOf(status));
+      }
     }
     started->run = nullptr;
     Finish(*started, status, began_us);
   }
+}
+
+absl::Status CollectiveQueue::CheckWait() {
+  const int64_t now_ms = clock_->MonotonicMs();
+  const bool paused = pauses_.Turn(now_ms);
+  uint64_t slow = 0, overdue = 0;
+  {
+    const MutexLock lock(&mutex_);
+    if (paused) log_.RestartClock(now_ms);
+    slow = log_.Overdue(now_ms, NoteAfterMs(options_.timeout_ms));
+    overdue = log_.Overdue(now_ms, options_.timeout_ms);
+  }
+  if (slow != 0 && slow != noted_ && options_.arrivals != nullptr) {
+    options_.arrivals->Note(rank(), slow);
+    noted_ = slow;
+  }
+  if (overdue == 0) return absl::OkStatus();
+  const std::string whom = WhoIsMissing(options_.arrivals.get(), size(), overdue);
+  const MutexLock lock(&mutex_);
+  return Unavailable(log_.NotEnded(options_.timeout_ms, whom));
 }
 
 void CollectiveQueue::Finish(Started& started, const absl::Status& status, int64_t began_us) {

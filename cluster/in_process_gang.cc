@@ -13,6 +13,8 @@
 namespace halcyon::cluster {
 namespace {
 
+constexpr int64_t kCheckMs = 10;
+
 // What the ranks of a group share. An exchange: each rank publishes a view of its bytes, all pass
 // a barrier, each reads what the others published, all pass a second barrier; then the bytes may
 // change.
@@ -25,8 +27,9 @@ class Exchange {
   void Publish(int rank, std::string_view bytes) { views_[rank] = bytes; }
   std::string_view bytes_of(int rank) const { return views_[rank]; }
 
-  // kUnavailable when a rank has ended: the others would wait for ever.
-  absl::Status Barrier() {
+  // kUnavailable when a rank has ended: the others would wait for ever. Asks `check` while it
+  // waits.
+  absl::Status Barrier(const WaitCheck& check) {
     const MutexLock lock(&mutex_);
     const uint64_t barrier = barriers_;
     if (++waiting_ == ranks()) {
@@ -35,9 +38,10 @@ class Exchange {
       changed_.NotifyAll();
       return absl::OkStatus();
     }
-    changed_.Wait(&mutex_, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto ended = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return barriers_ != barrier || rank_ended_;
-    });
+    };
+    while (!changed_.WaitFor(&mutex_, kCheckMs, ended)) RETURN_IF_ERROR(check());
     return barriers_ != barrier ? absl::OkStatus()
                                 : Unavailable("another rank of the gang has ended");
   }
@@ -100,7 +104,9 @@ class InProcessGroup : public HostGroup {
     return all;
   }
 
-  absl::Status Barrier() override { return exchange_->Barrier(); }
+  absl::Status Barrier() override {
+    return exchange_->Barrier([this] { return CheckWait(); });
+  }
 
  private:
   // Publishes this rank's bytes, then calls `read(rank)` for each rank in order while nobody's
@@ -108,9 +114,9 @@ class InProcessGroup : public HostGroup {
   template <typename Read>
   absl::Status AfterPublishing(std::string_view bytes, Read read) {
     exchange_->Publish(rank_, bytes);
-    RETURN_IF_ERROR(exchange_->Barrier());
+    RETURN_IF_ERROR(Barrier());
     for (int rank = 0; rank < size(); ++rank) read(rank);
-    return exchange_->Barrier();
+    return Barrier();
   }
 
   std::string_view PublishedBy(int rank, size_t size) const {
@@ -159,11 +165,12 @@ class Gang {
   std::deque<Exchange> nodes_, places_;
 };
 
-std::exception_ptr RunRank(Gang& gang, int rank, const std::function<void(Collectives&)>& main) {
+std::exception_ptr RunRank(Gang& gang, int rank, const std::function<void(Collectives&)>& main,
+                           const QueueOptions& options) {
   std::exception_ptr thrown;
   {
-    auto collectives =
-        CollectiveQueue::Start([&] { return absl::StatusOr<HostGroups>(gang.GroupsOf(rank)); });
+    auto collectives = CollectiveQueue::Start(
+        [&] { return absl::StatusOr<HostGroups>(gang.GroupsOf(rank)); }, options);
     HALCYON_CHECK(collectives.ok());
     try {
       main(**collectives);
@@ -180,13 +187,13 @@ std::exception_ptr RunRank(Gang& gang, int rank, const std::function<void(Collec
 }  // namespace
 
 void RunInProcessGang(int ranks, const std::function<void(Collectives&)>& rank_main,
-                      int ranks_per_node) {
+                      int ranks_per_node, const QueueOptions& options) {
   HALCYON_CHECK(ranks >= 1 && ranks_per_node >= 0);
   Gang gang(ranks, ranks_per_node == 0 ? ranks : std::min(ranks, ranks_per_node));
   std::vector<std::exception_ptr> thrown(ranks);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank) {
-    threads.emplace_back([&, rank] { thrown[rank] = RunRank(gang, rank, rank_main); });
+    threads.emplace_back([&, rank] { thrown[rank] = RunRank(gang, rank, rank_main, options); });
   }
   for (std::thread& thread : threads) thread.join();
   for (const std::exception_ptr& exception : thrown) {

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "cluster/collective_queue.h"
 #include "cluster/collectives.h"
 
 namespace halcyon::cluster {
@@ -13,7 +14,7 @@ namespace halcyon::cluster {
 // throws, the collectives that others wait in for it give kUnavailable. Ends when all ranks have;
 // an exception of theirs is thrown again here.
 void RunInProcessGang(int ranks, const std::function<void(Collectives&)>& rank_main,
-                      int ranks_per_node = 0);
+                      int ranks_per_node = 0, const QueueOptions& options = {});
 
 }  // namespace halcyon::cluster
 

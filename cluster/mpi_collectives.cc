@@ -27,21 +27,6 @@ absl::Status MpiStatus(int error, const char* what) {
   return Unavailable(std::string(what) + ": " + std::string(text, length));
 }
 
-absl::Status Complete(MPI_Request request, const char* what) {
-  int64_t sleep_us = kSleepUsMin;
-  for (int tests = 0;; ++tests) {
-    int done = 0;
-    RETURN_IF_ERROR(MpiStatus(MPI_Test(&request, &done, MPI_STATUS_IGNORE), what));
-    if (done) return absl::OkStatus();
-    if (tests < kYieldsMax) {
-      sched_yield();
-    } else {
-      Clock::Real()->SleepUs(sleep_us);
-      sleep_us = std::min(2 * sleep_us, kSleepUsMax);
-    }
-  }
-}
-
 // A block of `bytes`, the next of which starts `stride_bytes` further on: a part of what is meant
 // for, or comes from, each rank. Strides have 64 bits, unlike MPI's displacements.
 class StridedBlock {
@@ -147,6 +132,22 @@ class MpiGroup : public HostGroup {
   }
 
  private:
+  absl::Status Complete(MPI_Request request, const char* what) const {
+    int64_t sleep_us = kSleepUsMin;
+    for (int tests = 0;; ++tests) {
+      int done = 0;
+      RETURN_IF_ERROR(MpiStatus(MPI_Test(&request, &done, MPI_STATUS_IGNORE), what));
+      if (done) return absl::OkStatus();
+      if (tests < kYieldsMax) {
+        sched_yield();
+        continue;
+      }
+      RETURN_IF_ERROR(CheckWait());
+      Clock::Real()->SleepUs(sleep_us);
+      sleep_us = std::min(2 * sleep_us, kSleepUsMax);
+    }
+  }
+
   // Calls `part(offset, count)` for 0 ... total values in pieces that one MPI call may carry.
   template <typename Part>
   absl::Status InCalls(size_t total, size_t width, Part part) const {
@@ -238,7 +239,7 @@ absl::StatusOr<HostGroups> MakeGroups(const MpiOptions& options) {
 
 absl::StatusOr<std::unique_ptr<Collectives>> MakeMpiCollectives(const MpiOptions& options) {
   HALCYON_CHECK(options.call_bytes_max >= sizeof(double) && options.ranks_per_node >= 0);
-  return CollectiveQueue::Start([options] { return MakeGroups(options); });
+  return CollectiveQueue::Start([options] { return MakeGroups(options); }, options.queue);
 }
 
 }  // namespace halcyon::cluster

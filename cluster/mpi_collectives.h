@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/status.h"
+#include "cluster/collective_queue.h"
 #include "cluster/collectives.h"
 
 namespace halcyon::cluster {
@@ -18,6 +19,7 @@ struct MpiOptions {
   size_t call_bytes_max = kMpiCallBytesMax;  // at least 8
   // For tests: takes this many consecutive ranks for a node; 0: asks MPI which share memory.
   int ranks_per_node = 0;
+  QueueOptions queue = {};
 };
 
 // MPI_Init on construction, MPI_Finalize on destruction: once a process. Only the queue's thread

@@ -33,20 +33,23 @@ TEST(CollectiveLog, CurrentCountsTheSecondsOfTheOldest) {
 // Time counts from when a collective became the oldest: before, it waited for those before it.
 TEST(CollectiveLog, SaysWhenTheOldestIsOverdue) {
   CollectiveLog log;
-  EXPECT_EQ(log.Overdue(1'000'000, 2000), "");
+  EXPECT_EQ(log.Overdue(1'000'000, 2000), 0u);
   log.Start("a", {}, 100);
   log.Start("b", {}, 200);
-  EXPECT_EQ(log.Overdue(2099, 2000), "");
-  EXPECT_EQ(log.Overdue(2100, 2000),
-            "a, number 1 has not ended within 2 s: a rank of its group is gone or has not started "
-            "it");
+  EXPECT_EQ(log.Overdue(2099, 2000), 0u);
+  EXPECT_EQ(log.Overdue(2100, 2000), 1u);
+  EXPECT_EQ(log.NotEnded(2000, "rank 3 is gone"),
+            "a, number 1 has not ended within 2 s: rank 3 is gone");
   log.EndOldest(0, 2050);
-  EXPECT_EQ(log.Overdue(4049, 2000), "");
-  EXPECT_NE(log.Overdue(4050, 2000), "");
-  log.EndOldest(0, 4060);
-  EXPECT_EQ(log.Overdue(9000, 2000), "");
+  EXPECT_EQ(log.Overdue(4049, 2000), 0u);
+  EXPECT_EQ(log.Overdue(4050, 2000), 2u);
+  log.RestartClock(4050);
+  EXPECT_EQ(log.Overdue(6049, 2000), 0u);
+  EXPECT_EQ(log.Overdue(6050, 2000), 2u);
+  log.EndOldest(0, 6060);
+  EXPECT_EQ(log.Overdue(9000, 2000), 0u);
   log.Start("c", {}, 9000);
-  EXPECT_EQ(log.Overdue(10'999, 2000), "");
+  EXPECT_EQ(log.Overdue(10'999, 2000), 0u);
 }
 
 TEST(CollectiveLog, CountsCostsSinceTheyWereTaken) {

@@ -1,6 +1,8 @@
 #include "cluster/in_process_gang.h"
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <stdexcept>
 #include <tuple>
 
@@ -99,6 +101,44 @@ TEST(CollectiveQueue, CountsItsCosts) {
     EXPECT_GE(figures.busy_us, 0);
     EXPECT_EQ(gang.TakeFigures().collectives, 0u);
   });
+}
+
+class NotesInMemory : public Arrivals {
+ public:
+  void Note(int rank, uint64_t number) override {
+    const std::lock_guard lock(mutex_);
+    notes_[rank] = number;
+  }
+  std::optional<uint64_t> NotedBy(int rank) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = notes_.find(rank);
+    return found == notes_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<int, uint64_t> notes_;
+};
+
+TEST(CollectiveQueue, GivesUpWhatDoesNotEndAndNamesWhoIsMissing) {
+  std::atomic<int> gave_up = 0;
+  const auto rank_main = [&](Collectives& gang) {
+    EXPECT_TRUE(gang.Barrier().ok());
+    if (gang.rank() != 2) {
+      std::vector<float> in(1), out(3);
+      const absl::Status status = Gather(gang, Group::kAll, in, out);
+      EXPECT_TRUE(absl::IsUnavailable(status));
+      EXPECT_EQ(MessageOf(status),
+                "all-gather of values, number 2 has not ended within 2 s: rank 2 has not come to "
+                "it");
+      EXPECT_EQ(MessageOf(gang.Barrier()), MessageOf(status)) << "of all later ones";
+      ++gave_up;
+    }
+    // An end of a rank would be another error.
+    EXPECT_TRUE(Clock::Real()->WaitFor([&] { return gave_up == 2; }, 60'000));
+  };
+  RunInProcessGang(3, rank_main, /*ranks_per_node=*/0,
+                   {.timeout_ms = 2000, .arrivals = std::make_shared<NotesInMemory>()});
 }
 
 TEST(RunInProcessGang, NumbersTheRanks) {

@@ -110,6 +110,17 @@ TEST_F(MpirunLauncherTest, OneRanksFailureEndsAll) {
   ExpectAllEnd(PidsInLog(2));
 }
 
+// Its process lives, so nothing but the time tells.
+TEST_F(MpirunLauncherTest, ARankThatStopsIsNamedAndAllEnd) {
+  auto gang = Launch(3, {MPI_PROGRAM, "stop", folder_ + "/waits"});
+  const auto pids = PidsInLog(3);
+  EXPECT_EQ(Wait(*gang).code, 3) << Log();
+  EXPECT_THAT(Log(),
+              HasSubstr("all-gather of values, number 2 has not ended within 3 s: rank 2 has "
+                        "not come to it"));
+  ExpectAllEnd(pids);
+}
+
 TEST_F(MpirunLauncherTest, KillingTheGroupEndsTheRanks) {
   // Ranks are in groups of their own; MPI ends them.
   auto gang = Launch(2, {"sh", "-c", "echo pid $$; exec " MPI_PROGRAM " --gtest_repeat=-1"});

@@ -30,8 +30,11 @@ class DeviceQueue::WaitOnStream : public Pending::State {
   const std::shared_ptr<Started> started_;
 };
 
-DeviceQueue::DeviceQueue(const GpuCollectivesOptions& options, std::unique_ptr<NcclGroups> groups)
-    : timeout_ms_(options.timeout_ms),
+DeviceQueue::DeviceQueue(const GpuCollectivesOptions& options, int rank, int ranks,
+                         std::unique_ptr<NcclGroups> groups)
+    : options_(options),
+      rank_(rank),
+      ranks_(ranks),
       groups_(std::move(groups)),
       stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true,
                                            static_cast<c10::DeviceIndex>(options.device))),
@@ -150,15 +153,36 @@ absl::Status DeviceQueue::Annotated(const absl::Status& fault) const {
 
 void DeviceQueue::LookForFaults() {
   const absl::Status fault = groups_->Fault();
+  const absl::Status delay = LookForDelay();
   {
     const MutexLock lock(&mutex_);
     Retire();
     broken_.Update(Annotated(fault));
-    const std::string overdue = log_.Overdue(NowMs(), timeout_ms_);
-    if (!overdue.empty()) broken_.Update(Unavailable(overdue));
+    broken_.Update(delay);
     if (broken_.ok()) return;
   }
   groups_->Abort();
+}
+
+absl::Status DeviceQueue::LookForDelay() {
+  uint64_t slow = 0, overdue = 0;
+  {
+    const MutexLock lock(&mutex_);
+    Retire();
+    slow = log_.Overdue(NowMs(), cluster::NoteAfterMs(options_.timeout_ms));
+    overdue = log_.Overdue(NowMs(), options_.timeout_ms);
+  }
+  // Without the lock: the notes are files.
+  if (slow != 0 && slow != noted_ && options_.arrivals != nullptr) {
+    options_.arrivals->Note(rank_, slow);
+    noted_ = slow;
+  }
+  if (overdue == 0) return absl::OkStatus();
+  const std::string whom = cluster::WhoIsMissing(options_.arrivals.get(), ranks_, overdue);
+  const MutexLock lock(&mutex_);
+  Retire();
+  if (log_.Overdue(NowMs(), options_.timeout_ms) != overdue) return absl::OkStatus();  // just ended
+  return Unavailable(log_.NotEnded(options_.timeout_ms, whom));
 }
 
 void DeviceQueue::Watch() {

@@ -29,7 +29,9 @@ class DeviceQueue {
   // Puts a collective on the stream; an ncclResult_t.
   using Submit = std::function<int(ncclComm*, CUstream_st*)>;
 
-  DeviceQueue(const GpuCollectivesOptions& options, std::unique_ptr<NcclGroups> groups);
+  // Of rank `rank` of `ranks`.
+  DeviceQueue(const GpuCollectivesOptions& options, int rank, int ranks,
+              std::unique_ptr<NcclGroups> groups);
   // Waits on the host for all that was started.
   ~DeviceQueue();
   DeviceQueue(const DeviceQueue&) = delete;
@@ -65,10 +67,13 @@ class DeviceQueue {
   absl::Status Annotated(const absl::Status& fault) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Watch();
   void LookForFaults();
+  // kUnavailable when the oldest has lasted for too long; notes one that lasts.
+  absl::Status LookForDelay();
   int64_t NowMs() const { return clock_->MonotonicMs(); }
 
   Clock* const clock_ = Clock::Real();
-  const int64_t timeout_ms_;
+  const GpuCollectivesOptions options_;
+  const int rank_, ranks_;
   const std::unique_ptr<NcclGroups> groups_;
   const c10::cuda::CUDAStream stream_;
   CUevent_st* inputs_ready_ = nullptr;  // of the thread that starts collectives
@@ -81,6 +86,7 @@ class DeviceQueue {
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);                           // the first error
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
 
+  uint64_t noted_ = 0;  // by the watching thread: the collective that was noted last
   std::jthread watch_;  // last: it uses all the others
 };
 

@@ -12,6 +12,7 @@
 #include <c10/core/Device.h>
 
 #include "base/status.h"
+#include "cluster/arrivals.h"
 #include "cluster/collectives.h"
 #include "model/kernels/device_kernels.h"
 
@@ -25,6 +26,9 @@ struct GpuCollectivesOptions {
   // A collective that has been the oldest one for so long, or a fault that NCCL reports, ends the
   // gang's work: no rank is waited for any longer.
   int64_t timeout_ms = 600'000;
+  // Of the numbers of these collectives; the host's have others. Null: the error of one that does
+  // not end names no rank.
+  std::shared_ptr<cluster::Arrivals> arrivals = nullptr;
 };
 
 class GpuPlugin {

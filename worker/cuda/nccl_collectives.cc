@@ -30,7 +30,7 @@ class NcclCollectives final : public cluster::Collectives {
  public:
   NcclCollectives(cluster::Collectives* host, const GpuCollectivesOptions& options,
                   std::unique_ptr<NcclGroups> groups)
-      : host_(host), queue_(options, std::move(groups)) {}
+      : host_(host), queue_(options, host->rank(), host->size(), std::move(groups)) {}
 
   int rank_in(Group group) const override { return host_->rank_in(group); }
   int size_of(Group group) const override { return host_->size_of(group); }

@@ -4,6 +4,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <utility>
+
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/exit_code.h"
@@ -24,6 +27,9 @@ using nlohmann::json;
 
 constexpr int64_t kWelcomeTimeoutMs = 30000;
 constexpr size_t kRankErrorBytesMax = 1 << 16;
+// Seconds after which a collective is given up, in place of cluster::kHostTimeoutMs.
+constexpr char kTimeoutVariable[] = "HALCYON_COLLECTIVE_TIMEOUT_S";
+constexpr char kWaitsFolder[] = "waits", kGpuWaitsFolder[] = "waits-gpu";  // of the stage's work
 
 class LinkListener : public TrainerListener {
  public:
@@ -129,24 +135,47 @@ absl::StatusOr<cluster::StageAssignment> AwaitAssignment(cluster::CoordinatorLin
   return Unavailable("the coordinator did not answer Hello");
 }
 
+cluster::QueueOptions QueueOptionsWith(std::shared_ptr<cluster::Arrivals> arrivals) {
+  cluster::QueueOptions options{.arrivals = std::move(arrivals)};
+  const char* seconds = std::getenv(kTimeoutVariable);
+  if (seconds != nullptr && std::atoll(seconds) > 0) {
+    options.timeout_ms = 1000 * static_cast<int64_t>(std::atoll(seconds));
+  }
+  return options;
+}
+
+// Over NCCL, whose collectives have numbers of their own.
+absl::StatusOr<std::unique_ptr<cluster::Collectives>> MakeGpuCollectives(
+    const ComputeDevice& compute, cluster::Collectives& host,
+    const cluster::StageAssignment& assignment) {
+  const auto arrivals = std::make_shared<cluster::ArrivalFiles>(*Env::Posix());
+  RETURN_IF_ERROR(arrivals->Open(JoinPath(assignment.work_dir, kGpuWaitsFolder),
+                                 assignment.incarnation, assignment.launch));
+  return compute.plugin->MakeCollectives(
+      &host, {.device = compute.device.index(), .arrivals = arrivals});
+}
+
 // `gpu`: the collectives of a GPU, made over `collectives`; null on the CPU.
-absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::CoordinatorLink& link,
-                             std::string* stage, std::unique_ptr<cluster::Collectives>* gpu) {
+absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::ArrivalFiles& arrivals,
+                             cluster::CoordinatorLink& link, std::string* stage,
+                             std::unique_ptr<cluster::Collectives>* gpu) {
   RETURN_IF_ERROR(link.Send(HelloOf("rank", static_cast<uint32_t>(collectives.rank()))));
   Rank rank{&collectives, &link, {}, {}, {}, {}};
   ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
   *stage = rank.assignment.stage;
+  RETURN_IF_ERROR(arrivals.Open(JoinPath(rank.assignment.work_dir, kWaitsFolder),
+                                rank.assignment.incarnation, rank.assignment.launch));
   link.SetActivity([&collectives] { return collectives.Current(); });
   ASSIGN_OR_RETURN(rank.spec_toml, Env::Posix()->ReadFile(rank.assignment.spec_path));
   ASSIGN_OR_RETURN(rank.spec,
                    jobs::ParseJobSpec(rank.spec_toml, rank.assignment.spec_path,
                                       DirName(rank.assignment.spec_path), /*check_files=*/false));
   ASSIGN_OR_RETURN(rank.compute, ChooseGangDevice(rank.spec.launch.device, collectives));
-  spdlog::info("stage {} rank {} of {} on {} {}", *stage, collectives.rank(), collectives.size(),
-               rank.compute.name, rank.compute.why_cpu);
+  spdlog::info("stage {} rank {} of {}, of {} on its node, on {} {}", *stage, collectives.rank(),
+               collectives.size(), collectives.size_of(cluster::Group::kNode), rank.compute.name,
+               rank.compute.why_cpu);
   if (rank.compute.is_gpu()) {
-    ASSIGN_OR_RETURN(*gpu, rank.compute.plugin->MakeCollectives(
-                               &collectives, {.device = rank.compute.device.index()}));
+    ASSIGN_OR_RETURN(*gpu, MakeGpuCollectives(rank.compute, collectives, rank.assignment));
     rank.collectives = gpu->get();
     link.SetActivity([active = gpu->get()] { return active->Current(); });
   }
@@ -180,7 +209,9 @@ absl::Status Report(const absl::StatusOr<json>& result, const std::string& stage
 
 absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
   ConfigureRuntime(threads);
-  ASSIGN_OR_RETURN(auto collectives, cluster::MakeMpiCollectives());
+  const auto arrivals = std::make_shared<cluster::ArrivalFiles>(*Env::Posix());
+  ASSIGN_OR_RETURN(auto collectives,
+                   cluster::MakeMpiCollectives({.queue = QueueOptionsWith(arrivals)}));
   const std::string suffix = fmt::format("-{}", collectives->rank());
   options.name += suffix;
   RETURN_IF_ERROR(LogToFile(options.name, options.log_path + suffix + ".log"));
@@ -192,7 +223,8 @@ absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
   }
   std::string stage;
   std::unique_ptr<cluster::Collectives> gpu;
-  const absl::StatusOr<json> result = RunRank(*collectives, (*membership)->link(), &stage, &gpu);
+  const absl::StatusOr<json> result =
+      RunRank(*collectives, *arrivals, (*membership)->link(), &stage, &gpu);
   (*membership)->link().SetActivity(nullptr);
   const absl::Status status = Report(result, stage, collectives->rank(), &(*membership)->link());
   membership->reset();  // sends what is queued

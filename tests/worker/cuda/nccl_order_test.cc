@@ -2,6 +2,10 @@
 // (fakes/fake_device.h): nccl_collectives.cc as it is, without CUDA.
 #include <gmock/gmock.h>
 
+#include <map>
+#include <mutex>
+#include <optional>
+
 #include "tests/worker/cuda/fakes/fake_device.h"
 #include "worker/cuda/nccl_collectives.h"
 
@@ -129,6 +133,59 @@ TEST_F(NcclOrderTest, ACollectiveThatDoesNotEndIsAbortedAndNamed) {
   gang_.reset();
   EXPECT_EQ(device_.aborted, 1);
   EXPECT_EQ(device_.destroyed, 0);
+}
+
+// Rank 0 of three on a node, as far as the device's collectives ask.
+class FirstOfThree final : public cluster::Collectives {
+ public:
+  int rank_in(Group) const override { return 0; }
+  int size_of(Group group) const override { return group == Group::kAcrossNodes ? 0 : 3; }
+  Pending AllGather(Group, cluster::ConstBuffer, Buffer, std::string_view) override { return {}; }
+  Pending ReduceScatterSum(Group, cluster::ConstBuffer, Buffer, std::string_view) override {
+    return {};
+  }
+  absl::Status AllReduceSum(std::span<double>) override { return absl::OkStatus(); }
+  absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override {
+    return std::vector<std::string>{std::string(bytes)};
+  }
+  absl::Status Barrier() override { return absl::OkStatus(); }
+  uint64_t order_digest() const override { return 0; }
+  cluster::CollectiveFigures TakeFigures() override { return {}; }
+  std::string Current() const override { return ""; }
+};
+
+struct Notes : cluster::Arrivals {
+  std::mutex mutex;
+  std::map<int, uint64_t> numbers;
+  void Note(int rank, uint64_t number) override {
+    const std::lock_guard lock(mutex);
+    numbers[rank] = number;
+  }
+  std::optional<uint64_t> NotedBy(int rank) override {
+    const std::lock_guard lock(mutex);
+    return numbers.contains(rank) ? std::optional(numbers[rank]) : std::nullopt;
+  }
+};
+
+TEST_F(NcclOrderTest, ASilentPeerIsNamed) {
+  FirstOfThree host;
+  const auto notes = std::make_shared<Notes>();
+  auto made = MakeNcclCollectives(&host, {.device = 0, .timeout_ms = 1000, .arrivals = notes});
+  ASSERT_TRUE(made.ok()) << made.status();
+  gang_ = *std::move(made);
+  std::vector<float>&in = Values(1), &out = Values(0, 3);
+  EXPECT_TRUE(Gather(in, out).Wait().ok());
+  EXPECT_TRUE(gang_->Barrier().ok());
+  notes->Note(1, 2);
+  notes->Note(2, 1);  // in the first collective
+  Hold(device_.communication, true);
+  Gather(in, out);
+  const absl::Status status = gang_->Barrier();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_EQ(MessageOf(status),
+            "all-gather of block.3, number 2 has not ended within 1 s: rank 2 has not come to it");
+  EXPECT_EQ(notes->NotedBy(0), 2u) << "the others can see where this rank is";
+  gang_.reset();
 }
 
 TEST_F(NcclOrderTest, AFaultThatNcclFindsLaterIsReportedWithItsPeer) {
