@@ -13,7 +13,7 @@
 namespace halcyon {
 namespace {
 
-constexpr std::string_view kParentSuffix = "@parent";
+constexpr std::string_view kParentSuffix = "@parent", kStopSuffix = "@stop";
 
 bool FirstTime(int number) {
   const char* marker = std::getenv("HALCYON_FAULT_MARKER");
@@ -33,11 +33,16 @@ void FaultPoint(std::string_view name) {
     std::string_view point = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     pid_t victim = getpid();
+    int signal = SIGKILL;
+    if (point.ends_with(kStopSuffix)) {
+      point.remove_suffix(kStopSuffix.size());
+      signal = SIGSTOP;
+    }
     if (point.ends_with(kParentSuffix)) {
       point.remove_suffix(kParentSuffix.size());
       victim = getppid();
     }
-    if (point == name && FirstTime(number)) kill(victim, SIGKILL);
+    if (point == name && FirstTime(number)) kill(victim, signal);
   }
 }
 

@@ -2,6 +2,8 @@
 // bit for bit those of an uninterrupted run.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/clock.h"
 #include "base/env.h"
 #include "storage/home.h"
@@ -57,6 +59,42 @@ TEST(KillTest, WeightsAreThoseOfAnUninterruptedRun) {
         << kPoints[i] << " was not reached";
   }
   EXPECT_EQ(job.WeightsOf("autoencoder"), whole.WeightsOf("autoencoder"));
+  EXPECT_EQ(job.WeightsOf("model"), whole.WeightsOf("model"));
+}
+
+std::set<std::string> SharedMemory() {
+  const auto names = Env::Posix()->ListDir("/dev/shm");
+  return names.ok() ? std::set<std::string>(names->begin(), names->end()) : std::set<std::string>();
+}
+
+// In the other precision and sharding; and a rank may stop without dying.
+TEST(KillTest, InBFloat16TheyAreToo) {
+  const auto configure = [](SmallJob& job) {
+    job.values()["model.head"] = "\"softmax\"";
+    for (const char* key : {"model.noise_size", "model.head_layers", "model.samples"}) {
+      job.values().erase(key);
+    }
+    job.values()["train.precision"] = "\"bfloat16\"";
+    job.values()["launch.sharding"] = "\"gradient\"";
+    job.Write();
+  };
+  SmallJob whole("kill-bfloat16-whole");
+  configure(whole);
+  const RunResult uninterrupted = whole.Run();
+  ASSERT_TRUE(uninterrupted.status.ok()) << uninterrupted.output;
+  SmallJob job("kill-bfloat16-parts");
+  configure(job);
+  const std::set<std::string> shared_before = SharedMemory();
+  const RunResult killed =
+      job.Run({{"HALCYON_FAULT_POINT",
+                "rank 1 model step 6;rank 0 model commit 12;rank 1 model step 14@stop"},
+               {"HALCYON_FAULT_MARKER", job.root() + "/fault"}});
+  ASSERT_TRUE(killed.status.ok()) << killed.output;
+  EXPECT_NE(killed.output.find("model-rank-1 stopped sending"), std::string::npos) << killed.output;
+  EXPECT_EQ(SharedMemory(), shared_before);
+  for (const char* marker : {"/fault-0", "/fault-1", "/fault-2"}) {
+    EXPECT_TRUE(Env::Posix()->Exists(job.root() + marker)) << marker;
+  }
   EXPECT_EQ(job.WeightsOf("model"), whole.WeightsOf("model"));
 }
 

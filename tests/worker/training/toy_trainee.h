@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <limits>
+
 #include "base/philox.h"
 #include "model/fused_layers.h"
 #include "model/noise.h"
@@ -43,11 +45,13 @@ class ToyTrainee : public Trainee {
     return BatchTensors{InputOf(batch.items), {}};
   }
   void FailToLoad(uint64_t step) { fails_to_load_ = step; }
+  void GiveNaN(uint64_t step) { gives_nan_ = step; }
 
   absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch,
                                           const BatchTensors& tensors) override {
     const at::Tensor& input = tensors.tokens;
-    const at::Tensor loss = LossOf(batch, input, Forward(input));
+    at::Tensor loss = LossOf(batch, input, Forward(input));
+    if (batch.step == gives_nan_) loss = loss * std::numeric_limits<float>::quiet_NaN();
     loss.backward();
     ++passes_;
     return Figures{{"loss", loss.detach()}};
@@ -83,7 +87,7 @@ class ToyTrainee : public Trainee {
   jobs::TrainSpec train_;
   model::Unit first_{"first"}, second_{"second"};
   model::Parameter *first_weight_, *first_bias_, *second_weight_;
-  uint64_t fails_to_load_ = ~uint64_t{0};
+  uint64_t fails_to_load_ = ~uint64_t{0}, gives_nan_ = ~uint64_t{0};
   int passes_ = 0;
   int evaluations_ = 0;
 };

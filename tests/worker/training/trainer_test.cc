@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <sstream>
 
 #include "base/digest.h"
@@ -39,7 +40,8 @@ class Listener : public TrainerListener {
 };
 
 struct Outcome {
-  absl::Status status;
+  absl::Status status;             // of rank 0
+  std::set<std::string> of_ranks;  // messages of all
   json result;
   std::vector<json> figures;
 };
@@ -78,12 +80,14 @@ class TrainerTest : public testing::Test {
     const auto rank_main = [&](cluster::Collectives& collectives) {
       ToyTrainee toy(train_);
       if (fails_to_load_) toy.FailToLoad(*fails_to_load_);
+      if (gives_nan_ && collectives.rank() == ranks - 1) toy.GiveNaN(*gives_nan_);
       Listener listener(stop_at);
       if (collectives.rank() == ranks - 1) listener.StopIn(stop_in_);
       Trainer trainer(options, &toy, &collectives, &listener, Env::Posix(), Clock::Real());
       const auto result = trainer.Run();
-      if (collectives.rank() != 0) return;
       const std::lock_guard lock(mutex);
+      outcome.of_ranks.insert(MessageOf(result.status()));
+      if (collectives.rank() != 0) return;
       outcome.status = result.status();
       if (result.ok()) outcome.result = *result;
       outcome.figures = listener.figures();
@@ -95,6 +99,7 @@ class TrainerTest : public testing::Test {
   std::string root_;
   int ranks_per_node_ = 0;                 // all on one
   std::optional<uint64_t> fails_to_load_;  // a step
+  std::optional<uint64_t> gives_nan_;      // a step of the last rank
   std::string stop_in_;  // a phase in which the last rank is told to stop; the others are not
   jobs::TrainSpec train_;
   TrainerOptions options_;
@@ -236,6 +241,25 @@ TEST_F(TrainerTest, SamplesThatCannotBeReadEndTheStepThatNeedsThem) {
   EXPECT_EQ(MessageOf(outcome.status), "step 5: page 7: checksum");
   storage::CheckpointStore store(*Env::Posix(), WorkDir("unread") + "/checkpoints");
   EXPECT_EQ(store.ListCommitted()->size(), 1u) << "that of step 4";
+}
+
+// One rank's is all ranks' by the gradient's norm; nothing of it is saved.
+TEST_F(TrainerTest, ALossThatIsNoNumberEndsTheStepOnAllRanks) {
+  const Outcome whole = Run("whole", 3);
+  for (const jobs::Sharding sharding :
+       {jobs::Sharding::kFull, jobs::Sharding::kGradient, jobs::Sharding::kNone}) {
+    options_.fsdp.sharding = sharding;
+    const std::string work = "nan" + std::to_string(static_cast<int>(sharding));
+    gives_nan_ = 5;
+    const Outcome outcome = Run(work, 3);
+    EXPECT_TRUE(absl::IsFailedPrecondition(outcome.status)) << outcome.status;
+    ASSERT_EQ(outcome.of_ranks.size(), 1u) << "all ranks end alike";
+    EXPECT_TRUE(outcome.of_ranks.begin()->starts_with("step 5: the loss or its gradient"));
+    storage::CheckpointStore store(*Env::Posix(), WorkDir(work) + "/checkpoints");
+    EXPECT_EQ(*store.ListCommitted(), std::vector<uint64_t>{4});
+    gives_nan_.reset();
+    EXPECT_EQ(Run(work, 3).result["content_digest"], whole.result["content_digest"]);
+  }
 }
 
 TEST_F(TrainerTest, AFlippedByteFallsBackAndStillGivesTheSameWeights) {
