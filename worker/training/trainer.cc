@@ -202,7 +202,8 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   // 32 bits, so that sums over ranks are exact.
   const double order = static_cast<double>(collectives_->order_digest() >> 32);
   std::vector<double> shared = {fsdp_->LocalGradientSquares(),
-                                listener_->StopRequested() ? 1.0 : 0.0, order};
+                                listener_->StopRequested() ? 1.0 : 0.0, order,
+                                static_cast<double>(PeakMemoryBytes())};
   for (const auto& [name, value] : mine) shared.push_back(value);
   RETURN_IF_ERROR(collectives_->AllReduceSum(shared));
   stop_agreed_ = shared[1] > 0;
@@ -211,7 +212,9 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   }
   const double norm = std::sqrt(shared[0]);
   json figures = {{"grad_norm", norm}, {"learning_rate", model::LearningRate(train, step)}};
-  size_t next = 3;
+  figures["memory_peak_bytes"] = static_cast<uint64_t>(shared[3]);
+  if (options_.memory_bytes_min > 0) figures["memory_bytes_min"] = options_.memory_bytes_min;
+  size_t next = 4;
   for (const auto& [name, value] : mine) figures[name] = shared[next++];
   if (!std::isfinite(norm) || !std::isfinite(figures.value("loss", 0.0))) {
     return FailedPrecondition(

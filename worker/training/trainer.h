@@ -43,7 +43,8 @@ struct TrainerOptions {
   uint64_t seed = 0;
   FsdpOptions fsdp;  // its device is `compute`'s
   ComputeDevice compute;
-  double step_flops = 0;  // of the model (jobs/flops.h); 0: utilisation is not reported
+  double step_flops = 0;          // of the model (jobs/flops.h); 0: utilisation is not reported
+  uint64_t memory_bytes_min = 0;  // of all ranks (jobs/estimate.h); 0: not reported
   std::string spec_toml;  // the resolved spec, bound into checkpoints and kept with the weights
   uint64_t shard_bytes_max = storage::kShardBytesMax;  // of a file of the finished weights
 };

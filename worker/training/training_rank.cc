@@ -12,6 +12,7 @@
 #include "base/exit_code.h"
 #include "base/logging.h"
 #include "cluster/mpi_collectives.h"
+#include "jobs/estimate.h"
 #include "jobs/flops.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
@@ -52,6 +53,13 @@ at::ScalarType GatherTypeOf(const jobs::TrainSpec& train) {
   return train.precision == jobs::Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
 }
 
+uint64_t MemoryMin(const jobs::JobSpec& spec, jobs::StageKind kind, int64_t vocab_size) {
+  for (const jobs::TrainingEstimate& estimate : jobs::EstimateTraining(spec, vocab_size)) {
+    if (estimate.kind == kind) return estimate.memory_bytes;
+  }
+  return 0;
+}
+
 struct Rank {
   cluster::Collectives* collectives;  // on the memory of `compute`
   cluster::CoordinatorLink* link;
@@ -74,6 +82,7 @@ struct Rank {
                                           .gather_type = GatherTypeOf(trainee.train_spec())},
                                  .compute = compute,
                                  .step_flops = jobs::StepFlops(spec, kind, vocab_size),
+                                 .memory_bytes_min = MemoryMin(spec, kind, vocab_size),
                                  .spec_toml = spec_toml};
     Trainer trainer(options, &trainee, collectives, &listener, Env::Posix(), Clock::Real());
     return trainer.Run();

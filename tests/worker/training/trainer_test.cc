@@ -222,6 +222,7 @@ TEST_F(TrainerTest, EveryStepReportsWhereItsTimeWent) {
   }
   EXPECT_FALSE(facts.contains("flop_utilisation")) << "without the model's FLOPs";
   EXPECT_GT(facts["memory_peak_bytes"], 0);
+  EXPECT_FALSE(facts.contains("memory_bytes_min")) << "without the formula's figure";
   EXPECT_LE(facts["optimizer_seconds"], facts["step_seconds"]);
   EXPECT_LE(facts["communication_wait_seconds"], facts["step_seconds"]);
 }
@@ -388,6 +389,7 @@ TEST_F(TrainerTest, GoingOnFromAShorterRunGivesTheWeightsOfTheLongOne) {
 }
 
 TEST_F(TrainerTest, MetricsHaveTheirTimesAndStayWithTheWeights) {
+  options_.memory_bytes_min = 12345;
   const int64_t before_ms = Clock::Real()->WallMs();
   const Outcome outcome = Run("job", 2);
   ASSERT_TRUE(outcome.status.ok()) << outcome.status;
@@ -413,6 +415,8 @@ TEST_F(TrainerTest, MetricsHaveTheirTimesAndStayWithTheWeights) {
     for (const char* name : {"loss", "grad_norm", "learning_rate"}) {
       EXPECT_TRUE(record[name].is_number()) << name;
     }
+    EXPECT_GT(record["memory_peak_bytes"], int64_t{1} << 20) << "of both ranks";
+    EXPECT_EQ(record["memory_bytes_min"], 12345);
   }
   EXPECT_EQ(step, 12u);
 }
