@@ -1,7 +1,8 @@
 // One training step (forward, backward, gradient norm, AdamW) of the baseline or of CALM through
 // the sharder, on random tokens and latents: seconds by phase and page faults a step, one line a
-// round, with the time of communication and the part of it that nothing hid. bench/README.md has
-// the sizes and the commands, bench/peers/ the same work in PyTorch.
+// round, with the time of communication and the part of it that nothing hid; then the most memory
+// that was in use. bench/README.md has the sizes and the commands, bench/peers/ the same work in
+// PyTorch.
 //
 //   train_step_bench llama|calm [--threads N] [--rounds N] [--steps N]
 //                    [--sharding full|gradient|none] [--precision float32|bfloat16]
@@ -20,8 +21,10 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "cluster/collectives.h"
 #include "cluster/mpi_collectives.h"
+#include "jobs/estimate.h"
 #include "model/baseline_model.h"
 #include "model/calm_model.h"
 #include "worker/fsdp/fsdp.h"
@@ -99,6 +102,19 @@ class Calm : public Work {
  private:
   model::CalmModel model_;
 };
+
+// What the ranks need by the formula that `halcyon validate` prints.
+uint64_t FormulaBytes(const Options& options, int ranks) {
+  jobs::JobSpec spec;
+  spec.model = SpecOf(options.work);
+  spec.autoencoder.chunk_size = kChunk;
+  spec.autoencoder.latent_size = kLatent;
+  spec.model.window_chunks = options.work == "llama" ? kSteps / kChunk : kSteps;
+  spec.train.batch = kBatch;
+  spec.launch.ranks = ranks;
+  spec.launch.sharding = options.fsdp.sharding;
+  return jobs::EstimateTraining(spec, kVocabulary).back().memory_bytes;
+}
 
 double Now() { return static_cast<double>(Clock::Real()->MonotonicMs()) / 1000; }
 
@@ -197,6 +213,13 @@ void Run(const Options& options, cluster::Collectives& collectives) {
         static_cast<double>(shared.busy_us) * 1e-6 / options.steps,
         static_cast<double>(shared.waited_us) * 1e-6 / options.steps, loss);
     std::fflush(stdout);
+  }
+  std::vector<double> peak = {static_cast<double>(PeakMemoryBytes())};
+  HALCYON_CHECK(collectives.AllReduceSum(peak).ok());
+  if (speaks) {
+    fmt::print("memory of all ranks: peak {}, by the formula {}\n",
+               jobs::BytesText(static_cast<uint64_t>(peak[0])),
+               jobs::BytesText(FormulaBytes(options, collectives.size())));
   }
 }
 
