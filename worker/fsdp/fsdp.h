@@ -36,6 +36,9 @@ namespace halcyon::worker {
 // ranks, a scale for the gradients; OptimizerStep. Forward passes outside BeginPass ... FinishPass
 // (evaluation) gather unit by unit without looking ahead.
 //
+// A parameter whose requires_grad is false when this is made is frozen: it is gathered like the
+// others, and has neither gradient nor optimizer state (gathered_array.h).
+//
 // Not thread-safe. Neither units nor collectives are owned; both outlive it. A failed collective is
 // reported by FinishPass.
 class Fsdp final : private UnitOwner {
@@ -49,6 +52,7 @@ class Fsdp final : private UnitOwner {
   Fsdp(const Fsdp&) = delete;
   Fsdp& operator=(const Fsdp&) = delete;
 
+  // In the order of Layouts: of each unit what trains, then what is frozen.
   std::vector<UnitShard*> shards();
   const ShardPlan& plan() const { return plan_; }
   // Parameters and their places in the flat arrays, for checkpoints.
