@@ -28,8 +28,7 @@ int64_t Unit::numel() const {
 void Unit::Materialise(c10::Device device) {
   const at::TensorOptions options = at::TensorOptions(at::kFloat).device(device);
   for (Parameter& parameter : parameters_) {
-    parameter.value =
-        at::zeros(parameter.shape, options).requires_grad_(parameter.requires_grad);
+    parameter.value = at::zeros(parameter.shape, options).requires_grad_(parameter.requires_grad);
   }
 }
 

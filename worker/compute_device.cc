@@ -6,6 +6,7 @@
 
 #include <climits>
 
+#include "base/memory.h"
 #include "worker/gpu_assignment.h"
 
 namespace halcyon::worker {
@@ -56,7 +57,7 @@ void ComputeDevice::Synchronise() const {
 }
 
 uint64_t ComputeDevice::PeakMemoryBytes() const {
-  return is_gpu() ? plugin->PeakMemoryBytes(device.index()) : 0;
+  return is_gpu() ? plugin->PeakMemoryBytes(device.index()) : halcyon::PeakMemoryBytes();
 }
 
 absl::StatusOr<ComputeDevice> ChooseDevice(jobs::DeviceChoice choice, uint32_t index) {

@@ -27,7 +27,7 @@ struct ComputeDevice {
   void MakeCurrent() const;
   // Waits for all that was started on the device.
   void Synchronise() const;
-  // Of a GPU: the most memory that this process's tensors took there at a time; 0 on the CPU.
+  // The most memory that this process took at a time; of a GPU, that its tensors took there.
   uint64_t PeakMemoryBytes() const;
 };
 

@@ -19,7 +19,7 @@
 namespace halcyon::worker {
 
 // Raise the number with every change of what program and plugin share.
-inline constexpr char kGpuPluginBuild[] = "halcyon gpu plugin 3, LibTorch 2.11.0";
+inline constexpr char kGpuPluginBuild[] = "halcyon gpu plugin 4, LibTorch 2.11.0";
 
 struct GpuCollectivesOptions {
   int device = 0;

@@ -130,8 +130,7 @@ absl::StatusOr<at::Tensor> GatheredArray::GatherValues() {
   if (plan_.shards == 1) return shard_.value;
   at::Tensor values = pool_->TakeTensor(padded_, at::kFloat);
   RETURN_IF_ERROR(
-      collectives_
-          ->AllGather(plan_.shard_group, BufferOf(shard_.value), BufferOf(values), name())
+      collectives_->AllGather(plan_.shard_group, BufferOf(shard_.value), BufferOf(values), name())
           .Wait());
   return values;
 }

@@ -56,8 +56,8 @@ absl::StatusOr<int64_t> MetadataNumber(const NetworkDescription& description,
                                        const std::string& name);
 
 // Materialises the units on `device` and fills them, tensor by tensor: the parameters are the only
-// copy in memory, but for one of them on the way to a GPU. REQUIRES: DescribeNetwork has checked the
-// folder. kDataLoss names a tensor that is missing, extra or of another shape.
+// copy in memory, but for one of them on the way to a GPU. REQUIRES: DescribeNetwork has checked
+// the folder. kDataLoss names a tensor that is missing, extra or of another shape.
 absl::Status ReadNetwork(Env& env, const std::string& dir, const std::vector<model::Unit*>& units,
                          c10::Device device = c10::kCPU);
 

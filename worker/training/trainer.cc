@@ -9,7 +9,6 @@
 
 #include "base/check.h"
 #include "base/fault_point.h"
-#include "base/memory.h"
 #include "cluster/outputs.h"
 #include "model/learning_rate.h"
 #include "worker/runtime.h"
@@ -203,7 +202,7 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   const double order = static_cast<double>(collectives_->order_digest() >> 32);
   std::vector<double> shared = {fsdp_->LocalGradientSquares(),
                                 listener_->StopRequested() ? 1.0 : 0.0, order,
-                                static_cast<double>(PeakMemoryBytes())};
+                                static_cast<double>(options_.compute.PeakMemoryBytes())};
   for (const auto& [name, value] : mine) shared.push_back(value);
   RETURN_IF_ERROR(collectives_->AllReduceSum(shared));
   stop_agreed_ = shared[1] > 0;
@@ -312,11 +311,9 @@ absl::StatusOr<json> Trainer::Finish() {
     }
   }
   RETURN_IF_ERROR(Agree(*collectives_, written.status()));
-  std::vector<double> peak = {static_cast<double>(PeakMemoryBytes()),
-                              static_cast<double>(options_.compute.PeakMemoryBytes())};
+  std::vector<double> peak = {static_cast<double>(options_.compute.PeakMemoryBytes())};
   RETURN_IF_ERROR(collectives_->AllReduceSum(peak));
   facts["memory_peak_bytes"] = static_cast<uint64_t>(peak[0]);
-  if (peak[1] > 0) facts["gpu_memory_peak_bytes"] = static_cast<uint64_t>(peak[1]);
   if (matrix_rate_ > 0) facts["matrix_flops_per_s"] = matrix_rate_;
   for (const auto& [name, value] : last_figures_.items()) facts.emplace(name, value);
   facts["parameters"] = fsdp_->parameters();

@@ -160,8 +160,8 @@ absl::StatusOr<std::unique_ptr<cluster::Collectives>> MakeGpuCollectives(
   const auto arrivals = std::make_shared<cluster::ArrivalFiles>(*Env::Posix());
   RETURN_IF_ERROR(arrivals->Open(JoinPath(assignment.work_dir, kGpuWaitsFolder),
                                  assignment.incarnation, assignment.launch));
-  return compute.plugin->MakeCollectives(
-      &host, {.device = compute.device.index(), .arrivals = arrivals});
+  return compute.plugin->MakeCollectives(&host,
+                                         {.device = compute.device.index(), .arrivals = arrivals});
 }
 
 // `gpu`: the collectives of a GPU, made over `collectives`; null on the CPU.

@@ -129,15 +129,18 @@ TEST(Frozen, CheckpointsHoldItsValuesAlone) {
     const std::vector<storage::UnitLayout> layouts = fsdp.Layouts();
     std::vector<size_t> order(layouts.size());
     std::iota(order.begin(), order.end(), size_t{0});
-    EXPECT_TRUE(fsdp.VisitWhole(order, [&](size_t place, const at::Tensor& flat) {
-                      for (const auto& parameter : layouts[place].parameters) {
-                        int64_t numel = 1;
-                        for (const int64_t size : parameter.shape) numel *= size;
-                        const at::Tensor value =
-                            flat.narrow(0, static_cast<int64_t>(parameter.offset), numel);
-                        text += parameter.name + " " + std::to_string(value.sum().item<float>());
-                      }
-                    }).ok());
+    EXPECT_TRUE(fsdp.VisitWhole(order,
+                                [&](size_t place, const at::Tensor& flat) {
+                                  for (const auto& parameter : layouts[place].parameters) {
+                                    int64_t numel = 1;
+                                    for (const int64_t size : parameter.shape) numel *= size;
+                                    const at::Tensor value = flat.narrow(
+                                        0, static_cast<int64_t>(parameter.offset), numel);
+                                    text += parameter.name + " " +
+                                            std::to_string(value.sum().item<float>());
+                                  }
+                                })
+                    .ok());
     return text;
   };
   cluster::RunInProcessGang(setup.ranks, [&](cluster::Collectives& gang) {
