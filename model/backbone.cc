@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "model/causal_attention.h"
 #include "model/fused_layers.h"
 #include "model/to_device.h"
 
@@ -87,12 +88,34 @@ TransformerBlock::TransformerBlock(Unit& unit, const std::string& name, const jo
 at::Tensor TransformerBlock::Attend(const at::Tensor& rows, int64_t batch, const Rotation& rotation,
                                     const at::Tensor& visible, int64_t length,
                                     BackboneCache::Block* cache) const {
-  const int64_t hidden = rows.size(1);
+  const auto projected = NormedLinears(rows, norm_.weight(), norm_.epsilon(),
+                                       {query_.weight(), key_.weight(), value_.weight()});
+  const at::Tensor mixed = cache == nullptr && !visible.defined()
+                               ? AttendOwnSteps(projected, batch, rotation)
+                               : AttendCached(projected, batch, rotation, visible, length, cache);
+  return LinearAdd(mixed, output_.weight(), rows);
+}
+
+at::Tensor TransformerBlock::AttendOwnSteps(const std::vector<at::Tensor>& projected, int64_t batch,
+                                            const Rotation& rotation) const {
+  const int64_t hidden = projected[0].size(1), times = heads_ / key_value_heads_;
+  const auto for_all_heads = [&](const at::Tensor& wide) {
+    if (times == 1) return wide;
+    return wide.view({-1, key_value_heads_, hidden / heads_})
+        .repeat_interleave(times, 1)
+        .view({-1, hidden});
+  };
+  return CausalAttention({projected[0], for_all_heads(projected[1]), for_all_heads(projected[2])},
+                         batch, heads_, rotation.cosine(), rotation.sine());
+}
+
+at::Tensor TransformerBlock::AttendCached(const std::vector<at::Tensor>& projected, int64_t batch,
+                                          const Rotation& rotation, const at::Tensor& visible,
+                                          int64_t length, BackboneCache::Block* cache) const {
+  const int64_t hidden = projected[0].size(1);
   const auto split = [&](const at::Tensor& wide) {
     return wide.view({batch, -1, wide.size(1) * heads_ / hidden, hidden / heads_});
   };
-  const auto projected = NormedLinears(rows, norm_.weight(), norm_.epsilon(),
-                                       {query_.weight(), key_.weight(), value_.weight()});
   const at::Tensor query = rotation(split(projected[0])).transpose(1, 2);
   at::Tensor key = rotation(split(projected[1])).transpose(1, 2);
   at::Tensor value = split(projected[2]).transpose(1, 2);
@@ -108,7 +131,7 @@ at::Tensor TransformerBlock::Attend(const at::Tensor& rows, int64_t batch, const
   std::optional<at::Tensor> mask;
   if (visible.defined()) mask = visible;
   const at::Tensor mixed = at::scaled_dot_product_attention(query, key, value, mask, 0.0, causal);
-  return LinearAdd(mixed.transpose(1, 2).reshape({-1, hidden}), output_.weight(), rows);
+  return mixed.transpose(1, 2).reshape({-1, hidden});
 }
 
 at::Tensor TransformerBlock::operator()(const at::Tensor& rows, int64_t batch,

@@ -57,9 +57,12 @@ class Rotation {
   Rotation(const at::Tensor& positions, int64_t head_width, double theta, at::ScalarType dtype);
   // [batch, steps, heads, head_width] -> the same.
   at::Tensor operator()(const at::Tensor& heads) const;
+  // [batch or 1, steps, 1, head_width / 2].
+  const at::Tensor& cosine() const { return cosine_; }
+  const at::Tensor& sine() const { return sine_; }
 
  private:
-  at::Tensor cosine_, sine_;  // [batch or 1, steps, 1, head_width / 2]
+  at::Tensor cosine_, sine_;
 };
 
 class TransformerBlock {
@@ -74,6 +77,14 @@ class TransformerBlock {
   // rows + attention over their norm.
   at::Tensor Attend(const at::Tensor& rows, int64_t batch, const Rotation& rotation,
                     const at::Tensor& visible, int64_t length, BackboneCache::Block* cache) const;
+  // Of projected queries, keys and values, each [batch * steps, its heads * head_width] -> the
+  // heads' outputs [batch * steps, hidden]: causal over these steps, or as `visible` and the cache
+  // have it.
+  at::Tensor AttendOwnSteps(const std::vector<at::Tensor>& projected, int64_t batch,
+                            const Rotation& rotation) const;
+  at::Tensor AttendCached(const std::vector<at::Tensor>& projected, int64_t batch,
+                          const Rotation& rotation, const at::Tensor& visible, int64_t length,
+                          BackboneCache::Block* cache) const;
 
   int64_t heads_, key_value_heads_;
   RmsNorm norm_;

@@ -1,0 +1,80 @@
+#include "model/causal_attention.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "base/check.h"
+#include "model/fused_layers.h"
+#include "model/kernels/attention_kernel.h"
+
+namespace halcyon::model {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+struct CausalAttentionFunction : public torch::autograd::Function<CausalAttentionFunction> {
+  static Variable forward(AutogradContext* context, const Variable& query, const Variable& key,
+                          const Variable& value, const at::Tensor& cosine, const at::Tensor& sine,
+                          int64_t batch, int64_t heads) {
+    const variable_list given = {query.contiguous(), key.contiguous(), value.contiguous(), cosine,
+                                 sine};
+    context->saved_data["batch"] = batch;
+    context->saved_data["heads"] = heads;
+    context->save_for_backward(given);
+    at::Tensor out = at::empty(query.sizes(), at::kFloat);
+    AttentionForward(InputOf(given), ShapeOf(given, batch, heads), out.data_ptr<float>());
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& outputs) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor gradient = outputs[0].contiguous();
+    variable_list gradients(7);
+    for (size_t i = 0; i < 3; ++i) gradients[i] = at::empty(gradient.sizes(), at::kFloat);
+    AttentionBackward(
+        InputOf(saved),
+        ShapeOf(saved, context->saved_data["batch"].toInt(), context->saved_data["heads"].toInt()),
+        gradient.const_data_ptr<float>(),
+        {gradients[0].data_ptr<float>(), gradients[1].data_ptr<float>(),
+         gradients[2].data_ptr<float>()});
+    return gradients;
+  }
+
+ private:
+  static AttentionInput InputOf(const variable_list& tensors) {
+    const auto data = [&](size_t i) { return tensors[i].const_data_ptr<float>(); };
+    return {data(0), data(1), data(2), data(3), data(4)};
+  }
+  static AttentionShape ShapeOf(const variable_list& tensors, int64_t batch, int64_t heads) {
+    const at::Tensor &query = tensors[0], &cosine = tensors[3];
+    return {batch, query.size(0) / batch, heads, query.size(1) / heads / 2,
+            cosine.size(0) * cosine.size(1)};
+  }
+};
+
+}  // namespace
+
+at::Tensor CausalAttention(const AttentionRows& rows, int64_t batch, int64_t heads,
+                           const at::Tensor& cosine, const at::Tensor& sine) {
+  const at::Tensor& query = rows.query;
+  HALCYON_CHECK(query.dim() == 2 && query.size(0) % batch == 0 && query.size(1) % heads == 0 &&
+                rows.key.sizes() == query.sizes() && rows.value.sizes() == query.sizes());
+  if (query.is_cpu() && query.scalar_type() == at::kFloat) {
+    return CausalAttentionFunction::apply(query, rows.key, rows.value, cosine.contiguous(),
+                                          sine.contiguous(), batch, heads);
+  }
+  const auto split = [&](const at::Tensor& wide) {
+    return wide.view({batch, query.size(0) / batch, heads, query.size(1) / heads});
+  };
+  const auto turned = [&](const at::Tensor& wide) {
+    return RotatedHeads(split(wide), cosine, sine).transpose(1, 2);
+  };
+  const at::Tensor mixed = at::scaled_dot_product_attention(
+      turned(query), turned(rows.key), split(rows.value).transpose(1, 2), /*attn_mask=*/{},
+      /*dropout_p=*/0.0, /*is_causal=*/true);
+  return mixed.transpose(1, 2).reshape(query.sizes());
+}
+
+}  // namespace halcyon::model

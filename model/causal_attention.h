@@ -1,0 +1,28 @@
+// Causal self-attention with rotary positions over rows, with a gradient of its own on the CPU.
+#ifndef HALCYON_MODEL_CAUSAL_ATTENTION_H_
+#define HALCYON_MODEL_CAUSAL_ATTENTION_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace halcyon::model {
+
+// Queries, keys and values before rotation: each [batch * steps, heads * width], float32.
+struct AttentionRows {
+  at::Tensor query, key, value;
+};
+
+// softmax(q k^T / sqrt(width)) v of each head of each sequence, where a step sees those up to
+// itself, and q and k are turned as RotatedHeads does (model/fused_layers.h): cosine and sine
+// [batch or 1, steps, 1, width / 2]. -> [batch * steps, heads * width].
+//
+// On the CPU by model/kernels/attention_kernel.h, which keeps nothing but its inputs for the
+// gradient; elsewhere composed of ATen's operations. One backward pass a graph, first derivatives
+// only.
+at::Tensor CausalAttention(const AttentionRows& rows, int64_t batch, int64_t heads,
+                           const at::Tensor& cosine, const at::Tensor& sine);
+
+}  // namespace halcyon::model
+
+#endif  // HALCYON_MODEL_CAUSAL_ATTENTION_H_

@@ -1,0 +1,46 @@
+// Causal attention with rotary positions on plain arrays of the CPU, forward and gradient: one head
+// of one sequence at a time, whose keys and values stay in the processor's cache.
+//
+// Scores that causality hides are not computed but for a few beside the diagonal. Nothing but the
+// inputs is needed for the gradient: scores are made again. A head's sums have one order, so bits
+// do not depend on the number of threads; products are contracted with additions where the
+// processor has FMA, as all with AVX2 do.
+#ifndef HALCYON_MODEL_KERNELS_ATTENTION_KERNEL_H_
+#define HALCYON_MODEL_KERNELS_ATTENTION_KERNEL_H_
+
+#include <cstdint>
+
+namespace halcyon::model {
+
+struct AttentionShape {
+  int64_t batch, steps, heads;
+  int64_t half;  // of a head's width
+  // Rows of cosine and sine, [angles, half]: step t of sequence b uses row b * steps + t modulo
+  // angles. Element i and element i + half of queries and keys turn by it.
+  int64_t angles;
+};
+
+struct AttentionInput {
+  const float* query;  // each [batch * steps, heads, 2 * half], dense
+  const float* key;
+  const float* value;
+  const float* cosine;
+  const float* sine;
+};
+
+// out [batch * steps, heads, 2 * half]: softmax over keys up to a query's own step of
+// query . key / sqrt(2 * half), times the values.
+void AttentionForward(const AttentionInput& input, const AttentionShape& shape, float* out);
+
+// gradient: that of out. Writes those of query, key and value.
+struct AttentionGradients {
+  float* query;
+  float* key;
+  float* value;
+};
+void AttentionBackward(const AttentionInput& input, const AttentionShape& shape,
+                       const float* gradient, const AttentionGradients& to);
+
+}  // namespace halcyon::model
+
+#endif  // HALCYON_MODEL_KERNELS_ATTENTION_KERNEL_H_
