@@ -99,14 +99,19 @@ at::Tensor TransformerBlock::Attend(const at::Tensor& rows, int64_t batch, const
 at::Tensor TransformerBlock::AttendOwnSteps(const std::vector<at::Tensor>& projected, int64_t batch,
                                             const Rotation& rotation) const {
   const int64_t hidden = projected[0].size(1), times = heads_ / key_value_heads_;
-  const auto for_all_heads = [&](const at::Tensor& wide) {
-    if (times == 1) return wide;
-    return wide.view({-1, key_value_heads_, hidden / heads_})
-        .repeat_interleave(times, 1)
-        .view({-1, hidden});
-  };
-  return CausalAttention({projected[0], for_all_heads(projected[1]), for_all_heads(projected[2])},
-                         batch, heads_, rotation.cosine(), rotation.sine());
+  AttentionRows rows = {projected[0], projected[1], projected[2]};
+  if (times > 1) {
+    // Not in bfloat16: gradients of a group's heads are summed before they are rounded.
+    const at::ScalarType type = at::promote_types(rows.query.scalar_type(), at::kFloat);
+    const auto for_all_heads = [&](const at::Tensor& wide) {
+      return wide.to(type)
+          .view({-1, key_value_heads_, hidden / heads_})
+          .repeat_interleave(times, 1)
+          .view({-1, hidden});
+    };
+    rows = {rows.query.to(type), for_all_heads(rows.key), for_all_heads(rows.value)};
+  }
+  return CausalAttention(rows, batch, heads_, rotation.cosine(), rotation.sine());
 }
 
 at::Tensor TransformerBlock::AttendCached(const std::vector<at::Tensor>& projected, int64_t batch,
@@ -118,7 +123,7 @@ at::Tensor TransformerBlock::AttendCached(const std::vector<at::Tensor>& project
   };
   const at::Tensor query = rotation(split(projected[0])).transpose(1, 2);
   at::Tensor key = rotation(split(projected[1])).transpose(1, 2);
-  at::Tensor value = split(projected[2]).transpose(1, 2);
+  at::Tensor value = split(projected[2]).transpose(1, 2).to(query.scalar_type());
   if (cache != nullptr) {
     key = Append(cache->keys, length, key);
     value = Append(cache->values, length, value);

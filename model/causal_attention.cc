@@ -23,29 +23,43 @@ struct CausalAttentionFunction : public torch::autograd::Function<CausalAttentio
     context->saved_data["batch"] = batch;
     context->saved_data["heads"] = heads;
     context->save_for_backward(given);
-    at::Tensor out = at::empty(query.sizes(), at::kFloat);
-    AttentionForward(InputOf(given), ShapeOf(given, batch, heads), out.data_ptr<float>());
+    const at::Tensor out = at::empty(query.sizes(), query.scalar_type());
+    const AttentionShape shape = ShapeOf(given, batch, heads);
+    if (query.scalar_type() == at::kBFloat16) {
+      AttentionForward(InputOf<c10::BFloat16>(given), shape, out.data_ptr<c10::BFloat16>());
+    } else {
+      AttentionForward(InputOf<float>(given), shape, out.data_ptr<float>());
+    }
     return out;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor gradient = outputs[0].contiguous();
-    variable_list gradients(7);
-    for (size_t i = 0; i < 3; ++i) gradients[i] = at::empty(gradient.sizes(), at::kFloat);
-    AttentionBackward(
-        InputOf(saved),
-        ShapeOf(saved, context->saved_data["batch"].toInt(), context->saved_data["heads"].toInt()),
-        gradient.const_data_ptr<float>(),
-        {gradients[0].data_ptr<float>(), gradients[1].data_ptr<float>(),
-         gradients[2].data_ptr<float>()});
-    return gradients;
+    const AttentionShape shape =
+        ShapeOf(saved, context->saved_data["batch"].toInt(), context->saved_data["heads"].toInt());
+    return saved[0].scalar_type() == at::kBFloat16
+               ? Gradients<c10::BFloat16>(saved, shape, outputs[0].contiguous())
+               : Gradients<float>(saved, shape, outputs[0].contiguous());
   }
 
  private:
-  static AttentionInput InputOf(const variable_list& tensors) {
-    const auto data = [&](size_t i) { return tensors[i].const_data_ptr<float>(); };
-    return {data(0), data(1), data(2), data(3), data(4)};
+  template <typename T>
+  static variable_list Gradients(const variable_list& saved, const AttentionShape& shape,
+                                 const at::Tensor& gradient) {
+    variable_list gradients(7);
+    for (size_t i = 0; i < 3; ++i) {
+      gradients[i] = at::empty(gradient.sizes(), gradient.scalar_type());
+    }
+    const auto to = [&](size_t i) { return gradients[i].data_ptr<T>(); };
+    AttentionBackward<T>(InputOf<T>(saved), shape, gradient.const_data_ptr<T>(),
+                         {to(0), to(1), to(2)});
+    return gradients;
+  }
+  template <typename T>
+  static AttentionInput<T> InputOf(const variable_list& tensors) {
+    const auto rows = [&](size_t i) { return tensors[i].const_data_ptr<T>(); };
+    const auto angles = [&](size_t i) { return tensors[i].const_data_ptr<float>(); };
+    return {rows(0), rows(1), rows(2), angles(3), angles(4)};
   }
   static AttentionShape ShapeOf(const variable_list& tensors, int64_t batch, int64_t heads) {
     const at::Tensor &query = tensors[0], &cosine = tensors[3];
@@ -61,7 +75,7 @@ at::Tensor CausalAttention(const AttentionRows& rows, int64_t batch, int64_t hea
   const at::Tensor& query = rows.query;
   HALCYON_CHECK(query.dim() == 2 && query.size(0) % batch == 0 && query.size(1) % heads == 0 &&
                 rows.key.sizes() == query.sizes() && rows.value.sizes() == query.sizes());
-  if (query.is_cpu() && query.scalar_type() == at::kFloat) {
+  if (query.is_cpu() && query.scalar_type() != at::kDouble) {
     return CausalAttentionFunction::apply(query, rows.key, rows.value, cosine.contiguous(),
                                           sine.contiguous(), batch, heads);
   }

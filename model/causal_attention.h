@@ -8,7 +8,8 @@
 
 namespace halcyon::model {
 
-// Queries, keys and values before rotation: each [batch * steps, heads * width], float32.
+// Queries, keys and values before rotation: each [batch * steps, heads * width], float32, or
+// bfloat16 on the CPU: computed with in float32, and the result rounded to bfloat16.
 struct AttentionRows {
   at::Tensor query, key, value;
 };

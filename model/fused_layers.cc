@@ -16,11 +16,23 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 bool HasKernels(const at::Tensor& tensor) {
-  return tensor.is_cpu() && tensor.scalar_type() == at::kFloat;
+  return tensor.is_cpu() && tensor.scalar_type() != at::kDouble;
 }
 
-const float* In(const at::Tensor& tensor) { return tensor.const_data_ptr<float>(); }
-float* Out(const at::Tensor& tensor) { return tensor.mutable_data_ptr<float>(); }
+template <typename T = float>
+const T* In(const at::Tensor& tensor) {
+  return tensor.const_data_ptr<T>();
+}
+template <typename T = float>
+T* Out(const at::Tensor& tensor) {
+  return tensor.mutable_data_ptr<T>();
+}
+
+// Calls `kernel` with a number of the type that the tensor has.
+template <typename Kernel>
+void WithTypeOf(const at::Tensor& tensor, const Kernel& kernel) {
+  tensor.scalar_type() == at::kBFloat16 ? kernel(c10::BFloat16()) : kernel(float());
+}
 
 at::Tensor Like(const at::Tensor& tensor) {
   return at::empty(tensor.sizes(), tensor.options().requires_grad(false));
@@ -64,7 +76,7 @@ struct LinearFunction : public torch::autograd::Function<LinearFunction> {
     const at::Tensor factor = AsFactor(gradient, saved[1]);
     variable_list gradients(3);
     if (context->needs_input_grad(0)) gradients[0] = MatMul(factor, saved[1]);
-    if (context->needs_input_grad(1)) gradients[1] = MatMul(factor.t(), saved[0]);
+    if (context->needs_input_grad(1)) gradients[1] = Product(factor.t(), saved[0]);
     if (context->saved_data["biased"].toBool()) gradients[2] = gradient.sum(0);
     return gradients;
   }
@@ -82,7 +94,7 @@ struct LinearAddFunction : public torch::autograd::Function<LinearAddFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor gradient = AsFactor(outputs[0].contiguous(), saved[1]);
-    return {MatMul(gradient, saved[1]), MatMul(gradient.t(), saved[0]), outputs[0]};
+    return {Product(gradient, saved[1]), Product(gradient.t(), saved[0]), outputs[0]};
   }
 };
 
@@ -111,39 +123,45 @@ struct NormedLinearsFunction : public torch::autograd::Function<NormedLinearsFun
                                const Variable& norm_weight, double epsilon,
                                at::TensorList weights) {
     const at::Tensor rows = given.contiguous();
-    at::Tensor normed = Like(rows), scale = at::empty({rows.size(0)}, at::kFloat);
+    const at::Tensor scale = at::empty({rows.size(0)}, at::kFloat);
     const at::Tensor factors = AsFloat(norm_weight.detach());
-    RmsNormForward(In(rows), In(factors), ShapeOf(rows), epsilon, Out(normed), Out(scale));
+    const at::Tensor normed = Normed(rows, factors, epsilon, weights[0], scale);
     variable_list saved = {rows, factors, scale};
     saved.insert(saved.end(), weights.begin(), weights.end());
     context->save_for_backward(std::move(saved));
     context->saved_data["epsilon"] = epsilon;
     variable_list outputs;
-    normed = AsFactor(normed, weights[0]);
-    for (const at::Tensor& weight : weights) outputs.push_back(MatMul(normed, weight.t()));
+    for (const at::Tensor& weight : weights) outputs.push_back(Product(normed, weight.t()));
     return outputs;
   }
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &rows = saved[0], &norm_weight = saved[1], &scale = saved[2];
     const double epsilon = context->saved_data["epsilon"].toDouble();
-    at::Tensor normed = Like(rows), of_normed = Like(rows);
-    at::Tensor scale_again = Like(scale);
-    RmsNormForward(In(rows), In(norm_weight), ShapeOf(rows), epsilon, Out(normed),
-                   Out(scale_again));
-    const at::Tensor factor = AsFactor(normed, saved[3]);
+    const at::Tensor normed = Normed(rows, norm_weight, epsilon, saved[3], Like(scale));
+    const at::Tensor of_normed = Like(rows);
     variable_list gradients(3);
     for (size_t i = 0; i < outputs.size(); ++i) {
       const at::Tensor gradient = AsFactor(outputs[i].contiguous(), saved[3 + i]);
       MatMul(gradient, saved[3 + i], i == 0 ? MatMulTo::kOut : MatMulTo::kAdd, of_normed);
-      gradients.push_back(MatMul(gradient.t(), factor));
+      gradients.push_back(Product(gradient.t(), normed));
     }
-    // `normed` is not needed any more; the rows' gradient takes its place.
-    gradients[0] = normed;
-    gradients[1] = Like(norm_weight);
+    gradients[0] = Like(rows), gradients[1] = Like(norm_weight);
     RmsNormBackward(In(rows), In(norm_weight), In(scale), In(of_normed), ShapeOf(rows),
                     Out(gradients[0]), Out(gradients[1]));
     return gradients;
+  }
+
+ private:
+  // As a factor of a product with `weight`. Writes `scale`.
+  static at::Tensor Normed(const at::Tensor& rows, const at::Tensor& norm_weight, double epsilon,
+                           const at::Tensor& weight, const at::Tensor& scale) {
+    const at::Tensor normed = at::empty(rows.sizes(), weight.scalar_type());
+    WithTypeOf(normed, [&](auto zero) {
+      using T = decltype(zero);
+      RmsNormForward(In(rows), In(norm_weight), ShapeOf(rows), epsilon, Out<T>(normed), Out(scale));
+    });
+    return normed;
   }
 };
 
@@ -171,7 +189,10 @@ struct GatedLinearAddFunction : public torch::autograd::Function<GatedLinearAddF
                           const Variable& weight, const Variable& residual) {
     context->save_for_backward({gate, value, weight});
     const at::Tensor gated = Like(gate);
-    GatedForward(In(gate), In(value), ShapeOf(gate), gate.size(1), Out(gated));
+    WithTypeOf(gate, [&](auto zero) {
+      using T = decltype(zero);
+      GatedForward(In<T>(gate), In<T>(value), ShapeOf(gate), gate.size(1), Out<T>(gated));
+    });
     at::Tensor out = residual.detach().clone(at::MemoryFormat::Contiguous);
     MatMul(gated, weight.t(), MatMulTo::kAdd, out);
     return out;
@@ -179,11 +200,14 @@ struct GatedLinearAddFunction : public torch::autograd::Function<GatedLinearAddF
   static variable_list backward(AutogradContext* context, const variable_list& outputs) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor gradient = AsFactor(outputs[0].contiguous(), saved[2]);
-    const at::Tensor of_gated = MatMul(gradient, saved[2]);
+    const at::Tensor of_gated = Product(gradient, saved[2]).to(saved[0].scalar_type());
     at::Tensor of_gate = Like(of_gated), of_value = Like(of_gated), gated = Like(of_gated);
-    GatedBackward(In(saved[0]), In(saved[1]), In(of_gated), ShapeOf(of_gated), of_gated.size(1),
-                  Out(of_gate), Out(of_value), Out(gated));
-    return {of_gate, of_value, MatMul(gradient.t(), gated), outputs[0]};
+    WithTypeOf(of_gated, [&](auto zero) {
+      using T = decltype(zero);
+      GatedBackward(In<T>(saved[0]), In<T>(saved[1]), In<T>(of_gated), ShapeOf(of_gated),
+                    of_gated.size(1), Out<T>(of_gate), Out<T>(of_value), Out<T>(gated));
+    });
+    return {of_gate, of_value, Product(gradient.t(), gated), outputs[0]};
   }
 };
 
@@ -210,7 +234,7 @@ struct RotateFunction : public torch::autograd::Function<RotateFunction> {
   }
 };
 
-// rows W^T in the weight's type, as the type of the rows.
+// rows W^T in the weight's type.
 at::Tensor ComposedProduct(const at::Tensor& rows, const at::Tensor& weight) {
   return at::mm(rows.to(weight.scalar_type()), weight.t()).to(rows.scalar_type());
 }
@@ -268,7 +292,7 @@ at::Tensor GatedLinearAdd(const at::Tensor& gate, const at::Tensor& value, const
 
 at::Tensor RotatedHeads(const at::Tensor& heads, const at::Tensor& cosine, const at::Tensor& sine) {
   if (HasKernels(heads)) {
-    return RotateFunction::apply(heads, cosine.contiguous(), sine.contiguous());
+    return RotateFunction::apply(AsFloat(heads), cosine.contiguous(), sine.contiguous());
   }
   const auto halves = at::split(heads, heads.size(3) / 2, 3);
   return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, 3);

@@ -27,14 +27,15 @@ at::Tensor LinearAdd(const at::Tensor& rows, const at::Tensor& weight, const at:
 // x / sqrt(mean(x^2) + epsilon) * w.
 at::Tensor RmsNormRows(const at::Tensor& rows, const at::Tensor& weight, double epsilon);
 
-// n W_i^T for each of the weights, with n = RmsNormRows(rows, norm_weight, epsilon). Keeps the
-// rows, not n.
+// n W_i^T for each of the weights, with n = RmsNormRows(rows, norm_weight, epsilon), on the CPU in
+// the type of the weights, which is how the products were rounded. Keeps the rows, not n.
 std::vector<at::Tensor> NormedLinears(const at::Tensor& rows, const at::Tensor& norm_weight,
                                       double epsilon, const std::vector<at::Tensor>& weights);
 
 // silu(gate) * value, where `both` [rows, 2 * width] holds the gate, then the value.
 at::Tensor GatedHalves(const at::Tensor& both);
-// residual + (silu(gate) * value) W^T. Keeps gate and value, not their product.
+// residual + (silu(gate) * value) W^T. Keeps gate and value, not their product. Both are float32,
+// or on the CPU in the type of the weight.
 at::Tensor GatedLinearAdd(const at::Tensor& gate, const at::Tensor& value, const at::Tensor& weight,
                           const at::Tensor& residual);
 

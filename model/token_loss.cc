@@ -36,20 +36,25 @@ struct TokenLossFunction : public torch::autograd::Function<TokenLossFunction> {
       of_rows = at::empty(rows.sizes(), options);
       of_table = count == 0 ? at::zeros(table.sizes(), options) : at::empty(table.sizes(), options);
     }
-    const at::Tensor scratch = at::empty({std::min(part, count), vocab}, options);
     for (int64_t begin = 0; begin < count; begin += part) {
       const int64_t size = std::min(part, count - begin);
-      const at::Tensor logits = scratch.narrow(0, 0, size);
       const at::Tensor some = AsFactor(rows.narrow(0, begin, size), table);
-      MatMul(some, table.t(), MatMulTo::kOut, logits);
-      CrossEntropyRows(
-          {labels.const_data_ptr<int64_t>() + begin, weights.const_data_ptr<float>() + begin},
-          {size, vocab}, with_gradient, logits.mutable_data_ptr<float>(),
-          losses.mutable_data_ptr<float>() + begin, correct.mutable_data_ptr<float>() + begin);
+      // The logits, which become their gradient.
+      const at::Tensor logits = Product(some, table.t());
+      const Labelled targets = {labels.const_data_ptr<int64_t>() + begin,
+                                weights.const_data_ptr<float>() + begin};
+      float* const of_part = losses.mutable_data_ptr<float>() + begin;
+      float* const correct_of_part = correct.mutable_data_ptr<float>() + begin;
+      if (logits.scalar_type() == at::kBFloat16) {
+        CrossEntropyRows(targets, {size, vocab}, with_gradient,
+                         logits.mutable_data_ptr<c10::BFloat16>(), of_part, correct_of_part);
+      } else {
+        CrossEntropyRows(targets, {size, vocab}, with_gradient, logits.mutable_data_ptr<float>(),
+                         of_part, correct_of_part);
+      }
       if (!with_gradient) continue;
-      const at::Tensor of_logits = AsFactor(logits, table);
-      MatMul(of_logits, table, MatMulTo::kOut, of_rows.narrow(0, begin, size));
-      MatMul(of_logits.t(), some, begin == 0 ? MatMulTo::kOut : MatMulTo::kAdd, of_table);
+      MatMul(logits, table, MatMulTo::kOut, of_rows.narrow(0, begin, size));
+      MatMul(logits.t(), some, begin == 0 ? MatMulTo::kOut : MatMulTo::kAdd, of_table);
     }
     if (with_gradient) context->save_for_backward({of_rows, of_table});
     context->mark_non_differentiable({losses, correct});

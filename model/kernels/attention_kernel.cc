@@ -7,55 +7,16 @@
 #include <vector>
 
 #include "model/kernels/row_lanes.h"
-
-// One version of a function for processors with FMA; the loader picks.
-#if defined(__x86_64__) && defined(__gnu_linux__)
-#define HALCYON_FMA_CLONES __attribute__((target_clones("fma", "default")))
-#else
-#define HALCYON_FMA_CLONES
-#endif
+#include "model/kernels/tile_product.h"
 
 namespace halcyon::model {
 namespace {
 
-// A tile of a product: its sums fill the registers of AVX2.
-constexpr int64_t kTileRows = 6, kTileColumns = kLanes;
 // Queries that are worked on together; a multiple of both sides of a tile.
 constexpr int64_t kQueries = 48;
 
-// The left factor of a tile: element (r, k) lies at r * row + k * step.
-struct LeftFactor {
-  const float* values;
-  int64_t row, step;
-};
-
-// out = or += left * panel; panel: [depth, kTileColumns]; rows of out are `stride` apart.
-HALCYON_FMA_CLONES void MultiplyTile(LeftFactor left, const float* panel, int64_t depth, bool adds,
-                                     float* out, int64_t stride) {
-  Floats sums[kTileRows][2] = {};
-  if (adds) {
-    for (int64_t r = 0; r < kTileRows; ++r) {
-      Load(out + r * stride, sums[r][0]);
-      Load(out + r * stride + kFloats, sums[r][1]);
-    }
-  }
-  for (int64_t k = 0; k < depth; ++k) {
-    Floats low, high;
-    Load(panel + k * kTileColumns, low);
-    Load(panel + k * kTileColumns + kFloats, high);
-    const float* const column = left.values + k * left.step;
-#pragma GCC unroll 6
-    for (int64_t r = 0; r < kTileRows; ++r) {
-      const float factor = column[r * left.row];
-      sums[r][0] += factor * low;
-      sums[r][1] += factor * high;
-    }
-  }
-  for (int64_t r = 0; r < kTileRows; ++r) {
-    Store(sums[r][0], out + r * stride);
-    Store(sums[r][1], out + r * stride + kFloats);
-  }
-}
+// How far rows are fetched ahead.
+constexpr int64_t kRowsAhead = 8;
 
 // Scores become probabilities of the first `count`; the rest of the row, zero.
 HALCYON_VECTOR_CLONES void SoftmaxRow(int64_t count, int64_t width, float* row) {
@@ -83,21 +44,36 @@ HALCYON_VECTOR_CLONES void TurnRow(const float* in, const float* cosine, const f
   }
 }
 
+HALCYON_VECTOR_CLONES void WidenRow(const float* from, int64_t width, float* to) {
+  Convert(from, width, to);
+}
+HALCYON_VECTOR_CLONES void WidenRow(const c10::BFloat16* from, int64_t width, float* to) {
+  Convert(from, width, to);
+}
+HALCYON_VECTOR_CLONES void NarrowRow(const float* from, int64_t width, c10::BFloat16* to) {
+  Convert(from, width, to);
+}
+HALCYON_VECTOR_CLONES void NarrowRow(const float* from, int64_t width, float* to) {
+  Convert(from, width, to);
+}
+
 // Element `i` of row `row` of a matrix in panels of kTileColumns columns, `rows` rows each.
 int64_t PanelPlace(int64_t rows, int64_t row, int64_t i) {
   return (i / kTileColumns * rows + row) * kTileColumns + i % kTileColumns;
 }
 
 // One head of one sequence. Steps are padded to kQueries, widths to kTileColumns, with zeros.
+template <typename T>
 class AttentionHead {
  public:
-  AttentionHead(const AttentionInput& input, const AttentionShape& shape)
+  AttentionHead(const AttentionInput<T>& input, const AttentionShape& shape)
       : input_(input),
         shape_(shape),
         width_(2 * shape.half),
         columns_(PaddedTo(width_, kTileColumns)),
         steps_(PaddedTo(shape.steps, kQueries)),
         scale_(static_cast<float>(1.0 / std::sqrt(static_cast<double>(width_)))),
+        given_(columns_),
         turned_(columns_),
         keys_across_(steps_ * width_),
         values_(steps_ * columns_),
@@ -105,32 +81,32 @@ class AttentionHead {
         scores_(kQueries * steps_),
         rows_(kQueries * columns_) {}
 
-  void Forward(int64_t sequence, int64_t head, float* out) {
+  void Forward(int64_t sequence, int64_t head, T* out) {
     Begin(sequence, head);
     for (int64_t t = 0; t < shape_.steps; ++t) {
       PackAcross(TurnedKey(t), t, keys_across_);
-      Pack(input_.value + RowPlace(t), steps_, t, values_);
+      Pack(Widened(input_.value + RowPlace(t)), steps_, t, values_);
     }
     for (first_ = 0; first_ < shape_.steps; first_ += kQueries) {
       BeginQueries();
       MakeProbabilities();
       TimesPanels(scores_, values_);
       for (int64_t r = 0; r < count_; ++r) {
-        std::copy_n(&rows_[r * columns_], width_, out + RowPlace(first_ + r));
+        NarrowRow(&rows_[r * columns_], width_, out + RowPlace(first_ + r));
       }
     }
   }
 
-  void Backward(int64_t sequence, int64_t head, const float* gradient,
-                const AttentionGradients& to) {
+  void Backward(int64_t sequence, int64_t head, const T* gradient,
+                const AttentionGradients<T>& to) {
     Begin(sequence, head);
     PrepareBackward();
     for (first_ = 0; first_ < shape_.steps; first_ += kQueries) {
       BeginQueries();
       MakeProbabilities();
       for (int64_t r = 0; r < count_; ++r) {
-        const float* const row = gradient + RowPlace(first_ + r);
-        std::copy_n(row, width_, &gradients_[r * columns_]);
+        float* const row = &gradients_[r * columns_];
+        std::copy_n(Widened(gradient + RowPlace(first_ + r)), width_, row);
         Pack(row, kQueries, r, gradient_panels_);
         Pack(&queries_[r * columns_], kQueries, r, query_panels_);
       }
@@ -141,22 +117,21 @@ class AttentionHead {
       }
       TimesPanels(slopes_, key_panels_);
       for (int64_t r = 0; r < count_; ++r) {
-        Turn(&rows_[r * columns_], first_ + r, -1, scale_, to.query + RowPlace(first_ + r));
+        Turn(&rows_[r * columns_], first_ + r, -1, scale_, turned_.data());
+        NarrowRow(turned_.data(), width_, to.query + RowPlace(first_ + r));
       }
       AddAcross(scores_, gradient_panels_, of_values_);
       AddAcross(slopes_, query_panels_, of_keys_);
     }
     for (int64_t t = 0; t < shape_.steps; ++t) {
-      Turn(&of_keys_[t * columns_], t, -1, 1, to.key + RowPlace(t));
-      std::copy_n(&of_values_[t * columns_], width_, to.value + RowPlace(t));
+      Turn(&of_keys_[t * columns_], t, -1, 1, turned_.data());
+      NarrowRow(turned_.data(), width_, to.key + RowPlace(t));
+      NarrowRow(&of_values_[t * columns_], width_, to.value + RowPlace(t));
     }
   }
 
  private:
-  void Begin(int64_t sequence, int64_t head) {
-    sequence_ = sequence;
-    head_ = head;
-  }
+  void Begin(int64_t sequence, int64_t head) { sequence_ = sequence, head_ = head; }
 
   int64_t RowPlace(int64_t step) const {
     return ((sequence_ * shape_.steps + step) * shape_.heads + head_) * width_;
@@ -168,8 +143,18 @@ class AttentionHead {
   }
 
   const float* TurnedKey(int64_t step) {
-    Turn(input_.key + RowPlace(step), step, 1, 1, turned_.data());
+    Turn(Widened(input_.key + RowPlace(step)), step, 1, 1, turned_.data());
     return turned_.data();
+  }
+
+  const float* Widened(const T* row) {
+    // Rows of a head lie too far apart for the processor to see the pattern.
+    const T* const ahead = row + kRowsAhead * shape_.heads * width_;
+    for (int64_t i = 0; i < width_; i += 64 / static_cast<int64_t>(sizeof(T))) {
+      __builtin_prefetch(ahead + i);
+    }
+    WidenRow(row, width_, given_.data());
+    return given_.data();
   }
 
   // Puts a row where it is one of a right factor of `rows` rows.
@@ -186,21 +171,19 @@ class AttentionHead {
   }
 
   void PrepareBackward() {
-    for (auto* array : {&values_across_, &key_panels_, &slopes_, &of_keys_, &of_values_,
-                        &gradients_, &gradient_panels_, &query_panels_}) {
-      const bool is_of_queries =
-          array == &gradients_ || array == &gradient_panels_ || array == &query_panels_;
-      array->assign(is_of_queries              ? kQueries * columns_
-                    : array == &slopes_        ? kQueries * steps_
-                    : array == &values_across_ ? steps_ * width_
-                                               : steps_ * columns_,
-                    0.0f);
+    values_across_.resize(steps_ * width_);
+    slopes_.resize(kQueries * steps_);
+    for (auto* array : {&gradients_, &gradient_panels_, &query_panels_}) {
+      array->resize(kQueries * columns_);
     }
+    key_panels_.resize(steps_ * columns_);
+    of_keys_.assign(steps_ * columns_, 0.0f);
+    of_values_.assign(steps_ * columns_, 0.0f);
     for (int64_t t = 0; t < shape_.steps; ++t) {
       const float* const key = TurnedKey(t);
       PackAcross(key, t, keys_across_);
       Pack(key, steps_, t, key_panels_);
-      PackAcross(input_.value + RowPlace(t), t, values_across_);
+      PackAcross(Widened(input_.value + RowPlace(t)), t, values_across_);
     }
   }
 
@@ -209,7 +192,8 @@ class AttentionHead {
     tiles_ = (count_ + kTileRows - 1) / kTileRows;
     std::fill(queries_.begin(), queries_.end(), 0.0f);
     for (int64_t r = 0; r < count_; ++r) {
-      Turn(input_.query + RowPlace(first_ + r), first_ + r, 1, scale_, &queries_[r * columns_]);
+      Turn(Widened(input_.query + RowPlace(first_ + r)), first_ + r, 1, scale_,
+           &queries_[r * columns_]);
     }
   }
 
@@ -263,14 +247,14 @@ class AttentionHead {
     }
   }
 
-  const AttentionInput& input_;
+  const AttentionInput<T>& input_;
   const AttentionShape& shape_;
   const int64_t width_, columns_, steps_;
   const float scale_;
   int64_t sequence_ = 0, head_ = 0;
   int64_t first_ = 0, count_ = 0, tiles_ = 0;  // of the queries at hand
 
-  std::vector<float> turned_;                          // a key
+  std::vector<float> given_, turned_;                  // a key
   std::vector<float> keys_across_;                     // right factor [width_, steps_]
   std::vector<float> values_;                          // right factor [steps_, columns_]
   std::vector<float> queries_;                         // [kQueries, columns_], scaled
@@ -285,21 +269,31 @@ class AttentionHead {
 
 }  // namespace
 
-void AttentionForward(const AttentionInput& input, const AttentionShape& shape, float* out) {
+template <typename T>
+void AttentionForward(const AttentionInput<T>& input, const AttentionShape& shape, T* out) {
   at::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t begin, int64_t end) {
-    AttentionHead head(input, shape);
+    AttentionHead<T> head(input, shape);
     for (int64_t i = begin; i < end; ++i) head.Forward(i / shape.heads, i % shape.heads, out);
   });
 }
 
-void AttentionBackward(const AttentionInput& input, const AttentionShape& shape,
-                       const float* gradient, const AttentionGradients& to) {
+template <typename T>
+void AttentionBackward(const AttentionInput<T>& input, const AttentionShape& shape,
+                       const T* gradient, const AttentionGradients<T>& to) {
   at::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t begin, int64_t end) {
-    AttentionHead head(input, shape);
+    AttentionHead<T> head(input, shape);
     for (int64_t i = begin; i < end; ++i) {
       head.Backward(i / shape.heads, i % shape.heads, gradient, to);
     }
   });
 }
+
+template void AttentionForward(const AttentionInput<float>&, const AttentionShape&, float*);
+template void AttentionForward(const AttentionInput<c10::BFloat16>&, const AttentionShape&,
+                               c10::BFloat16*);
+template void AttentionBackward(const AttentionInput<float>&, const AttentionShape&, const float*,
+                                const AttentionGradients<float>&);
+template void AttentionBackward(const AttentionInput<c10::BFloat16>&, const AttentionShape&,
+                                const c10::BFloat16*, const AttentionGradients<c10::BFloat16>&);
 
 }  // namespace halcyon::model

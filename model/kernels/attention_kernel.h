@@ -4,9 +4,12 @@
 // Scores that causality hides are not computed but for a few beside the diagonal. Nothing but the
 // inputs is needed for the gradient: scores are made again. A head's sums have one order, so bits
 // do not depend on the number of threads; products are contracted with additions where the
-// processor has FMA, as all with AVX2 do.
+// processor has FMA, as all with AVX2 do. T is float or c10::BFloat16; numbers of the latter are
+// computed with as floats and rounded to nearest where they are written.
 #ifndef HALCYON_MODEL_KERNELS_ATTENTION_KERNEL_H_
 #define HALCYON_MODEL_KERNELS_ATTENTION_KERNEL_H_
+
+#include <c10/util/BFloat16.h>
 
 #include <cstdint>
 
@@ -20,26 +23,30 @@ struct AttentionShape {
   int64_t angles;
 };
 
+template <typename T>
 struct AttentionInput {
-  const float* query;  // each [batch * steps, heads, 2 * half], dense
-  const float* key;
-  const float* value;
+  const T* query;  // each [batch * steps, heads, 2 * half], dense
+  const T* key;
+  const T* value;
   const float* cosine;
   const float* sine;
 };
 
 // out [batch * steps, heads, 2 * half]: softmax over keys up to a query's own step of
 // query . key / sqrt(2 * half), times the values.
-void AttentionForward(const AttentionInput& input, const AttentionShape& shape, float* out);
+template <typename T>
+void AttentionForward(const AttentionInput<T>& input, const AttentionShape& shape, T* out);
 
 // gradient: that of out. Writes those of query, key and value.
+template <typename T>
 struct AttentionGradients {
-  float* query;
-  float* key;
-  float* value;
+  T* query;
+  T* key;
+  T* value;
 };
-void AttentionBackward(const AttentionInput& input, const AttentionShape& shape,
-                       const float* gradient, const AttentionGradients& to);
+template <typename T>
+void AttentionBackward(const AttentionInput<T>& input, const AttentionShape& shape,
+                       const T* gradient, const AttentionGradients<T>& to);
 
 }  // namespace halcyon::model
 

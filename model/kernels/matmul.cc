@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "model/kernels/row_kernels.h"
+
 namespace at::native {
 // Exported by LibTorch 2.11 but in no header of it. mat1 and mat2 may be transposed;
 // result = alpha * mat1 mat2 + beta * result.
@@ -41,8 +43,13 @@ void MatMul(const at::Tensor& a, const at::Tensor& b, MatMulTo to, const at::Ten
   const c10::NoGradGuard no_grad;
   const bool adds = to == MatMulTo::kAdd;
   if (IsBFloat16(a) || IsBFloat16(b)) {
-    const at::Tensor product = at::mm(a.to(at::kBFloat16), b.to(at::kBFloat16));
-    adds ? out.add_(product) : out.copy_(product);
+    const at::Tensor product = Product(a, b);
+    if (adds && out.is_cpu()) {
+      AddRows(product.const_data_ptr<c10::BFloat16>(), {product.size(0), product.size(1)},
+              out.mutable_data_ptr<float>());
+    } else {
+      adds ? out.add_(product) : out.copy_(product);
+    }
     return;
   }
   if (IsForOneDnn(a, b)) {
@@ -55,6 +62,12 @@ void MatMul(const at::Tensor& a, const at::Tensor& b, MatMulTo to, const at::Ten
   } else {
     at::mm_out(into, a, b);
   }
+}
+
+at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {
+  if (!IsBFloat16(a) && !IsBFloat16(b)) return MatMul(a, b);
+  const c10::NoGradGuard no_grad;
+  return at::mm(a.to(at::kBFloat16), b.to(at::kBFloat16));
 }
 
 at::Tensor MatMul(const at::Tensor& a, const at::Tensor& b) {

@@ -20,6 +20,9 @@ enum class MatMulTo { kOut, kAdd };
 void MatMul(const at::Tensor& a, const at::Tensor& b, MatMulTo to, const at::Tensor& out);
 at::Tensor MatMul(const at::Tensor& a, const at::Tensor& b);
 
+// The same product in the type of its factors: where it is one of bfloat16, as it was rounded.
+at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
+
 // `values` as a factor of a product with `weight`: rounded to bfloat16 where the weight is of it,
 // once for all products that it takes part in.
 at::Tensor AsFactor(const at::Tensor& values, const at::Tensor& weight);

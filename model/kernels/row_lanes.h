@@ -3,8 +3,11 @@
 #ifndef HALCYON_MODEL_KERNELS_ROW_LANES_H_
 #define HALCYON_MODEL_KERNELS_ROW_LANES_H_
 
+#include <c10/util/BFloat16.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 #include "model/energy/energy_lanes.h"
@@ -12,19 +15,50 @@
 
 namespace halcyon::model {
 
-// Up to eight floats; the rest of the vector is `fill`.
-HALCYON_LANES_INLINE void LoadSome(const float* from, int64_t count, float fill, Floats& to) {
+using Words = uint32_t __attribute__((vector_size(32)));
+using Halves = uint16_t __attribute__((vector_size(16)));
+
+HALCYON_LANES_INLINE void Load(const c10::BFloat16* from, Floats& to) {
+  Halves halves;
+  std::memcpy(&halves, from, sizeof(halves));
+  const Words bits = __builtin_convertvector(halves, Words) << 16;
+  std::memcpy(&to, &bits, sizeof(to));
+}
+
+// Rounds to nearest, ties to even, as c10::BFloat16 does.
+HALCYON_LANES_INLINE void Store(const Floats& from, c10::BFloat16* to) {
+  Words bits;
+  std::memcpy(&bits, &from, sizeof(bits));
+  const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  const Words kept = from == from ? rounded : Words{} + 0x7fc0;
+  const Halves halves = __builtin_convertvector(kept, Halves);
+  std::memcpy(to, &halves, sizeof(halves));
+}
+
+// Up to eight numbers, float or bfloat16; the rest of the vector is `fill`.
+template <typename T>
+HALCYON_LANES_INLINE void LoadSome(const T* from, int64_t count, float fill, Floats& to) {
   if (count >= kFloats) return Load(from, to);
-  float some[kFloats];
-  for (int64_t i = 0; i < kFloats; ++i) some[i] = i < count ? from[i] : fill;
+  T some[kFloats];
+  for (int64_t i = 0; i < kFloats; ++i) some[i] = i < count ? from[i] : static_cast<T>(fill);
   Load(some, to);
 }
 
-HALCYON_LANES_INLINE void StoreSome(const Floats& from, int64_t count, float* to) {
+template <typename T>
+HALCYON_LANES_INLINE void StoreSome(const Floats& from, int64_t count, T* to) {
   if (count >= kFloats) return Store(from, to);
-  float some[kFloats];
+  T some[kFloats];
   Store(from, some);
   for (int64_t i = 0; i < count; ++i) to[i] = some[i];
+}
+
+template <typename From, typename To>
+HALCYON_LANES_INLINE void Convert(const From* from, int64_t count, To* to) {
+  Floats numbers;
+  for (int64_t i = 0; i < count; i += kFloats) {
+    LoadSome(from + i, count - i, 0, numbers);
+    StoreSome(numbers, count - i, to + i);
+  }
 }
 
 HALCYON_LANES_INLINE float SumOfProducts(const float* a, const float* b, int64_t width) {
