@@ -1,8 +1,8 @@
 // One training step (forward, backward, gradient norm, AdamW) of the baseline or of CALM through
 // the sharder, on random tokens and latents: seconds by phase and page faults a step, one line a
 // round, with the time of communication and the part of it that nothing hid; then the most memory
-// that was in use. bench/README.md has the sizes and the commands, bench/peers/ the same work in
-// PyTorch.
+// that all ranks had in use, beside the formula's, and what rank 0 took for the network alone.
+// bench/README.md has the sizes and the commands, bench/peers/ the same work in PyTorch.
 //
 //   train_step_bench llama|calm [--threads N] [--rounds N] [--steps N]
 //                    [--sharding full|gradient|none] [--precision float32|bfloat16]
@@ -185,6 +185,7 @@ class Bench {
 };
 
 void Run(const Options& options, cluster::Collectives& collectives) {
+  const int64_t base_kib = Usage().ru_maxrss;
   Bench bench(options, &collectives);
   const bool speaks = collectives.rank() == 0;
   if (speaks) {
@@ -220,6 +221,8 @@ void Run(const Options& options, cluster::Collectives& collectives) {
     fmt::print("memory of all ranks: peak {}, by the formula {}\n",
                jobs::BytesText(static_cast<uint64_t>(peak[0])),
                jobs::BytesText(FormulaBytes(options, collectives.size())));
+    fmt::print("peak memory above that before the network: {} MiB\n",
+               (Usage().ru_maxrss - base_kib) >> 10);
   }
 }
 

@@ -3,11 +3,13 @@
     train_step.py llama|calm [--threads N] [--rounds N] [--steps N]
 
 Started by torchrun, the ranks shard the network with FSDP2 over gloo. README.md beside this file
-tells how to make the environment. Prints one line a round: seconds a step.
+tells how to make the environment. Prints one line a round, seconds a step, and at the
+end the peak of the first rank's memory.
 """
 
 import argparse
 import os
+import resource
 import time
 
 import torch
@@ -195,6 +197,10 @@ def shard(model):
     fully_shard(model, mesh=mesh)
 
 
+def peak_kib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("work", choices=["llama", "calm"])
@@ -205,10 +211,12 @@ def main():
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    if ranks > 1:
+        dist.init_process_group("gloo")
+    base_kib = peak_kib()
     model = Llama() if arguments.work == "llama" else Calm(Autoencoder())
     parameters = sum(p.numel() for p in model.parameters())
     if ranks > 1:
-        dist.init_process_group("gloo")
         shard(model)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1,
@@ -236,6 +244,8 @@ def main():
         cpu = (time.process_time() - cpu) / arguments.steps
         if speaks:
             print(f"step {seconds:.3f} s, {cpu:.3f} s of CPU, loss {loss:.4f}", flush=True)
+    if speaks:
+        print(f"peak memory above that before the network: {(peak_kib() - base_kib) >> 10} MiB")
     if ranks > 1:
         dist.destroy_process_group()
 
