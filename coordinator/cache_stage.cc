@@ -1,23 +1,13 @@
 #include "coordinator/cache_stage.h"
 
-#include <spdlog/spdlog.h>
-
-#include <map>
-#include <memory>
-
 #include "base/fault_point.h"
 #include "cluster/outputs.h"
 #include "coordinator/start_over.h"
 #include "pipeline/shard_plan.h"
 #include "storage/artifact_reader.h"
-#include "storage/page_cache.h"
 
 namespace halcyon::coordinator {
 namespace {
-
-std::string TaskName(const std::string& stage, size_t shard) {
-  return stage + "/" + std::to_string(shard);
-}
 
 // Removes SST files that an earlier coordinator's agents left: their leases are no longer valid.
 // Everything else stays, what was set aside as well; it is removed with the folder at the stage's
@@ -51,77 +41,75 @@ storage::SstFile SstFromResult(const nlohmann::json& result, std::string path) {
   return file;
 }
 
-absl::StatusOr<StageOutcome> Publish(const StageTools& tools, storage::CacheBuilder& builder,
-                                     const std::string& publish_dir, size_t shards) {
-  Env& env = *tools.context->env;
-  RETURN_IF_ERROR(env.RemoveTree(publish_dir));
-  RETURN_IF_ERROR(env.CreateDirs(publish_dir));
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CacheStage>> CacheStage::Open(
+    Env& env, const std::string& label, const cluster::StageAssignment& assignment,
+    const std::vector<nlohmann::json>& shards) {
+  auto stage = std::unique_ptr<CacheStage>(new CacheStage(env, assignment));
+  RETURN_IF_ERROR(RemoveLeftovers(env, assignment.work_dir));
+  ASSIGN_OR_RETURN(stage->builder_, OpenBuilder(assignment));
+  ASSIGN_OR_RETURN(const auto committed, stage->builder_->Committed());
+  stage->shards_ = shards.size();
+  for (uint32_t shard = 0; shard < shards.size(); ++shard) {
+    if (committed.contains(shard)) continue;
+    stage->missing_.push_back({label + "/" + std::to_string(shard), shards[shard]});
+    stage->shard_of_.push_back(shard);
+  }
+  return stage;
+}
+
+absl::Status CacheStage::Ingest(size_t task, Fence fence, const nlohmann::json& result) {
+  const uint32_t shard = shard_of_.at(task);
+  const storage::SstFile file =
+      SstFromResult(result, cluster::ShardOutputPath(assignment_, fence.value(), shard));
+  FaultPoint("coordinator ingest " + missing_[task].name);
+  const absl::Status ingested = builder_->Ingest(file, shard, fence.value()).status();
+  return absl::IsAlreadyExists(ingested) ? absl::OkStatus() : ingested;
+}
+
+absl::StatusOr<StageOutcome> CacheStage::Publish(const std::string& dir) {
+  RETURN_IF_ERROR(env_.RemoveTree(dir));
+  RETURN_IF_ERROR(env_.CreateDirs(dir));
   storage::CacheBuilder::Published published;
-  ASSIGN_OR_RETURN(published, builder.Publish(storage::GenerationPath(publish_dir),
-                                              static_cast<uint32_t>(shards)));
-  RETURN_IF_ERROR(env.SyncDir(publish_dir));
+  ASSIGN_OR_RETURN(published,
+                   builder_->Publish(storage::GenerationPath(dir), static_cast<uint32_t>(shards_)));
+  RETURN_IF_ERROR(env_.SyncDir(dir));
   StageOutcome outcome;
-  outcome.made_dir = publish_dir;
+  outcome.made_dir = dir;
   outcome.content_digest = published.content_digest;
   outcome.bytes = published.bytes;
   for (const auto& [name, count] : published.counts) outcome.facts[name] = count;
-  outcome.facts["shards"] = shards;
+  outcome.facts["shards"] = shards_;
   return outcome;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<StageTask>> PlanCacheTasks(const StageTools& tools,
-                                                      const cluster::StageAssignment& assignment) {
-  std::vector<StageTask> tasks;
-  if (assignment.stage == jobs::StageName(jobs::StageKind::kTokens)) {
-    ASSIGN_OR_RETURN(const pipeline::ShardPlan plan,
-                     pipeline::PlanShards(tools.context->spec.data, *tools.source_digests));
-    for (const pipeline::SourceShard& shard : plan.shards) {
-      const nlohmann::json source = {{"shard", shard.shard},
-                                     {"path", shard.path},
-                                     {"begin", shard.begin},
-                                     {"end", shard.end},
-                                     {"xxh3", shard.xxh3}};
-      tasks.push_back({TaskName(assignment.stage, shard.shard), {{"shard", source}}});
-    }
-    return tasks;
+absl::StatusOr<std::vector<nlohmann::json>> PlanTokenShards(
+    const jobs::DataSpec& data, const std::vector<std::string>& source_digests) {
+  std::vector<nlohmann::json> shards;
+  ASSIGN_OR_RETURN(const pipeline::ShardPlan plan, pipeline::PlanShards(data, source_digests));
+  for (const pipeline::SourceShard& shard : plan.shards) {
+    shards.push_back({{"shard",
+                       {{"shard", shard.shard},
+                        {"path", shard.path},
+                        {"begin", shard.begin},
+                        {"end", shard.end},
+                        {"xxh3", shard.xxh3}}}});
   }
-  ASSIGN_OR_RETURN(auto artifact, storage::ArtifactReader::Open(
-                                      *tools.context->env, assignment.input_paths.at("tokens"),
-                                      assignment.input_digests.at("tokens")));
-  ASSIGN_OR_RETURN(const auto tokens, artifact.OpenCache());
-  for (size_t shard = 0; shard < tokens->shards().size(); ++shard) {
-    tasks.push_back({TaskName(assignment.stage, shard), {{"shard", shard}}});
-  }
-  return tasks;
+  return shards;
 }
 
-absl::StatusOr<StageOutcome> RunCacheStage(const StageTools& tools,
-                                           const cluster::StageAssignment& assignment,
-                                           const std::string& publish_dir) {
-  RETURN_IF_ERROR(RemoveLeftovers(*tools.context->env, assignment.work_dir));
-  ASSIGN_OR_RETURN(const std::vector<StageTask> planned, PlanCacheTasks(tools, assignment));
-  ASSIGN_OR_RETURN(const auto builder, OpenBuilder(assignment));
-  ASSIGN_OR_RETURN(const auto committed, builder->Committed());
-  std::vector<StageTask> missing;
-  std::map<std::string, uint32_t> shard_of;
-  for (size_t shard = 0; shard < planned.size(); ++shard) {
-    if (committed.contains(static_cast<uint32_t>(shard))) continue;
-    missing.push_back(planned[shard]);
-    shard_of[planned[shard].name] = static_cast<uint32_t>(shard);
+absl::StatusOr<std::vector<nlohmann::json>> PlanLatentShards(
+    Env& env, const cluster::StageAssignment& assignment) {
+  ASSIGN_OR_RETURN(auto artifact,
+                   storage::ArtifactReader::Open(env, assignment.input_paths.at("tokens"),
+                                                 assignment.input_digests.at("tokens")));
+  ASSIGN_OR_RETURN(const auto tokens, artifact.OpenCache());
+  std::vector<nlohmann::json> shards;
+  for (size_t shard = 0; shard < tokens->shards().size(); ++shard) {
+    shards.push_back({{"shard", shard}});
   }
-  const auto ingest = [&](const std::string& task, Fence fence,
-                          const nlohmann::json& result) -> absl::Status {
-    const uint32_t shard = shard_of.at(task);
-    const storage::SstFile file =
-        SstFromResult(result, cluster::ShardOutputPath(assignment, fence.value(), shard));
-    FaultPoint("coordinator ingest " + task);
-    const absl::Status ingested = builder->Ingest(file, shard, fence.value()).status();
-    return absl::IsAlreadyExists(ingested) ? absl::OkStatus() : ingested;
-  };
-  RETURN_IF_ERROR(RunTasks(tools, assignment, missing, planned.size() - missing.size(), ingest));
-  return Publish(tools, *builder, publish_dir, planned.size());
+  return shards;
 }
 
 }  // namespace halcyon::coordinator

@@ -1,24 +1,58 @@
-// The stages that fill a RocksDB cache shard by shard: tokens and latents.
+// The files of a stage that fills a RocksDB cache shard by shard: tokens and latents.
 #ifndef HALCYON_COORDINATOR_CACHE_STAGE_H_
 #define HALCYON_COORDINATOR_CACHE_STAGE_H_
 
+#include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
+#include "base/env.h"
+#include "cluster/messages.h"
+#include "coordinator/run/events.h"
 #include "coordinator/stage_outcome.h"
-#include "coordinator/task_stage.h"
+#include "storage/page_cache.h"
 
 namespace halcyon::coordinator {
 
-// The tasks of the stage, in shard order. tokens: reads the sources once.
-// kInvalidArgument: no source has any document; kFailedPrecondition: a source's bytes are not those
-// of the fingerprint.
-absl::StatusOr<std::vector<StageTask>> PlanCacheTasks(const StageTools& tools,
-                                                      const cluster::StageAssignment& assignment);
+// Not thread-safe. Every call reads or writes files.
+class CacheStage {
+ public:
+  // Removes what agents of an earlier coordinator left, and opens the unfinished cache of
+  // `assignment`. `shards`: the parameters of each shard's task. kDataLoss: the cache is damaged.
+  static absl::StatusOr<std::unique_ptr<CacheStage>> Open(
+      Env& env, const std::string& label, const cluster::StageAssignment& assignment,
+      const std::vector<nlohmann::json>& shards);
 
-// Makes what is missing of the cache, then publishes it into `publish_dir` + "/generation".
-absl::StatusOr<StageOutcome> RunCacheStage(const StageTools& tools,
-                                           const cluster::StageAssignment& assignment,
-                                           const std::string& publish_dir);
+  // The tasks that are not committed, in shard order, and the number of those that are.
+  const std::vector<StageTask>& missing() const { return missing_; }
+  size_t committed() const { return shards_ - missing_.size(); }
+
+  // Commits the SST file that the holder of the lease made for a missing task.
+  absl::Status Ingest(size_t task, Fence fence, const nlohmann::json& result);
+  // When all are committed: publishes the cache into `dir` + "/generation".
+  absl::StatusOr<StageOutcome> Publish(const std::string& dir);
+
+ private:
+  CacheStage(Env& env, cluster::StageAssignment assignment)
+      : env_(env), assignment_(std::move(assignment)) {}
+
+  Env& env_;
+  cluster::StageAssignment assignment_;
+  std::unique_ptr<storage::CacheBuilder> builder_;
+  size_t shards_ = 0;
+  std::vector<StageTask> missing_;
+  std::vector<uint32_t> shard_of_;  // of each missing task
+};
+
+// The parameters of the shards' tasks, in order. For tokens: reads the sources once.
+// kInvalidArgument: no source has any document; kFailedPrecondition: a source's bytes are not those
+// of the fingerprint (`source_digests`).
+absl::StatusOr<std::vector<nlohmann::json>> PlanTokenShards(
+    const jobs::DataSpec& data, const std::vector<std::string>& source_digests);
+// For latents: a shard for each shard of the tokens.
+absl::StatusOr<std::vector<nlohmann::json>> PlanLatentShards(
+    Env& env, const cluster::StageAssignment& assignment);
 
 }  // namespace halcyon::coordinator
 

@@ -66,11 +66,6 @@ struct JobContext {
   std::optional<MemoryLimit> memory_limit;  // of the machine; nothing: not known
 };
 
-// The error of a run that was told to stop; `kept` says what of its stage stays: "saved step 12".
-inline absl::Status Stopped(const std::string& kept) {
-  return Aborted("stopped; " + kept + "; run the same command again to go on");
-}
-
 // The launcher's own temporary files.
 inline std::string LauncherScratchDir(const JobContext& context) {
   return JoinPath(context.home.Job(context.job.value()), "launcher");

@@ -13,6 +13,8 @@ constexpr size_t kIdDigits = 8;
 
 nlohmann::json StageToJson(const StageStatus& stage) {
   return {{"stage", jobs::StageName(stage.kind)},
+          {"label", stage.label},
+          {"inputs", stage.inputs},
           {"state", jobs::NameOf(stage.state)},
           {"fingerprint", stage.fingerprint},
           {"fraction", stage.fraction},
@@ -43,7 +45,10 @@ absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
   json.at("started_ms").get_to(stage.started_ms);
   json.at("ended_ms").get_to(stage.ended_ms);
   json.at("start_fraction").get_to(stage.start_fraction);
-  stage.pace = json.value("pace", 0.0);  // older versions did not write it
+  // Older versions did not write these.
+  stage.pace = json.value("pace", 0.0);
+  stage.label = json.value("label", std::string(jobs::StageName(stage.kind)));
+  stage.inputs = json.value("inputs", std::vector<std::string>());
   return stage;
 }
 
@@ -95,13 +100,15 @@ void MarkInterrupted(JobStatus* status) {
 }
 
 JobStatus NewJobStatus(const std::string& job_id, const std::string& name,
-                       std::span<const jobs::StageKind> stages) {
+                       const jobs::StageGraph& graph) {
   JobStatus status;
   status.job_id = job_id;
   status.name = name;
-  for (const jobs::StageKind kind : stages) {
+  for (const jobs::StageNode& node : graph.nodes()) {
     StageStatus stage;
-    stage.kind = kind;
+    stage.kind = node.kind;
+    stage.label = node.label;
+    for (const jobs::NodeId input : node.inputs) stage.inputs.push_back(graph.node(input).label);
     status.stages.push_back(std::move(stage));
   }
   return status;

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -13,13 +12,15 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "jobs/job_state.h"
-#include "jobs/stages.h"
+#include "jobs/stage_graph.h"
 #include "storage/home.h"
 
 namespace halcyon::coordinator {
 
 struct StageStatus {
   jobs::StageKind kind{};
+  std::string label;                // of the node of the job's graph; each has another
+  std::vector<std::string> inputs;  // the labels of the nodes that it is made from
   jobs::StageState state = jobs::StageState::kWaiting;
   std::string fingerprint;                            // "" until the inputs are known
   double fraction = 0;                                // 0 ... 1
@@ -56,9 +57,9 @@ struct JobStatus {
 // A job that says it runs, but has no coordinator: it and the stage it was in are interrupted.
 void MarkInterrupted(JobStatus* status);
 
-// All stages waiting.
+// All stages waiting, in the order of the graph's nodes.
 JobStatus NewJobStatus(const std::string& job_id, const std::string& name,
-                       std::span<const jobs::StageKind> stages = jobs::kAllStages);
+                       const jobs::StageGraph& graph);
 
 nlohmann::json ToJson(const JobStatus& status);
 // Members that this version does not know are ignored. kDataLoss when one is missing or has

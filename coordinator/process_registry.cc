@@ -1,18 +1,16 @@
 #include "coordinator/process_registry.h"
 
 #include <nlohmann/json.hpp>
-#include <optional>
 
 namespace halcyon::coordinator {
 
-absl::Status ProcessRegistry::Add(const std::string& name, pid_t pid) {
-  const std::optional<cluster::ProcessIdentity> identity = cluster::IdentityOfProcess(pid);
-  if (!identity) return absl::OkStatus();
-  processes_[name] = *identity;
+absl::Status ProcessRegistry::Add(const std::string& name,
+                                  const cluster::ProcessIdentity& process) {
+  processes_[name] = process;
   nlohmann::json json = nlohmann::json::object();
-  for (const auto& [known, process] : processes_) {
+  for (const auto& [known, one] : processes_) {
     json[known] = {
-        {"pid", process.pid}, {"start_time", process.start_time}, {"boot_id", cluster::BootId()}};
+        {"pid", one.pid}, {"start_time", one.start_time}, {"boot_id", cluster::BootId()}};
   }
   return WriteFileAtomically(*env_, path_, json.dump(2) + "\n");
 }

@@ -17,9 +17,8 @@ class ProcessRegistry {
  public:
   ProcessRegistry(Env* env, std::string path) : env_(env), path_(std::move(path)) {}
 
-  // Remembers the process under its name, in place of an earlier one. A process that has ended
-  // already is left out.
-  absl::Status Add(const std::string& name, pid_t pid);
+  // Remembers the process under its name, in place of an earlier one.
+  absl::Status Add(const std::string& name, const cluster::ProcessIdentity& process);
 
   // What a file holds of this boot of this machine: a pid means nothing in another. Empty when
   // there is no file. kDataLoss when it cannot be read as one.

@@ -4,9 +4,9 @@
 #include <filesystem>
 
 #include "base/logging.h"
-#include "coordinator/agent_pool.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/early_checks.h"
+#include "coordinator/processes.h"
 #include "coordinator/recovery.h"
 #include "coordinator/stop_signals.h"
 #include "jobs/spec_overrides.h"
@@ -111,7 +111,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   ProcessAgentSpawner agent_spawner(&context, transport->endpoint());
   context.agent_spawner = &agent_spawner;
   Coordinator coordinator(&context);
-  coordinator.StartChannelThread();
+  coordinator.StartThreads();
   ASSIGN_OR_RETURN(auto artifacts, coordinator.Run());
   return FinishedJob{coordinator.status(), context.spec, context.home, std::move(artifacts)};
 }

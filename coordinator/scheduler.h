@@ -1,13 +1,16 @@
-// Which worker does which task: tasks, leases and failures of the data stages. Pure: events in,
-// decisions out; no clock, no I/O, no randomness. Not thread-safe.
+// Which worker does which task: the tasks, leases and failures of all stages of leased tasks that
+// run at a time. Pure: events in, decisions out; no clock, no I/O, no randomness. Not thread-safe.
 //
-//   task:  waiting -> leased -> done
+//   task:  waiting -> leased -> taken -> done
 //          leased -> waiting   its worker failed, is lost, or reports that it has nothing to do
+//          taken -> waiting    its result could not be committed
 //
 // Invariants:
 //   - a leased task has one holder and one fence; a worker holds at most one lease;
 //   - fences grow with every grant, so a result is the task's own exactly when its fence is;
+//   - a taken task has no holder: what happens to the worker no longer matters;
 //   - a task that is done stays done.
+// An event costs O(workers + log tasks) at most, whatever the number of tasks.
 #ifndef HALCYON_COORDINATOR_SCHEDULER_H_
 #define HALCYON_COORDINATOR_SCHEDULER_H_
 
@@ -21,6 +24,7 @@
 
 #include "base/ids.h"
 #include "base/status.h"
+#include "jobs/stage_graph.h"
 
 namespace halcyon::coordinator {
 
@@ -28,19 +32,25 @@ namespace halcyon::coordinator {
 bool EndsJob(absl::StatusCode code);
 
 struct Grant {
-  std::string task;
+  jobs::NodeId stage;
+  size_t task = 0;  // its place among the stage's tasks
+  std::string name;
   WorkerId worker;
   Fence fence;
 };
 
 class Scheduler {
  public:
-  // A task that failed or lost its worker more than `failures_max` times fails the job.
+  // A task that failed or lost its worker more than `failures_max` times fails its stage.
   explicit Scheduler(int64_t failures_max) : failures_max_(failures_max) {}
 
-  // Forgets all tasks (the ready workers stay) and takes these, in the order to hand them out.
-  // What a worker still does for a forgotten task is refused later by its fence.
-  void SetTasks(const std::vector<std::string>& tasks);
+  // Takes the stage's tasks, in the order to hand them out. Of several stages the one that comes
+  // first in the graph is served first. REQUIRES: the stage has none.
+  void Add(jobs::NodeId stage, const std::vector<std::string>& tasks);
+  // Forgets the stage's tasks; the workers stay. What a worker still does for them is refused.
+  void Remove(jobs::NodeId stage);
+  // Hands out no more of the stage's tasks.
+  void Pause(jobs::NodeId stage);
 
   // The worker has nothing to do. A lease that it holds goes back: its result was lost.
   void Ready(const WorkerId& worker);
@@ -49,48 +59,73 @@ class Scheduler {
   void Lost(const WorkerId& worker, bool counts = true);
 
   // Whether a task and a worker wait for each other.
-  bool CanGrant() const { return !waiting_.empty() && !ready_.empty(); }
+  bool CanGrant() const { return !granting_.empty() && !ready_.empty(); }
   // Leases the first waiting task to the worker that is ready for longest.
   // REQUIRES: CanGrant(); `fence` is above every earlier one.
   Grant GrantNext(Fence fence);
 
-  // Whether a message about the task carries the fence of its present lease.
-  bool IsCurrent(const std::string& task, Fence fence, const WorkerId& worker) const;
-  // REQUIRES for these three: IsCurrent.
-  void Progress(const std::string& task, double fraction);
-  void Done(const std::string& task);
-  void Failed(const std::string& task, const absl::Status& why);
+  struct LeasedTask {
+    jobs::NodeId stage;
+    size_t task = 0;
+  };
+  // What a worker's message about a task is about; nullopt when it does not carry the fence of the
+  // task's present lease.
+  std::optional<LeasedTask> Find(const std::string& task, Fence fence,
+                                 const WorkerId& worker) const;
+  // REQUIRES for these two: Find gave the task.
+  void Progress(Fence fence, double fraction);
+  void Take(Fence fence);  // its result is being committed
+  // A leased or taken task failed. Nothing when the stage was removed.
+  void Failed(Fence fence, const absl::Status& why);
+  // The result of a taken task is committed. Nothing when the stage was removed.
+  void Done(Fence fence);
 
-  // Not OK when a task failed for good; the message names the task.
-  const absl::Status& failure() const { return failure_; }
-  bool all_done() const { return done_ == tasks_.size(); }
-  size_t tasks() const { return tasks_.size(); }
-  size_t done() const { return done_; }
-  // Of all tasks, counting the parts of those in progress. 1 when there is none.
-  double fraction() const;
+  struct Counts {
+    size_t tasks = 0, done = 0, taken = 0;
+    // Of all tasks, counting the parts of those in progress. 1 when there is none.
+    double fraction = 1;
+    bool all_done() const { return done == tasks; }
+  };
+  // REQUIRES for these two: the stage was added.
+  Counts CountsOf(jobs::NodeId stage) const;
+  // Not OK when a task of the stage failed for good; the message names the task.
+  const absl::Status& FailureOf(jobs::NodeId stage) const { return stages_.at(stage).failure; }
+  // The name of the task that the worker holds the lease of.
   std::optional<std::string> TaskOf(const WorkerId& worker) const;
 
  private:
   struct Task {
-    size_t order = 0;
-    bool done = false;
-    bool leased = false;
-    WorkerId holder{};
-    Fence fence{};
-    double fraction = 0;
+    std::string name;
     int64_t failures = 0;
   };
-  void GiveBack(const std::string& name);
-  void CountFailure(const std::string& name, const absl::Status& why);
+  struct Stage {
+    std::vector<Task> tasks;
+    std::set<size_t> waiting;
+    size_t done = 0, taken = 0;
+    bool paused = false;
+    absl::Status failure;
+  };
+  struct Lease {
+    jobs::NodeId stage;
+    size_t task = 0;
+    std::optional<WorkerId> holder;  // none: taken
+    double fraction = 0;
+  };
+  void GiveBack(std::map<Fence, Lease>::iterator lease);
+  void CountFailure(const Lease& lease, const absl::Status& why);
+  const std::string& NameOf(const Lease& lease) const {
+    return stages_.at(lease.stage).tasks.at(lease.task).name;
+  }
+  // Keeps granting_ what it says.
+  void Note(jobs::NodeId stage);
 
   int64_t failures_max_;
-  std::map<std::string, Task> tasks_;
-  std::map<size_t, std::string> waiting_;  // by order
+  std::map<jobs::NodeId, Stage> stages_;
+  std::set<jobs::NodeId> granting_;  // with a task that waits, and not paused
   std::deque<WorkerId> ready_;
-  std::map<WorkerId, std::string> leases_;
-  size_t done_ = 0;
+  std::map<Fence, Lease> leases_;  // of tasks leased and taken; as many as workers and commits
+  std::map<WorkerId, Fence> held_;
   Fence last_fence_;
-  absl::Status failure_;
 };
 
 }  // namespace halcyon::coordinator

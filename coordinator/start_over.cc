@@ -2,7 +2,7 @@
 
 namespace halcyon::coordinator {
 
-absl::Status StartOver(Env& env, const std::string& work_dir, JobObserver& observer) {
+absl::Status StartOver(Env& env, const std::string& work_dir, Notes* notes) {
   for (const char* folder : {kCheckpointsFolder, kBuildingFolder}) {
     const std::string path = JoinPath(work_dir, folder);
     if (!env.Exists(path)) continue;
@@ -13,7 +13,7 @@ absl::Status StartOver(Env& env, const std::string& work_dir, JobObserver& obser
     } while (env.Exists(aside));
     RETURN_IF_ERROR(env.Rename(path, aside));
     RETURN_IF_ERROR(env.SyncDir(work_dir));
-    observer.Notify("started over: what was there is now " + aside);
+    notes->push_back("started over: what was there is now " + aside);
   }
   return absl::OkStatus();
 }

@@ -6,7 +6,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
-#include "coordinator/job_context.h"
+#include "coordinator/notes.h"
 
 namespace halcyon::coordinator {
 
@@ -16,7 +16,7 @@ inline constexpr char kBuildingFolder[] = "building";
 
 // Renames what the work folder holds of them to FOLDER.set-aside-N, and says so.
 // REQUIRES: no process of an earlier run writes there any more.
-absl::Status StartOver(Env& env, const std::string& work_dir, JobObserver& observer);
+absl::Status StartOver(Env& env, const std::string& work_dir, Notes* notes);
 
 }  // namespace halcyon::coordinator
 

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/check.h"
 #include "base/exit_code.h"
 
@@ -13,10 +15,11 @@ constexpr int64_t kWriteIntervalMs = 1000;
 
 }  // namespace
 
-StatusBoard::StatusBoard(const JobContext* context)
+StatusBoard::StatusBoard(const JobContext* context, const jobs::StageGraph& graph, Post post)
     : context_(context),
-      status_(
-          NewJobStatus(context->job.value(), context->spec.name, jobs::StagesOf(context->spec))) {
+      post_(std::move(post)),
+      status_(NewJobStatus(context->job.value(), context->spec.name, graph)),
+      paces_(graph.size()) {
   created_ms_ = context->clock->WallMs();
   if (const auto before = context->journal->GetJob(status_.job_id); before.ok()) {
     created_ms_ = before->created_ms;
@@ -34,61 +37,92 @@ void StatusBoard::Publish() {
   MeasurePace();
   context_->observer->Changed(status_);
   const int64_t now_ms = context_->clock->MonotonicMs();
-  if (!written_ms_ || now_ms - *written_ms_ >= kWriteIntervalMs) WriteFile();
+  const bool is_due = !written_ms_ || now_ms - *written_ms_ >= kWriteIntervalMs;
+  // On a disk that takes longer than the interval, writes must not pile up.
+  if (is_due && unwritten_ == 0) WriteFile();
 }
 
-absl::Status StatusBoard::MoveJob(jobs::JobState state, const absl::Status& end) {
-  HALCYON_CHECK(jobs::CanMove(status_.state, state));
-  status_.state = state;
-  status_.error = end.ok() ? "" : MessageOf(end);
-  status_.exit_code = static_cast<int>(ExitCodeOf(end));
-  return Record();
+void StatusBoard::Show(const effect::ShowFingerprint& show) {
+  stage(show.stage).fingerprint = show.fingerprint;
 }
 
-absl::Status StatusBoard::MoveStage(jobs::StageKind kind, jobs::StageState state,
-                                    const std::string& note) {
-  StageStatus& stage = status_.Stage(kind);
-  HALCYON_CHECK(jobs::CanMove(stage.state, state));
-  stage.state = state;
-  stage.note = note;
-  const int64_t now_ms = context_->clock->WallMs();
-  if (state == jobs::StageState::kRunning) {
-    stage.started_ms = now_ms;
-  } else {
-    stage.ended_ms = now_ms;
-    const bool finished = state == jobs::StageState::kDone || state == jobs::StageState::kReused;
-    if (finished) stage.fraction = 1;
+void StatusBoard::Show(const effect::ShowTasks& show) {
+  StageStatus& one = stage(show.stage);
+  one.tasks = show.tasks;
+  one.tasks_done = show.done;
+  one.fraction = show.fraction;
+  if (show.is_start) one.start_fraction = one.fraction;
+}
+
+void StatusBoard::Show(const effect::ShowSteps& show) {
+  StageStatus& one = stage(show.stage);
+  one.step = show.step;
+  one.steps = show.steps;
+  if (show.steps > 0) {
+    one.fraction = static_cast<double>(show.step) / static_cast<double>(show.steps);
   }
-  return Record();
+  if (show.is_start) one.start_fraction = one.fraction;
+  one.figures.update(show.figures);
+}
+
+void StatusBoard::Move(const effect::MoveJob& move) {
+  HALCYON_CHECK(jobs::CanMove(status_.state, move.state));
+  status_.state = move.state;
+  status_.error = move.end.ok() ? "" : MessageOf(move.end);
+  status_.exit_code = static_cast<int>(ExitCodeOf(move.end));
+  Record();
+}
+
+void StatusBoard::Move(const effect::MoveStage& move) {
+  StageStatus& one = stage(move.stage);
+  HALCYON_CHECK(jobs::CanMove(one.state, move.state));
+  one.state = move.state;
+  one.note = move.note;
+  const int64_t now_ms = context_->clock->WallMs();
+  if (move.state == jobs::StageState::kRunning) {
+    one.started_ms = now_ms;
+  } else {
+    one.ended_ms = now_ms;
+    const bool finished =
+        move.state == jobs::StageState::kDone || move.state == jobs::StageState::kReused;
+    if (finished) one.fraction = 1;
+  }
+  Record();
 }
 
 void StatusBoard::MeasurePace() {
   const int64_t now_ms = context_->clock->MonotonicMs();
-  for (StageStatus& stage : status_.stages) {
-    if (stage.state != jobs::StageState::kRunning) continue;
-    StagePace& pace = paces_[stage.kind];
+  for (size_t i = 0; i < status_.stages.size(); ++i) {
+    StageStatus& one = status_.stages[i];
+    if (one.state != jobs::StageState::kRunning) continue;
+    StagePace& pace = paces_[i];
     // A gang reports its steps once it has started; until then time passes without progress.
-    if (pace.start_fraction != stage.start_fraction || pace.steps != stage.steps) {
-      pace.start_fraction = stage.start_fraction;
-      pace.steps = stage.steps;
-      pace.meter.Start(now_ms, stage.fraction);
+    if (pace.start_fraction != one.start_fraction || pace.steps != one.steps) {
+      pace.start_fraction = one.start_fraction;
+      pace.steps = one.steps;
+      pace.meter.Start(now_ms, one.fraction);
     }
-    pace.meter.Add(now_ms, stage.fraction);
-    stage.pace = pace.meter.PerSecond(now_ms);
+    pace.meter.Add(now_ms, one.fraction);
+    one.pace = pace.meter.PerSecond(now_ms);
   }
 }
 
 void StatusBoard::WriteFile() {
   written_ms_ = context_->clock->MonotonicMs();
   status_.updated_ms = context_->clock->WallMs();
-  // The status is a convenience: a job does not end because it cannot be told.
-  if (const absl::Status written = WriteJobStatus(*context_->env, context_->home, status_);
-      !written.ok()) {
-    spdlog::warn("status.json: {}", MessageOf(written));
-  }
+  ++unwritten_;
+  post_([this, status = status_] {
+    // The status is a convenience: a job does not end because it cannot be told.
+    if (const absl::Status written = WriteJobStatus(*context_->env, context_->home, status);
+        !written.ok()) {
+      spdlog::warn("status.json: {}", MessageOf(written));
+    }
+    --unwritten_;
+    return absl::OkStatus();
+  });
 }
 
-absl::Status StatusBoard::Record() {
+void StatusBoard::Record() {
   WriteFile();
   context_->observer->Changed(status_);
   storage::JobRecord record;
@@ -99,10 +133,10 @@ absl::Status StatusBoard::Record() {
   record.created_ms = created_ms_;
   record.updated_ms = status_.updated_ms;
   record.error = status_.error;
-  for (const StageStatus& stage : status_.stages) {
-    record.stages.push_back({stage.kind, stage.state, stage.fingerprint, stage.note});
+  for (const StageStatus& one : status_.stages) {
+    record.stages.push_back({one.kind, one.state, one.fingerprint, one.note});
   }
-  return context_->journal->PutJob(record);
+  post_([this, record = std::move(record)] { return context_->journal->PutJob(record); });
 }
 
 }  // namespace halcyon::coordinator

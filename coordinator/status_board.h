@@ -3,31 +3,37 @@
 #ifndef HALCYON_COORDINATOR_STATUS_BOARD_H_
 #define HALCYON_COORDINATOR_STATUS_BOARD_H_
 
-#include <map>
+#include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "coordinator/job_context.h"
 #include "coordinator/job_status.h"
 #include "coordinator/pace.h"
+#include "coordinator/run/events.h"
+#include "jobs/stage_graph.h"
 
 namespace halcyon::coordinator {
 
-// Not thread-safe.
+// Not thread-safe. Makes the values; `post` has them written, in order and elsewhere, and reports
+// what fails. It outlives what it posted.
 class StatusBoard {
  public:
-  explicit StatusBoard(const JobContext* context);
+  using Post = std::function<void(std::function<absl::Status()>)>;
+  StatusBoard(const JobContext* context, const jobs::StageGraph& graph, Post post);
 
   const JobStatus& status() const { return status_; }
-  // For figures; call Publish afterwards.
-  StageStatus& Stage(jobs::StageKind kind) { return status_.Stage(kind); }
   void Publish();
 
-  // State changes go to status.json and to the journal at once.
+  void Show(const effect::ShowFingerprint& show);
+  void Show(const effect::ShowTasks& show);
+  void Show(const effect::ShowSteps& show);
+  // State changes go to status.json and to the journal.
   // REQUIRES: the move is legal (jobs/job_state.h).
-  // `end`: how the job ended; OK while it runs.
-  absl::Status MoveJob(jobs::JobState state, const absl::Status& end);
-  absl::Status MoveStage(jobs::StageKind kind, jobs::StageState state, const std::string& note);
+  void Move(const effect::MoveJob& move);
+  void Move(const effect::MoveStage& move);
 
  private:
   // Where a stage's pace counts from: another start means that it was taken over, or launched
@@ -38,15 +44,18 @@ class StatusBoard {
     PaceMeter meter;
   };
 
+  StageStatus& stage(NodeId id) { return status_.stages.at(id.value()); }
   void MeasurePace();
   void WriteFile();
-  absl::Status Record();
+  void Record();
 
   const JobContext* context_;
+  const Post post_;
   JobStatus status_;
   int64_t created_ms_ = 0;
   std::optional<int64_t> written_ms_;
-  std::map<jobs::StageKind, StagePace> paces_;
+  std::vector<StagePace> paces_;    // by node
+  std::atomic<int> unwritten_ = 0;  // writes of status.json under way
 };
 
 }  // namespace halcyon::coordinator

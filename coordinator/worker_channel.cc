@@ -57,10 +57,17 @@ absl::StatusOr<std::optional<cluster::Message>> WorkerChannel::Next(int64_t time
   }
   const MutexLock lock(&mutex_);
   changed_.WaitFor(&mutex_, timeout_ms, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !inbox_.empty() || !broken_.ok();
+    return !inbox_.empty() || woken_ || !broken_.ok();
   });
   RETURN_IF_ERROR(broken_);
+  woken_ = false;
   return TakeFirst();
+}
+
+void WorkerChannel::Wake() {
+  const MutexLock lock(&mutex_);
+  woken_ = true;
+  changed_.NotifyAll();
 }
 
 std::optional<cluster::Message> WorkerChannel::TakeFirst() {

@@ -51,6 +51,9 @@ class WorkerChannel {
   // or incarnation is dropped.
   absl::StatusOr<std::optional<cluster::Message>> Next(int64_t timeout_ms);
 
+  // Ends a wait of Next, or its next one, without a message. May be called by any thread.
+  void Wake();
+
   // Queues; what cannot be sent is an error of the next call.
   absl::Status Send(const WorkerId& worker, cluster::Body body);
 
@@ -105,6 +108,7 @@ class WorkerChannel {
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);
   int pauses_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::optional<std::jthread> thread_;  // last: it uses all the others
 };

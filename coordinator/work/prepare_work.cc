@@ -44,10 +44,10 @@ absl::Status Copy(const JobContext& context, const Donor& donor,
 }  // namespace
 
 absl::Status PrepareWork(const JobContext& context, const jobs::StageIdentity& identity,
-                         const cluster::StageAssignment& assignment) {
+                         const cluster::StageAssignment& assignment, Notes* notes) {
   Env& env = *context.env;
   const auto notify = [&](const std::string& text) {
-    context.observer->Notify(assignment.stage + ": " + text);
+    notes->push_back(assignment.stage + ": " + text);
   };
   RETURN_IF_ERROR(env.CreateDirs(assignment.work_dir));
   ASSIGN_OR_RETURN(WorkRecord record, EnsureRecord(context, identity, assignment.work_dir));

@@ -6,16 +6,17 @@
 #include "base/status.h"
 #include "cluster/messages.h"
 #include "coordinator/job_context.h"
+#include "coordinator/notes.h"
 #include "jobs/stages.h"
 
 namespace halcyon::coordinator {
 
-// Notifies the observer of what the stage goes on from, and what work of other settings is kept
-// unused. A damaged checkpoint is skipped, with a notice, for the one before it. May be cut
-// short at any moment and called again. With from_scratch the stage starts at its beginning.
-// REQUIRES: no rank of the stage runs.
+// Notes what the stage goes on from, and what work of other settings is kept unused. A damaged
+// checkpoint is skipped, with a note, for the one before it. May be cut short at any moment and
+// called again. With from_scratch the stage starts at its beginning. REQUIRES: no rank of the stage
+// runs.
 absl::Status PrepareWork(const JobContext& context, const jobs::StageIdentity& identity,
-                         const cluster::StageAssignment& assignment);
+                         const cluster::StageAssignment& assignment, Notes* notes);
 
 }  // namespace halcyon::coordinator
 

@@ -10,6 +10,7 @@
 #include "base/file_descriptor.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/job_status.h"
+#include "tests/coordinator/whole_graph.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -193,7 +194,7 @@ TEST_F(CommandLineTest, OneOddJobDoesNotHideTheOthers) {
   const storage::HomeLayout home{Path("home")};
   for (const char* id : {"good-1", "odd-2"}) {
     ASSERT_TRUE(env_.CreateDirs(home.Job(id)).ok());
-    ASSERT_TRUE(WriteJobStatus(env_, home, NewJobStatus(id, id)).ok());
+    ASSERT_TRUE(WriteJobStatus(env_, home, NewJobStatus(id, id, WholeGraph())).ok());
   }
   ASSERT_TRUE(WriteFileAtomically(env_, StatusPath(home, "odd-2"), "{\"job_id\": 3}").ok());
   EXPECT_EQ(Run({"list"}), 0) << err_;

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "cluster/coordinator_link.h"
-#include "coordinator/gang_run.h"
 #include "coordinator/process_registry.h"
+#include "coordinator/run/gang_stage.h"
 #include "storage/checkpoint.h"
 #include "tests/coordinator/coordinator_fixture.h"
 

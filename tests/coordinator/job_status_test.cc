@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "tests/coordinator/whole_graph.h"
+
 namespace halcyon::coordinator {
 namespace {
 
@@ -16,7 +18,7 @@ class JobStatusTest : public testing::Test {
     ASSERT_TRUE(WriteJobStatus(*Env::Posix(), home_, status).ok());
   }
   static JobStatus Some(const std::string& id, int64_t updated_ms) {
-    JobStatus status = NewJobStatus(id, "name");
+    JobStatus status = NewJobStatus(id, "name", WholeGraph());
     status.updated_ms = updated_ms;
     return status;
   }
@@ -47,6 +49,8 @@ TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(read->earlier_ms, 11);
   EXPECT_EQ(read->exit_code, 3);
   EXPECT_EQ(read->stages, status.stages);
+  EXPECT_EQ(read->Find(jobs::StageKind::kModel)->inputs,
+            (std::vector<std::string>{"tokens", "latents"}));
 }
 
 TEST_F(JobStatusTest, AStageOfAJobThatDoesNotRunIsInterrupted) {

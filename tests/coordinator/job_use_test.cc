@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/coordinator/whole_graph.h"
+
 namespace halcyon::coordinator {
 namespace {
 
@@ -40,7 +42,7 @@ WorkFolder Work(StageKind kind, char digit, const std::string& job_id,
 }
 
 TEST(JobUseTest, AStatusUsesTheStagesWhoseFingerprintsAreKnown) {
-  JobStatus status = NewJobStatus("a", "a");
+  JobStatus status = NewJobStatus("a", "a", WholeGraph());
   status.Stage(StageKind::kTokens).fingerprint = Fingerprint('1');
   EXPECT_THAT(UsedBy(status), ElementsAre(Key(StageKind::kTokens, '1')));
 }

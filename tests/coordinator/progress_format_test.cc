@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/progress_line.h"
+#include "tests/coordinator/whole_graph.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -146,7 +147,7 @@ TEST(ProgressFormatTest, TheRestGoesOneByOne) {
 }
 
 JobStatus Running() {
-  JobStatus status = NewJobStatus("quick-1", "quick");
+  JobStatus status = NewJobStatus("quick-1", "quick", WholeGraph());
   status.state = jobs::JobState::kRunning;
   status.Stage(jobs::StageKind::kModel) = Training();
   status.Stage(jobs::StageKind::kModel).figures["eval"] = {
@@ -176,7 +177,7 @@ TEST(ProgressFormatTest, ALowTerminalShowsWhatRuns) {
 }
 
 TEST(ProgressFormatTest, ALongJobNameDoesNotHideItsState) {
-  JobStatus status = NewJobStatus(std::string(109, 'n'), "n");
+  JobStatus status = NewJobStatus(std::string(109, 'n'), "n", WholeGraph());
   status.state = jobs::JobState::kRunning;
   const auto lines = FormatBlock(status, 61000, 40, 100);
   EXPECT_EQ(lines[0], std::string(40 - 17, 'n') + "  running  1m 01s");

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tests/coordinator/whole_graph.h"
+
 namespace halcyon::coordinator {
 namespace {
 
@@ -43,7 +45,7 @@ class ProgressViewTest : public testing::Test {
 };
 
 TEST_F(ProgressViewTest, PlainLinesComeOnChangesAndNowAndThen) {
-  JobStatus status = NewJobStatus("j", "j");
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
   const auto view = View();
   status.Stage(jobs::StageKind::kTokenizer).state = jobs::StageState::kReused;
   status.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kRunning;
@@ -63,7 +65,7 @@ TEST_F(ProgressViewTest, PlainLinesComeOnChangesAndNowAndThen) {
 }
 
 TEST_F(ProgressViewTest, ALogOfALongJobStaysShort) {
-  JobStatus status = NewJobStatus("j", "j");
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
   const auto view = View();
   status.Stage(jobs::StageKind::kModel).state = jobs::StageState::kRunning;
   std::vector<size_t> lines_of_minute;
@@ -85,7 +87,7 @@ TEST_F(ProgressViewTest, ALogOfALongJobStaysShort) {
 }
 
 TEST_F(ProgressViewTest, ALogGetsEachEvaluationOnce) {
-  JobStatus status = NewJobStatus("j", "j");
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
   const auto view = View();
   StageStatus& stage = status.Stage(jobs::StageKind::kModel);
   stage.state = jobs::StageState::kRunning;
@@ -101,7 +103,7 @@ TEST_F(ProgressViewTest, ALogGetsEachEvaluationOnce) {
 
 TEST_F(ProgressViewTest, ATerminalsBlockIsDrawnOverItself) {
   size_ = {40, 24};
-  JobStatus status = NewJobStatus("j", "j");
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
   const auto view = View();
   view->Changed(status);
   Printed();
@@ -119,7 +121,7 @@ TEST_F(ProgressViewTest, ATerminalsBlockIsDrawnOverItself) {
 
 TEST_F(ProgressViewTest, ANewSizeIsFollowedWithoutLitter) {
   size_ = {100, 24};
-  JobStatus status = NewJobStatus("j", "j");
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
   StageStatus& stage = status.Stage(jobs::StageKind::kModel);
   stage.state = jobs::StageState::kRunning;
   stage.steps = 100;
@@ -149,7 +151,7 @@ TEST_F(ProgressViewTest, ANewSizeIsFollowedWithoutLitter) {
 
 TEST_F(ProgressViewTest, NothingIsDrawnOverTheLastState) {
   size_ = {40, 24};
-  JobStatus status = NewJobStatus("j", "j");
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
   const auto view = View();
   view->Changed(status);
   view->Finish();

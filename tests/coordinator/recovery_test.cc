@@ -7,6 +7,7 @@
 #include "coordinator/job_status.h"
 #include "coordinator/process_registry.h"
 #include "storage/checkpoint.h"
+#include "tests/coordinator/whole_graph.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -37,7 +38,7 @@ class RecoveryTest : public testing::Test {
         {.argv = {"sleep", "1000"}, .env = {}, .output_path = "/dev/null"});
     EXPECT_TRUE(child.ok()) << child.status();
     ProcessRegistry registry(&env_, ProcessesPath(home_, job));
-    EXPECT_TRUE(registry.Add("agent-0", (*child)->pid()).ok());
+    EXPECT_TRUE(registry.Add("agent-0", *cluster::IdentityOfProcess((*child)->pid())).ok());
     return *std::move(child);
   }
   absl::Status Take(const std::string& job, uint64_t incarnation) {
@@ -95,7 +96,7 @@ TEST_F(RecoveryTest, AWorkerThatStaysIsAnErrorThatNamesTheFile) {
 }
 
 TEST_F(RecoveryTest, OtherJobsThatRanAreEndedToo) {
-  JobStatus status = NewJobStatus("other", "other");
+  JobStatus status = NewJobStatus("other", "other", WholeGraph());
   status.state = jobs::JobState::kRunning;
   const auto child = StartRecorded("other");
   ASSERT_TRUE(WriteJobStatus(env_, home_, status).ok());

@@ -8,6 +8,7 @@
 #include "coordinator/artifact_store.h"
 #include "coordinator/housekeeping/disk_usage.h"
 #include "coordinator/recovery.h"
+#include "tests/coordinator/whole_graph.h"
 #include "tests/testing/temp_dir.h"
 
 namespace halcyon::coordinator {
@@ -38,7 +39,7 @@ class RemoveJobTest : public ::testing::Test {
   void AddJob(const std::string& id, const std::map<StageKind, std::string>& stages) {
     storage::JobRecord record;
     record.job_id = id;
-    JobStatus status = NewJobStatus(id, id);
+    JobStatus status = NewJobStatus(id, id, WholeGraph());
     for (const auto& [kind, fingerprint] : stages) {
       record.stages.push_back({kind, jobs::StageState::kDone, fingerprint, ""});
       status.Stage(kind).fingerprint = fingerprint;

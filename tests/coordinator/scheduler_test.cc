@@ -14,16 +14,24 @@ namespace {
 const WorkerId kAnna{"agent-0", 1}, kBert{"agent-1", 1};
 constexpr int64_t kFailuresMax = 2;
 
+const jobs::NodeId kStage(3), kOther(5);
+
 Scheduler WithTasks(const std::vector<std::string>& tasks) {
   Scheduler scheduler(kFailuresMax);
-  scheduler.SetTasks(tasks);
+  scheduler.Add(kStage, tasks);
   return scheduler;
+}
+
+// A result that is committed at once.
+void Finish(Scheduler& scheduler, Fence fence) {
+  scheduler.Take(fence);
+  scheduler.Done(fence);
 }
 
 TEST(SchedulerTest, NoTasksIsDone) {
   Scheduler scheduler = WithTasks({});
-  EXPECT_TRUE(scheduler.all_done());
-  EXPECT_EQ(scheduler.fraction(), 1);
+  EXPECT_TRUE(scheduler.CountsOf(kStage).all_done());
+  EXPECT_EQ(scheduler.CountsOf(kStage).fraction, 1);
   scheduler.Ready(kAnna);
   EXPECT_FALSE(scheduler.CanGrant());
 }
@@ -35,31 +43,56 @@ TEST(SchedulerTest, HandsOutInOrderToTheLongestReady) {
   scheduler.Ready(kAnna);
   scheduler.Ready(kBert);  // again: still one place in the queue
   const Grant first = scheduler.GrantNext(Fence(1));
-  EXPECT_EQ(first.task, "b");
+  EXPECT_EQ(first.stage, kStage);
+  EXPECT_EQ(first.task, 0u);
+  EXPECT_EQ(first.name, "b");
   EXPECT_EQ(first.worker, kBert);
   const Grant second = scheduler.GrantNext(Fence(5));
-  EXPECT_EQ(second.task, "a");
+  EXPECT_EQ(second.name, "a");
   EXPECT_EQ(second.worker, kAnna);
   EXPECT_FALSE(scheduler.CanGrant()) << "c waits, but nobody is ready";
   EXPECT_EQ(scheduler.TaskOf(kAnna), "a");
 }
 
-TEST(SchedulerTest, OnlyThePresentLeaseIsCurrent) {
+TEST(SchedulerTest, OnlyThePresentLeaseIsFound) {
   Scheduler scheduler = WithTasks({"a"});
   scheduler.Ready(kAnna);
   scheduler.GrantNext(Fence(1));
-  EXPECT_TRUE(scheduler.IsCurrent("a", Fence(1), kAnna));
-  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kBert));
-  EXPECT_FALSE(scheduler.IsCurrent("b", Fence(1), kAnna));
+  ASSERT_TRUE(scheduler.Find("a", Fence(1), kAnna));
+  EXPECT_EQ(scheduler.Find("a", Fence(1), kAnna)->stage, kStage);
+  EXPECT_FALSE(scheduler.Find("a", Fence(1), kBert));
+  EXPECT_FALSE(scheduler.Find("b", Fence(1), kAnna));
   scheduler.Lost(kAnna);
-  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna)) << "nobody holds it";
+  EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna)) << "nobody holds it";
   scheduler.Ready(kBert);
   scheduler.GrantNext(Fence(2));
-  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna)) << "late";
-  EXPECT_TRUE(scheduler.IsCurrent("a", Fence(2), kBert));
-  scheduler.Done("a");
-  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(2), kBert)) << "done stays done";
-  EXPECT_TRUE(scheduler.all_done());
+  EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna)) << "late";
+  EXPECT_TRUE(scheduler.Find("a", Fence(2), kBert));
+  scheduler.Take(Fence(2));
+  EXPECT_FALSE(scheduler.Find("a", Fence(2), kBert)) << "taken once";
+  scheduler.Done(Fence(2));
+  EXPECT_FALSE(scheduler.Find("a", Fence(2), kBert)) << "done stays done";
+  EXPECT_TRUE(scheduler.CountsOf(kStage).all_done());
+}
+
+TEST(SchedulerTest, ATakenTaskIsNotItsWorkersAnyMore) {
+  Scheduler scheduler = WithTasks({"a"});
+  scheduler.Ready(kAnna);
+  scheduler.GrantNext(Fence(1));
+  scheduler.Take(Fence(1));
+  EXPECT_EQ(scheduler.TaskOf(kAnna), std::nullopt);
+  scheduler.Ready(kAnna);
+  scheduler.Lost(kAnna);
+  EXPECT_FALSE(scheduler.CanGrant());
+  EXPECT_EQ(scheduler.CountsOf(kStage).taken, 1u);
+  EXPECT_EQ(scheduler.CountsOf(kStage).fraction, 1);
+  EXPECT_FALSE(scheduler.CountsOf(kStage).all_done());
+  scheduler.Failed(Fence(1), DataLoss("bytes differ"));
+  EXPECT_EQ(scheduler.CountsOf(kStage).taken, 0u);
+  scheduler.Ready(kBert);
+  EXPECT_EQ(scheduler.GrantNext(Fence(2)).name, "a");
+  scheduler.Done(Fence(1));  // a late answer of the first commit
+  EXPECT_EQ(scheduler.CountsOf(kStage).done, 0u);
 }
 
 TEST(SchedulerTest, ALostTaskComesBackInItsPlace) {
@@ -68,7 +101,7 @@ TEST(SchedulerTest, ALostTaskComesBackInItsPlace) {
   scheduler.GrantNext(Fence(1));
   scheduler.Lost(kAnna);
   scheduler.Ready(kBert);
-  EXPECT_EQ(scheduler.GrantNext(Fence(2)).task, "a");
+  EXPECT_EQ(scheduler.GrantNext(Fence(2)).name, "a");
 }
 
 TEST(SchedulerTest, ReadyDuringALeaseGivesItBack) {
@@ -76,11 +109,11 @@ TEST(SchedulerTest, ReadyDuringALeaseGivesItBack) {
   scheduler.Ready(kAnna);
   scheduler.GrantNext(Fence(1));
   scheduler.Ready(kAnna);
-  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna));
+  EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna));
   ASSERT_TRUE(scheduler.CanGrant());
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).worker, kAnna);
-  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna)) << "the same worker, an older lease";
-  EXPECT_TRUE(scheduler.IsCurrent("a", Fence(2), kAnna));
+  EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna)) << "the same worker, an older lease";
+  EXPECT_TRUE(scheduler.Find("a", Fence(2), kAnna));
 }
 
 TEST(SchedulerTest, ALostReadyWorkerGetsNothing) {
@@ -90,32 +123,32 @@ TEST(SchedulerTest, ALostReadyWorkerGetsNothing) {
   EXPECT_FALSE(scheduler.CanGrant());
 }
 
-TEST(SchedulerTest, BadInputEndsTheJobAtOnceAndNamesTheTask) {
+TEST(SchedulerTest, BadInputEndsTheStageAtOnceAndNamesTheTask) {
   for (const absl::Status& why : {InvalidArgument("line 3 is no text"), FailedPrecondition("moved"),
                                   ResourceExhausted("no space left")}) {
     Scheduler scheduler = WithTasks({"tokens/4"});
     scheduler.Ready(kAnna);
     scheduler.GrantNext(Fence(1));
-    scheduler.Failed("tokens/4", why);
-    EXPECT_EQ(scheduler.failure().code(), why.code());
-    EXPECT_EQ(MessageOf(scheduler.failure()), "tokens/4: " + MessageOf(why));
+    scheduler.Failed(Fence(1), why);
+    EXPECT_EQ(scheduler.FailureOf(kStage).code(), why.code());
+    EXPECT_EQ(MessageOf(scheduler.FailureOf(kStage)), "tokens/4: " + MessageOf(why));
   }
 }
 
 TEST(SchedulerTest, OtherFailuresAreTriedAgainSoManyTimes) {
   Scheduler scheduler = WithTasks({"a"});
   for (int64_t failure = 0; failure <= kFailuresMax; ++failure) {
-    EXPECT_TRUE(scheduler.failure().ok()) << failure;
+    EXPECT_TRUE(scheduler.FailureOf(kStage).ok()) << failure;
     scheduler.Ready(kAnna);
     scheduler.GrantNext(Fence(failure + 1));
     if (failure % 2 == 0) {
-      scheduler.Failed("a", DataLoss("a bit flipped"));
+      scheduler.Failed(Fence(failure + 1), DataLoss("a bit flipped"));
     } else {
       scheduler.Lost(kAnna);
     }
   }
-  EXPECT_EQ(scheduler.failure().code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(MessageOf(scheduler.failure()), "a: failed 3 times, last: a bit flipped");
+  EXPECT_EQ(scheduler.FailureOf(kStage).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(MessageOf(scheduler.FailureOf(kStage)), "a: failed 3 times, last: a bit flipped");
 }
 
 TEST(SchedulerTest, FractionCountsParts) {
@@ -124,23 +157,45 @@ TEST(SchedulerTest, FractionCountsParts) {
   scheduler.Ready(kBert);
   scheduler.GrantNext(Fence(1));
   scheduler.GrantNext(Fence(2));
-  scheduler.Done("a");
-  scheduler.Progress("b", 0.5);
-  EXPECT_DOUBLE_EQ(scheduler.fraction(), 0.375);
-  scheduler.Progress("b", 7);
-  EXPECT_DOUBLE_EQ(scheduler.fraction(), 0.5) << "a fraction is at most 1";
+  Finish(scheduler, Fence(1));
+  scheduler.Progress(Fence(2), 0.5);
+  EXPECT_DOUBLE_EQ(scheduler.CountsOf(kStage).fraction, 0.375);
+  scheduler.Progress(Fence(2), 7);
+  EXPECT_DOUBLE_EQ(scheduler.CountsOf(kStage).fraction, 0.5) << "a fraction is at most 1";
   scheduler.Lost(kBert);
-  EXPECT_DOUBLE_EQ(scheduler.fraction(), 0.25) << "begun work that is lost is none";
+  EXPECT_DOUBLE_EQ(scheduler.CountsOf(kStage).fraction, 0.25) << "begun work that is lost is none";
 }
 
-TEST(SchedulerTest, NewTasksForgetOldLeasesAndKeepReadyWorkers) {
+TEST(SchedulerTest, ARemovedStagesLeasesAreForgottenAndTheWorkersStay) {
   Scheduler scheduler = WithTasks({"a", "b"});
   scheduler.Ready(kAnna);
   scheduler.Ready(kBert);
   scheduler.GrantNext(Fence(1));
-  scheduler.SetTasks({"a"});
-  EXPECT_FALSE(scheduler.IsCurrent("a", Fence(1), kAnna));
+  scheduler.Remove(kStage);
+  EXPECT_FALSE(scheduler.CanGrant());
+  scheduler.Add(kStage, {"a"});
+  EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna));
+  scheduler.Failed(Fence(1), Internal("late"));
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).worker, kBert);
+  EXPECT_TRUE(scheduler.FailureOf(kStage).ok());
+}
+
+TEST(SchedulerTest, StagesShareTheWorkersAndHaveCountsOfTheirOwn) {
+  Scheduler scheduler(kFailuresMax);
+  scheduler.Add(kOther, {"x", "y"});
+  scheduler.Add(kStage, {"a"});
+  for (const char* name : {"agent-0", "agent-1", "agent-2"}) scheduler.Ready({name, 1});
+  EXPECT_EQ(scheduler.GrantNext(Fence(1)).name, "a") << "the first in the graph is first";
+  EXPECT_EQ(scheduler.GrantNext(Fence(2)).name, "x");
+  EXPECT_EQ(scheduler.Find("x", Fence(2), {"agent-1", 1})->stage, kOther);
+  scheduler.Failed(Fence(2), InvalidArgument("bad"));
+  EXPECT_FALSE(scheduler.FailureOf(kOther).ok());
+  EXPECT_TRUE(scheduler.FailureOf(kStage).ok());
+  Finish(scheduler, Fence(1));
+  EXPECT_TRUE(scheduler.CountsOf(kStage).all_done());
+  EXPECT_EQ(scheduler.CountsOf(kOther).done, 0u);
+  scheduler.Pause(kOther);
+  EXPECT_FALSE(scheduler.CanGrant()) << "x and y wait, and agent-2 is ready";
 }
 
 // Agents that die, lose messages and answer late, at random from a seed.
@@ -151,19 +206,19 @@ class Simulation {
     std::vector<std::string> tasks;
     const uint64_t count = 1 + Below(12);
     for (uint64_t i = 0; i < count; ++i) tasks.push_back("t/" + std::to_string(i));
-    scheduler_.SetTasks(tasks);
+    scheduler_.Add(kStage, tasks);
     const uint64_t agents = 1 + Below(4);
     for (uint64_t i = 0; i < agents; ++i) Start("agent-" + std::to_string(i));
   }
 
   void Run() {
     constexpr int kEventsMax = 20000;
-    for (int event = 0; event < kEventsMax && !scheduler_.all_done(); ++event) {
+    for (int event = 0; event < kEventsMax && !all_done(); ++event) {
       while (scheduler_.CanGrant()) Grant();
       Step();
     }
-    EXPECT_TRUE(scheduler_.all_done());
-    EXPECT_EQ(accepted_.size(), scheduler_.tasks());
+    EXPECT_TRUE(all_done());
+    EXPECT_EQ(accepted_.size(), scheduler_.CountsOf(kStage).tasks);
     // Whatever still comes is refused.
     while (!results_.empty()) Deliver();
   }
@@ -175,6 +230,7 @@ class Simulation {
     WorkerId worker;
   };
 
+  bool all_done() const { return scheduler_.CountsOf(kStage).all_done(); }
   uint64_t Below(uint64_t bound) { return random_.Below(drawn_++, bound); }
 
   void Start(const std::string& name) {
@@ -187,14 +243,15 @@ class Simulation {
     const struct Grant grant = scheduler_.GrantNext(Fence(fence_ += 1 + Below(3)));
     EXPECT_TRUE(last_fence_ < grant.fence);
     last_fence_ = grant.fence;
-    present_fences_[grant.task] = grant.fence;
-    EXPECT_FALSE(accepted_.contains(grant.task)) << "done twice";
+    present_fences_[grant.name] = grant.fence;
+    EXPECT_FALSE(accepted_.contains(grant.name)) << "done twice";
     EXPECT_NE(std::find(alive_.begin(), alive_.end(), grant.worker), alive_.end());
-    work_.push_back({grant.task, grant.fence, grant.worker});
+    work_.push_back({grant.name, grant.fence, grant.worker});
   }
 
   void Step() {
     const uint64_t kind = Below(100);
+    if (!commits_.empty() && Below(3) == 0) return Commit();
     if (kind < 45) return Finish();
     if (kind < 75) return Deliver();
     if (kind < 85) return Die();
@@ -218,13 +275,22 @@ class Simulation {
     if (results_.empty()) return;
     const Result result = results_.front();
     results_.pop_front();
-    if (!scheduler_.IsCurrent(result.task, result.fence, result.worker)) return;
+    if (!scheduler_.Find(result.task, result.fence, result.worker)) return;
     EXPECT_EQ(scheduler_.TaskOf(result.worker), result.task);
     EXPECT_EQ(present_fences_[result.task], result.fence) << "a late result was taken";
-    if (Below(8) == 0) return scheduler_.Failed(result.task, Unavailable("by chance"));
-    EXPECT_TRUE(accepted_.insert(result.task).second) << "done twice: " << result.task;
-    scheduler_.Done(result.task);
+    if (Below(8) == 0) return scheduler_.Failed(result.fence, Unavailable("by chance"));
+    scheduler_.Take(result.fence);
+    commits_.push_back(result);
     scheduler_.Ready(result.worker);
+  }
+
+  // The answer of a commit comes, whatever has become of the worker.
+  void Commit() {
+    const Result result = commits_.front();
+    commits_.pop_front();
+    if (Below(8) == 0) return scheduler_.Failed(result.fence, DataLoss("by chance"));
+    EXPECT_TRUE(accepted_.insert(result.task).second) << "done twice: " << result.task;
+    scheduler_.Done(result.fence);
   }
 
   void Die() {
@@ -242,7 +308,7 @@ class Simulation {
   Scheduler scheduler_;
   std::vector<WorkerId> alive_;
   std::vector<Result> work_;
-  std::deque<Result> results_;
+  std::deque<Result> results_, commits_;
   std::set<std::string> accepted_;
   uint64_t launches_ = 0, fence_ = 0;
   Fence last_fence_;

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/coordinator/whole_graph.h"
+
 namespace halcyon::coordinator {
 namespace {
 
 TEST(SummaryTest, TellsTheFiguresThatAreThere) {
-  JobStatus status = NewJobStatus("quick-1a2b3c4d", "quick");
+  JobStatus status = NewJobStatus("quick-1a2b3c4d", "quick", WholeGraph());
   status.started_ms = 1000;
   status.updated_ms = 251000;
   status.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kReused;
@@ -34,7 +36,7 @@ TEST(SummaryTest, TellsTheFiguresThatAreThere) {
 }
 
 TEST(SummaryTest, WarnsOfWhatDidNotLearnEvenWhereItWasReused) {
-  JobStatus status = NewJobStatus("j", "j");
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
   status.Stage(jobs::StageKind::kAutoencoder).state = jobs::StageState::kReused;
   std::map<jobs::StageKind, Artifact> artifacts;
   artifacts[jobs::StageKind::kAutoencoder].facts = {{"heldout_reconstruction", 0.2}};
@@ -52,19 +54,20 @@ TEST(SummaryTest, SuggestsAnEvaluationOnlyWhereThereWasAScore) {
   std::map<jobs::StageKind, Artifact> artifacts;
   artifacts[jobs::StageKind::kTokens].facts = {{"train.documents", 1}};
   artifacts[jobs::StageKind::kEval].facts = {{"no_score", "no text is held out"}};
-  const std::string text = SummaryText(NewJobStatus("j", "j"), artifacts);
+  const std::string text = SummaryText(NewJobStatus("j", "j", WholeGraph()), artifacts);
   EXPECT_NE(text.find(" 1 document\n"), std::string::npos) << text;
   EXPECT_NE(text.find("no score: no text is held out"), std::string::npos) << text;
   EXPECT_EQ(text.find("halcyon eval"), std::string::npos) << text;
   artifacts[jobs::StageKind::kEval].facts = {{"brier_lm", 1.0}};
-  EXPECT_NE(SummaryText(NewJobStatus("j", "j"), artifacts).find("halcyon eval --job j"),
-            std::string::npos);
+  EXPECT_NE(
+      SummaryText(NewJobStatus("j", "j", WholeGraph()), artifacts).find("halcyon eval --job j"),
+      std::string::npos);
 }
 
 TEST(SummaryTest, FiguresOfAnotherTypeAreLeftOut) {
   std::map<jobs::StageKind, Artifact> artifacts;
   artifacts[jobs::StageKind::kModel].facts = {{"loss", "high"}, {"steps", 12}};
-  const std::string text = SummaryText(NewJobStatus("j", "j"), artifacts);
+  const std::string text = SummaryText(NewJobStatus("j", "j", WholeGraph()), artifacts);
   EXPECT_NE(text.find("12 steps"), std::string::npos);
   EXPECT_EQ(text.find("loss"), std::string::npos);
 }

@@ -137,6 +137,15 @@ TEST_F(WorkerChannelTest, HeartbeatsGoOnWhileTheCoordinatorsThreadIsBlocked) {
   EXPECT_TRUE(channel_.Suspects().empty()) << "the time of a message is that of its reception";
 }
 
+TEST_F(WorkerChannelTest, AWakeEndsTheWaitWithoutAMessage) {
+  channel_.StartThread();
+  channel_.Wake();
+  // The real clock's: without the wake the test would take this long.
+  EXPECT_FALSE(channel_.Next(1000 * kPatienceMs)->has_value());
+  SendFrom(kRank, cluster::Ready{});
+  EXPECT_TRUE(channel_.Next(kPatienceMs)->has_value()) << "one wake ends one wait";
+}
+
 TEST_F(WorkerChannelTest, TheThreadCarriesMessagesBothWays) {
   channel_.StartThread();
   SendFrom(kRank, cluster::Hello{"rank", "model", 0, 1, 2, "boot"});

@@ -1,0 +1,71 @@
+#include "coordinator/job_checks.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "coordinator/early_checks.h"
+#include "coordinator/stage_plan.h"
+#include "coordinator/work/work_folders.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+// Whether work/ has an unfinished folder of such a stage, of whatever job. Not when it cannot be
+// listed.
+bool HasUnfinished(const absl::StatusOr<std::vector<WorkFolder>>& work, jobs::StageKind kind) {
+  return work.ok() && std::ranges::any_of(*work, [kind](const WorkFolder& folder) {
+           return folder.kind == kind && !folder.finished;
+         });
+}
+
+// kResourceExhausted when the state folder's disk has less than `bytes` for `purpose`.
+absl::Status CheckDisk(const JobContext& context, uint64_t bytes, const std::string& purpose) {
+  const std::string& root = context.home.root;
+  ASSIGN_OR_RETURN(const DiskRoom room, context.free_room(root));
+  return CheckRoom(room, {bytes, 0}, root, purpose);
+}
+
+}  // namespace
+
+absl::Status CheckMachine(const JobContext& context, ArtifactStore& store) {
+  const jobs::JobSpec& spec = context.spec;
+  ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
+  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan,
+                   PlanStages(spec, context.home, *context.journal, store));
+  // A vocabulary that is still to be learned may come out smaller than asked for.
+  const bool is_exact = !spec.tokenizer.path.empty();
+  const auto work = ScanWork(*context.env, context.home);
+  std::vector<jobs::TrainingEstimate> made;
+  uint64_t disk_bytes = 0;
+  for (const jobs::TrainingEstimate& estimate :
+       jobs::EstimateTraining(spec, is_exact ? vocab_size : jobs::VocabularyMin(spec))) {
+    const auto planned = std::find_if(plan.begin(), plan.end(), [&](const PlannedStage& stage) {
+      return stage.kind == estimate.kind;
+    });
+    if (planned->reused) continue;
+    made.push_back(estimate);
+    // Unfinished work takes part of this space already.
+    if (!HasUnfinished(work, estimate.kind)) disk_bytes += estimate.disk_bytes;
+  }
+  if (context.memory_limit) RETURN_IF_ERROR(CheckMemory(spec, made, *context.memory_limit));
+  return CheckDisk(context, disk_bytes, "writing the checkpoints and weights");
+}
+
+absl::Status CheckTokens(const JobContext& context, const std::string& generation_dir,
+                         bool needs_latents, Notes* notes) {
+  const jobs::JobSpec& spec = context.spec;
+  ASSIGN_OR_RETURN(const jobs::TextCounts counts, CountText(spec, generation_dir));
+  RETURN_IF_ERROR(jobs::CheckText(spec, counts));
+  if (const std::string why = jobs::WhyNoScore(spec, counts); !why.empty()) {
+    notes->push_back("warning: there will be no score: " + why);
+  }
+  // Unfinished latents in work/ take part of the space already.
+  if (!needs_latents ||
+      HasUnfinished(ScanWork(*context.env, context.home), jobs::StageKind::kLatents)) {
+    return absl::OkStatus();
+  }
+  const uint64_t chunks = counts.heldout_chunks + counts.train_chunks;
+  return CheckDisk(context, jobs::LatentBytes(spec, chunks), "writing the latents");
+}
+
+}  // namespace halcyon::coordinator

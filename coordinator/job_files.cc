@@ -1,0 +1,244 @@
+#include "coordinator/job_files.h"
+
+#include <spdlog/spdlog.h>
+
+#include <map>
+#include <utility>
+
+#include "base/fault_point.h"
+#include "cluster/outputs.h"
+#include "coordinator/explain.h"
+#include "coordinator/job_checks.h"
+#include "coordinator/quality.h"
+#include "coordinator/start_over.h"
+#include "coordinator/work/prepare_work.h"
+#include "coordinator/work/work_folders.h"
+#include "storage/checkpoint.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+// Removes unfinished artifacts that killed launches left.
+absl::Status RemoveOutputs(Env& env, const std::string& work_dir) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(work_dir));
+  for (const std::string& name : names) {
+    if (!name.starts_with(cluster::kOutputPrefix)) continue;
+    RETURN_IF_ERROR(env.RemoveTree(JoinPath(work_dir, name)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+JobFiles::JobFiles(const JobContext* context, const jobs::StageGraph* graph)
+    : context_(context),
+      graph_(graph),
+      store_(*context->env, *context->journal, context->home),
+      stages_(graph->size()) {}
+
+absl::Status JobFiles::CheckJob() {
+  RETURN_IF_ERROR(store_.CheckPlaces(jobs::StagesOf(context_->spec)));
+  for (const std::string& source : context_->spec.data.sources) {
+    ASSIGN_OR_RETURN(std::string digest, storage::SourceDigest(*context_->journal, source));
+    source_digests_.push_back(std::move(digest));
+  }
+  const std::string& tokenizer = context_->spec.tokenizer.path;
+  if (!tokenizer.empty()) {
+    ASSIGN_OR_RETURN(tokenizer_file_digest_, storage::SourceDigest(*context_->journal, tokenizer));
+  }
+  return CheckMachine(*context_, store_);
+}
+
+void JobFiles::RereadSources() {
+  std::vector<std::string> paths = context_->spec.data.sources;
+  paths.push_back(context_->spec.tokenizer.path);
+  for (const std::string& path : paths) {
+    if (path.empty()) continue;
+    const absl::Status read = storage::ReadSourceDigest(*context_->journal, path).status();
+    if (!read.ok()) spdlog::warn("{}", MessageOf(read));
+  }
+}
+
+absl::StatusOr<Fence> JobFiles::ReserveFences() {
+  ASSIGN_OR_RETURN(const uint64_t first, context_->journal->ReserveFences(kFencesReserved));
+  return Fence(first);
+}
+
+jobs::StageIdentity JobFiles::IdentityOf(NodeId id) const {
+  std::map<jobs::StageKind, std::string> digests;
+  for (const NodeId input : graph_->node(id).inputs) {
+    digests[kind(input)] = artifact(input)->record.content_digest;
+  }
+  return jobs::IdentityOf(kind(id), context_->spec, source_digests_, digests,
+                          tokenizer_file_digest_);
+}
+
+absl::StatusOr<FoundStage> JobFiles::Find(NodeId id, Notes* notes) {
+  Stage& one = stage(id);
+  one.identity = IdentityOf(id);
+  FoundStage found;
+  found.fingerprint = one.identity.Fingerprint();
+  ASSIGN_OR_RETURN(one.artifact, FindMade(id, found.fingerprint, notes));
+  found.is_made = one.artifact.has_value();
+  if (found.is_made) return found;
+  RETURN_IF_ERROR(CheckBeforeMaking(id, notes));
+  ASSIGN_OR_RETURN(const auto earlier, context_->journal->ListArtifacts());
+  found.why = WhyMade(one.identity, earlier);
+  return found;
+}
+
+absl::StatusOr<std::optional<Artifact>> JobFiles::FindMade(NodeId id,
+                                                           const std::string& fingerprint,
+                                                           Notes* notes) {
+  auto found = context_->remake_damaged ? store_.FindVerified(kind(id), fingerprint)
+                                        : store_.Find(kind(id), fingerprint);
+  const absl::Status& status = found.status();
+  if (!context_->remake_damaged || !absl::IsDataLoss(status)) return found;
+  ASSIGN_OR_RETURN(const std::string aside, store_.SetAside(kind(id), fingerprint));
+  notes->push_back(label(id) + ": damaged, now " + aside + ": " + MessageOf(status));
+  return std::nullopt;
+}
+
+absl::Status JobFiles::CheckBeforeMaking(NodeId id, Notes* notes) {
+  if (!launcher_checked_) {
+    launcher_checked_ = true;
+    for (size_t i = id.value(); i < graph_->size(); ++i) {
+      if (jobs::ShapeOf(kind(NodeId(i))) != jobs::StageShape::kGang) continue;
+      RETURN_IF_ERROR(context_->gang_launcher->Check(LauncherScratchDir(*context_)));
+      break;
+    }
+  }
+  const Artifact* tokens = ArtifactOf(jobs::StageKind::kTokens);
+  if (tokens == nullptr || tokens_checked_) return absl::OkStatus();
+  tokens_checked_ = true;
+  const std::vector<jobs::StageKind> stages = jobs::StagesOf(context_->spec);
+  // With an autoencoder made earlier, latents made earlier are the rule.
+  const bool needs_latents = std::ranges::find(stages, jobs::StageKind::kLatents) != stages.end() &&
+                             ArtifactOf(jobs::StageKind::kAutoencoder) == nullptr;
+  return CheckTokens(*context_, storage::GenerationPath(tokens->record.path), needs_latents, notes);
+}
+
+cluster::StageAssignment JobFiles::Assign(NodeId id) const {
+  cluster::StageAssignment assignment;
+  assignment.stage = jobs::StageName(kind(id));
+  assignment.fingerprint = stage(id).identity.Fingerprint();
+  assignment.spec_path = context_->home.JobSpec(context_->job.value());
+  assignment.work_dir = context_->home.Work(assignment.stage, assignment.fingerprint);
+  for (const NodeId input : graph_->AncestorsOf(id)) {
+    const std::string name(jobs::StageName(kind(input)));
+    assignment.input_paths[name] = artifact(input)->record.path;
+    assignment.input_digests[name] = artifact(input)->record.content_digest;
+  }
+  assignment.incarnation = context_->incarnation.value();
+  return assignment;
+}
+
+absl::StatusOr<PreparedStage> JobFiles::Prepare(NodeId id, Notes* notes) {
+  Stage& one = stage(id);
+  one.assignment = Assign(id);
+  Env& env = *context_->env;
+  if (context_->from_scratch) RETURN_IF_ERROR(StartOver(env, one.assignment.work_dir, notes));
+  RETURN_IF_ERROR(PrepareWork(*context_, one.identity, one.assignment, notes));
+  PreparedStage prepared;
+  prepared.assignment = one.assignment;
+  switch (jobs::ShapeOf(kind(id))) {
+    case jobs::StageShape::kSingleTask:
+      prepared.tasks = {{label(id),
+                         {{"source_digests", source_digests_},
+                          {"tokenizer_file_digest", tokenizer_file_digest_}}}};
+      break;
+    case jobs::StageShape::kShardTasks:
+      RETURN_IF_ERROR(OpenCache(id));
+      prepared.tasks = one.cache->missing();
+      prepared.tasks_done = one.cache->committed();
+      break;
+    case jobs::StageShape::kGang:
+      RETURN_IF_ERROR(env.CreateDirs(CheckpointsOf(one.assignment.work_dir)));
+      ASSIGN_OR_RETURN(prepared.newest_step, NewestStep(id));
+      break;
+  }
+  return prepared;
+}
+
+absl::Status JobFiles::OpenCache(NodeId id) {
+  Stage& one = stage(id);
+  ASSIGN_OR_RETURN(const std::vector<nlohmann::json> shards,
+                   kind(id) == jobs::StageKind::kTokens
+                       ? PlanTokenShards(context_->spec.data, source_digests_)
+                       : PlanLatentShards(*context_->env, one.assignment));
+  ASSIGN_OR_RETURN(one.cache, CacheStage::Open(*context_->env, label(id), one.assignment, shards));
+  return absl::OkStatus();
+}
+
+absl::Status JobFiles::Ingest(NodeId id, size_t task, Fence fence, const nlohmann::json& result) {
+  Stage& one = stage(id);
+  try {
+    if (one.cache) return one.cache->Ingest(task, fence, result);
+    ASSIGN_OR_RETURN(one.outcome, OutcomeFromResult(result, cluster::TaskOutputDir(one.assignment,
+                                                                                   fence.value())));
+    return absl::OkStatus();
+  } catch (const nlohmann::json::exception& error) {
+    return Internal(std::string("the result lacks a member: ") + error.what());
+  }
+}
+
+absl::StatusOr<std::string> JobFiles::Install(NodeId id, const StageOutcome& outcome) {
+  Stage& one = stage(id);
+  if (jobs::ShapeOf(kind(id)) == jobs::StageShape::kGang) {
+    one.outcome = outcome;
+  } else if (one.cache) {
+    const std::string place =
+        context_->home.Artifact(one.assignment.stage, one.assignment.fingerprint);
+    ASSIGN_OR_RETURN(one.outcome, one.cache->Publish(place + ".tmp"));
+    one.cache.reset();
+  }
+  RETURN_IF_ERROR(InstallOutcome(id, std::exchange(one.outcome, {})));
+  // A gang's folder holds its checkpoints and metrics, which a person may want.
+  if (jobs::ShapeOf(kind(id)) != jobs::StageShape::kGang) {
+    RETURN_IF_ERROR(context_->env->RemoveTree(one.assignment.work_dir));
+  }
+  return QualityWarning(kind(id), one.artifact->facts);
+}
+
+absl::Status JobFiles::InstallOutcome(NodeId id, StageOutcome outcome) {
+  Stage& one = stage(id);
+  Artifact artifact;
+  artifact.record.kind = kind(id);
+  artifact.record.fingerprint = one.assignment.fingerprint;
+  artifact.record.content_digest = outcome.content_digest;
+  artifact.record.fields = one.identity.fields;
+  artifact.record.job_id = context_->job.value();
+  artifact.record.created_ms = context_->clock->WallMs();
+  artifact.record.bytes = outcome.bytes;
+  artifact.facts = std::move(outcome.facts);
+  FaultPoint("coordinator install " + label(id));
+  ASSIGN_OR_RETURN(one.artifact, store_.Install(artifact, outcome.made_dir));
+  return absl::OkStatus();
+}
+
+absl::Status JobFiles::PrepareLaunch(NodeId id, uint64_t launch) {
+  const cluster::StageAssignment& assignment = stage(id).assignment;
+  storage::CheckpointStore store(*context_->env, CheckpointsOf(assignment.work_dir));
+  RETURN_IF_ERROR(store.Fence({assignment.incarnation, launch}));
+  return RemoveOutputs(*context_->env, assignment.work_dir);
+}
+
+absl::StatusOr<uint64_t> JobFiles::NewestStep(NodeId id) const {
+  storage::CheckpointStore store(*context_->env, CheckpointsOf(stage(id).assignment.work_dir));
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> steps, store.ListCommitted());
+  return steps.empty() ? 0 : steps.back();
+}
+
+const Artifact* JobFiles::artifact(NodeId id) const {
+  const std::optional<Artifact>& artifact = stage(id).artifact;
+  return artifact ? &*artifact : nullptr;
+}
+
+const Artifact* JobFiles::ArtifactOf(jobs::StageKind wanted) const {
+  for (size_t i = 0; i < graph_->size(); ++i) {
+    if (kind(NodeId(i)) == wanted) return artifact(NodeId(i));
+  }
+  return nullptr;
+}
+
+}  // namespace halcyon::coordinator

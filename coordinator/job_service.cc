@@ -1,0 +1,221 @@
+#include "coordinator/job_service.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fault_point.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr int64_t kTickMs = 50;
+// With less, an agent cannot even begin its log.
+constexpr DiskRoom kAgentRoom{1 << 20, 16};
+
+}  // namespace
+
+JobService::JobService(const JobContext* context, const jobs::StageGraph* graph)
+    : context_(context),
+      graph_(graph),
+      channel_(context->transport, context->clock, context->job, context->incarnation),
+      processes_(context, [this](auto work) { Post(std::move(work)); }),
+      files_(context, graph),
+      board_(context, *graph, [this](auto work) { Post(std::move(work)); }) {}
+
+void JobService::StartThreads() {
+  channel_.StartThread();
+  background_.StartThread([this] { channel_.Wake(); });
+}
+
+void JobService::Execute(const Effects& effects) {
+  for (const Effect& effect : effects) {
+    std::visit([this](const auto& one) { Do(one); }, effect);
+  }
+  board_.Publish();
+}
+
+Event JobService::Next() {
+  while (true) {
+    background_.Collect();
+    if (const int stops = context_->stop_requests(); stops != stops_seen_) {
+      stops_seen_ = stops;
+      return event::StopRequested{stops};
+    }
+    // Before any event that a pause may have caused.
+    if (const int pauses = channel_.pauses(); pauses != pauses_seen_) {
+      pauses_seen_ = pauses;
+      return event::Paused{};
+    }
+    if (!events_.empty()) {
+      Event event = std::move(events_.front());
+      events_.pop_front();
+      return event;
+    }
+    const int64_t now_ms = context_->clock->MonotonicMs();
+    if (!looked_ms_ || now_ms - *looked_ms_ >= kTickMs) {
+      looked_ms_ = now_ms;
+      LookAround();
+      continue;
+    }
+    const int64_t wait_ms = kTickMs - (now_ms - *looked_ms_);
+    if (channel_broken_) {
+      context_->clock->SleepMs(wait_ms);
+      continue;
+    }
+    auto message = channel_.Next(wait_ms);
+    if (!message.ok()) {
+      channel_broken_ = true;
+      return event::Broken{message.status()};
+    }
+    if (*message) return event::Received{**std::move(message)};
+  }
+}
+
+// What does not announce itself.
+void JobService::LookAround() {
+  for (Event& event : processes_.Poll([this] { return AgentRoom(); })) Happened(std::move(event));
+  for (const WorkerChannel::Suspect& suspect : channel_.Suspects()) {
+    Happened(event::Suspected{suspect.worker, suspect.why, AgentRoom()});
+  }
+  Happened(event::Tick{});
+}
+
+absl::Status JobService::AgentRoom() const {
+  const std::string& root = context_->home.root;
+  const absl::StatusOr<DiskRoom> room = context_->free_room(root);
+  return room.ok() ? CheckRoom(*room, kAgentRoom, root, "starting an agent") : absl::OkStatus();
+}
+
+absl::Status JobService::Finish() {
+  background_.Drain();
+  for (const Event& event : events_) {
+    if (const auto* broken = std::get_if<event::Broken>(&event)) return broken->status;
+  }
+  return absl::OkStatus();
+}
+
+template <typename Work>
+void JobService::Answer(Work work) {
+  background_.Post([this, work = std::move(work)] {
+    return [this, event = Event(work())] { Happened(event); };
+  });
+}
+
+template <typename Work>
+void JobService::AnswerWithNotes(Work work) {
+  background_.Post([this, work = std::move(work)] {
+    Notes notes;
+    Event event = work(&notes);
+    return [this, notes = std::move(notes), event = std::move(event)] {
+      for (const std::string& note : notes) context_->observer->Notify(note);
+      Happened(event);
+    };
+  });
+}
+
+void JobService::Post(std::function<absl::Status()> work) {
+  background_.Post([this, work = std::move(work)] {
+    return [this, status = work()] {
+      if (!status.ok()) Happened(event::Broken{status});
+    };
+  });
+}
+
+// --- workers ---
+
+void JobService::Do(const effect::Send& send) {
+  const absl::Status sent = channel_.Send(send.worker, send.body);
+  if (!sent.ok()) Happened(event::Broken{sent});
+}
+
+void JobService::Do(const effect::StartAgent& start) {
+  const absl::Status started = processes_.StartAgent(start.agent);
+  if (!started.ok()) Happened(event::Broken{started});
+}
+
+// --- files ---
+
+void JobService::Do(const effect::CheckJob&) {
+  Answer([this] { return event::JobChecked{files_.CheckJob()}; });
+}
+
+void JobService::Do(const effect::FindStage& find) {
+  AnswerWithNotes([this, id = find.stage](Notes* notes) {
+    return event::StageFound{id, files_.Find(id, notes)};
+  });
+}
+
+void JobService::Do(const effect::PrepareStage& prepare) {
+  AnswerWithNotes([this, id = prepare.stage](Notes* notes) {
+    return event::StagePrepared{id, files_.Prepare(id, notes)};
+  });
+}
+
+void JobService::Do(const effect::ReserveFences&) {
+  Answer([this] { return event::FencesReserved{files_.ReserveFences()}; });
+}
+
+void JobService::Do(const effect::Ingest& ingest) {
+  Answer([this, ingest] {
+    return event::Ingested{ingest.stage, ingest.fence,
+                           files_.Ingest(ingest.stage, ingest.task, ingest.fence, ingest.result)};
+  });
+}
+
+void JobService::Do(const effect::Install& install) {
+  Answer([this, install] {
+    return event::Installed{install.stage, files_.Install(install.stage, install.outcome)};
+  });
+}
+
+void JobService::Do(const effect::RereadSources&) {
+  Post([this] {
+    files_.RereadSources();
+    return absl::OkStatus();
+  });
+}
+
+// --- gangs ---
+
+void JobService::Do(const effect::PrepareLaunch& prepare) {
+  Answer([this, prepare] {
+    return event::LaunchPrepared{prepare.stage, prepare.launch,
+                                 files_.PrepareLaunch(prepare.stage, prepare.launch)};
+  });
+}
+
+void JobService::Do(const effect::Launch& launch) {
+  Happened(
+      event::Launched{launch.stage, launch.launch,
+                      processes_.Launch(launch, graph_->node(launch.stage), channel_.endpoint())});
+}
+
+void JobService::Do(const effect::TrackRank& track) { processes_.TrackRank(track); }
+
+void JobService::Do(const effect::CheckRoom& check) {
+  Happened(event::RoomChecked{check.stage, CheckStartingRoom(*context_)});
+}
+
+void JobService::Do(const effect::EndRanks& end) {
+  Answer([this, end, gang = processes_.TakeGang(end.stage)]() -> event::RanksEnded {
+    GangRemains remains = Processes::End(*context_, gang, graph_->node(end.stage).label);
+    const auto newest_step = files_.NewestStep(end.stage);
+    if (!newest_step.ok()) return {end.stage, end.launch, newest_step.status()};
+    remains.newest_step = *newest_step;
+    return {end.stage, end.launch, remains};
+  });
+}
+
+// --- what people see ---
+
+void JobService::Do(const effect::ShowSteps& show) {
+  FaultPoint("coordinator progress " + graph_->node(show.stage).label);
+  board_.Show(show);
+}
+
+void JobService::Do(const effect::LogInfo& log) { spdlog::info("{}", log.line); }
+void JobService::Do(const effect::LogWarning& log) { spdlog::warn("{}", log.line); }
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,192 @@
+#include "coordinator/processes.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/disk_space.h"
+#include "coordinator/recovery.h"
+#include "coordinator/run/gang_stage.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr int64_t kRankEndMsMax = 10000;
+constexpr int64_t kRankEndPollMs = 10;
+// What a rank's shared memory and log take of the disk before it has done anything.
+constexpr DiskRoom kRankRoom{8 << 20, 16};
+// With less, ranks that are being started hang rather than fail: they wait for shared memory.
+constexpr DiskRoom kStartingRoom{1 << 20, 1};
+
+// The process that a Hello names, when it is proven to be of the gang below `launcher`.
+std::optional<cluster::ProcessIdentity> ProvenProcess(const cluster::Hello& hello, pid_t launcher) {
+  if (hello.boot_id != cluster::BootId() || !std::in_range<pid_t>(hello.pid)) return std::nullopt;
+  const cluster::ProcessIdentity process{static_cast<pid_t>(hello.pid), hello.start_time};
+  if (!cluster::DescendsFrom(process, launcher)) return std::nullopt;
+  return process;
+}
+
+absl::Status CheckRankRoom(const JobContext& context, const DiskRoom& needed) {
+  ASSIGN_OR_RETURN(const DiskRoom free, context.free_room(context.home.root));
+  return CheckRoom(free, needed, context.home.root, "starting the ranks");
+}
+
+}  // namespace
+
+Processes::Processes(const JobContext* context, Post post)
+    : context_(context),
+      post_(std::move(post)),
+      registry_(context->env, ProcessesPath(context->home, context->job.value())) {}
+
+void Processes::Record(const std::string& name, const cluster::ProcessIdentity& process) {
+  post_([this, name, process] { return registry_.Add(name, process); });
+}
+
+absl::Status Processes::StartAgent(const WorkerId& agent) {
+  ChildLog log(*context_->env, AgentLogPath(*context_, agent.name));
+  ASSIGN_OR_RETURN(auto process, context_->agent_spawner->Spawn(agent),
+                   "cannot start " + agent.name);
+  if (const auto identity = cluster::IdentityOfProcess(process->pid())) {
+    Record(agent.name, *identity);
+  }
+  agents_.emplace(agent, Agent{std::move(process), std::move(log)});
+  return absl::OkStatus();
+}
+
+cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t launch,
+                                        const std::string& endpoint) const {
+  const std::string logs = context_->home.JobLogs(context_->job.value());
+  const std::string prefix = RankPrefix(node.label);
+  const auto threads = static_cast<uint32_t>(context_->spec.launch.threads);
+  cluster::GangOptions options;
+  options.ranks = static_cast<uint32_t>(context_->spec.launch.ranks);
+  options.threads = threads;
+  options.env = cluster::ReproducibleEnvironment(threads, context_->spec.launch.arithmetic);
+  options.log_path = JoinPath(logs, node.label + "-launcher.log");
+  options.scratch_dir = LauncherScratchDir(*context_);
+  options.working_dir = context_->home.Job(context_->job.value());
+  options.argv = {context_->worker_program,
+                  "rank",
+                  "--endpoint",
+                  endpoint,
+                  "--job",
+                  context_->job.value(),
+                  "--name-prefix",
+                  prefix,
+                  "--worker-incarnation",
+                  std::to_string(launch),
+                  "--incarnation",
+                  std::to_string(context_->incarnation.value()),
+                  "--alive-file",
+                  context_->home.AliveFile(context_->job.value()),
+                  "--log-prefix",
+                  JoinPath(logs, prefix),
+                  "--threads",
+                  std::to_string(threads)};
+  return options;
+}
+
+absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNode& node,
+                               const std::string& endpoint) {
+  const cluster::GangOptions options = Options(node, launch.launch, endpoint);
+  Gang& gang = gangs_[launch.stage];
+  gang = Gang();
+  gang.launch = launch.launch;
+  gang.launched.log = std::make_shared<ChildLog>(*context_->env, options.log_path);
+  // MPI's ranks hang rather than fail when their shared memory finds no room.
+  RETURN_IF_ERROR(
+      CheckRankRoom(*context_, {kRankRoom.bytes * options.ranks, kRankRoom.files * options.ranks}));
+  ASSIGN_OR_RETURN(gang.launched.launcher, context_->gang_launcher->Launch(options));
+  if (const auto identity = cluster::IdentityOfProcess(gang.launched.launcher->pid())) {
+    Record(node.label + "-launcher", *identity);
+  }
+  return absl::OkStatus();
+}
+
+void Processes::TrackRank(const effect::TrackRank& track) {
+  const auto gang = gangs_.find(track.stage);
+  if (gang == gangs_.end()) return;
+  Launched& launched = gang->second.launched;
+  const auto process = launched.launcher == nullptr
+                           ? std::nullopt
+                           : ProvenProcess(track.hello, launched.launcher->pid());
+  if (!process) {
+    spdlog::warn("{}: process {} is not of this launch; it is not killed", track.rank.name,
+                 track.hello.pid);
+    return;
+  }
+  launched.ranks.push_back(*process);
+  Record(track.rank.name, *process);
+}
+
+void Processes::KillGang(NodeId stage) {
+  const auto gang = gangs_.find(stage);
+  if (gang != gangs_.end() && gang->second.launched.launcher != nullptr) {
+    gang->second.launched.launcher->SignalGroup(SIGKILL);
+  }
+}
+
+Processes::Launched Processes::TakeGang(NodeId stage) {
+  const auto gang = gangs_.extract(stage);
+  return gang.empty() ? Launched() : gang.mapped().launched;
+}
+
+// Ranks outlive a launcher that was killed, for a moment; the next launch must not run beside them.
+GangRemains Processes::End(const JobContext& context, const Launched& gang,
+                           const std::string& label) {
+  for (const cluster::ProcessIdentity& rank : gang.ranks) cluster::KillProcess(rank);
+  const auto all_gone = [&gang] {
+    return std::none_of(gang.ranks.begin(), gang.ranks.end(), cluster::IsAlive);
+  };
+  if (!context.clock->WaitFor(all_gone, kRankEndMsMax, kRankEndPollMs)) {
+    // It hangs in the kernel. What it still writes is refused by its fence.
+    spdlog::warn("{}: a rank that was killed does not end", label);
+  }
+  GangRemains remains;
+  remains.log_path = gang.log->path();
+  if (gang.exit && !gang.exit->ok()) {
+    remains.exit = ChildEndStatus("the launcher", *gang.exit, *gang.log);
+  }
+  remains.room = CheckStartingRoom(context);
+  return remains;
+}
+
+std::vector<Event> Processes::Poll(const std::function<absl::Status()>& room) {
+  std::vector<Event> events;
+  for (auto it = agents_.begin(); it != agents_.end();) {
+    const auto& [id, agent] = *it;
+    const auto exit = agent.process->Poll();
+    if (!exit) {
+      ++it;
+      continue;
+    }
+    events.push_back(event::AgentEnded{id, ChildEndStatus(id.name, *exit, agent.log), room()});
+    it = agents_.erase(it);
+  }
+  for (auto& [stage, gang] : gangs_) {
+    Launched& launched = gang.launched;
+    if (launched.exit || launched.launcher == nullptr) continue;
+    launched.exit = launched.launcher->Poll();
+    if (launched.exit) events.push_back(event::LauncherEnded{stage, gang.launch});
+  }
+  return events;
+}
+
+int64_t AgentCount(const jobs::JobSpec& spec) {
+  if (spec.launch.agents > 0) return spec.launch.agents;
+  return std::max<int64_t>(1, std::thread::hardware_concurrency());
+}
+
+std::string AgentLogPath(const JobContext& context, const std::string& agent) {
+  return JoinPath(context.home.JobLogs(context.job.value()), agent + ".log");
+}
+
+absl::Status CheckStartingRoom(const JobContext& context) {
+  return CheckRankRoom(context, kStartingRoom);
+}
+
+}  // namespace halcyon::coordinator

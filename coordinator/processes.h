@@ -1,0 +1,85 @@
+// The processes that a job has started: its agents, and the launcher and the ranks of each gang.
+// Every one of them is recorded (coordinator/process_registry.h), so that the next coordinator can
+// end those that outlive this one.
+#ifndef HALCYON_COORDINATOR_PROCESSES_H_
+#define HALCYON_COORDINATOR_PROCESSES_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/messages.h"
+#include "coordinator/child_end.h"
+#include "coordinator/job_context.h"
+#include "coordinator/process_registry.h"
+#include "coordinator/run/events.h"
+
+namespace halcyon::coordinator {
+
+// Not thread-safe. The destructor kills those still running.
+class Processes {
+ public:
+  using Post = std::function<void(std::function<absl::Status()>)>;
+  // `post` has records written, in order and elsewhere, and reports what fails.
+  Processes(const JobContext* context, Post post);
+
+  absl::Status StartAgent(const WorkerId& agent);
+  void EndAgent(const WorkerId& agent) { agents_.erase(agent); }
+
+  // kResourceExhausted: no room for the ranks' shared memory and logs.
+  absl::Status Launch(const effect::Launch& launch, const jobs::StageNode& node,
+                      const std::string& endpoint);
+  // Remembers the process that the Hello names, when it is proven to be of the gang: then it is
+  // killed with it.
+  void TrackRank(const effect::TrackRank& track);
+  void KillGang(NodeId stage);
+
+  // What is left of a launch, to be ended.
+  struct Launched {
+    std::shared_ptr<cluster::ChildProcess> launcher;  // nullptr: it was not started
+    std::optional<cluster::ExitStatus> exit;
+    std::shared_ptr<ChildLog> log;
+    std::vector<cluster::ProcessIdentity> ranks;
+  };
+  // Gives it up: nothing of the launch is looked at here any more.
+  Launched TakeGang(NodeId stage);
+  // Kills its ranks and waits until they have ended, for 10 s at most. Any thread.
+  // REQUIRES: its launcher has ended, or was not started.
+  static GangRemains End(const JobContext& context, const Launched& gang, const std::string& label);
+
+  // What has ended since the last call. `room`: for a person, whether agents find room.
+  std::vector<Event> Poll(const std::function<absl::Status()>& room);
+
+ private:
+  struct Agent {
+    std::unique_ptr<cluster::ChildProcess> process;
+    ChildLog log;
+  };
+  struct Gang {
+    uint64_t launch = 0;
+    Launched launched;
+  };
+  void Record(const std::string& name, const cluster::ProcessIdentity& process);
+  cluster::GangOptions Options(const jobs::StageNode& node, uint64_t launch,
+                               const std::string& endpoint) const;
+
+  const JobContext* context_;
+  const Post post_;
+  ProcessRegistry registry_;
+  std::map<WorkerId, Agent> agents_;
+  std::map<NodeId, Gang> gangs_;
+};
+
+// launch.agents, or one a processor.
+int64_t AgentCount(const jobs::JobSpec& spec);
+std::string AgentLogPath(const JobContext& context, const std::string& agent);
+
+// Whether the state folder's disk has room for ranks that are being started.
+absl::Status CheckStartingRoom(const JobContext& context);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_PROCESSES_H_

@@ -1,0 +1,125 @@
+#include "coordinator/run/agent_pool.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "cluster/coordinator_link.h"
+#include "coordinator/child_end.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr char kNamePrefix[] = "agent-";
+
+}  // namespace
+
+AgentPool::AgentPool(int64_t agents, int64_t restarts_max) {
+  HALCYON_CHECK(agents >= 1);
+  for (int64_t i = 0; i < agents; ++i) {
+    agents_.push_back({.id = {.name = kNamePrefix + std::to_string(i)},
+                       .lost = std::nullopt,
+                       .budget = RestartBudget(restarts_max)});
+  }
+}
+
+void AgentPool::On(const event::AgentEnded& ended) {
+  if (Agent* agent = Find(ended.agent)) agent->lost = Lost{ended.how, ended.room};
+}
+
+void AgentPool::On(const event::Suspected& suspected) {
+  Agent* const agent = Find(suspected.worker);
+  // That it ended explains more than that it stopped sending.
+  if (agent == nullptr || agent->lost) return;
+  agent->lost = Lost{Unavailable(agent->id.name + " " + suspected.why), suspected.room};
+}
+
+absl::Status AgentPool::Maintain(int64_t now_ms, Scheduler* scheduler, Effects* effects) {
+  for (Agent& agent : agents_) {
+    if (agent.lost) RETURN_IF_ERROR(Report(&agent, now_ms, scheduler, effects));
+    if (agent.is_started) continue;
+    agent.id.incarnation = ++launches_;
+    agent.is_started = true;
+    agent.has_registered = false;
+    effects->push_back(effect::StartAgent{agent.id});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AgentPool::Report(Agent* agent, int64_t now_ms, Scheduler* scheduler,
+                               Effects* effects) {
+  const bool paused = paused_ms_ && now_ms - *paused_ms_ < 2 * cluster::kHeartbeatTimeoutMs;
+  const Lost lost = *agent->lost;
+  const std::string task = scheduler->TaskOf(agent->id).value_or("no task");
+  const std::string what = "(" + task + ") " + MessageOf(lost.how);
+  effects->push_back(effect::LogWarning{what});
+  effects->push_back(effect::Tell{FirstLine(what)});
+  scheduler->Lost(agent->id, /*counts=*/!paused);
+  effects->push_back(effect::Forget{agent->id});
+  effects->push_back(effect::EndAgent{agent->id});
+  agent->lost.reset();
+  agent->is_started = false;
+  if (absl::IsResourceExhausted(lost.how)) return lost.how;
+  const EndCause cause = paused                  ? EndCause::kOwnPause
+                         : agent->has_registered ? EndCause::kFailure
+                                                 : EndCause::kBeforeHello;
+  if (agent->budget.MayStartAgain(cause)) return absl::OkStatus();
+  if (absl::IsResourceExhausted(lost.room)) return lost.room;
+  return Internal(what + "\n" + std::to_string(agent->budget.failures()) +
+                  " times in a row without a task done");
+}
+
+bool AgentPool::OnMessage(const cluster::Message& message, Scheduler* scheduler, Effects* effects) {
+  if (!message.worker.name.starts_with(kNamePrefix)) return false;
+  Agent* const agent = Find(message.worker);
+  if (agent == nullptr) {
+    effects->push_back(effect::Forget{message.worker});
+    return true;
+  }
+  if (std::holds_alternative<cluster::Hello>(message.body)) {
+    agent->has_registered = true;
+    effects->push_back(effect::Send{message.worker, cluster::Welcome{}});
+    return true;
+  }
+  if (std::holds_alternative<cluster::Ready>(message.body)) {
+    scheduler->Ready(message.worker);
+    return true;
+  }
+  return false;
+}
+
+void AgentPool::DidTask(const WorkerId& worker) {
+  if (Agent* agent = Find(worker)) agent->budget.Progress();
+}
+
+AgentPool::Agent* AgentPool::Find(const WorkerId& worker) {
+  const auto it = std::find_if(agents_.begin(), agents_.end(), [&](const Agent& agent) {
+    return agent.is_started && agent.id == worker;
+  });
+  return it == agents_.end() ? nullptr : &*it;
+}
+
+void AgentPool::Stop(int64_t now_ms, Effects* effects) {
+  stopped_ms_ = now_ms;
+  for (const Agent& agent : agents_) {
+    if (agent.is_started && !agent.lost) {
+      effects->push_back(effect::Send{agent.id, cluster::Stop{"the job has ended"}});
+    }
+  }
+}
+
+bool AgentPool::MayLeave(int64_t now_ms, int stop_requests) const {
+  if (stop_requests > 1 || now_ms - *stopped_ms_ >= kAgentEndMsMax) return true;
+  return std::all_of(agents_.begin(), agents_.end(),
+                     [](const Agent& agent) { return !agent.is_started || agent.lost; });
+}
+
+void AgentPool::End(Effects* effects) {
+  for (Agent& agent : agents_) {
+    if (!agent.is_started) continue;
+    effects->push_back(effect::Forget{agent.id});
+    effects->push_back(effect::EndAgent{agent.id});
+    agent.is_started = false;
+  }
+}
+
+}  // namespace halcyon::coordinator

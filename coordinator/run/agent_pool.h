@@ -1,0 +1,78 @@
+// The agents of a job: started when the first task needs them, started again when they end or stop
+// sending, idle between stages, stopped at the end. Pure: no clock, no processes.
+//
+//   agent:  absent -> started -> registered (its Hello came)
+//           started | registered -> lost    it ended or stopped sending
+//           lost -> absent                  once a task needs agents: reported and counted
+//
+// Invariants:
+//   - each start has an incarnation of its own: messages of an earlier process are not its own;
+//   - an agent that is lost holds no lease after Maintain.
+#ifndef HALCYON_COORDINATOR_RUN_AGENT_POOL_H_
+#define HALCYON_COORDINATOR_RUN_AGENT_POOL_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/restart_budget.h"
+#include "coordinator/run/events.h"
+#include "coordinator/scheduler.h"
+
+namespace halcyon::coordinator {
+
+// How long the agents may take to end when they are told to.
+inline constexpr int64_t kAgentEndMsMax = 5000;
+
+class AgentPool {
+ public:
+  AgentPool(int64_t agents, int64_t restarts_max);
+
+  void On(const event::AgentEnded& ended);
+  void On(const event::Suspected& suspected);
+  void On(const event::Paused&, int64_t now_ms) { paused_ms_ = now_ms; }
+
+  // Starts those that do not run, and gives the leases of lost ones back to the scheduler. Call
+  // while tasks need agents. An agent that ends again and again without doing any task, or twice
+  // before it has sent Hello, fails the job: kInternal with the last lines of its log, or
+  // kResourceExhausted when the disk is full.
+  absl::Status Maintain(int64_t now_ms, Scheduler* scheduler, Effects* effects);
+
+  // Handles what agents send about themselves (Hello, Ready). True when the message was one of
+  // those, or came from a process that is no agent of the pool any more.
+  bool OnMessage(const cluster::Message& message, Scheduler* scheduler, Effects* effects);
+  // The agent did a task: its earlier ends no longer count.
+  void DidTask(const WorkerId& worker);
+
+  bool IsMember(const WorkerId& worker) { return Find(worker) != nullptr; }
+
+  // Sends Stop to all.
+  void Stop(int64_t now_ms, Effects* effects);
+  // After Stop: whether all have ended, or had time enough.
+  bool MayLeave(int64_t now_ms, int stop_requests) const;
+  // Kills those that still run.
+  void End(Effects* effects);
+
+ private:
+  struct Lost {
+    absl::Status how, room;
+  };
+  struct Agent {
+    WorkerId id;
+    bool is_started = false;
+    bool has_registered = false;
+    std::optional<Lost> lost;
+    RestartBudget budget;
+  };
+  absl::Status Report(Agent* agent, int64_t now_ms, Scheduler* scheduler, Effects* effects);
+  Agent* Find(const WorkerId& worker);
+
+  uint64_t launches_ = 0;
+  std::optional<int64_t> paused_ms_, stopped_ms_;
+  std::vector<Agent> agents_;
+};
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_RUN_AGENT_POOL_H_

@@ -1,0 +1,251 @@
+// What happens to a running job, and what it wants done: the only traffic between the pure machines
+// (coordinator/run/) and the service that does things (coordinator/job_service.h). Values.
+//
+// An effect never waits. One that takes time, or that can fail in a way that the job must know of,
+// is answered later by the event that is named beside it, exactly once.
+#ifndef HALCYON_COORDINATOR_RUN_EVENTS_H_
+#define HALCYON_COORDINATOR_RUN_EVENTS_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/status.h"
+#include "cluster/messages.h"
+#include "coordinator/stage_outcome.h"
+#include "jobs/job_state.h"
+#include "jobs/stage_graph.h"
+
+namespace halcyon::coordinator {
+
+using jobs::NodeId;
+
+struct StageTask {
+  std::string name;  // "tokens/3"
+  nlohmann::json parameters;
+};
+
+// Whether a stage's artifact is there.
+struct FoundStage {
+  std::string fingerprint;
+  bool is_made = false;
+  std::string why;  // it is to be made; "" when it is made
+};
+
+// What a stage that is to be made goes on from.
+struct PreparedStage {
+  cluster::StageAssignment assignment;
+  std::vector<StageTask> tasks;  // of a stage of tasks: those that are not done
+  size_t tasks_done = 0;         // and how many an earlier run has done
+  uint64_t newest_step = 0;      // of a gang: that of its newest committed checkpoint, or 0
+};
+
+// What is left of a launch of a gang, when no process of it is.
+struct GangRemains {
+  absl::Status exit;  // how the launcher ended; OK: with exit code 0
+  std::string log_path;
+  uint64_t newest_step = 0;  // of the stage's checkpoints
+  absl::Status room;         // kResourceExhausted: the disk is full
+};
+
+namespace event {
+
+// --- from outside ---
+struct Tick {};  // time has passed; at least every 50 ms
+struct Received {
+  cluster::Message message;  // no heartbeat
+};
+struct StopRequested {
+  int requests = 0;  // all of them: 1 to save and end, 2 to end at once
+};
+struct Paused {};   // this process could not run for a while
+struct Suspected {  // repeated until the worker is forgotten
+  WorkerId worker;
+  std::string why;    // "stopped sending in step 12"
+  absl::Status room;  // kResourceExhausted: the disk is full
+};
+struct AgentEnded {  // not told to
+  WorkerId agent;
+  absl::Status how;
+  absl::Status room;
+};
+struct LauncherEnded {
+  NodeId stage;
+  uint64_t launch = 0;
+};
+
+// --- ends of effects ---
+struct JobChecked {
+  absl::Status status;
+};
+struct StageFound {
+  NodeId stage;
+  absl::StatusOr<FoundStage> found;
+};
+struct StagePrepared {
+  NodeId stage;
+  absl::StatusOr<PreparedStage> prepared;
+};
+struct FencesReserved {
+  absl::StatusOr<Fence> first;
+};
+struct Ingested {
+  NodeId stage;
+  Fence fence;
+  absl::Status status;
+};
+struct LaunchPrepared {
+  NodeId stage;
+  uint64_t launch = 0;
+  absl::Status status;
+};
+struct Launched {
+  NodeId stage;
+  uint64_t launch = 0;
+  absl::Status status;
+};
+struct RoomChecked {
+  NodeId stage;
+  absl::Status status;
+};
+struct RanksEnded {
+  NodeId stage;
+  uint64_t launch = 0;
+  absl::StatusOr<GangRemains> remains;
+};
+struct Installed {
+  NodeId stage;
+  absl::StatusOr<std::string> warning;  // about a poor result; "" when there is none
+};
+struct Broken {  // an effect without an answer of its own failed
+  absl::Status status;
+};
+
+}  // namespace event
+
+using Event =
+    std::variant<event::Tick, event::Received, event::StopRequested, event::Paused,
+                 event::Suspected, event::AgentEnded, event::LauncherEnded, event::JobChecked,
+                 event::StageFound, event::StagePrepared, event::FencesReserved, event::Ingested,
+                 event::LaunchPrepared, event::Launched, event::RoomChecked, event::RanksEnded,
+                 event::Installed, event::Broken>;
+
+namespace effect {
+
+// --- workers ---
+struct Send {
+  WorkerId worker;
+  cluster::Body body;
+};
+struct Forget {
+  WorkerId worker;
+};
+struct StartAgent {
+  WorkerId agent;
+};
+struct EndAgent {  // kills it, if it still runs; no AgentEnded follows
+  WorkerId agent;
+};
+
+// --- files of the job and its stages ---
+struct CheckJob {};  // JobChecked: whether the job can be run here at all
+struct FindStage {   // StageFound
+  NodeId stage;
+};
+struct PrepareStage {  // StagePrepared
+  NodeId stage;
+};
+struct ReserveFences {};  // FencesReserved: kFencesReserved of them, above all earlier ones
+struct Ingest {           // Ingested
+  NodeId stage;
+  size_t task = 0;  // its place in PreparedStage::tasks
+  Fence fence;
+  nlohmann::json result;
+};
+struct Install {  // Installed
+  NodeId stage;
+  StageOutcome outcome;  // of a gang
+};
+struct RereadSources {};  // the remembered digests of the sources are wrong
+
+// --- gangs ---
+struct PrepareLaunch {  // LaunchPrepared: fences off earlier launches, removes what they left
+  NodeId stage;
+  uint64_t launch = 0;
+};
+struct Launch {  // Launched, and when it has ended LauncherEnded
+  NodeId stage;
+  uint64_t launch = 0;
+};
+struct TrackRank {  // remembers the process that the rank reports, when it is one of the launch
+  NodeId stage;
+  WorkerId rank;
+  cluster::Hello hello;
+};
+struct KillGang {
+  NodeId stage;
+};
+struct CheckRoom {  // RoomChecked: whether starting ranks find room for their shared memory
+  NodeId stage;
+};
+struct EndRanks {  // RanksEnded: kills what is left of the launch, waits until it has ended
+  NodeId stage;
+  uint64_t launch = 0;
+};
+
+// --- what people see ---
+struct MoveJob {
+  jobs::JobState state{};
+  absl::Status end;
+};
+struct MoveStage {
+  NodeId stage;
+  jobs::StageState state{};
+  std::string note;
+};
+struct ShowFingerprint {
+  NodeId stage;
+  std::string fingerprint;
+};
+struct ShowTasks {
+  NodeId stage;
+  uint64_t tasks = 0, done = 0;
+  double fraction = 0;
+  bool is_start = false;  // of this run of the stage
+};
+struct ShowSteps {
+  NodeId stage;
+  uint64_t step = 0, steps = 0;
+  nlohmann::json figures;
+  bool is_start = false;  // of this launch
+};
+struct Tell {  // one line, for a person
+  std::string line;
+};
+struct LogInfo {
+  std::string line;
+};
+struct LogWarning {
+  std::string line;
+};
+
+}  // namespace effect
+
+using Effect =
+    std::variant<effect::Send, effect::Forget, effect::StartAgent, effect::EndAgent,
+                 effect::CheckJob, effect::FindStage, effect::PrepareStage, effect::ReserveFences,
+                 effect::Ingest, effect::Install, effect::RereadSources, effect::PrepareLaunch,
+                 effect::Launch, effect::TrackRank, effect::KillGang, effect::CheckRoom,
+                 effect::EndRanks, effect::MoveJob, effect::MoveStage, effect::ShowFingerprint,
+                 effect::ShowTasks, effect::ShowSteps, effect::Tell, effect::LogInfo,
+                 effect::LogWarning>;
+using Effects = std::vector<Effect>;
+
+inline constexpr uint64_t kFencesReserved = 64;
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_RUN_EVENTS_H_

@@ -1,0 +1,291 @@
+#include "coordinator/run/gang_stage.h"
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "cluster/coordinator_link.h"
+#include "cluster/outputs.h"
+#include "coordinator/child_end.h"
+#include "coordinator/run/task_stage.h"
+#include "coordinator/scheduler.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+// A rank's last message may come after its exit: without a message for so long, no more are
+// expected.
+constexpr int64_t kQuietMs = 500;
+constexpr int64_t kRoomIntervalMs = 1000;
+
+cluster::Body StopMessage() { return cluster::Stop{"the job was told to stop"}; }
+
+// How a gang that was told to stop left its stage: `end` is what its ranks reported, `newest_step`
+// what lies on the disk.
+absl::Status StoppedGang(const absl::Status& end, uint64_t newest_step) {
+  if (EndsJob(end.code())) return end;  // the step could not be saved
+  const std::string step = std::to_string(newest_step);
+  if (absl::IsAborted(end))
+    return Stopped(newest_step > 0 ? "saved step " + step : "no step was done");
+  return Stopped((newest_step > 0 ? "nothing saved since step " + step : "nothing saved") + " (" +
+                 MessageOf(end) + ")");
+}
+
+// What rank 0 reports of where the ranks compute and of the checkpoint that it resumed from, a line
+// each, for a person.
+std::vector<std::string> ResumptionLines(const nlohmann::json& figures) {
+  auto lines = figures.value("notices", std::vector<std::string>());
+  for (const auto& reason : figures.value("rejected_checkpoints", std::vector<std::string>())) {
+    lines.push_back("checkpoint passed over: " + reason);
+  }
+  if (const auto step = figures.value("resumed_from", uint64_t{0}); step > 0) {
+    lines.push_back("goes on from step " + std::to_string(step));
+  }
+  for (const auto& [name, change] :
+       figures.value("bits_may_differ", std::map<std::string, std::string>())) {
+    lines.push_back(name + " changed since the checkpoint (" + change +
+                    "): the last bits of the weights may differ");
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string RankPrefix(const std::string& label) { return label + "-rank"; }
+
+GangStage::GangStage(NodeId id, std::string label, PreparedStage prepared, int64_t ranks,
+                     int64_t restarts_max, Effects* effects)
+    : id_(id),
+      label_(std::move(label)),
+      ranks_wanted_(static_cast<size_t>(ranks)),
+      assignment_(std::move(prepared.assignment)),
+      newest_step_(prepared.newest_step),
+      budget_(restarts_max) {
+  PrepareLaunch(effects);
+}
+
+void GangStage::PrepareLaunch(Effects* effects) {
+  ++assignment_.launch;
+  launch_ = Launch();
+  state_ = State::kPreparing;
+  effects->push_back(effect::PrepareLaunch{id_, assignment_.launch});
+}
+
+void GangStage::On(const event::LaunchPrepared& prepared, int64_t, Effects* effects) {
+  if (!prepared.status.ok()) return End(prepared.status);
+  if (!fatal_.ok()) return End(fatal_);
+  if (stop_requests_ > 0) return End(StoppedGang(Aborted("not launched"), newest_step_));
+  state_ = State::kStarting;
+  effects->push_back(effect::Launch{id_, assignment_.launch});
+}
+
+void GangStage::On(const event::Launched& launched, int64_t now_ms, Effects* effects) {
+  if (!launched.status.ok()) {
+    launch_.failure = launched.status;
+    return EndRanks(effects);
+  }
+  state_ = State::kRunning;
+  launch_.launched_ms = launch_.last_message_ms = now_ms;
+}
+
+bool GangStage::OnMessage(const cluster::Message& message, int64_t now_ms, Effects* effects) {
+  const bool is_mine = (state_ == State::kRunning || state_ == State::kDraining) &&
+                       message.worker.incarnation == assignment_.launch &&
+                       message.worker.name.starts_with(RankPrefix(label_) + "-");
+  if (!is_mine) return false;
+  launch_.last_message_ms = now_ms;
+  if (const auto* hello = std::get_if<cluster::Hello>(&message.body)) {
+    OnHello(*hello, message.worker, effects);
+  } else if (const auto* progress = std::get_if<cluster::TrainProgress>(&message.body)) {
+    OnProgress(*progress, effects);
+  } else if (const auto* ended = std::get_if<cluster::RankEnded>(&message.body)) {
+    OnEnded(*ended, message.worker, now_ms, effects);
+  }
+  if (state_ == State::kDraining) EndWhenQuiet(now_ms, effects);
+  return true;
+}
+
+void GangStage::OnHello(const cluster::Hello& hello, const WorkerId& worker, Effects* effects) {
+  if (launch_.ranks.insert(worker).second) ++launch_.came_up;
+  effects->push_back(effect::TrackRank{id_, worker, hello});
+  effects->push_back(effect::Send{worker, cluster::Welcome{assignment_}});
+  // A rank that came after the Stop must get it too.
+  if (stop_requests_ > 0) effects->push_back(effect::Send{worker, StopMessage()});
+}
+
+void GangStage::OnProgress(const cluster::TrainProgress& progress, Effects* effects) {
+  effect::ShowSteps show{.stage = id_,
+                         .step = progress.step,
+                         .steps = progress.steps,
+                         .figures = nlohmann::json::object(),
+                         .is_start = !launch_.started};
+  launch_.started = true;
+  if (progress.figures.is_object()) {
+    show.figures = progress.figures;
+    try {
+      for (const std::string& line : ResumptionLines(progress.figures)) {
+        effects->push_back(effect::Tell{label_ + ": " + line});
+      }
+    } catch (const nlohmann::json::exception& error) {
+      Abandon(Internal(std::string("figures of rank 0: ") + error.what()), effects);
+    }
+  }
+  effects->push_back(std::move(show));
+}
+
+void GangStage::OnEnded(const cluster::RankEnded& ended, const WorkerId& worker, int64_t now_ms,
+                        Effects* effects) {
+  effects->push_back(effect::Forget{worker});
+  if (launch_.ranks.erase(worker) > 0) ++launch_.ended;
+  if (ended.code == 0) {
+    if (ended.rank == 0) launch_.result = ended.result;
+    return;
+  }
+  if (!launch_.failed_ms) launch_.failed_ms = now_ms;
+  const absl::Status status = MakeStatus(
+      static_cast<absl::StatusCode>(ended.code),
+      "rank " + std::to_string(ended.rank) + ": " + ended.message + MemoryHint(ended.message));
+  // The first error may be that of a rank that only noticed another's end; the other's own is
+  // better.
+  absl::Status& failure = launch_.failure;
+  if (failure.ok() || (EndsJob(status.code()) && !EndsJob(failure.code()))) failure = status;
+}
+
+// Kills a gang that does not come up, or does not end.
+void GangStage::On(const event::Tick&, int64_t now_ms, Effects* effects) {
+  if (state_ == State::kDraining) return EndWhenQuiet(now_ms, effects);
+  if (state_ != State::kRunning || launch_.killed) return;
+  if (!all_came_up() && now_ms - launch_.launched_ms > kGangStartMsMax) {
+    return Kill(Unavailable("only " + std::to_string(launch_.came_up) + " of " +
+                            std::to_string(ranks_wanted_) + " ranks came up in " +
+                            std::to_string(kGangStartMsMax / 1000) + " s"),
+                effects);
+  }
+  if (launch_.failed_ms && now_ms - *launch_.failed_ms > kGangEndMsMax) {
+    return Kill(Unavailable("the other ranks did not end"), effects);
+  }
+  if (!all_came_up() && now_ms - launch_.room_checked_ms >= kRoomIntervalMs) {
+    launch_.room_checked_ms = now_ms;
+    effects->push_back(effect::CheckRoom{id_});
+  }
+}
+
+void GangStage::On(const event::RoomChecked& checked, Effects* effects) {
+  if (state_ != State::kRunning || all_came_up() || launch_.killed) return;
+  if (absl::IsResourceExhausted(checked.status)) Kill(checked.status, effects);
+}
+
+void GangStage::On(const event::Suspected& suspected, Effects* effects) {
+  if (state_ != State::kRunning || !launch_.ranks.contains(suspected.worker)) return;
+  Kill(Unavailable(suspected.worker.name + " " + suspected.why), effects);
+  effects->push_back(effect::Forget{suspected.worker});
+}
+
+void GangStage::On(const event::Paused&, int64_t now_ms) {
+  // This process could not act during the pause, so the time limits start anew.
+  launch_.paused_ms = launch_.launched_ms = now_ms;
+  if (launch_.failed_ms) launch_.failed_ms = now_ms;
+}
+
+void GangStage::On(const event::StopRequested& stop, int64_t now_ms, Effects* effects) {
+  const bool is_first = stop_requests_ == 0 && stop.requests > 0;
+  stop_requests_ = stop.requests;
+  if (state_ == State::kDraining) return EndWhenQuiet(now_ms, effects);
+  if (state_ != State::kRunning && state_ != State::kStarting) return;
+  if (is_first) {
+    effects->push_back(effect::Tell{
+        "stopping: the ranks finish their step and save it (a second signal ends them at once)"});
+    for (const WorkerId& rank : launch_.ranks) {
+      effects->push_back(effect::Send{rank, StopMessage()});
+    }
+  }
+  if (stop_requests_ > 1 && !launch_.killed) {
+    Kill(Unavailable("stopped before it had saved"), effects);
+  }
+}
+
+void GangStage::Abandon(const absl::Status& why, Effects* effects) {
+  if (fatal_.ok()) fatal_ = why;
+  if ((state_ == State::kRunning || state_ == State::kStarting) && !launch_.killed) {
+    Kill(why, effects);
+  }
+}
+
+void GangStage::Kill(const absl::Status& why, Effects* effects) {
+  if (launch_.failure.ok()) launch_.failure = why;
+  effects->push_back(effect::LogWarning{label_ + ": killed: " + MessageOf(why)});
+  launch_.killed = true;
+  effects->push_back(effect::KillGang{id_});
+}
+
+void GangStage::On(const event::LauncherEnded& ended, int64_t now_ms, Effects* effects) {
+  if (state_ != State::kRunning || ended.launch != assignment_.launch) return;
+  state_ = State::kDraining;
+  launch_.has_exited = true;
+  launch_.exit_ms = launch_.last_message_ms = now_ms;
+  EndWhenQuiet(now_ms, effects);
+}
+
+void GangStage::EndWhenQuiet(int64_t now_ms, Effects* effects) {
+  // Only messages of this launch prolong the wait, and they only to a point.
+  const bool may_come = launch_.ended < ranks_wanted_ && stop_requests_ < 2 &&
+                        now_ms - launch_.exit_ms < kLastMessagesMsMax &&
+                        now_ms - launch_.last_message_ms < kQuietMs;
+  if (!may_come) EndRanks(effects);
+}
+
+void GangStage::EndRanks(Effects* effects) {
+  state_ = State::kEnding;
+  for (const WorkerId& rank : launch_.ranks) effects->push_back(effect::Forget{rank});
+  effects->push_back(effect::EndRanks{id_, assignment_.launch});
+}
+
+void GangStage::On(const event::RanksEnded& ended, int64_t now_ms, Effects* effects) {
+  if (!ended.remains.ok()) return End(ended.remains.status());
+  if (!fatal_.ok()) return End(fatal_);
+  absl::StatusOr<StageOutcome> outcome = Conclude(*ended.remains);
+  if (outcome.ok()) return End(std::move(outcome));
+  Decide(outcome.status(), ended.remains->newest_step, now_ms, effects);
+}
+
+absl::StatusOr<StageOutcome> GangStage::Conclude(const GangRemains& remains) const {
+  if (launch_.has_exited && remains.exit.ok() && launch_.result) {
+    return OutcomeFromResult(*launch_.result, cluster::GangOutputDir(assignment_));
+  }
+  // A rank's own error explains more than the launcher's end; that it stopped sending does not.
+  if (!launch_.failure.ok()) return launch_.failure;
+  if (absl::IsResourceExhausted(remains.room)) return remains.room;
+  if (!remains.exit.ok()) return remains.exit;
+  return Unavailable("the ranks ended without a result; see " + remains.log_path);
+}
+
+void GangStage::Decide(const absl::Status& status, uint64_t step, int64_t now_ms,
+                       Effects* effects) {
+  if (stop_requests_ > 0) return End(StoppedGang(status, step));
+  if (EndsJob(status.code())) return End(status);
+  if (step > newest_step_) budget_.Progress();
+  newest_step_ = step;
+  if (!budget_.MayStartAgain(CauseAt(now_ms))) {
+    return End(Internal("failed " + std::to_string(budget_.failures()) +
+                        " times without a checkpoint between, last: " + MessageOf(status)));
+  }
+  effects->push_back(effect::Tell{label_ +
+                                  ": launched again, it resumes from its last checkpoint (" +
+                                  FirstLine(MessageOf(status)) + ")"});
+  PrepareLaunch(effects);
+}
+
+EndCause GangStage::CauseAt(int64_t now_ms) const {
+  // Ranks end when their coordinator was stopped and so sent nothing.
+  if (launch_.paused_ms && now_ms - *launch_.paused_ms < 2 * cluster::kHeartbeatTimeoutMs) {
+    return EndCause::kOwnPause;
+  }
+  return all_came_up() ? EndCause::kFailure : EndCause::kBeforeHello;
+}
+
+void GangStage::End(absl::StatusOr<StageOutcome> how) {
+  state_ = State::kEnded;
+  end_ = std::move(how);
+}
+
+}  // namespace halcyon::coordinator

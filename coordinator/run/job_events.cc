@@ -1,0 +1,201 @@
+// What JobRun does on each kind of event; job_run.cc has what follows after any.
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/run/job_run.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+std::string RefusedResult(const WorkerId& worker, const std::string& task, uint64_t fence) {
+  return "refused a message of " + worker.name + " about " + task + ": fence " +
+         std::to_string(fence) + " is not the task's present one";
+}
+
+}  // namespace
+
+// --- from outside ---
+
+void JobRun::Handle(const event::Tick& tick) {
+  for (Stage& stage : stages_) {
+    if (stage.gang) stage.gang->On(tick, now_ms_, &effects_);
+  }
+}
+
+void JobRun::Handle(const event::Received& received) {
+  const cluster::Message& message = received.message;
+  if (agents_.OnMessage(message, &scheduler_, &effects_) || OnTaskMessage(message)) return;
+  for (Stage& stage : stages_) {
+    if (stage.gang && stage.gang->OnMessage(message, now_ms_, &effects_)) return;
+  }
+  Do(effect::LogWarning{"refused a " + std::string(cluster::TypeName(message.body)) + " of " +
+                        message.worker.name + ": it is not of this launch"});
+  if (!agents_.IsMember(message.worker)) Do(effect::Forget{message.worker});
+}
+
+// Whether it is one about a task.
+bool JobRun::OnTaskMessage(const cluster::Message& message) {
+  const WorkerId& worker = message.worker;
+  if (const auto* progress = std::get_if<cluster::TaskProgress>(&message.body)) {
+    const auto task = scheduler_.Find(progress->task, Fence(progress->fence), worker);
+    if (task) stage(task->stage).tasks->OnProgress(*progress, &effects_);
+    return true;
+  }
+  if (const auto* done = std::get_if<cluster::TaskDone>(&message.body)) {
+    const auto task = scheduler_.Find(done->task, Fence(done->fence), worker);
+    if (!task) {
+      Do(effect::LogWarning{RefusedResult(worker, done->task, done->fence)});
+      return true;
+    }
+    ++commits_;
+    agents_.DidTask(worker);
+    stage(task->stage).tasks->OnDone(*done, task->task, &effects_);
+    return true;
+  }
+  if (const auto* failed = std::get_if<cluster::TaskFailed>(&message.body)) {
+    const auto task = scheduler_.Find(failed->task, Fence(failed->fence), worker);
+    if (task) {
+      stage(task->stage).tasks->OnFailed(*failed, &effects_);
+    } else {
+      Do(effect::LogWarning{RefusedResult(worker, failed->task, failed->fence)});
+    }
+    return true;
+  }
+  return false;
+}
+
+void JobRun::Handle(const event::StopRequested& stop) {
+  stop_requests_ = stop.requests;
+  for (Stage& stage : stages_) {
+    if (stage.tasks) stage.tasks->Stop();
+    if (stage.gang) stage.gang->On(stop, now_ms_, &effects_);
+  }
+}
+
+void JobRun::Handle(const event::Paused& paused) {
+  agents_.On(paused, now_ms_);
+  for (Stage& stage : stages_) {
+    if (stage.gang) stage.gang->On(paused, now_ms_);
+  }
+}
+
+void JobRun::Handle(const event::Suspected& suspected) {
+  bool has_tasks = false;
+  for (Stage& stage : stages_) {
+    if (stage.gang) stage.gang->On(suspected, &effects_);
+    has_tasks = has_tasks || (stage.tasks && stage.tasks->NeedsAgents());
+  }
+  // While agents have nothing to do, one that hangs does no harm and may recover.
+  if (has_tasks) agents_.On(suspected);
+}
+
+void JobRun::Handle(const event::LauncherEnded& ended) {
+  if (GangStage* one = gang(ended.stage)) one->On(ended, now_ms_, &effects_);
+}
+
+// --- ends of effects ---
+
+void JobRun::Handle(const event::JobChecked& checked) {
+  if (state_ != JobState::kChecking) return;
+  if (!checked.status.ok()) return Fail(checked.status);
+  state_ = JobState::kRunning;
+  BeginStages();
+}
+
+void JobRun::Handle(const event::StageFound& found) {
+  Stage& one = stage(found.stage);
+  if (!found.found.ok()) {
+    one.state = State::kEnded;
+    return Fail(Annotate(found.found.status(), label(found.stage)));
+  }
+  one.fingerprint = found.found->fingerprint;
+  Do(effect::ShowFingerprint{found.stage, one.fingerprint});
+  if (found.found->is_made) {
+    one.state = State::kMade;
+    Do(effect::MoveStage{found.stage, jobs::StageState::kReused, "reused"});
+    return BeginStages();
+  }
+  const auto same = std::find_if(ids_.begin(), ids_.end(), [&](NodeId id) {
+    return id != found.stage && is_active(id) && stage(id).fingerprint == one.fingerprint;
+  });
+  const bool is_failing = !failure_.ok();
+  if (same != ids_.end() || is_failing) {
+    if (!is_failing) one.behind = *same;
+    one.state = State::kWaiting;
+    return;
+  }
+  one.why = found.found->why;
+  one.state = State::kPreparing;
+  Do(effect::MoveStage{found.stage, jobs::StageState::kRunning, one.why});
+  Do(effect::Tell{label(found.stage) + ": made, " + one.why});
+  Do(effect::LogInfo{label(found.stage) + ": made, " + one.why});
+  Do(effect::PrepareStage{found.stage});
+}
+
+void JobRun::Handle(const event::StagePrepared& prepared) {
+  if (!prepared.prepared.ok()) return EndStage(prepared.stage, prepared.prepared.status());
+  if (!failure_.ok()) return EndStage(prepared.stage, Aborted("another stage has failed"));
+  Run(prepared.stage, *prepared.prepared);
+}
+
+void JobRun::Run(NodeId id, PreparedStage prepared) {
+  Stage& one = stage(id);
+  one.state = State::kRunning;
+  if (is_gang(id)) {
+    one.gang.emplace(id, label(id), std::move(prepared), limits_.ranks, limits_.restarts_max,
+                     &effects_);
+    if (stop_requests_ > 0) {
+      one.gang->On(event::StopRequested{stop_requests_}, now_ms_, &effects_);
+    }
+  } else {
+    one.tasks.emplace(id, label(id), std::move(prepared), &scheduler_, &effects_);
+    if (stop_requests_ > 0) one.tasks->Stop();
+  }
+}
+
+void JobRun::Handle(const event::FencesReserved& reserved) {
+  fences_asked_ = false;
+  if (!reserved.first.ok()) return Handle(event::Broken{reserved.first.status()});
+  fence_next_ = reserved.first->value();
+  fence_end_ = fence_next_ + kFencesReserved;
+}
+
+void JobRun::Handle(const event::Ingested& ingested) {
+  --commits_;
+  if (stage(ingested.stage).tasks) stage(ingested.stage).tasks->On(ingested, &effects_);
+}
+
+void JobRun::Handle(const event::LaunchPrepared& prepared) {
+  if (GangStage* one = gang(prepared.stage)) one->On(prepared, now_ms_, &effects_);
+}
+
+void JobRun::Handle(const event::Launched& launched) {
+  if (GangStage* one = gang(launched.stage)) one->On(launched, now_ms_, &effects_);
+}
+
+void JobRun::Handle(const event::RoomChecked& checked) {
+  if (GangStage* one = gang(checked.stage)) one->On(checked, &effects_);
+}
+
+void JobRun::Handle(const event::RanksEnded& ended) {
+  if (GangStage* one = gang(ended.stage)) one->On(ended, now_ms_, &effects_);
+}
+
+void JobRun::Handle(const event::Installed& installed) {
+  if (!installed.warning.ok()) return EndStage(installed.stage, installed.warning.status());
+  Stage& one = stage(installed.stage);
+  one.state = State::kMade;
+  if (!installed.warning->empty()) Do(effect::Tell{"warning: " + *installed.warning});
+  Do(effect::MoveStage{installed.stage, jobs::StageState::kDone, one.why});
+  BeginStages();
+}
+
+void JobRun::Handle(const event::Broken& broken) {
+  for (const NodeId id : ids_) {
+    if (stage(id).tasks) return EndStage(id, broken.status);
+    if (stage(id).gang) return stage(id).gang->Abandon(broken.status, &effects_);
+  }
+  Fail(broken.status);
+}
+
+}  // namespace halcyon::coordinator

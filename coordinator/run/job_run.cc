@@ -1,0 +1,171 @@
+#include "coordinator/run/job_run.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace halcyon::coordinator {
+namespace {
+
+// The state that a job ends in with this status.
+jobs::JobState EndStateOf(const absl::Status& status) {
+  if (status.ok()) return jobs::JobState::kDone;
+  return absl::IsAborted(status) ? jobs::JobState::kPreempted : jobs::JobState::kFailed;
+}
+
+}  // namespace
+
+JobRun::JobRun(jobs::StageGraph graph, const RunLimits& limits)
+    : graph_(std::move(graph)),
+      limits_(limits),
+      scheduler_(limits.restarts_max),
+      agents_(limits.agents, limits.restarts_max),
+      stages_(graph_.size()) {
+  for (size_t i = 0; i < graph_.size(); ++i) ids_.push_back(NodeId(i));
+}
+
+Effects JobRun::Start() {
+  return {effect::MoveJob{jobs::JobState::kRunning, absl::OkStatus()}, effect::CheckJob{}};
+}
+
+Effects JobRun::On(const Event& event, int64_t now_ms) {
+  now_ms_ = now_ms;
+  std::visit([this](const auto& one) { Handle(one); }, event);
+  MaintainAgents();
+  EndStages();
+  GrantTasks();
+  LeaveWhenIdle();
+  return std::exchange(effects_, {});
+}
+
+// --- after each event ---
+
+void JobRun::MaintainAgents() {
+  const auto needing = std::find_if(ids_.begin(), ids_.end(), [this](NodeId id) {
+    return stage(id).tasks && stage(id).tasks->NeedsAgents();
+  });
+  if (needing == ids_.end()) return;
+  const absl::Status status = agents_.Maintain(now_ms_, &scheduler_, &effects_);
+  if (!status.ok()) EndStage(*needing, status);
+}
+
+void JobRun::GrantTasks() {
+  while (scheduler_.CanGrant() && commits_ < kCommitsMax) {
+    if (fence_next_ == fence_end_) {
+      if (!fences_asked_) Do(effect::ReserveFences{});
+      fences_asked_ = true;
+      return;
+    }
+    const Grant grant = scheduler_.GrantNext(Fence(fence_next_++));
+    stage(grant.stage).tasks->OnGrant(grant, &effects_);
+  }
+}
+
+void JobRun::EndStages() {
+  for (const NodeId id : ids_) {
+    Stage& one = stage(id);
+    if (one.tasks) {
+      const std::optional<absl::Status> end = one.tasks->End();
+      if (!end) continue;
+      if (!end->ok()) {
+        EndStage(id, *end);
+        continue;
+      }
+      one.tasks.reset();
+      scheduler_.Remove(id);
+      one.state = State::kInstalling;
+      Do(effect::Install{id, {}});
+    } else if (one.gang && one.gang->end()) {
+      const absl::StatusOr<StageOutcome> end = *one.gang->end();
+      one.gang.reset();
+      if (!end.ok()) {
+        EndStage(id, end.status());
+        continue;
+      }
+      one.state = State::kInstalling;
+      Do(effect::Install{id, *end});
+    }
+  }
+}
+
+void JobRun::EndStage(NodeId id, const absl::Status& how) {
+  Stage& one = stage(id);
+  if (one.tasks) scheduler_.Remove(id);
+  one.tasks.reset();
+  one.state = State::kEnded;
+  if (absl::IsFailedPrecondition(how) && jobs::ReadsSources(graph_.node(id).kind)) {
+    Do(effect::RereadSources{});
+  }
+  // An interrupted stage is no failed one: it goes on from here.
+  Do(effect::MoveStage{
+      id, absl::IsAborted(how) ? jobs::StageState::kInterrupted : jobs::StageState::kFailed,
+      MessageOf(how)});
+  Fail(Annotate(how, label(id)));
+}
+
+void JobRun::Fail(const absl::Status& status) {
+  const bool is_first_failure = failure_.ok() || absl::IsAborted(failure_);
+  if (failure_.ok() || (is_first_failure && !absl::IsAborted(status))) failure_ = status;
+  // What was told to stop ends by itself, and may save something yet.
+  if (absl::IsAborted(status)) return;
+  for (const NodeId id : ids_) {
+    if (stage(id).gang) stage(id).gang->Abandon(Aborted("another stage has failed"), &effects_);
+    if (stage(id).tasks) EndStage(id, Aborted("another stage has failed"));
+  }
+}
+
+void JobRun::BeginStages() {
+  if (!failure_.ok() || stop_requests_ > 0) return;
+  for (const NodeId id : ids_) {
+    if (!MayBegin(id)) continue;
+    stage(id).state = State::kFinding;
+    Do(effect::FindStage{id});
+  }
+}
+
+bool JobRun::MayBegin(NodeId id) const {
+  const Stage& one = stage(id);
+  if (one.state != State::kWaiting || (one.behind && is_active(*one.behind))) return false;
+  const std::vector<NodeId>& inputs = graph_.node(id).inputs;
+  if (!std::all_of(inputs.begin(), inputs.end(),
+                   [this](NodeId input) { return stage(input).state == State::kMade; })) {
+    return false;
+  }
+  return !is_gang(id) || std::none_of(ids_.begin(), ids_.end(), [this](NodeId other) {
+    return is_gang(other) && is_active(other);
+  });
+}
+
+void JobRun::LeaveWhenIdle() {
+  if (state_ == JobState::kChecking && failure_.ok()) return;
+  if (state_ == JobState::kChecking || state_ == JobState::kRunning) {
+    if (std::any_of(ids_.begin(), ids_.end(), [this](NodeId id) { return is_active(id); })) return;
+    const auto waiting = std::find_if(
+        ids_.begin(), ids_.end(), [this](NodeId id) { return stage(id).state == State::kWaiting; });
+    if (failure_.ok() && waiting != ids_.end()) {
+      failure_ = Stopped(label(*waiting) + " has not begun");
+    }
+    state_ = JobState::kLeaving;
+    agents_.Stop(now_ms_, &effects_);
+  }
+  if (state_ != JobState::kLeaving || !agents_.MayLeave(now_ms_, stop_requests_)) return;
+  agents_.End(&effects_);
+  state_ = JobState::kEnded;
+  Do(effect::MoveJob{EndStateOf(failure_), failure_});
+  end_ = failure_;
+}
+
+bool JobRun::is_active(NodeId id) const {
+  const State state = stage(id).state;
+  return state != State::kWaiting && state != State::kMade && state != State::kEnded;
+}
+
+bool JobRun::is_gang(NodeId id) const {
+  return jobs::ShapeOf(graph_.node(id).kind) == jobs::StageShape::kGang;
+}
+
+GangStage* JobRun::gang(NodeId id) {
+  std::optional<GangStage>& gang = stage(id).gang;
+  return gang ? &*gang : nullptr;
+}
+
+}  // namespace halcyon::coordinator

@@ -1,0 +1,136 @@
+// A job while it runs, as a value: On(event, now) gives the effects that the event asks for, and
+// changes nothing but this value. Pure: no I/O, no clock, no threads.
+//
+//   job:    checking -> running -> leaving -> ended
+//   stage:  waiting -> finding -> made                                       reused
+//           finding -> preparing -> running -> installing -> made
+//           preparing | running | installing -> ended                        failed or interrupted
+//
+//   leaving   the agents are told to end, and waited for a while
+//   finding   its artifact is looked for
+//   running   coordinator/run/task_stage.h or gang_stage.h has its state
+//
+// Invariants:
+//   - a stage begins when all its inputs are made, and nothing has failed or asked to stop;
+//   - stages that do not depend on each other run at the same time: stages of tasks share the
+//     agents of [launch], and one gang has its ranks at a time;
+//   - of stages with the same fingerprint one is made at a time: the others then find its artifact;
+//   - the job leaves when no stage is between finding and made;
+//   - each effect that has an answer is waited for, once, before the stage goes on.
+#ifndef HALCYON_COORDINATOR_RUN_JOB_RUN_H_
+#define HALCYON_COORDINATOR_RUN_JOB_RUN_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/run/agent_pool.h"
+#include "coordinator/run/events.h"
+#include "coordinator/run/gang_stage.h"
+#include "coordinator/run/task_stage.h"
+#include "coordinator/scheduler.h"
+#include "jobs/stage_graph.h"
+
+namespace halcyon::coordinator {
+
+// Of [launch].
+struct RunLimits {
+  int64_t agents = 1;
+  int64_t ranks = 1;
+  int64_t restarts_max = 0;
+};
+
+// Results that wait for their commit; with more, no task is handed out.
+inline constexpr size_t kCommitsMax = 64;
+
+class JobRun {
+ public:
+  JobRun(jobs::StageGraph graph, const RunLimits& limits);
+  JobRun(const JobRun&) = delete;  // its parts refer to each other
+  JobRun& operator=(const JobRun&) = delete;
+
+  Effects Start();
+  // `now_ms` never goes back.
+  Effects On(const Event& event, int64_t now_ms);
+
+  // How the job ended; nullopt while it runs. kAborted when told to stop.
+  const std::optional<absl::Status>& end() const { return end_; }
+  const jobs::StageGraph& graph() const { return graph_; }
+
+ private:
+  enum class JobState { kChecking, kRunning, kLeaving, kEnded };
+  enum class State { kWaiting, kFinding, kPreparing, kRunning, kInstalling, kMade, kEnded };
+  struct Stage {
+    State state = State::kWaiting;
+    std::string fingerprint, why;
+    std::optional<NodeId> behind;    // the stage that makes the same artifact
+    std::optional<TaskStage> tasks;  // one of these two while it is running
+    std::optional<GangStage> gang;
+  };
+
+  // One for each kind of event.
+  void Handle(const event::Tick& tick);
+  void Handle(const event::Received& received);
+  void Handle(const event::StopRequested& stop);
+  void Handle(const event::Paused& paused);
+  void Handle(const event::Suspected& suspected);
+  void Handle(const event::AgentEnded& ended) { agents_.On(ended); }
+  void Handle(const event::LauncherEnded& ended);
+  void Handle(const event::JobChecked& checked);
+  void Handle(const event::StageFound& found);
+  void Handle(const event::StagePrepared& prepared);
+  void Handle(const event::FencesReserved& reserved);
+  void Handle(const event::Ingested& ingested);
+  void Handle(const event::LaunchPrepared& prepared);
+  void Handle(const event::Launched& launched);
+  void Handle(const event::RoomChecked& checked);
+  void Handle(const event::RanksEnded& ended);
+  void Handle(const event::Installed& installed);
+  void Handle(const event::Broken& broken);
+
+  bool OnTaskMessage(const cluster::Message& message);
+  void Run(NodeId id, PreparedStage prepared);
+  void GrantTasks();
+  void MaintainAgents();
+  void EndStages();
+  void EndStage(NodeId id, const absl::Status& how);
+  void BeginStages();
+  bool MayBegin(NodeId id) const;
+  void LeaveWhenIdle();
+  // The first failure is the job's; a stop gives way to it.
+  void Fail(const absl::Status& status);
+
+  bool is_active(NodeId id) const;
+  bool is_gang(NodeId id) const;
+  const std::string& label(NodeId id) const { return graph_.node(id).label; }
+  Stage& stage(NodeId id) { return stages_.at(id.value()); }
+  const Stage& stage(NodeId id) const { return stages_.at(id.value()); }
+  GangStage* gang(NodeId id);
+  template <typename Effect>
+  void Do(Effect effect) {
+    effects_.push_back(std::move(effect));
+  }
+
+  jobs::StageGraph graph_;
+  RunLimits limits_;
+  Scheduler scheduler_;
+  AgentPool agents_;
+  std::vector<NodeId> ids_;
+  std::vector<Stage> stages_;  // by node
+  JobState state_ = JobState::kChecking;
+  absl::Status failure_;
+  std::optional<absl::Status> end_;
+  int stop_requests_ = 0;
+  uint64_t fence_next_ = 0, fence_end_ = 0;
+  bool fences_asked_ = false;
+  size_t commits_ = 0;  // under way
+
+  // Of the event that is being handled.
+  int64_t now_ms_ = 0;
+  Effects effects_;
+};
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_RUN_JOB_RUN_H_

@@ -1,0 +1,384 @@
+// A stage that a gang trains as a pure value, driven through the job.
+#include "coordinator/run/gang_stage.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cluster/coordinator_link.h"
+#include "cluster/outputs.h"
+#include "tests/coordinator/run_fixture.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+using jobs::StageKind;
+using jobs::StageState;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+const nlohmann::json kResult = {{"content_digest", "d"}, {"bytes", 3}, {"facts", {{"steps", 9}}}};
+
+// The first gang of a job whose text is tokens already.
+class GangTest : public JobRunTest {
+ protected:
+  GangTest() { made_ = {"of tokenizer", "of tokens"}; }
+
+  void BeginGang() {
+    Begin();
+    stage_ = Node("autoencoder");
+    Prepare();
+  }
+  void Prepare(absl::Status status = absl::OkStatus()) {
+    const auto prepare = Only<effect::PrepareLaunch>();
+    launch_ = prepare.launch;
+    Happen(event::LaunchPrepared{prepare.stage, prepare.launch, std::move(status)});
+  }
+  void Launch(absl::Status status = absl::OkStatus()) {
+    const auto launch = Only<effect::Launch>();
+    EXPECT_EQ(launch.launch, launch_);
+    Happen(event::Launched{launch.stage, launch.launch, std::move(status)});
+  }
+  WorkerId Rank(uint32_t rank) const {
+    return {"autoencoder-rank-" + std::to_string(rank), launch_};
+  }
+  void Hello(uint32_t rank) {
+    From(Rank(rank), cluster::Hello{"rank", "autoencoder", rank, 1, 2, ""});
+  }
+  void Run() {
+    Launch();
+    Hello(0);
+    Hello(1);
+  }
+  void RankEnds(uint32_t rank, const absl::Status& how) {
+    From(Rank(rank), cluster::RankEnded{"autoencoder", rank, static_cast<int>(how.code()),
+                                        MessageOf(how), how.ok() && rank == 0 ? kResult : nullptr});
+  }
+  void LauncherEnds() { Happen(event::LauncherEnded{stage_, launch_}); }
+  // What is left of the launch has ended.
+  void RanksGone(const absl::Status& exit = absl::OkStatus(), uint64_t newest_step = 0,
+                 const absl::Status& room = absl::OkStatus()) {
+    const auto end = Only<effect::EndRanks>();
+    EXPECT_EQ(end.launch, launch_);
+    Happen(event::RanksEnded{end.stage, end.launch, GangRemains{exit, "x.log", newest_step, room}});
+  }
+  // A launch that comes up and fails.
+  void FailOnce(uint64_t newest_step = 0) {
+    Run();
+    RankEnds(1, Unavailable("lost"));
+    LauncherEnds();
+    PassMs(1000);
+    RanksGone(Unavailable("the launcher ended with exit code 1"), newest_step);
+  }
+
+  NodeId stage_;
+  uint64_t launch_ = 0;
+};
+
+TEST_F(GangTest, IsFencedLaunchedFollowedAndInstalled) {
+  BeginGang();
+  EXPECT_EQ(launch_, 1u);
+  Run();
+  EXPECT_THAT(All<effect::TrackRank>(), SizeIs(2));
+  const auto welcomes = Sent<cluster::Welcome>();
+  ASSERT_THAT(welcomes, SizeIs(2));
+  EXPECT_EQ(welcomes[0].second.assignment.launch, 1u);
+  From(Rank(0), cluster::TrainProgress{"autoencoder", 5, 20, {{"loss", 2.5}, {"resumed_from", 4}}});
+  From(Rank(0), cluster::TrainProgress{"autoencoder", 6, 20, {{"loss", 2.25}}});
+  const auto shown = All<effect::ShowSteps>();
+  ASSERT_THAT(shown, SizeIs(2));
+  EXPECT_TRUE(shown[0].is_start);
+  EXPECT_FALSE(shown[1].is_start);
+  EXPECT_EQ(shown[1].step, 6u);
+  EXPECT_EQ(shown[1].figures.at("loss"), 2.25);
+  EXPECT_THAT(Told(), HasSubstr("autoencoder: goes on from step 4\n"));
+  RankEnds(0, absl::OkStatus());
+  LauncherEnds();
+  EXPECT_THAT(All<effect::EndRanks>(), IsEmpty()) << "the other's last message may still come";
+  RankEnds(1, absl::OkStatus());
+  RanksGone();
+  const auto install = Only<effect::Install>();
+  EXPECT_EQ(install.outcome.content_digest, "d");
+  EXPECT_EQ(install.outcome.made_dir, "/w/autoencoder/out-7-launch-1");
+  Happen(event::Installed{stage_, ""});
+  EXPECT_EQ(StateOf(stage_), StageState::kDone);
+}
+
+TEST_F(GangTest, AStopWhileItIsPreparedLaunchesNothing) {
+  for (const uint64_t step : {uint64_t{0}, uint64_t{40}}) {
+    newest_step_ = step;
+    effects_.clear();
+    states_.clear();
+    Begin();
+    stage_ = Node("autoencoder");
+    Stop();
+    Prepare();
+    EXPECT_THAT(All<effect::Launch>(), IsEmpty());
+    EXPECT_EQ(StateOf(stage_), StageState::kInterrupted);
+    EXPECT_TRUE(Ended(absl::StatusCode::kAborted,
+                      step == 0 ? "stopped; no step was done;" : "stopped; saved step 40;"))
+        << HowItEnded();
+  }
+}
+
+TEST_F(GangTest, AStopWhileItStartsReachesTheRanksThatComeLater) {
+  BeginGang();
+  Launch();
+  Hello(0);
+  Stop();
+  EXPECT_THAT(Told(), HasSubstr("stopping: the ranks finish their step and save it"));
+  auto stops = Sent<cluster::Stop>();
+  ASSERT_THAT(stops, SizeIs(1));
+  EXPECT_EQ(stops[0].first, Rank(0));
+  Hello(1);
+  stops = Sent<cluster::Stop>();
+  ASSERT_THAT(stops, SizeIs(1));
+  EXPECT_EQ(stops[0].first, Rank(1));
+  RankEnds(0, Aborted("stopped after step 1"));
+  RankEnds(1, Aborted("stopped after step 1"));
+  LauncherEnds();
+  RanksGone(Unavailable("exit code 4"), 1);
+  EXPECT_THAT(All<effect::PrepareLaunch>(), IsEmpty());
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted,
+                    "autoencoder: stopped; saved step 1; run the same command again to go on"))
+      << HowItEnded();
+}
+
+TEST_F(GangTest, ASecondRequestKillsItAtOnce) {
+  BeginGang();
+  Run();
+  Stop();
+  EXPECT_THAT(All<effect::KillGang>(), IsEmpty());
+  Stop(2);
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  LauncherEnds();
+  RanksGone(Unavailable("killed"), 40);
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted,
+                    "nothing saved since step 40 (stopped before it had saved)"))
+      << HowItEnded();
+}
+
+TEST_F(GangTest, AFailureWhileStoppingSaysThatTheStepWasNotSaved) {
+  BeginGang();
+  Run();
+  Stop();
+  RankEnds(0, ResourceExhausted("no space left"));
+  RankEnds(1, Unavailable("a peer is gone"));
+  LauncherEnds();
+  RanksGone(Unavailable("exit code 1"), 40);
+  EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "autoencoder: rank 0: no space left"));
+}
+
+TEST_F(GangTest, IsLaunchedAgainUntilItFailsTooOftenWithoutACheckpoint) {
+  BeginGang();
+  FailOnce();
+  EXPECT_THAT(Told(), HasSubstr("autoencoder: launched again, it resumes from its last checkpoint "
+                                "(rank 1: lost)"));
+  Prepare();
+  EXPECT_EQ(launch_, 2u);
+  FailOnce(/*newest_step=*/10);  // progress
+  for (int failures = 0; failures < 2; ++failures) {
+    Prepare();
+    FailOnce(10);
+  }
+  EXPECT_THAT(All<effect::PrepareLaunch>(), IsEmpty());
+  EXPECT_EQ(StateOf(stage_), StageState::kFailed);
+  EXPECT_TRUE(Ended(absl::StatusCode::kInternal,
+                    "autoencoder: failed 3 times without a checkpoint between, last: rank 1: lost"))
+      << HowItEnded();
+}
+
+TEST_F(GangTest, AFailureThatWouldRecurIsNotTriedAgain) {
+  BeginGang();
+  Run();
+  RankEnds(1, Unavailable("a peer is gone"));
+  RankEnds(0, InvalidArgument("the loss is not a finite number"));
+  LauncherEnds();
+  RanksGone(Unavailable("exit code 1"));
+  EXPECT_TRUE(Ended(absl::StatusCode::kInvalidArgument, "autoencoder: rank 0: the loss is not"))
+      << HowItEnded();
+}
+
+TEST_F(GangTest, MessagesOfAnEarlierLaunchAreRefused) {
+  BeginGang();
+  FailOnce();
+  const WorkerId early = Rank(0);
+  Prepare();
+  From(early, cluster::Hello{"rank", "autoencoder", 0, 1, 2, ""});
+  EXPECT_THAT(Sent<cluster::Welcome>(), SizeIs(2)) << "those of the first launch alone";
+  Run();
+  All<effect::Forget>();
+  Sent<cluster::Welcome>();
+  From(early, cluster::RankEnded{"autoencoder", 0, 0, "", kResult});
+  EXPECT_EQ(Only<effect::Forget>().worker, early);
+  EXPECT_THAT(All<effect::LogWarning>().back().line,
+              HasSubstr("refused a rank_ended of autoencoder-rank-0"));
+}
+
+TEST_F(GangTest, ALaunchThatFailsIsTriedAgainOnce) {
+  BeginGang();
+  Launch(Unavailable("no mpirun"));
+  RanksGone();
+  EXPECT_THAT(Told(), HasSubstr("launched again"));
+  Prepare();
+  Launch(Unavailable("no mpirun"));
+  RanksGone();
+  EXPECT_TRUE(Ended(absl::StatusCode::kInternal, "failed 2 times")) << HowItEnded();
+}
+
+TEST_F(GangTest, WithoutRoomItIsNotLaunched) {
+  BeginGang();
+  Launch(ResourceExhausted("no inodes"));
+  RanksGone();
+  EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "autoencoder: no inodes"));
+}
+
+TEST_F(GangTest, ADiskThatFillsWhileRanksStartEndsIt) {
+  BeginGang();
+  Launch();
+  PassMs(1);
+  EXPECT_THAT(All<effect::CheckRoom>(), SizeIs(1));
+  PassMs(500);
+  EXPECT_THAT(All<effect::CheckRoom>(), IsEmpty()) << "once a second";
+  Happen(event::RoomChecked{stage_, ResourceExhausted("full")});
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  LauncherEnds();
+  PassMs(kLastMessagesMsMax);
+  RanksGone();
+  EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "full")) << HowItEnded();
+}
+
+TEST_F(GangTest, RanksThatDoNotComeUpAreKilled) {
+  BeginGang();
+  Launch();
+  Hello(0);
+  PassMs(kGangStartMsMax);
+  EXPECT_THAT(All<effect::KillGang>(), IsEmpty());
+  PassMs(1);
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  PassMs(1);
+  EXPECT_THAT(All<effect::KillGang>(), IsEmpty()) << "once";
+  EXPECT_THAT(All<effect::LogWarning>().back().line, HasSubstr("only 1 of 2 ranks came up in 120"));
+}
+
+TEST_F(GangTest, ARankThatHangsEndsTheGangAndIsNamed) {
+  BeginGang();
+  Run();
+  Happen(event::Suspected{{"model-rank-1", 1}, "stopped sending", {}});
+  EXPECT_THAT(All<effect::KillGang>(), IsEmpty()) << "of another gang";
+  Happen(event::Suspected{Rank(1), "stopped sending in step 50: reduce-scatter", {}});
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  LauncherEnds();
+  PassMs(1000);
+  RanksGone(Unavailable("killed by signal 9"));
+  EXPECT_THAT(Told(), HasSubstr("(autoencoder-rank-1 stopped sending in step 50"));
+}
+
+TEST_F(GangTest, TheOtherRanksOfAFailedOneHaveALimit) {
+  BeginGang();
+  Run();
+  RankEnds(0, Unavailable("lost"));
+  PassMs(kGangEndMsMax);
+  Happen(event::Paused{});  // the limit counts anew
+  PassMs(kGangEndMsMax);
+  EXPECT_THAT(All<effect::KillGang>(), IsEmpty());
+  PassMs(1);
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+}
+
+TEST_F(GangTest, AFailureShortlyAfterAPauseDoesNotCount) {
+  BeginGang();
+  for (int launch = 0; launch < 6; ++launch) {
+    Run();
+    Happen(event::Paused{});
+    RankEnds(0, Unavailable("no message from the coordinator"));
+    RankEnds(1, Unavailable("no message from the coordinator"));
+    LauncherEnds();
+    RanksGone();
+    Prepare();
+  }
+  EXPECT_EQ(launch_, 7u) << "restarts_max is 2";
+}
+
+TEST_F(GangTest, TheWaitForLastMessagesIsBounded) {
+  BeginGang();
+  Run();
+  LauncherEnds();
+  for (int64_t passed_ms = 0; passed_ms < kLastMessagesMsMax; passed_ms += 250) {
+    EXPECT_THAT(All<effect::EndRanks>(), IsEmpty()) << passed_ms;
+    From(Rank(0), cluster::TrainProgress{"autoencoder", 5, 20, {}});
+    PassMs(250);
+  }
+  RanksGone();
+  EXPECT_THAT(Told(), HasSubstr("the ranks ended without a result; see x.log"));
+}
+
+TEST_F(GangTest, FiguresThatAreNoneEndTheStage) {
+  BeginGang();
+  Run();
+  From(Rank(0), cluster::TrainProgress{"autoencoder", 5, 20, {{"resumed_from", "five"}}});
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  LauncherEnds();
+  PassMs(1000);
+  RanksGone(Unavailable("killed by signal 9"));
+  EXPECT_TRUE(Ended(absl::StatusCode::kInternal, "autoencoder: figures of rank 0")) << HowItEnded();
+}
+
+TEST_F(GangTest, AFenceThatCannotBeRaisedFailsTheStage) {
+  Begin();
+  stage_ = Node("autoencoder");
+  Prepare(Aborted("another coordinator has raised it"));
+  EXPECT_THAT(All<effect::Launch>(), IsEmpty());
+  EXPECT_TRUE(run_->end());
+}
+
+// --- two variants of a stage that a gang trains ---
+
+TEST_F(GangTest, VariantsOfOneStageAreTrainedOneAfterTheOther) {
+  std::vector<jobs::JobSpec> variants(2, Spec());
+  variants[1].autoencoder.chunk_size = 2 * variants[0].autoencoder.chunk_size;
+  Begin(variants);
+  const auto stages = NodesOf(StageKind::kAutoencoder);
+  ASSERT_THAT(stages, SizeIs(2));
+  EXPECT_EQ(StateOf(stages[0]), StageState::kRunning);
+  EXPECT_EQ(StateOf(stages[1]), StageState::kWaiting) << "[launch] ranks are those of one gang";
+  stage_ = stages[0];
+  Prepare();
+  Launch();
+  const std::string prefix = RankPrefix(Label(stages[0]));
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    const WorkerId worker{prefix + "-" + std::to_string(rank), 1};
+    From(worker, cluster::Hello{"rank", "autoencoder", rank, 1, 2, ""});
+    From(worker, cluster::RankEnded{"autoencoder", rank, 0, "", rank == 0 ? kResult : nullptr});
+  }
+  LauncherEnds();
+  RanksGone();
+  InstallAll();
+  EXPECT_EQ(StateOf(stages[0]), StageState::kDone);
+  EXPECT_EQ(StateOf(stages[1]), StageState::kRunning);
+  EXPECT_EQ(Only<effect::PrepareLaunch>().stage, stages[1]);
+  // Its latents are made by agents meanwhile.
+  const auto latents = NodesOf(StageKind::kLatents);
+  EXPECT_EQ(StateOf(latents[0]), StageState::kRunning);
+  EXPECT_THAT(Sent<cluster::Lease>().front().second.task, HasSubstr(Label(latents[0]) + "/0"));
+  // When a shard of them cannot be made, the gang is killed before the job ends.
+  Happen(event::LaunchPrepared{stages[1], 1, absl::OkStatus()});
+  Only<effect::Launch>();
+  Happen(event::Launched{stages[1], 1, absl::OkStatus()});
+  Happen(event::Broken{ResourceExhausted("no space left")});
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  EXPECT_FALSE(run_->end());
+  stage_ = stages[1];
+  launch_ = 1;
+  LauncherEnds();
+  PassMs(1000);
+  RanksGone(Unavailable("killed by signal 9"));
+  PassMs(kAgentEndMsMax);
+  EXPECT_EQ(StateOf(stages[1]), StageState::kInterrupted);
+  EXPECT_EQ(StateOf(latents[0]), StageState::kFailed);
+  EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "no space left")) << HowItEnded();
+}
+
+}  // namespace
+}  // namespace halcyon::coordinator

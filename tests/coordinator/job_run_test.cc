@@ -1,0 +1,379 @@
+// The job and its stages of tasks as a pure value.
+#include "coordinator/run/job_run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cluster/coordinator_link.h"
+#include "tests/coordinator/run_fixture.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+using jobs::StageKind;
+using jobs::StageState;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Two texts: two chains of stages that have nothing in common.
+std::vector<jobs::JobSpec> TwoTexts(jobs::JobSpec spec) {
+  std::vector<jobs::JobSpec> variants(2, spec);
+  variants[1].data.sources = {"/b.txt"};
+  return variants;
+}
+
+// --- from the start to the end ---
+
+TEST_F(JobRunTest, AStageBeginsWhenItsInputsAreMade) {
+  Begin();
+  EXPECT_EQ(StateOf(Node("tokenizer")), StageState::kRunning);
+  EXPECT_EQ(StateOf(Node("tokens")), StageState::kWaiting);
+  FinishTask(Sent<cluster::Lease>().front());
+  EXPECT_EQ(StateOf(Node("tokenizer")), StageState::kRunning) << "done, but not installed";
+  EXPECT_THAT(All<effect::FindStage>(), IsEmpty());
+  const auto install = Only<effect::Install>();
+  Happen(event::Installed{install.stage, "it is a poor one"});
+  EXPECT_THAT(Told(), HasSubstr("warning: it is a poor one\n"));
+  EXPECT_EQ(StateOf(Node("tokenizer")), StageState::kDone);
+  EXPECT_EQ(Only<effect::FindStage>().stage, Node("tokens"));
+}
+
+TEST_F(JobRunTest, WhatIsMadeIsReusedAndNoAgentIsStarted) {
+  for (const StageKind kind : jobs::kAllStages) {
+    made_.insert("of " + std::string(jobs::StageName(kind)));
+  }
+  Begin();
+  EXPECT_THAT(agents_, IsEmpty());
+  EXPECT_TRUE(Ended(absl::StatusCode::kOk)) << HowItEnded();
+  EXPECT_EQ(StateOf(Node("eval")), StageState::kReused);
+}
+
+TEST_F(JobRunTest, AJobThatCannotBeRunBeginsNothing) {
+  check_ = ResourceExhausted("no room");
+  Begin();
+  EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "no room")) << HowItEnded();
+  EXPECT_THAT(All<effect::FindStage>(), IsEmpty());
+}
+
+TEST_F(JobRunTest, AgentsAreToldToEndAndKilledWhenTheyDoNot) {
+  made_ = {"of autoencoder", "of latents", "of model"};
+  Begin();
+  FinishTasks();
+  EXPECT_THAT(Sent<cluster::Stop>(), SizeIs(2));
+  EXPECT_FALSE(run_->end());
+  Happen(event::AgentEnded{agents_[0], Unavailable("ended"), {}});
+  PassMs(kAgentEndMsMax - 1);
+  EXPECT_FALSE(run_->end()) << "the other one has not ended";
+  PassMs(1);
+  EXPECT_TRUE(Ended(absl::StatusCode::kOk)) << HowItEnded();
+  EXPECT_THAT(All<effect::EndAgent>(), SizeIs(2));
+  EXPECT_EQ(All<effect::MoveJob>().back().state, jobs::JobState::kDone);
+}
+
+TEST_F(JobRunTest, ASecondRequestWaitsForNoAgent) {
+  Begin();
+  Stop(2);
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted, "tokenizer: stopped; tokenizer begins again"))
+      << HowItEnded();
+}
+
+// --- leases ---
+
+class LeaseTest : public JobRunTest {
+ protected:
+  LeaseTest() {
+    made_ = {"of tokenizer"};
+    Begin();
+    leases_ = Sent<cluster::Lease>();
+  }
+  std::vector<std::pair<WorkerId, cluster::Lease>> leases_;
+};
+
+TEST_F(LeaseTest, TheTaskOfAWorkerThatDiesGoesToAnother) {
+  ASSERT_THAT(leases_, SizeIs(2));
+  const auto [worker, lease] = leases_[0];
+  Happen(event::AgentEnded{worker, Unavailable("agent-0 ended with exit code 1"), {}});
+  EXPECT_THAT(Told(), HasSubstr("(tokens/0) agent-0 ended with exit code 1"));
+  Settle();
+  const auto again = Sent<cluster::Lease>();
+  ASSERT_THAT(again, SizeIs(1));
+  EXPECT_EQ(again[0].second.task, "tokens/0");
+  EXPECT_GT(again[0].second.fence, lease.fence);
+  EXPECT_NE(again[0].first, worker) << "another process, if of the same name";
+  // It was not dead after all: its result comes late.
+  All<effect::Forget>();
+  From(worker, cluster::TaskDone{lease.task, lease.fence, {}});
+  EXPECT_THAT(All<effect::Ingest>(), IsEmpty());
+  EXPECT_EQ(Only<effect::Forget>().worker, worker);
+}
+
+TEST_F(LeaseTest, AResultAfterTheLeaseWasGivenBackIsRefused) {
+  const auto [worker, lease] = leases_[0];
+  From(worker, cluster::Ready{});
+  const auto again = Sent<cluster::Lease>();
+  ASSERT_THAT(again, SizeIs(1));
+  EXPECT_EQ(again[0].first, worker);
+  From(worker, cluster::TaskDone{lease.task, lease.fence, {}});
+  EXPECT_THAT(All<effect::Ingest>(), IsEmpty());
+  EXPECT_THAT(All<effect::LogWarning>().back().line, HasSubstr("refused a message of agent-0"));
+  From(worker, cluster::TaskDone{lease.task, again[0].second.fence, {}});
+  EXPECT_THAT(All<effect::Ingest>(), SizeIs(1));
+}
+
+TEST_F(LeaseTest, TheResultOfAWorkerThatDiesDuringTheCommitCounts) {
+  const auto [worker, lease] = leases_[0];
+  From(worker, cluster::TaskDone{lease.task, lease.fence, {}});
+  const auto ingest = Only<effect::Ingest>();
+  Happen(event::AgentEnded{worker, Unavailable("agent-0 ended"), {}});
+  EXPECT_THAT(Told(), HasSubstr("(no task) agent-0 ended"));
+  Happen(event::Ingested{ingest.stage, ingest.fence, absl::OkStatus()});
+  EXPECT_EQ(All<effect::ShowTasks>().back().done, 1u);
+  Settle();
+  for (const auto& later : Sent<cluster::Lease>()) EXPECT_NE(later.second.task, lease.task);
+}
+
+TEST_F(LeaseTest, AResultThatIsSentTwiceIsCommittedOnce) {
+  const auto [worker, lease] = leases_[0];
+  From(worker, cluster::TaskDone{lease.task, lease.fence, {}});
+  From(worker, cluster::TaskDone{lease.task, lease.fence, {}});
+  EXPECT_THAT(All<effect::Ingest>(), SizeIs(1));
+}
+
+TEST_F(LeaseTest, AResultThatCannotBeCommittedIsMadeAgainSoOften) {
+  size_t leased = 0;
+  for (auto lease = leases_[0];; ++leased) {
+    From(lease.first, cluster::TaskDone{lease.second.task, lease.second.fence, {}});
+    const auto ingest = Only<effect::Ingest>();
+    From(lease.first, cluster::Ready{});
+    for (const auto& other : Sent<cluster::Lease>()) EXPECT_NE(other.second.task, "tokens/0");
+    Happen(event::Ingested{ingest.stage, ingest.fence, DataLoss("bytes differ")});
+    EXPECT_THAT(Told(), HasSubstr("tokens/0 failed: bytes differ"));
+    if (StateOf(Node("tokens")) == StageState::kFailed) break;
+    // The task that the worker got meanwhile goes back, and it gets this one.
+    From(lease.first, cluster::Ready{});
+    const auto again = Sent<cluster::Lease>();
+    ASSERT_THAT(again, SizeIs(1));
+    ASSERT_EQ(again[0].second.task, "tokens/0");
+    lease = again[0];
+  }
+  EXPECT_EQ(leased, 2u) << "restarts_max is 2";
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(
+      Ended(absl::StatusCode::kInternal, "tokens: tokens/0: failed 3 times, last: bytes differ"))
+      << HowItEnded();
+}
+
+TEST_F(LeaseTest, AFullDiskEndsTheStageAtOnce) {
+  From(leases_[0].first, cluster::TaskDone{leases_[0].second.task, leases_[0].second.fence, {}});
+  const auto ingest = Only<effect::Ingest>();
+  Happen(event::Ingested{ingest.stage, ingest.fence, ResourceExhausted("no space left")});
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "tokens: tokens/0: no space left"));
+  EXPECT_EQ(StateOf(Node("tokens")), StageState::kFailed);
+}
+
+TEST_F(LeaseTest, AWrongSourceIsReadAnew) {
+  From(leases_[0].first,
+       cluster::TaskFailed{"tokens/0", leases_[0].second.fence,
+                           static_cast<int>(absl::StatusCode::kFailedPrecondition), "other bytes"});
+  EXPECT_THAT(All<effect::RereadSources>(), SizeIs(1));
+}
+
+TEST_F(LeaseTest, AnAgentThatHangsIsReplaced) {
+  Happen(event::Suspected{leases_[0].first, "stopped sending", {}});
+  EXPECT_EQ(Only<effect::EndAgent>().agent, leases_[0].first);
+  EXPECT_THAT(Told(), HasSubstr("(tokens/0) agent-0 stopped sending"));
+  EXPECT_EQ(Only<effect::StartAgent>().agent.name, "agent-0");
+}
+
+TEST_F(LeaseTest, AnEndShortlyAfterAPauseDoesNotCount) {
+  agents_come_up_ = false;
+  WorkerId worker = leases_[0].first;
+  for (int end = 0; end < 5; ++end) {
+    Happen(event::Paused{});
+    Happen(event::AgentEnded{worker, Unavailable("ended"), {}});
+    worker = Only<effect::StartAgent>().agent;
+  }
+  now_ms_ += 2 * cluster::kHeartbeatTimeoutMs;
+  for (int end = 0; end < 2; ++end) {
+    EXPECT_EQ(StateOf(Node("tokens")), StageState::kRunning);
+    Happen(event::AgentEnded{worker, Unavailable("ended"), {}});
+    if (end == 0) worker = Only<effect::StartAgent>().agent;
+  }
+  EXPECT_EQ(StateOf(Node("tokens")), StageState::kFailed) << "twice before its Hello";
+}
+
+TEST_F(LeaseTest, AStopWaitsForTheCommitThatIsUnderWay) {
+  From(leases_[0].first, cluster::TaskDone{leases_[0].second.task, leases_[0].second.fence, {}});
+  const auto ingest = Only<effect::Ingest>();
+  Stop();
+  EXPECT_EQ(StateOf(Node("tokens")), StageState::kRunning);
+  From(leases_[0].first, cluster::Ready{});
+  EXPECT_THAT(Sent<cluster::Lease>(), IsEmpty()) << "nothing more is handed out";
+  Happen(event::Ingested{ingest.stage, ingest.fence, absl::OkStatus()});
+  EXPECT_EQ(StateOf(Node("tokens")), StageState::kInterrupted);
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted,
+                    "tokens: stopped; 1 of 4 shards are kept; run the same command again"))
+      << HowItEnded();
+}
+
+TEST_F(LeaseTest, AFailedInstallationFailsTheStage) {
+  for (auto leases = leases_; !leases.empty(); leases = Sent<cluster::Lease>()) {
+    for (const auto& lease : leases) FinishTask(lease);
+  }
+  const auto install = Only<effect::Install>();
+  Happen(event::Installed{install.stage, FailedPrecondition("the place is taken")});
+  EXPECT_EQ(StateOf(Node("tokens")), StageState::kFailed);
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(Ended(absl::StatusCode::kFailedPrecondition, "tokens: the place is taken"));
+}
+
+TEST_F(LeaseTest, ABrokenEffectFailsTheStageThatRuns) {
+  Happen(event::Broken{Internal("cannot start agent-1: no such program")});
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(Ended(absl::StatusCode::kInternal, "tokens: cannot start agent-1"));
+  EXPECT_EQ(StateOf(Node("tokens")), StageState::kFailed);
+}
+
+TEST_F(LeaseTest, ResultsThatWaitForTheirCommitAreBounded) {
+  limits_.agents = 1;
+  shards_ = 3 * kCommitsMax;
+  effects_.clear();
+  states_.clear();
+  Begin();
+  size_t done = 0;
+  for (auto leases = Sent<cluster::Lease>(); !leases.empty(); leases = Sent<cluster::Lease>()) {
+    ASSERT_THAT(leases, SizeIs(1));
+    From(leases[0].first, cluster::TaskDone{leases[0].second.task, leases[0].second.fence, {}});
+    From(leases[0].first, cluster::Ready{});
+    Settle();
+    ++done;
+  }
+  EXPECT_EQ(done, kCommitsMax);
+  CommitAll();
+  Settle();
+  EXPECT_THAT(Sent<cluster::Lease>(), SizeIs(1));
+}
+
+TEST_F(JobRunTest, ACoordinatorThatStartsAgainGoesOnFromWhatIsCommitted) {
+  made_ = {"of tokenizer"};
+  shards_done_ = 3;
+  Begin();
+  const auto shown = All<effect::ShowTasks>();
+  EXPECT_TRUE(shown.front().is_start);
+  EXPECT_EQ(shown.front().tasks, 4u);
+  EXPECT_EQ(shown.front().done, 3u);
+  EXPECT_DOUBLE_EQ(shown.front().fraction, 0.75);
+  const auto leases = Sent<cluster::Lease>();
+  ASSERT_THAT(leases, SizeIs(1));
+  EXPECT_EQ(leases[0].second.task, "tokens/3");
+  EXPECT_EQ(leases[0].second.parameters.at("shard"), 3);
+  From(leases[0].first, cluster::TaskDone{"tokens/3", leases[0].second.fence, {}});
+  EXPECT_EQ(Only<effect::Ingest>().task, 0u) << "the first of those that are missing";
+}
+
+TEST_F(JobRunTest, ACacheWithEveryShardIsInstalledWithoutAgents) {
+  made_ = {"of tokenizer"};
+  shards_done_ = shards_;
+  Begin();
+  EXPECT_THAT(agents_, IsEmpty());
+  EXPECT_EQ(Only<effect::Install>().stage, Node("tokens"));
+}
+
+TEST_F(JobRunTest, AStopBetweenStagesNamesTheOneThatHasNotBegun) {
+  Begin();
+  FinishTask(Sent<cluster::Lease>().front());
+  Stop();
+  InstallAll();
+  EXPECT_EQ(StateOf(Node("tokenizer")), StageState::kDone) << "what is made is kept";
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted, "stopped; tokens has not begun"));
+}
+
+// --- several variants ---
+
+TEST_F(JobRunTest, IndependentStagesRunAtTheSameTimeAndShareTheAgents) {
+  limits_.agents = 4;
+  Begin(TwoTexts(Spec()));
+  const auto tokenizers = NodesOf(StageKind::kTokenizer);
+  ASSERT_THAT(tokenizers, SizeIs(2));
+  const auto leases = Sent<cluster::Lease>();
+  ASSERT_THAT(leases, SizeIs(2));
+  EXPECT_EQ(leases[0].second.task, Label(tokenizers[0]));
+  EXPECT_EQ(leases[1].second.task, Label(tokenizers[1]));
+  EXPECT_NE(leases[0].second.assignment.work_dir, leases[1].second.assignment.work_dir);
+  EXPECT_THAT(agents_, SizeIs(4)) << "not so many each";
+  // The second is done first; its tokens are made beside the first's tokenizer.
+  FinishTask(leases[1]);
+  InstallAll();
+  const auto tokens = NodesOf(StageKind::kTokens);
+  EXPECT_EQ(StateOf(tokenizers[0]), StageState::kRunning);
+  EXPECT_EQ(StateOf(tokens[1]), StageState::kRunning);
+  EXPECT_THAT(Sent<cluster::Lease>(), SizeIs(3)) << "one agent is still at the first tokenizer";
+}
+
+TEST_F(JobRunTest, AResultIsThatOfTheVariantWhoseLeaseItCarries) {
+  limits_.agents = 4;
+  Begin(TwoTexts(Spec()));
+  const auto leases = Sent<cluster::Lease>();
+  const auto tokenizers = NodesOf(StageKind::kTokenizer);
+  From(leases[0].first, cluster::TaskDone{leases[1].second.task, leases[1].second.fence, {}});
+  EXPECT_THAT(All<effect::Ingest>(), IsEmpty()) << "the lease is another worker's";
+  From(leases[1].first, cluster::TaskDone{leases[1].second.task, leases[1].second.fence, {}});
+  EXPECT_EQ(Only<effect::Ingest>().stage, tokenizers[1]);
+}
+
+TEST_F(JobRunTest, StagesOfOneFingerprintAreMadeOnce) {
+  const auto variants = TwoTexts(Spec());
+  const jobs::StageGraph graph(variants);
+  for (const jobs::StageNode& node : graph.nodes()) {
+    fingerprints_[node.label] = "of both " + std::string(jobs::StageName(node.kind));
+  }
+  Begin(variants);
+  const auto tokenizers = NodesOf(StageKind::kTokenizer);
+  EXPECT_EQ(StateOf(tokenizers[0]), StageState::kRunning);
+  EXPECT_EQ(StateOf(tokenizers[1]), StageState::kWaiting);
+  const auto leases = Sent<cluster::Lease>();
+  ASSERT_THAT(leases, SizeIs(1));
+  made_.insert("of both tokenizer");
+  FinishTask(leases[0]);
+  InstallAll();
+  EXPECT_EQ(StateOf(tokenizers[0]), StageState::kDone);
+  EXPECT_EQ(StateOf(tokenizers[1]), StageState::kReused);
+}
+
+TEST_F(JobRunTest, AFailureInterruptsTheOtherStages) {
+  limits_.agents = 4;
+  Begin(TwoTexts(Spec()));
+  const auto leases = Sent<cluster::Lease>();
+  const auto tokenizers = NodesOf(StageKind::kTokenizer);
+  From(leases[1].first,
+       cluster::TaskFailed{leases[1].second.task, leases[1].second.fence,
+                           static_cast<int>(absl::StatusCode::kInvalidArgument), "no text"});
+  EXPECT_EQ(StateOf(tokenizers[0]), StageState::kInterrupted);
+  EXPECT_EQ(StateOf(tokenizers[1]), StageState::kFailed);
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(Ended(absl::StatusCode::kInvalidArgument, Label(tokenizers[1]) + ": "))
+      << HowItEnded();
+}
+
+TEST_F(JobRunTest, AFailureEndsAStageThatIsBeingPrepared) {
+  limits_.agents = 4;
+  const auto variants = TwoTexts(Spec());
+  run_ = std::make_unique<JobRun>(jobs::StageGraph(variants), limits_);
+  run_->Start();
+  Happen(event::JobChecked{});
+  const auto tokenizers = NodesOf(StageKind::kTokenizer);
+  Happen(event::StageFound{tokenizers[0], FoundStage{"a", false, "new"}});
+  Happen(event::StageFound{tokenizers[1], FoundStage{"b", false, "new"}});
+  Happen(event::StagePrepared{tokenizers[0], DataLoss("damaged")});
+  EXPECT_FALSE(run_->end()) << "the other's preparation is under way";
+  Happen(event::StagePrepared{tokenizers[1], Prepared(tokenizers[1])});
+  EXPECT_EQ(StateOf(tokenizers[1]), StageState::kInterrupted);
+  EXPECT_TRUE(Ended(absl::StatusCode::kDataLoss, "damaged")) << HowItEnded();
+}
+
+}  // namespace
+}  // namespace halcyon::coordinator
