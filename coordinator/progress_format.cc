@@ -90,9 +90,7 @@ std::vector<LinePart> RunningParts(const StageStatus& stage, std::string name) {
   return parts;
 }
 
-std::string PaddedName(const StageStatus& stage) {
-  return fmt::format("  {:<12}", jobs::StageName(stage.kind));
-}
+std::string PaddedName(const StageStatus& stage) { return fmt::format("  {:<11} ", stage.label); }
 
 // A line of the block; where there are too many, those of the least importance go first.
 enum Importance : int { kSampleLine, kEvaluationLine, kOtherStageLine, kJobLine, kRunningLine };
@@ -238,14 +236,24 @@ std::vector<std::string> FormatBlock(const JobStatus& status, int64_t now_ms, in
   return texts;
 }
 
+std::vector<std::string> FormatGraph(const JobStatus& status, int width) {
+  std::vector<std::string> lines;
+  for (const StageStatus& stage : status.stages) {
+    if (stage.inputs.empty()) continue;
+    lines.push_back(
+        CutToWidth(fmt::format("{}from {}", PaddedName(stage), fmt::join(stage.inputs, ", ")),
+                   static_cast<size_t>(std::max(0, width))));
+  }
+  return lines;
+}
+
 std::string FormatSummaryLine(const JobStatus& status, int64_t now_ms) {
   std::string line = fmt::format(
       "{:%Y-%m-%d %H:%M} UTC  {}  after {}:", fmt::gmtime(static_cast<std::time_t>(now_ms / 1000)),
       status.job_id, FormatDuration(now_ms - status.started_ms));
   for (const StageStatus& stage : status.stages) {
     if (stage.state != jobs::StageState::kRunning) continue;
-    line +=
-        " " + JoinToWidth(RunningParts(stage, std::string(jobs::StageName(stage.kind))), kAnyWidth);
+    line += " " + JoinToWidth(RunningParts(stage, stage.label), kAnyWidth);
     if (const std::string text = FormatEvaluation(stage); !text.empty()) {
       line += "  last evaluation:" + text;
     }

@@ -34,6 +34,9 @@ std::string FormatStageLine(const StageStatus& stage, int width);
 // would have more than `lines_max` lines, the job and the running stages stay.
 std::vector<std::string> FormatBlock(const JobStatus& status, int64_t now_ms, int width,
                                      size_t lines_max);
+// The graph of the job's stages, a line for each that is made from others:
+// "  latents     from tokens, autoencoder".
+std::vector<std::string> FormatGraph(const JobStatus& status, int width);
 // Where a job stands, for a log that is read from time to time:
 // "2026-01-31 12:00 UTC  quick-1  after 3h 00m: model  25 %  ...".
 std::string FormatSummaryLine(const JobStatus& status, int64_t now_ms);

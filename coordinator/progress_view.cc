@@ -55,29 +55,29 @@ void ProgressView::Changed(const JobStatus& status) {
 void ProgressView::PrintPlain(const JobStatus& status) {
   const int64_t now_ms = clock_->MonotonicMs();
   if (!summary_ms_) summary_ms_ = now_ms + kSummaryIntervalMs;
-  const StageStatus* running = nullptr;
+  std::vector<const StageStatus*> running;
   for (const StageStatus& stage : status.stages) {
     const bool runs = stage.state == jobs::StageState::kRunning;
-    if (runs) running = &stage;
-    if (jobs::StageState& known = states_[stage.kind]; known != stage.state) {
+    if (runs) running.push_back(&stage);
+    if (jobs::StageState& known = states_[stage.label]; known != stage.state) {
       known = stage.state;
       // Why the stage is made was printed before.
       if (runs) schedule_.Start(now_ms);
       if (!runs) Print(out_, FormatStageLine(stage, kPlainWidth) + "\n");
     }
     if (const std::string text = FormatEvaluation(stage);
-        runs && !text.empty() && evaluations_[stage.kind] != text) {
-      evaluations_[stage.kind] = text;
+        runs && !text.empty() && evaluations_[stage.label] != text) {
+      evaluations_[stage.label] = text;
       Print(out_, FormatRunning(stage) + "\n    evaluation:" + text + "\n");
     }
   }
-  if (running != nullptr && now_ms >= *summary_ms_) {
+  if (!running.empty() && now_ms >= *summary_ms_) {
     summary_ms_ = now_ms + kSummaryIntervalMs;
     schedule_.Postpone(now_ms);
     Print(out_, FormatSummaryLine(status, clock_->WallMs()) + "\n");
   }
-  if (running != nullptr && schedule_.Due(now_ms)) {
-    Print(out_, FormatRunning(*running) + "\n");
+  if (!running.empty() && schedule_.Due(now_ms)) {
+    for (const StageStatus* stage : running) Print(out_, FormatRunning(*stage) + "\n");
   }
   std::fflush(out_);
 }

@@ -69,8 +69,8 @@ class ProgressView : public JobObserver {
   std::vector<size_t> drawn_columns_;  // of each line of the block that is on the screen
   std::optional<int64_t> drawn_ms_;
   // Of a log.
-  std::map<jobs::StageKind, jobs::StageState> states_;
-  std::map<jobs::StageKind, std::string> evaluations_;
+  std::map<std::string, jobs::StageState> states_;  // by label
+  std::map<std::string, std::string> evaluations_;
   PlainSchedule schedule_;
   std::optional<int64_t> summary_ms_;  // when the next summary line is due
 };

@@ -45,6 +45,7 @@ TEST(ProgressFormatTest, Bars) {
 StageStatus Training() {
   StageStatus stage;
   stage.kind = jobs::StageKind::kModel;
+  stage.label = "model";
   stage.state = jobs::StageState::kRunning;
   stage.step = 120;
   stage.steps = 480;
@@ -104,6 +105,7 @@ TEST(ProgressFormatTest, StageLines) {
   EXPECT_EQ(FormatStageLine(stage, 17), "  model       fai");
   StageStatus shards;
   shards.kind = jobs::StageKind::kTokens;
+  shards.label = "tokens";
   shards.state = jobs::StageState::kRunning;
   shards.tasks = 12;
   shards.tasks_done = 5;
@@ -117,6 +119,7 @@ TEST(ProgressFormatTest, StageLines) {
 TEST(ProgressFormatTest, WhatMattersIsShownAtEveryWidth) {
   StageStatus slow = Training();
   slow.kind = jobs::StageKind::kAutoencoder;
+  slow.label = "autoencoder";
   slow.steps = 1'000'000'000;
   slow.step = 123'456'789;
   slow.fraction = 0.1234;
@@ -165,6 +168,21 @@ TEST(ProgressFormatTest, TheBlockShowsTheLastEvaluationWithoutControlCharacters)
   EXPECT_EQ(lines[0], "quick-1  running  1m 01s");
   EXPECT_EQ(lines[6], "    last evaluation:  held-out 2.5000  BrierLM 3.25 (2.50 to 4.00)");
   EXPECT_EQ(lines[7], "    > a [2J | \xC3\xA9t\xC3\xA9 ");
+}
+
+TEST(ProgressFormatTest, TheGraphNamesWhatAStageIsMadeFrom) {
+  EXPECT_THAT(
+      FormatGraph(NewJobStatus("j", "j", WholeGraph()), 80),
+      ElementsAre("  tokens      from tokenizer", "  autoencoder from tokens",
+                  "  latents     from tokens, autoencoder", "  model       from tokens, latents",
+                  "  eval        from tokens, autoencoder, latents, model"));
+  EXPECT_EQ(FormatGraph(NewJobStatus("j", "j", WholeGraph()), 20)[2], "  latents     from t");
+}
+
+TEST(ProgressFormatTest, AVariantIsShownByItsLabel) {
+  StageStatus stage = Training();
+  stage.label = "model-3f2a91c0";
+  EXPECT_THAT(FormatRunning(stage), HasSubstr("  model-3f2a91c0  25 %"));
 }
 
 TEST(ProgressFormatTest, ALowTerminalShowsWhatRuns) {

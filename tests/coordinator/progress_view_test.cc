@@ -64,6 +64,22 @@ TEST_F(ProgressViewTest, PlainLinesComeOnChangesAndNowAndThen) {
   EXPECT_EQ(Printed(), "  tokens      done in 0s\n");
 }
 
+TEST_F(ProgressViewTest, ALogShowsEveryStageThatRuns) {
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
+  status.Stage(jobs::StageKind::kAutoencoder).label = "autoencoder-a";
+  status.Stage(jobs::StageKind::kModel).kind = jobs::StageKind::kAutoencoder;
+  status.stages[4].label = "autoencoder-b";
+  const auto view = View();
+  status.stages[2].state = status.stages[4].state = jobs::StageState::kRunning;
+  view->Changed(status);
+  clock_.AdvanceMs(5000);
+  view->Changed(status);
+  EXPECT_EQ(Printed(), "  autoencoder-a   0 %\n  autoencoder-b   0 %\n");
+  status.stages[2].state = jobs::StageState::kDone;
+  view->Changed(status);
+  EXPECT_EQ(Printed(), "  autoencoder-a done in 0s\n");
+}
+
 TEST_F(ProgressViewTest, ALogOfALongJobStaysShort) {
   JobStatus status = NewJobStatus("j", "j", WholeGraph());
   const auto view = View();
