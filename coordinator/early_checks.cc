@@ -145,6 +145,7 @@ bool HasFastBFloat16() {
 }
 
 std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_fast_bfloat16) {
+  if (spec.launch.device == jobs::DeviceChoice::kCuda) return {};
   const bool is_portable = spec.launch.arithmetic == jobs::Arithmetic::kPortable;
   if (has_fast_bfloat16 && !is_portable) return {};
   std::vector<std::string> warnings;

@@ -43,7 +43,8 @@ std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
 // (AVX512_BF16 or AMX).
 bool HasFastBFloat16();
 // A warning for each stage whose precision is bfloat16 when it only makes the stage slow here:
-// without `has_fast_bfloat16`, or with arithmetic that leaves the processor's units unused.
+// without `has_fast_bfloat16`, or with arithmetic that leaves the processor's units unused. None
+// for GPUs.
 std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_fast_bfloat16);
 
 // All warnings about a job before it starts: about its settings, its files and this

@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <vector>
 
+#include "cluster/process.h"
 #include "coordinator/early_checks.h"
 #include "coordinator/stage_plan.h"
 #include "coordinator/work/work_folders.h"
 
 namespace halcyon::coordinator {
 namespace {
+
+constexpr int64_t kDevicesMsMax = 120'000;
+constexpr char kErrorStart[] = "error: ";
 
 // Whether work/ has an unfinished folder of such a stage, of whatever job. Not when it cannot be
 // listed.
@@ -49,6 +53,31 @@ absl::Status CheckMachine(const JobContext& context, ArtifactStore& store) {
   }
   if (context.memory_limit) RETURN_IF_ERROR(CheckMemory(spec, made, *context.memory_limit));
   return CheckDisk(context, disk_bytes, "writing the checkpoints and weights");
+}
+
+absl::Status CheckGpus(const JobContext& context) {
+  if (context.spec.launch.device != jobs::DeviceChoice::kCuda) return absl::OkStatus();
+  cluster::ProcessOptions process;
+  process.argv = {context.worker_program, "devices", "--ranks",
+                  std::to_string(context.spec.launch.ranks)};
+  process.output_path = JoinPath(context.home.Job(context.job.value()), "devices");
+  process.working_dir = "/";
+  ASSIGN_OR_RETURN(const auto child, cluster::ChildProcess::Spawn(process));
+  if (!context.clock->WaitFor([&] { return child->Poll().has_value(); }, kDevicesMsMax)) {
+    return InvalidArgument(
+        "launch.device = \"cuda\": the GPUs of this machine did not answer within " +
+        std::to_string(kDevicesMsMax / 1000) + " s; look at nvidia-smi");
+  }
+  ASSIGN_OR_RETURN(std::string output, context.env->ReadFile(process.output_path));
+  RETURN_IF_ERROR(context.env->RemoveTree(process.output_path));
+  if (child->Poll()->ok()) return absl::OkStatus();
+  while (output.ends_with('\n')) output.pop_back();
+  // The last line is the error; warnings of libraries may stand before it.
+  const std::string line = output.substr(output.rfind('\n') + 1);
+  return InvalidArgument(
+      "launch.device = \"cuda\": " +
+      (line.starts_with(kErrorStart) ? line.substr(sizeof(kErrorStart) - 1) : line) +
+      "; use launch.device = \"auto\" to go on without GPUs");
 }
 
 absl::Status CheckTokens(const JobContext& context, const std::string& generation_dir,

@@ -17,6 +17,10 @@ namespace halcyon::coordinator {
 // into its memory; kResourceExhausted: onto its disk.
 absl::Status CheckMachine(const JobContext& context, ArtifactStore& store);
 
+// Before the first gang's inputs are made, with launch.device = "cuda": whether this machine has a
+// GPU for each rank. kInvalidArgument: what is missing, in the worker program's words.
+absl::Status CheckGpus(const JobContext& context);
+
 // Before anything is made of the tokens: whether they suffice. `needs_latents`: latents are to be
 // made, which takes room on the disk.
 absl::Status CheckTokens(const JobContext& context, const std::string& generation_dir,

@@ -105,6 +105,7 @@ absl::Status JobFiles::CheckBeforeMaking(NodeId id, Notes* notes) {
     for (size_t i = id.value(); i < graph_->size(); ++i) {
       if (jobs::ShapeOf(kind(NodeId(i))) != jobs::StageShape::kGang) continue;
       RETURN_IF_ERROR(context_->gang_launcher->Check(LauncherScratchDir(*context_)));
+      RETURN_IF_ERROR(CheckGpus(*context_));
       break;
     }
   }

@@ -110,7 +110,9 @@ absl::Status Main(int argc, char** argv) {
   eval_app->add_option("--protocol", eval.protocol);
   eval_app->add_option("--noise-std", eval.noise_std);
   eval_app->add_flag("--json", eval.json);
+  int64_t gpu_ranks = 0;
   auto* devices_app = app.add_subcommand("devices", "list the GPUs");
+  devices_app->add_option("--ranks", gpu_ranks, "ranks that need a GPU each");
   std::function<absl::Status()> reference;
   AddReferenceCommands(app, &reference);
   try {
@@ -127,7 +129,7 @@ absl::Status Main(int argc, char** argv) {
   }
   if (*rank_app) return RunTrainingRank(rank, threads);
   LogToStderr("halcyon-worker");
-  if (*devices_app) return RunDevices();  // before LibTorch is asked anything
+  if (*devices_app) return RunDevices(gpu_ranks);  // before LibTorch is asked anything
   ConfigureRuntime(std::max(1u, std::thread::hardware_concurrency()));
   if (reference) return reference();
   return *generate_app ? RunGenerate(generate) : RunEval(eval);

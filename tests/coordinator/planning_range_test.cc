@@ -181,6 +181,8 @@ TEST(PrecisionWarnings, NameTheStageAndWhy) {
   EXPECT_EQ(PrecisionWarnings(spec, true).size(), 2u);
   spec.model.head = jobs::HeadKind::kSoftmax;
   EXPECT_EQ(PrecisionWarnings(spec, true).size(), 1u) << "a baseline has no autoencoder";
+  spec.launch.device = jobs::DeviceChoice::kCuda;
+  EXPECT_THAT(PrecisionWarnings(spec, true), ::testing::IsEmpty()) << "GPUs are fast at it";
 }
 
 }  // namespace

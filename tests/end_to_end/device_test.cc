@@ -166,7 +166,7 @@ TEST_F(DeviceTest, TooFewGpusAreAnErrorOrMeanTheCpu) {
   gpu_.Write();
   const RunResult refused = gpu_.Run(SimulatedGpus(1));
   EXPECT_NE(refused.status.code, 0);
-  EXPECT_THAT(refused.output, HasSubstr("has 2 ranks and 1 GPU; each rank takes one"));
+  EXPECT_THAT(refused.output, HasSubstr("this machine has 1 GPU for 2 ranks, which take one each"));
 
   gpu_.values()["launch.device"] = "\"auto\"";
   gpu_.Write();

@@ -2,12 +2,15 @@
 #ifndef HALCYON_WORKER_COMMANDS_DEVICES_COMMAND_H_
 #define HALCYON_WORKER_COMMANDS_DEVICES_COMMAND_H_
 
+#include <cstdint>
+
 #include "base/status.h"
 
 namespace halcyon::worker {
 
-// Opens the GPU plugin: nothing may have asked LibTorch about CUDA before. Errors as OpenGpuPlugin.
-absl::Status RunDevices();
+// Opens the GPU plugin: nothing may have asked LibTorch about CUDA before. Errors as OpenGpuPlugin,
+// and kFailedPrecondition when there are fewer than `ranks`.
+absl::Status RunDevices(int64_t ranks);
 
 }  // namespace halcyon::worker
 
