@@ -57,7 +57,7 @@ class Link : public CoordinatorLink {
     changed_.WaitFor(&mutex_, timeout_ms, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return !incoming_.empty() || stop_requested_;
     });
-    if (incoming_.empty() || stop_requested_) return std::nullopt;
+    if (incoming_.empty()) return std::nullopt;
     Message message = std::move(incoming_.front());
     incoming_.pop_front();
     return message;

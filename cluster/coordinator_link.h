@@ -44,8 +44,8 @@ class CoordinatorLink {
 
   // kInvalidArgument, and nothing is sent, when the message is larger than kMessageBytesMax.
   virtual absl::Status Send(Body body) = 0;
-  // The next Welcome or Lease (heartbeats and Stop are handled inside); nullopt when `timeout_ms`
-  // passed or Stop has come.
+  // The next Welcome or Lease (heartbeats and Stop are handled inside), also when Stop has come
+  // behind it; nullopt when there is none, and `timeout_ms` passed or Stop has come.
   virtual std::optional<Message> Receive(int64_t timeout_ms) = 0;
   virtual bool stop_requested() const = 0;
   // What the heartbeat reports this worker to be doing.

@@ -124,7 +124,7 @@ absl::Status RunAgent(const WorkerOptions& options, uint32_t threads) {
   SendSmall(&link, cluster::Ready{});
   while (!link.stop_requested()) {
     const auto message = link.Receive(kReceiveTimeoutMs);
-    if (!message) continue;
+    if (!message || link.stop_requested()) continue;
     if (const auto* lease = std::get_if<cluster::Lease>(&message->body)) {
       agent.Serve(*lease);
       SendSmall(&link, cluster::Ready{});

@@ -143,6 +143,17 @@ TEST_F(CoordinatorLinkTest, StopEndsAWaitingReceive) {
   EXPECT_TRUE(link_->stop_requested());
 }
 
+TEST_F(CoordinatorLinkTest, AStopDoesNotHideTheWelcomeBeforeIt) {
+  Start();
+  Send(Welcome{});
+  Send(Stop{"enough"});
+  while (!link_->stop_requested()) std::this_thread::yield();
+  const auto welcome = link_->Receive(kPatienceMs);
+  ASSERT_TRUE(welcome.has_value());
+  EXPECT_EQ(welcome->body, Body(Welcome{}));
+  EXPECT_FALSE(link_->Receive(kPatienceMs).has_value());
+}
+
 TEST_F(CoordinatorLinkTest, LosesACoordinatorThatNeverSends) {
   Start();
   NextFromWorker(true);
