@@ -3,9 +3,9 @@
 
 find_program(HALCYON_CCACHE ccache)
 if(HALCYON_CCACHE)
-  # Precompiled headers carry time stamps that ccache would otherwise take for changes.
-  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      ${HALCYON_CCACHE})
+  # What ccache asks for with precompiled headers. Not more: a file that was changed while it was compiled,
+  # as part of a unity file, must not be kept as what the changed file gives.
+  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${HALCYON_CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
 endif()
 
