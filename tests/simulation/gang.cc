@@ -1,0 +1,173 @@
+#include "tests/simulation/gang.h"
+
+#include <algorithm>
+
+#include "cluster/outputs.h"
+#include "tests/simulation/world.h"
+
+namespace halcyon::simulation {
+namespace {
+
+constexpr int64_t kWelcomeMsMax = 60'000;
+
+}  // namespace
+
+// --- a rank ---
+
+void Rank::Start() {
+  Later(world().random.Between(5, 2000), [this] {
+    if (world().Fails(world().scenario.spawn_error)) return End("fails before its Hello");
+    Send(cluster::Hello{"rank", "", number_, 1, 0, ""});
+    BeginHeartbeats();
+    Later(kWelcomeMsMax, [this] {
+      if (!is_welcome_) Finish(Unavailable("the coordinator did not answer Hello"));
+    });
+  });
+}
+
+void Rank::OnMessage(const cluster::Body& body) {
+  const auto gang = gang_.lock();
+  if (gang == nullptr) return;
+  if (std::holds_alternative<cluster::Stop>(body)) gang->AskToStop();
+  if (const auto* welcome = std::get_if<cluster::Welcome>(&body)) {
+    is_welcome_ = true;
+    gang->Welcomed(welcome->assignment);
+  }
+}
+
+void Rank::Progress(uint64_t step, uint64_t steps) {
+  Send(cluster::TrainProgress{"", step, steps, nlohmann::json::object()});
+}
+
+void Rank::Finish(const absl::Status& how) {
+  if (!alive()) return;
+  nlohmann::json result;
+  if (how.ok() && number_ == 0) {
+    result = {{"content_digest", "d"}, {"bytes", 1}, {"facts", nlohmann::json::object()}};
+  }
+  Send(cluster::RankEnded{"", number_, static_cast<int>(how.code()), MessageOf(how), result});
+  Later(world().random.Between(0, 300), [this] { End("done"); });
+}
+
+void Rank::OnEnd() {
+  if (const auto gang = gang_.lock()) gang->RankEnded();
+}
+
+// --- the gang ---
+
+void Gang::Launch(int64_t ranks) {
+  for (int64_t i = 0; i < ranks; ++i) {
+    const WorkerId id{rank_prefix_ + "-" + std::to_string(i), writer_.launch};
+    ranks_.push_back(std::make_shared<Rank>(world_, id, writer_.incarnation, weak_from_this(),
+                                            static_cast<uint32_t>(i)));
+    world_->workers.push_back(ranks_.back());
+    ranks_.back()->Start();
+  }
+}
+
+bool Gang::any_alive() const {
+  return std::any_of(ranks_.begin(), ranks_.end(), [](const auto& rank) { return rank->alive(); });
+}
+
+bool Gang::all_alive() const {
+  return std::all_of(ranks_.begin(), ranks_.end(), [](const auto& rank) { return rank->alive(); });
+}
+
+bool Gang::MayCommit() const {
+  return !is_finishing_ && all_alive() && world_->disk.stages[fingerprint_].fence <= writer_;
+}
+
+void Gang::Welcomed(const cluster::StageAssignment& assignment) {
+  const bool all_welcome = std::all_of(ranks_.begin(), ranks_.end(), [](const auto& rank) {
+    return rank->alive() && rank->is_welcome();
+  });
+  if (!all_welcome || is_training_) return;
+  assignment_ = assignment;
+  is_training_ = true;
+  const absl::Status fenced = world_->disk.Fence(fingerprint_, writer_);
+  if (!fenced.ok()) return Finish(fenced);
+  step_ = world_->disk.stages[fingerprint_].newest_step;
+  world_->Note(rank_prefix_ + ", " + writer_.ToString() + ": goes on from step " +
+               std::to_string(step_));
+  world_->time.After(1, [self = shared_from_this()] { self->Step(); });
+}
+
+void Gang::Step() {
+  if (!all_alive() || is_finishing_) return;
+  int64_t paused_until_ms = 0;
+  for (const auto& rank : ranks_) {
+    paused_until_ms = std::max(paused_until_ms, rank->paused_until_ms());
+  }
+  const int64_t now_ms = world_->time.now_ms();
+  const bool waits = paused_until_ms > now_ms;
+  if (waits) {
+    return world_->time.At(std::min(paused_until_ms, now_ms + 100),
+                           [self = shared_from_this()] { self->Step(); });
+  }
+  const uint64_t steps = world_->scenario.steps;
+  if (step_ < steps) ++step_;
+  ranks_[0]->Progress(step_, steps);
+  int64_t delay_ms = world_->random.Between(1, world_->scenario.step_ms_max);
+  if (step_ % world_->scenario.checkpoint_every != 0 && step_ < steps && !is_stopping_) {
+    return world_->time.After(delay_ms, [self = shared_from_this()] { self->Step(); });
+  }
+  if (world_->fsync_stuck_until_ms > now_ms) delay_ms += world_->fsync_stuck_until_ms - now_ms;
+  world_->time.After(delay_ms, [self = shared_from_this()] { self->Checkpoint(); });
+}
+
+void Gang::Checkpoint() {
+  if (!all_alive() || is_finishing_) return;
+  absl::Status status = world_->disk.CheckFence(fingerprint_, writer_);
+  if (status.ok()) status = world_->disk.Room();
+  if (!status.ok()) return Finish(status);
+  world_->checker.OnCheckpoint(fingerprint_, writer_, step_);
+  world_->disk.stages[fingerprint_].newest_step = step_;
+  world_->Note(rank_prefix_ + ", " + writer_.ToString() + ": commits step " +
+               std::to_string(step_));
+  if (step_ == world_->scenario.steps) {
+    world_->disk.outputs.insert(cluster::GangOutputDir(assignment_));
+    return Finish(absl::OkStatus());
+  }
+  if (is_stopping_) return Finish(Aborted("stopped after step " + std::to_string(step_)));
+  Step();
+}
+
+void Gang::Finish(const absl::Status& how) {
+  if (is_finishing_) return;
+  is_finishing_ = true;
+  how_ = how;
+  world_->Note(rank_prefix_ + ", " + writer_.ToString() + ": ends, " + how.ToString());
+  for (const auto& rank : ranks_) rank->Finish(how);
+}
+
+void Gang::RankEnded() {
+  if (exit_) return;
+  // mpirun ends the others of a rank that fails.
+  world_->time.After(world_->random.Between(0, 500), [self = shared_from_this()] {
+    if (self->exit_) return;
+    if (self->is_finishing_) {
+      if (!self->any_alive()) self->exit_ = self->how_.ok() ? absl::OkStatus() : self->how_;
+      return;
+    }
+    self->exit_ = Unavailable("the launcher ended: a rank failed");
+    for (const auto& rank : self->ranks_) rank->End("mpirun ends it");
+  });
+}
+
+void Gang::KillLauncher() {
+  if (exit_) return;
+  world_->Note(rank_prefix_ + ", " + writer_.ToString() + ": the launcher is killed");
+  exit_ = Unavailable("the launcher was killed");
+  lingers_ = world_->Lingers();
+  const auto kill = [self = shared_from_this()] {
+    for (const auto& rank : self->ranks_) rank->End("its launcher was killed");
+  };
+  world_->time.After(lingers_ ? world_->random.Between(1000, 40'000) : 100, kill);
+}
+
+void Gang::KillRanks() {
+  if (lingers_ && world_->random.Chance(0.7)) return;
+  for (const auto& rank : ranks_) rank->End("killed");
+}
+
+}  // namespace halcyon::simulation

@@ -1,0 +1,84 @@
+// A launch of a gang: its launcher and its ranks, which behave as worker/training/ does. A step is
+// done when all ranks live and run; rank 0 commits checkpoints under the launch's fence.
+#ifndef HALCYON_TESTS_SIMULATION_GANG_H_
+#define HALCYON_TESTS_SIMULATION_GANG_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "storage/checkpoint.h"
+#include "tests/simulation/worker.h"
+
+namespace halcyon::simulation {
+
+class Gang;
+
+class Rank : public Worker {
+ public:
+  Rank(World* world, WorkerId id, uint64_t incarnation, std::weak_ptr<Gang> gang, uint32_t number)
+      : Worker(world, std::move(id), incarnation), gang_(std::move(gang)), number_(number) {}
+  void Start() override;
+  bool is_welcome() const { return is_welcome_; }
+  void Progress(uint64_t step, uint64_t steps);
+  // Sends how it ended, and ends.
+  void Finish(const absl::Status& how);
+
+ private:
+  void OnMessage(const cluster::Body& body) override;
+  void OnEnd() override;
+
+  std::weak_ptr<Gang> gang_;
+  uint32_t number_;
+  bool is_welcome_ = false;
+};
+
+class Gang : public std::enable_shared_from_this<Gang> {
+ public:
+  Gang(World* world, std::string fingerprint, std::string rank_prefix, storage::WriterFence writer)
+      : world_(world),
+        fingerprint_(std::move(fingerprint)),
+        rank_prefix_(std::move(rank_prefix)),
+        writer_(writer) {}
+
+  void Launch(int64_t ranks);
+  // mpirun is killed, and its ranks with it; lingering ones go on for a while.
+  void KillLauncher();
+  // Kills what can be killed; some linger.
+  void KillRanks();
+
+  const std::optional<absl::Status>& exit() const { return exit_; }  // of the launcher
+  bool any_alive() const;
+  // Whether what its ranks write, now or once they have started, would count.
+  bool MayCommit() const;
+  const std::string& fingerprint() const { return fingerprint_; }
+  const storage::WriterFence& writer() const { return writer_; }
+
+  // Of its ranks.
+  void Welcomed(const cluster::StageAssignment& assignment);
+  void AskToStop() { is_stopping_ = true; }
+  void RankEnded();
+
+ private:
+  bool all_alive() const;
+  void Step();
+  void Checkpoint();
+  void Finish(const absl::Status& how);
+
+  World* world_;
+  std::string fingerprint_, rank_prefix_;
+  storage::WriterFence writer_;
+  std::vector<std::shared_ptr<Rank>> ranks_;
+  cluster::StageAssignment assignment_;
+  std::optional<absl::Status> exit_;
+  absl::Status how_;
+  uint64_t step_ = 0;
+  bool is_training_ = false, is_stopping_ = false, is_finishing_ = false, lingers_ = false;
+};
+
+}  // namespace halcyon::simulation
+
+#endif  // HALCYON_TESTS_SIMULATION_GANG_H_

@@ -1,0 +1,38 @@
+// Bugs that a simulation plants, one at a time, to show that it would find them. Each changes what
+// the simulated service does, or an event or effect on its way; the product has no part in it.
+#ifndef HALCYON_TESTS_SIMULATION_PLANTED_BUG_H_
+#define HALCYON_TESTS_SIMULATION_PLANTED_BUG_H_
+
+#include <array>
+
+namespace halcyon::simulation {
+
+enum class PlantedBug {
+  kNone,
+  kOldLeaseAccepted,      // a result of a lease that has ended counts as the present one's
+  kLostAgentNotEnded,     // Forget and EndAgent of a lost agent do nothing
+  kLaunchNotFenced,       // PrepareLaunch leaves the fence of the checkpoints where it stands
+  kInstalledTooEarly,     // Installed is answered before the artifact is there
+  kFencesStartAgain,      // after a restart the reserved fences begin at 1
+  kIncarnationNotRaised,  // a restarted coordinator has the number of the one before
+  kLostAgentNotNoticed,   // neither AgentEnded nor Suspected is reported
+};
+
+struct NamedBug {
+  PlantedBug bug;
+  const char* name;
+};
+
+inline constexpr std::array<NamedBug, 7> kPlantedBugs = {{
+    {PlantedBug::kOldLeaseAccepted, "old-lease-accepted"},
+    {PlantedBug::kLostAgentNotEnded, "lost-agent-not-ended"},
+    {PlantedBug::kLaunchNotFenced, "launch-not-fenced"},
+    {PlantedBug::kInstalledTooEarly, "installed-too-early"},
+    {PlantedBug::kFencesStartAgain, "fences-start-again"},
+    {PlantedBug::kIncarnationNotRaised, "incarnation-not-raised"},
+    {PlantedBug::kLostAgentNotNoticed, "lost-agent-not-noticed"},
+}};
+
+}  // namespace halcyon::simulation
+
+#endif  // HALCYON_TESTS_SIMULATION_PLANTED_BUG_H_

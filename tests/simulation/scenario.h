@@ -1,0 +1,44 @@
+// What one seed simulates: the job, its limits, and which faults happen how often.
+#ifndef HALCYON_TESTS_SIMULATION_SCENARIO_H_
+#define HALCYON_TESTS_SIMULATION_SCENARIO_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "coordinator/run/job_run.h"
+#include "jobs/job_spec.h"
+#include "jobs/stage_graph.h"
+#include "tests/simulation/random.h"
+
+namespace halcyon::simulation {
+
+struct Scenario {
+  std::string name;
+  std::vector<jobs::JobSpec> variants;
+  bool same_artifacts = false;  // all nodes of a kind turn out to be the same artifact
+  coordinator::RunLimits limits;
+  uint32_t shards = 4;
+  uint64_t steps = 10, checkpoint_every = 3;
+  int64_t step_ms_max = 300, task_ms_max = 2000;
+
+  int64_t faults_end_ms = 0;          // none begins later
+  int64_t fault_interval_ms_max = 0;  // between two faults
+  double answer_error = 0;            // of an effect that has an answer
+  double spawn_error = 0;             // of a process, before its Hello
+  double task_error = 0;
+  // Beyond what the transport does (worker_link.h): messages are lost, sent twice, and overtake.
+  bool hostile_network = false;
+  // Processes that are killed may go on for a while, and those of a dead coordinator beside the
+  // next.
+  bool lingering = false;
+};
+
+Scenario ScenarioOf(Random* random);
+
+// The fingerprint that the node's artifact turns out to have.
+std::string FingerprintOf(const Scenario& scenario, const jobs::StageNode& node);
+
+}  // namespace halcyon::simulation
+
+#endif  // HALCYON_TESTS_SIMULATION_SCENARIO_H_

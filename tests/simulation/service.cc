@@ -1,0 +1,172 @@
+#include "tests/simulation/service.h"
+
+#include <tuple>
+#include <utility>
+
+#include "cluster/coordinator_link.h"
+#include "cluster/pause_detector.h"
+#include "tests/simulation/world.h"
+
+namespace halcyon::simulation {
+
+namespace event = coordinator::event;
+namespace effect = coordinator::effect;
+
+namespace {
+
+constexpr int64_t kTickMs = 50;
+
+}  // namespace
+
+Service::Service(World* world, uint64_t incarnation)
+    : Process(&world->time),
+      world_(world),
+      incarnation_(incarnation),
+      began_ms_(world->time.now_ms()),
+      run_(world->graph, world->scenario.limits),
+      turned_ms_(began_ms_),
+      heartbeat_ms_(began_ms_) {}
+
+void Service::Start() {
+  Execute(run_.Start());
+  LookAround();
+}
+
+// --- events ---
+
+void Service::Deliver(const cluster::Message& message) {
+  if (!alive() || message.incarnation != Incarnation(incarnation_)) return;
+  if (is_paused() || !unread_.empty()) {
+    unread_.push_back(message);
+    return;
+  }
+  detector_.OnMessage(message.worker, world_->time.now_ms());
+  known_.insert(message.worker);
+  if (std::holds_alternative<cluster::Alive>(message.body)) return;
+  event::Received received{message};
+  if (world_->bug == PlantedBug::kOldLeaseAccepted) AcceptOldLease(&received.message);
+  Happen(std::move(received));
+}
+
+void Service::Happen(coordinator::Event event) {
+  if (IsDropped(event)) return;
+  events_.push_back(std::move(event));
+  Pump();
+}
+
+void Service::Pump() {
+  if (is_pumping_ || is_paused()) return;
+  is_pumping_ = true;
+  while (!events_.empty() && !run_.end()) {
+    const coordinator::Event event = std::move(events_.front());
+    events_.pop_front();
+    world_->NoteEvent(event);
+    world_->checker.OnEvent(event);
+    Execute(run_.On(event, world_->time.now_ms()));
+  }
+  is_pumping_ = false;
+  if (!run_.end() || !alive()) return;
+  Die();
+  world_->RunEnded(*run_.end(), began_ms_);
+}
+
+void Service::Execute(const coordinator::Effects& effects) {
+  for (const coordinator::Effect& effect : effects) {
+    if (IsDropped(effect)) continue;
+    world_->NoteEffect(effect);
+    world_->checker.OnEffect(effect);
+    std::visit([this](const auto& one) { Do(one); }, effect);
+  }
+}
+
+// What does not announce itself.
+void Service::LookAround() {
+  const int64_t now_ms = world_->time.now_ms();
+  // Before any event that a pause may have caused.
+  if (now_ms - turned_ms_ >= cluster::kPauseMsMin) {
+    detector_.RestartTimeouts(now_ms);
+    events_.push_front(event::Paused{});
+  }
+  turned_ms_ = now_ms;
+  for (const cluster::Message& message : std::exchange(unread_, {})) Deliver(message);
+  if (now_ms - heartbeat_ms_ >= cluster::kHeartbeatIntervalMs) SendHeartbeats();
+  if (stops_asked_ != stops_told_) {
+    stops_told_ = stops_asked_;
+    Happen(event::StopRequested{stops_told_});
+  }
+  for (auto it = agents_.begin(); it != agents_.end();) {
+    const auto [id, agent] = *it;
+    it = agent->alive() ? std::next(it) : agents_.erase(it);
+    if (!agent->alive()) events_.push_back(event::AgentEnded{id, Unavailable("ended"), {}});
+  }
+  for (auto& [stage, launched] : gangs_) {
+    if (launched.gang == nullptr || launched.end_told || !launched.gang->exit()) continue;
+    launched.end_told = true;
+    events_.push_back(event::LauncherEnded{stage, launched.launch});
+  }
+  for (const WorkerId& worker : detector_.Suspects(now_ms)) {
+    events_.push_back(event::Suspected{worker, "stopped sending", {}});
+  }
+  std::erase_if(events_, [this](const coordinator::Event& event) { return IsDropped(event); });
+  Happen(event::Tick{});
+  Later(kTickMs, [this] { LookAround(); });
+}
+
+void Service::SendHeartbeats() {
+  heartbeat_ms_ = world_->time.now_ms();
+  for (const WorkerId& worker : known_) {
+    world_->ToWorker(worker, incarnation_, cluster::CoordinatorAlive{});
+  }
+}
+
+// --- the background ---
+
+void Service::Post(std::function<coordinator::Event()> finish, std::function<bool()> is_ready) {
+  work_.push_back({std::move(is_ready), std::move(finish)});
+  if (work_.size() == 1) BeginWork();
+}
+
+void Service::BeginWork() {
+  int64_t delay_ms = world_->random.Between(1, world_->random.Chance(0.1) ? 1000 : 30);
+  if (world_->fsync_stuck_until_ms > world_->time.now_ms()) {
+    delay_ms += world_->fsync_stuck_until_ms - world_->time.now_ms();
+  }
+  Later(delay_ms, [this] { TryWork(); });
+}
+
+// The process may die between the work and its answer.
+void Service::TryWork() {
+  if (!work_.front().is_ready()) return Later(100, [this] { TryWork(); });
+  const coordinator::Event event = work_.front().finish();
+  Later(world_->random.Between(0, 30), [this, event] {
+    work_.pop_front();
+    if (!work_.empty()) BeginWork();
+    Happen(event);
+  });
+}
+
+// --- planted bugs ---
+
+void Service::AcceptOldLease(cluster::Message* message) const {
+  auto* done = std::get_if<cluster::TaskDone>(&message->body);
+  if (done == nullptr) return;
+  const auto last = leases_.find(done->task);
+  if (last == leases_.end()) return;
+  std::tie(done->fence, message->worker) = last->second;
+}
+
+bool Service::IsDropped(const coordinator::Effect& effect) const {
+  if (world_->bug != PlantedBug::kLostAgentNotEnded) return false;
+  const auto* forget = std::get_if<effect::Forget>(&effect);
+  return std::holds_alternative<effect::EndAgent>(effect) ||
+         (forget != nullptr && forget->worker.name.starts_with("agent-"));
+}
+
+bool Service::IsDropped(const coordinator::Event& event) const {
+  if (world_->bug != PlantedBug::kLostAgentNotNoticed) return false;
+  const auto* suspected = std::get_if<event::Suspected>(&event);
+  return std::holds_alternative<event::AgentEnded>(event) ||
+         (suspected != nullptr && suspected->worker.name.starts_with("agent-"));
+}
+
+}  // namespace halcyon::simulation

@@ -1,0 +1,108 @@
+#include "tests/simulation/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cluster/coordinator_link.h"
+#include "cluster/pause_detector.h"
+#include "tests/simulation/service.h"
+#include "tests/simulation/world.h"
+
+namespace halcyon::simulation {
+namespace {
+
+bool MayBeDoubled(const cluster::Body& body) {
+  return !std::holds_alternative<cluster::Ready>(body) &&
+         !std::holds_alternative<cluster::Lease>(body);
+}
+
+bool MayBeLost(const cluster::Body& body) {
+  return MayBeDoubled(body) && !std::holds_alternative<cluster::Hello>(body) &&
+         !std::holds_alternative<cluster::Welcome>(body);
+}
+
+}  // namespace
+
+Worker::Worker(World* world, WorkerId id, uint64_t incarnation)
+    : Process(&world->time), world_(world), id_(std::move(id)), incarnation_(incarnation) {}
+
+std::string Worker::Name() const {
+  return id_.name + ":" + std::to_string(id_.incarnation) + " of " + std::to_string(incarnation_);
+}
+
+int64_t Worker::ArrivalMs(Direction* direction) const {
+  Random& random = world_->random;
+  const int64_t now_ms = world_->time.now_ms();
+  const bool hostile = world_->scenario.hostile_network && !world_->faults_are_over();
+  int64_t arrival_ms =
+      std::max(now_ms, direction->held_until_ms) + random.Between(0, random.Chance(0.05) ? 300 : 5);
+  if (hostile && random.Chance(0.1)) return arrival_ms + random.Between(0, 1000);
+  arrival_ms = std::max(arrival_ms, direction->last_arrival_ms);
+  direction->last_arrival_ms = arrival_ms;
+  return arrival_ms;
+}
+
+int Worker::Copies(const cluster::Body& body) const {
+  if (!world_->scenario.hostile_network || world_->faults_are_over()) return 1;
+  if (MayBeLost(body) && world_->random.Chance(0.03)) return 0;
+  if (MayBeDoubled(body) && world_->random.Chance(0.05)) return 2;
+  return 1;
+}
+
+void Worker::Send(cluster::Body body) {
+  cluster::Message message;
+  message.worker = id_;
+  message.incarnation = Incarnation(incarnation_);
+  message.body = std::move(body);
+  for (int copies = Copies(message.body); copies > 0; --copies) {
+    const bool held = up_.held_until_ms > world_->time.now_ms();
+    const auto self = std::static_pointer_cast<Worker>(shared_from_this());
+    world_->time.At(ArrivalMs(&up_), [self, held, message] {
+      // What a cut connection holds back lies in its sender.
+      if (held && !self->alive()) return;
+      if (self->world_->service) self->world_->service->Deliver(message);
+    });
+  }
+}
+
+void Worker::Deliver(const cluster::Body& body) {
+  for (int copies = Copies(body); copies > 0; --copies) {
+    const int64_t delay_ms = ArrivalMs(&down_) - world_->time.now_ms();
+    Later(delay_ms, [this, body] {
+      heard_ms_ = world_->time.now_ms();
+      if (!std::holds_alternative<cluster::CoordinatorAlive>(body)) OnMessage(body);
+    });
+  }
+}
+
+void Worker::End(const std::string& why) {
+  if (!alive()) return;
+  world_->Note(Name() + " ends: " + why);
+  Die();
+  OnEnd();
+}
+
+void Worker::CutUntil(int64_t time_ms, bool up, bool down) {
+  if (up) up_.held_until_ms = time_ms;
+  if (down) down_.held_until_ms = time_ms;
+}
+
+void Worker::BeginHeartbeats() {
+  heard_ms_ = turned_ms_ = world_->time.now_ms();
+  Turn();
+}
+
+void Worker::Turn() {
+  const int64_t now_ms = world_->time.now_ms();
+  if (now_ms - turned_ms_ >= cluster::kHeartbeatIntervalMs + cluster::kPauseMsMin) {
+    heard_ms_ = now_ms;
+  }
+  turned_ms_ = now_ms;
+  if (now_ms - heard_ms_ >= cluster::kHeartbeatTimeoutMs) {
+    return End("no message from the coordinator");
+  }
+  Send(cluster::Alive{"working"});
+  Later(cluster::kHeartbeatIntervalMs, [this] { Turn(); });
+}
+
+}  // namespace halcyon::simulation

@@ -1,0 +1,68 @@
+// A worker process and its connection to the coordinator, as cluster/coordinator_link.h has it:
+// heartbeats, and an end at once when the coordinator has sent nothing for too long.
+//
+// What the network does. ZeroMQ over a local socket or TCP delivers the messages of one connection
+// once and in order, or, when a process ends, not at all; between different workers any order is
+// possible. That is simulated always: delays, directions that are cut and deliver late, messages
+// that are lost with their sender. A hostile network (scenario.h) does more than the transport can:
+// it doubles messages, lets later ones overtake, and loses single ones. Some are exempt, since the
+// protocol relies on the transport for them: while heartbeats go on Ready, Lease, Hello and Welcome
+// are not lost, and Ready and Lease are not doubled.
+#ifndef HALCYON_TESTS_SIMULATION_WORKER_H_
+#define HALCYON_TESTS_SIMULATION_WORKER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "base/ids.h"
+#include "cluster/messages.h"
+#include "tests/simulation/process.h"
+
+namespace halcyon::simulation {
+
+class World;
+
+class Worker : public Process {
+ public:
+  // `incarnation`: of the coordinator that starts it.
+  Worker(World* world, WorkerId id, uint64_t incarnation);
+
+  const WorkerId& id() const { return id_; }
+  uint64_t incarnation() const { return incarnation_; }
+  std::string Name() const;  // for the trace
+
+  // Sends Hello and goes on from there.
+  virtual void Start() = 0;
+  // The coordinator sends this.
+  void Deliver(const cluster::Body& body);
+  // The process is gone.
+  void End(const std::string& why);
+  void CutUntil(int64_t time_ms, bool up, bool down);
+  void Heal() { up_.held_until_ms = down_.held_until_ms = 0; }
+
+ protected:
+  virtual void OnMessage(const cluster::Body& body) = 0;
+  virtual void OnEnd() {}
+  void Send(cluster::Body body);
+  void BeginHeartbeats();
+  World& world() const { return *world_; }
+
+ private:
+  struct Direction {
+    int64_t held_until_ms = 0, last_arrival_ms = 0;
+  };
+  // When a message that is sent now comes in; how often it does.
+  int64_t ArrivalMs(Direction* direction) const;
+  int Copies(const cluster::Body& body) const;
+  void Turn();
+
+  World* world_;
+  WorkerId id_;
+  uint64_t incarnation_;
+  Direction up_, down_;
+  int64_t heard_ms_ = 0, turned_ms_ = 0;
+};
+
+}  // namespace halcyon::simulation
+
+#endif  // HALCYON_TESTS_SIMULATION_WORKER_H_
