@@ -33,8 +33,9 @@ while [[ $1 == -* ]]; do
     *) options+=("$1" "$2"); shift 2 ;;
   esac
 done
-exec "$real" --host 10.215.0.1:2,10.215.0.2:2 --mca plm rsh --mca plm_rsh_agent "${0%/*}/agent" \
-  --mca plm_rsh_no_tree_spawn 1 --mca oob_tcp_if_include 10.215.0.0/24 --mca btl self,tcp \
+# Daemons that leave their session sometimes never come up, which costs a start's limit of two minutes.
+exec "$real" --leave-session-attached --host 10.215.0.1:2,10.215.0.2:2 --mca plm rsh \
+  --mca plm_rsh_agent "${0%/*}/agent" --mca plm_rsh_no_tree_spawn 1 --mca oob_tcp_if_include 10.215.0.0/24 --mca btl self,tcp \
   --mca btl_tcp_if_include 10.214.0.0/24 "${options[@]}" "$@"
 )";
 // In the place of ssh: AGENT HOST COMMAND...
