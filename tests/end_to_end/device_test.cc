@@ -52,6 +52,17 @@ json ObjectIn(const RunResult& result) {
   return json::object();
 }
 
+// Of the last run; there may be models of others.
+std::vector<json> ModelMetrics(SmallJob& job) {
+  const json status = job.Status();
+  for (const json& stage : status["stages"]) {
+    if (stage["label"] != "model") continue;
+    return Metrics(job.home() + "/artifacts/model/" +
+                   stage["fingerprint"].get<std::string>().substr(0, 16));
+  }
+  return {};
+}
+
 class DeviceTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -142,6 +153,8 @@ TEST_F(DeviceTest, EveryHeadTrainsOnAGpu) {
     }
     RunBoth();
     if (HasFatalFailure()) return;
+    const bool is_rounded = job_values.contains("train.precision");
+    ExpectSameSteps(ModelMetrics(gpu_), ModelMetrics(cpu_), is_rounded ? 0.05 : 2e-3);
   }
 }
 
