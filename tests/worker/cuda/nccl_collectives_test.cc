@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/cluster/collectives_contract.h"
+#include "tests/cluster/forwarding_collectives.h"
 #include "worker/fsdp/tensor_buffer.h"
 #include "worker/gpu.h"
 
@@ -19,33 +20,21 @@ using cluster::Pending;
 const c10::Device kDevice(c10::kCUDA, 0);
 
 // Puts the contract's host buffers on the device, and what comes of them back.
-class OverDeviceBuffers final : public Collectives {
+class OverDeviceBuffers final : public cluster::ForwardingCollectives {
  public:
-  explicit OverDeviceBuffers(Collectives* gang) : gang_(gang) {}
-  int rank_in(Group group) const override { return gang_->rank_in(group); }
-  int size_of(Group group) const override { return gang_->size_of(group); }
+  using ForwardingCollectives::ForwardingCollectives;
   Pending AllGather(Group group, ConstBuffer in, Buffer out, std::string_view what) override {
     auto copied = std::make_shared<CopiedBack>(OnDevice(in), out);
-    copied->pending = gang_->AllGather(group, BufferOf(copied->in), BufferOf(copied->out), what);
+    copied->pending = gang().AllGather(group, BufferOf(copied->in), BufferOf(copied->out), what);
     return Pending(copied);
   }
   Pending ReduceScatterSum(Group group, ConstBuffer in, Buffer out,
                            std::string_view what) override {
     auto copied = std::make_shared<CopiedBack>(OnDevice(in), out);
     copied->pending =
-        gang_->ReduceScatterSum(group, BufferOf(copied->in), BufferOf(copied->out), what);
+        gang().ReduceScatterSum(group, BufferOf(copied->in), BufferOf(copied->out), what);
     return Pending(copied);
   }
-  absl::Status AllReduceSum(std::span<double> values) override {
-    return gang_->AllReduceSum(values);
-  }
-  absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override {
-    return gang_->AllGatherBytes(bytes);
-  }
-  absl::Status Barrier() override { return gang_->Barrier(); }
-  uint64_t order_digest() const override { return gang_->order_digest(); }
-  cluster::CollectiveFigures TakeFigures() override { return gang_->TakeFigures(); }
-  std::string Current() const override { return gang_->Current(); }
 
  private:
   static at::Tensor OnHost(const ConstBuffer& buffer) {
@@ -67,8 +56,6 @@ class OverDeviceBuffers final : public Collectives {
     Buffer place;
     Pending pending;
   };
-
-  Collectives* const gang_;
 };
 
 class NcclCollectivesTest : public testing::Test {

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "cluster/in_process_gang.h"
+#include "tests/cluster/forwarding_collectives.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/worker/fsdp/small_transformer.h"
 #include "worker/training/checkpointing.h"
@@ -183,36 +184,23 @@ TEST(Frozen, CheckpointsHoldItsValuesAlone) {
 }
 
 // Passes collectives on and keeps their names.
-class RecordedCollectives final : public cluster::Collectives {
+class RecordedCollectives final : public cluster::ForwardingCollectives {
  public:
-  explicit RecordedCollectives(cluster::Collectives* gang) : gang_(gang) {}
+  using ForwardingCollectives::ForwardingCollectives;
   std::vector<std::string> TakeNames() { return std::exchange(names_, {}); }
 
-  int rank_in(cluster::Group group) const override { return gang_->rank_in(group); }
-  int size_of(cluster::Group group) const override { return gang_->size_of(group); }
   cluster::Pending AllGather(cluster::Group group, cluster::ConstBuffer in, cluster::Buffer out,
                              std::string_view what) override {
     names_.push_back("G " + std::string(what));
-    return gang_->AllGather(group, in, out, what);
+    return gang().AllGather(group, in, out, what);
   }
   cluster::Pending ReduceScatterSum(cluster::Group group, cluster::ConstBuffer in,
                                     cluster::Buffer out, std::string_view what) override {
     names_.push_back("R " + std::string(what));
-    return gang_->ReduceScatterSum(group, in, out, what);
+    return gang().ReduceScatterSum(group, in, out, what);
   }
-  absl::Status AllReduceSum(std::span<double> values) override {
-    return gang_->AllReduceSum(values);
-  }
-  absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override {
-    return gang_->AllGatherBytes(bytes);
-  }
-  absl::Status Barrier() override { return gang_->Barrier(); }
-  uint64_t order_digest() const override { return gang_->order_digest(); }
-  cluster::CollectiveFigures TakeFigures() override { return gang_->TakeFigures(); }
-  std::string Current() const override { return gang_->Current(); }
 
  private:
-  cluster::Collectives* const gang_;
   std::vector<std::string> names_;
 };
 

@@ -7,13 +7,11 @@
 #include <ATen/native/Resize.h>
 #include <c10/core/DeviceType.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
-#include <sys/mman.h>
 #include <torch/library.h>
 
-#include <map>
+#include <cstring>
 
 #include "base/check.h"
-#include "base/mutex.h"
 #include "tests/worker/simulated_gpu/simulated_memory.h"
 
 namespace halcyon::worker {
