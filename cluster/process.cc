@@ -10,8 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "base/check.h"
 #include "base/file_descriptor.h"
@@ -91,32 +89,6 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-constexpr int kProcessDepthMax = 64;
-
-struct ProcessStat {
-  pid_t parent = 0;
-  uint64_t start_time = 0;
-};
-
-std::optional<ProcessStat> ReadProcessStat(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(file, text, '\0');
-  // "PID (NAME) STATE PARENT ...": NAME may hold spaces and parentheses of its own.
-  const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string state, skipped;
-  ProcessStat stat;
-  fields >> state >> stat.parent;
-  if (state == "Z" || state == "X") return std::nullopt;  // ended, but not yet reaped
-  constexpr int kParentField = 4, kStartTimeField = 22;   // proc(5)
-  for (int field = kParentField + 1; field < kStartTimeField; ++field) fields >> skipped;
-  fields >> stat.start_time;
-  if (!fields) return std::nullopt;
-  return stat;
-}
-
 ExitStatus FromWaitStatus(int status) {
   if (WIFSIGNALED(status)) return ExitStatus{.signal = WTERMSIG(status)};
   return ExitStatus{.code = WEXITSTATUS(status)};
@@ -186,43 +158,6 @@ const std::vector<int>& StopSignalNumbers() {
 
 void IgnoreStopSignals() {
   for (const int number : StopSignalNumbers()) signal(number, SIG_IGN);
-}
-
-std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid) {
-  const auto stat = ReadProcessStat(pid);
-  if (!stat) return std::nullopt;
-  return ProcessIdentity{.pid = pid, .start_time = stat->start_time};
-}
-
-bool DescendsFrom(const ProcessIdentity& process, pid_t ancestor) {
-  auto stat = ReadProcessStat(process.pid);
-  if (!stat || stat->start_time != process.start_time) return false;
-  pid_t pid = process.pid;
-  // Every step goes up the tree, so this ends at the first process at the latest; a tree that is
-  // changing while it is read is given up.
-  for (int depth = 0; depth < kProcessDepthMax && stat; ++depth) {
-    if (pid == ancestor) return true;
-    if (stat->parent <= 0) return false;
-    pid = stat->parent;
-    stat = ReadProcessStat(pid);
-  }
-  return false;
-}
-
-std::string BootId() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(file, id);
-  return id;
-}
-
-bool IsAlive(const ProcessIdentity& process) {
-  const auto now = IdentityOfProcess(process.pid);
-  return now.has_value() && now->start_time == process.start_time;
-}
-
-void KillProcess(const ProcessIdentity& process) {
-  if (IsAlive(process)) kill(process.pid, SIGKILL);
 }
 
 void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }

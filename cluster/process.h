@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/process_identity.h"
 #include "base/status.h"
 
 namespace halcyon::cluster {
@@ -66,20 +67,12 @@ class ChildProcess {
   std::optional<ExitStatus> status_;
 };
 
-// Identifies a process: a pid alone may have been reused.
-struct ProcessIdentity {
-  pid_t pid = 0;
-  uint64_t start_time = 0;  // clock ticks since boot, /proc/PID/stat
-};
-// nullopt: there is no such process, or it has ended and only waits to be reaped.
-std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid);
-bool IsAlive(const ProcessIdentity& process);
-// Kill -9 unless the pid has been reused.
-void KillProcess(const ProcessIdentity& process);
-// Whether `process` runs and is `ancestor` or below it. False when that cannot be determined.
-bool DescendsFrom(const ProcessIdentity& process, pid_t ancestor);
-// Identifies this boot of this machine: pids and start times are meaningful within one boot only.
-std::string BootId();
+using halcyon::BootId;
+using halcyon::DescendsFrom;
+using halcyon::IdentityOfProcess;
+using halcyon::IsAlive;
+using halcyon::KillProcess;
+using halcyon::ProcessIdentity;
 
 // Asks the kernel to kill this process when its parent dies (the kernel means the parent's thread
 // that started it). An additional safeguard: nothing relies on it.
