@@ -10,7 +10,7 @@
 
 #include "base/check.h"
 #include "base/philox.h"
-#include "storage/journal.h"
+#include "storage/job_journal.h"
 #include "storage/latent_cache.h"
 #include "storage/token_cache.h"
 
@@ -135,11 +135,10 @@ BENCHMARK(Ingest)->Unit(benchmark::kMillisecond)->Iterations(20);
 // Each is on the disk when the call returns.
 void JournalAppend(benchmark::State& state) {
   const Scratch scratch;
-  const auto journal = Must(Journal::Open(scratch.Path("journal")));
-  SourceRecord record;
-  record.path = "/corpus/part-00000.txt";
-  record.sha256 = std::string(64, '0');
-  for (auto _ : state) HALCYON_CHECK(journal->PutSource(record).ok());
+  std::vector<std::string> notes;
+  const auto journal = Must(JobJournal::Begin(*Env::Posix(), scratch.Path("journal"), 1, &notes));
+  const ProcessRecord record = ProcessRecord::OfThisMachine({1, 2});
+  for (auto _ : state) HALCYON_CHECK(journal->PutProcess("agent-0", record).ok());
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(JournalAppend)->UseRealTime();

@@ -51,7 +51,7 @@ struct Wire<StageAssignment> {
                                       Field{"work_dir", &StageAssignment::work_dir},
                                       Field{"input_paths", &StageAssignment::input_paths},
                                       Field{"input_digests", &StageAssignment::input_digests},
-                                      Field{"incarnation", &StageAssignment::incarnation},
+                                      Field{"claim", &StageAssignment::claim},
                                       Field{"launch", &StageAssignment::launch}};
 };
 template <>

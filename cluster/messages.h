@@ -31,8 +31,8 @@ struct StageAssignment {
   std::string work_dir;                              // this stage's scratch folder; exists
   std::map<std::string, std::string> input_paths;    // stage -> artifact folder
   std::map<std::string, std::string> input_digests;  // stage -> content digest
-  uint64_t incarnation = 0;                          // of the coordinator
-  uint64_t launch = 0;                               // of a gang: 1, 2, ... within the incarnation
+  uint64_t claim = 0;   // number of the job's claim of the stage (storage/lease.h)
+  uint64_t launch = 0;  // of a gang: 1, 2, ... within the claim
   bool operator==(const StageAssignment&) const = default;
 };
 

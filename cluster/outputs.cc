@@ -12,8 +12,8 @@ std::string InWork(const StageAssignment& assignment, const std::string& name) {
 }  // namespace
 
 std::string GangOutputDir(const StageAssignment& assignment) {
-  return InWork(assignment, std::to_string(assignment.incarnation) + "-launch-" +
-                                std::to_string(assignment.launch));
+  return InWork(assignment,
+                std::to_string(assignment.claim) + "-launch-" + std::to_string(assignment.launch));
 }
 
 std::string TaskOutputDir(const StageAssignment& assignment, uint64_t fence) {

@@ -1,11 +1,15 @@
 #include "coordinator/artifact_store.h"
 
+#include <unistd.h>
+
+#include "base/process_identity.h"
 #include "storage/artifact_scan.h"
+#include "storage/lease.h"
 
 namespace halcyon::coordinator {
 namespace {
 
-constexpr char kProbeName[] = ".rename-probe";
+constexpr char kProbePrefix[] = ".rename-probe-";
 constexpr char kDamagedSuffix[] = ".damaged-";
 
 std::string PlaceOf(const storage::HomeLayout& home, jobs::StageKind kind,
@@ -54,20 +58,9 @@ absl::StatusOr<Artifact> ArtifactStore::Take(jobs::StageKind kind, const std::st
                               " stage with fingerprint " + record.fingerprint + ", expected " +
                               fingerprint + "; move the folder away to have it made again");
   }
-  ASSIGN_OR_RETURN(const bool is_recorded, IsRecorded(*artifact));
-  // An artifact without a record in the journal is verified completely, once.
-  RETURN_IF_ERROR(verify_bytes || !is_recorded ? storage::VerifyArtifact(env_, *artifact)
-                                               : storage::CheckFiles(env_, *artifact));
-  if (!is_recorded) RETURN_IF_ERROR(journal_.PutArtifact(record));
+  RETURN_IF_ERROR(verify_bytes ? storage::VerifyArtifact(env_, *artifact)
+                               : storage::CheckFiles(env_, *artifact));
   return artifact;
-}
-
-absl::StatusOr<bool> ArtifactStore::IsRecorded(const Artifact& artifact) {
-  const storage::ArtifactRecord& record = artifact.record;
-  const auto recorded = journal_.FindArtifact(record.kind, record.fingerprint);
-  if (absl::IsNotFound(recorded.status())) return false;
-  RETURN_IF_ERROR(recorded.status());
-  return recorded->content_digest == record.content_digest;
 }
 
 absl::StatusOr<Artifact> ArtifactStore::Install(Artifact artifact, const std::string& made_dir) {
@@ -86,7 +79,6 @@ absl::StatusOr<Artifact> ArtifactStore::Install(Artifact artifact, const std::st
   RETURN_IF_ERROR(env_.Rename(made_dir, artifact.record.path));
   RETURN_IF_ERROR(env_.SyncDir(parent));
   RETURN_IF_ERROR(env_.SyncDir(DirName(parent)));
-  RETURN_IF_ERROR(journal_.PutArtifact(artifact.record));
   return artifact;
 }
 
@@ -106,11 +98,13 @@ absl::Status ArtifactStore::CheckPlaces(const std::vector<jobs::StageKind>& kind
   const std::string work = DirName(home_.Work("any", "any"));
   for (const jobs::StageKind kind : kinds) {
     const std::string parent = home_.ArtifactsOf(std::string(jobs::StageName(kind)));
-    const std::string probe = JoinPath(work, kProbeName);
+    // Jobs check at the same time: each under a name of its own.
+    const std::string name = kProbePrefix + std::to_string(getpid()) + "-" + HostName();
+    const std::string probe = JoinPath(work, name);
     RETURN_IF_ERROR(Unreadable(env_.CreateDirs(parent)));
     RETURN_IF_ERROR(env_.CreateDirs(probe));
-    const absl::Status renamed = env_.Rename(probe, JoinPath(parent, kProbeName));
-    RETURN_IF_ERROR(env_.RemoveTree(renamed.ok() ? JoinPath(parent, kProbeName) : probe));
+    const absl::Status renamed = env_.Rename(probe, JoinPath(parent, name));
+    RETURN_IF_ERROR(env_.RemoveTree(renamed.ok() ? JoinPath(parent, name) : probe));
     if (renamed.ok()) continue;
     return FailedPrecondition(
         MessageOf(renamed) + ": a stage is made in " + work + " and then renamed to " + parent +
@@ -119,45 +113,51 @@ absl::Status ArtifactStore::CheckPlaces(const std::vector<jobs::StageKind>& kind
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> ArtifactStore::Repair() {
+absl::StatusOr<std::vector<storage::ArtifactRecord>> ArtifactStore::List() {
+  ASSIGN_OR_RETURN(const storage::ArtifactScan scan, storage::ScanArtifacts(env_, home_));
+  return storage::RecordsOf(scan);
+}
+
+absl::StatusOr<std::vector<std::string>> ArtifactStore::Repair(Clock& clock) {
   std::vector<std::string> notes;
   ASSIGN_OR_RETURN(const std::vector<std::string> entries, storage::ArtifactEntries(env_, home_));
   for (const std::string& path : entries) {
-    switch (storage::EntryOf(BaseName(path))) {
+    const std::string name = BaseName(path);
+    switch (storage::EntryOf(name)) {
       case storage::ArtifactEntry::kUnfinished:
-        notes.push_back("removed " + path + ": it was not finished");
-        RETURN_IF_ERROR(env_.RemoveTree(path));
+        RETURN_IF_ERROR(RemoveUnfinished(path, clock, &notes));
         break;
       case storage::ArtifactEntry::kArtifact:
-        RETURN_IF_ERROR(Adopt(path, &notes));
+        if (const absl::Status status = CheckPlaceOf(path); !status.ok()) {
+          notes.push_back("left alone " + path + ": " + MessageOf(status));
+        }
         break;
       case storage::ArtifactEntry::kForeign:
-        if (path.find(kDamagedSuffix) != std::string::npos || BaseName(path) == kProbeName) break;
+        if (name.find(kDamagedSuffix) != std::string::npos || name.starts_with(kProbePrefix)) break;
         notes.push_back("left alone " + path + ": it is no artifact");
     }
   }
   return notes;
 }
 
-absl::Status ArtifactStore::Adopt(const std::string& dir, std::vector<std::string>* notes) {
-  const auto artifact = storage::ReadArtifact(env_, dir);
-  absl::Status status = artifact.status();
-  if (status.ok()) {
-    ASSIGN_OR_RETURN(const bool is_recorded, IsRecorded(*artifact));
-    if (is_recorded) return absl::OkStatus();
-    const storage::ArtifactRecord& record = artifact->record;
-    status = dir == PlaceOf(home_, record.kind, record.fingerprint)
-                 ? storage::VerifyArtifact(env_, *artifact)
-                 : FailedPrecondition("it is the artifact of the " +
-                                      std::string(jobs::StageName(record.kind)) +
-                                      " stage with fingerprint " + record.fingerprint);
-  }
-  if (!status.ok()) {
-    notes->push_back("left alone " + dir + ": " + MessageOf(status));
-    return absl::OkStatus();
-  }
-  notes->push_back("recorded " + dir + ": finished, but missing from the journal");
-  return journal_.PutArtifact(artifact->record);
+absl::Status ArtifactStore::RemoveUnfinished(const std::string& path, Clock& clock,
+                                             std::vector<std::string>* notes) {
+  const std::string kind = BaseName(DirName(path));
+  storage::LeaseSeeker seeker(env_, clock, home_.Claim(kind, BaseName(path)),
+                              storage::ThisProcess("removal of unfinished artifacts"));
+  ASSIGN_OR_RETURN(const auto claim, seeker.TryTake());
+  if (claim == nullptr) return absl::OkStatus();  // another job is publishing it
+  notes->push_back("removed " + path + ": it was not finished");
+  return env_.RemoveTree(path);
+}
+
+absl::Status ArtifactStore::CheckPlaceOf(const std::string& dir) {
+  ASSIGN_OR_RETURN(const Artifact artifact, storage::ReadArtifact(env_, dir));
+  const storage::ArtifactRecord& record = artifact.record;
+  if (dir == PlaceOf(home_, record.kind, record.fingerprint)) return absl::OkStatus();
+  return FailedPrecondition("it is the artifact of the " +
+                            std::string(jobs::StageName(record.kind)) + " stage with fingerprint " +
+                            record.fingerprint);
 }
 
 }  // namespace halcyon::coordinator

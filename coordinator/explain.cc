@@ -69,10 +69,7 @@ std::string WhyMade(const jobs::StageIdentity& identity,
                     const std::vector<storage::ArtifactRecord>& earlier) {
   const storage::ArtifactRecord* nearest = NearestArtifact(identity, earlier);
   if (nearest == nullptr) return "none made before";
-  const auto differences = jobs::Differences(nearest->fields, identity.fields);
-  // Equal identities and still made: the artifact's folder is gone or damaged.
-  if (differences.empty()) return "the earlier one is gone from " + nearest->path;
-  return "changed: " + Describe(differences);
+  return "changed: " + Describe(jobs::Differences(nearest->fields, identity.fields));
 }
 
 }  // namespace halcyon::coordinator

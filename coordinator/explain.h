@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "jobs/stages.h"
-#include "storage/journal.h"
+#include "storage/artifact.h"
 
 namespace halcyon::coordinator {
 

@@ -34,8 +34,7 @@ absl::Status CheckDisk(const JobContext& context, uint64_t bytes, const std::str
 absl::Status CheckMachine(const JobContext& context, ArtifactStore& store) {
   const jobs::JobSpec& spec = context.spec;
   ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
-  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan,
-                   PlanStages(spec, context.home, *context.journal, store));
+  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, context.home, store));
   // A vocabulary that is still to be learned may come out smaller than asked for.
   const bool is_exact = !spec.tokenizer.path.empty();
   const auto work = ScanWork(*context.env, context.home);

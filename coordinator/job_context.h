@@ -19,9 +19,11 @@
 #include "cluster/launcher.h"
 #include "cluster/transport.h"
 #include "coordinator/job_status.h"
+#include "coordinator/lease_keeper.h"
 #include "jobs/job_spec.h"
 #include "storage/home.h"
-#include "storage/journal.h"
+#include "storage/job_journal.h"
+#include "storage/lease.h"
 
 namespace halcyon::coordinator {
 
@@ -45,7 +47,8 @@ class JobObserver {
 struct JobContext {
   Env* env = nullptr;
   Clock* clock = nullptr;
-  storage::Journal* journal = nullptr;
+  storage::JobJournal* journal = nullptr;  // used by the thread of the work that blocks
+  LeaseKeeper* leases = nullptr;
   cluster::ServerTransport* transport = nullptr;
   cluster::GangLauncher* gang_launcher = nullptr;
   AgentSpawner* agent_spawner = nullptr;
@@ -58,6 +61,8 @@ struct JobContext {
   storage::HomeLayout home;
   JobId job;
   Incarnation incarnation;
+  // The job's earlier coordinator, which has ended or was found dead: its claims are free.
+  std::optional<storage::LeaseHolder> owner_before;
   std::string spec_path;  // as the user gave it, absolute
   jobs::JobSpec spec;
   std::string worker_program;

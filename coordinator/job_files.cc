@@ -33,18 +33,25 @@ absl::Status RemoveOutputs(Env& env, const std::string& work_dir) {
 JobFiles::JobFiles(const JobContext* context, const jobs::StageGraph* graph)
     : context_(context),
       graph_(graph),
-      store_(*context->env, *context->journal, context->home),
-      stages_(graph->size()) {}
+      store_(*context->env, context->home),
+      sources_(*context->env, context->home.Sources()),
+      stages_(graph->size()) {
+  for (const storage::StageRecord& stage : context->journal->history().job.stages) {
+    const bool is_made =
+        stage.state == jobs::StageState::kDone || stage.state == jobs::StageState::kReused;
+    if (is_made) made_before_.insert(stage.fingerprint);
+  }
+}
 
 absl::Status JobFiles::CheckJob() {
   RETURN_IF_ERROR(store_.CheckPlaces(jobs::StagesOf(context_->spec)));
   for (const std::string& source : context_->spec.data.sources) {
-    ASSIGN_OR_RETURN(std::string digest, storage::SourceDigest(*context_->journal, source));
+    ASSIGN_OR_RETURN(std::string digest, sources_.Of(source));
     source_digests_.push_back(std::move(digest));
   }
   const std::string& tokenizer = context_->spec.tokenizer.path;
   if (!tokenizer.empty()) {
-    ASSIGN_OR_RETURN(tokenizer_file_digest_, storage::SourceDigest(*context_->journal, tokenizer));
+    ASSIGN_OR_RETURN(tokenizer_file_digest_, sources_.Of(tokenizer));
   }
   return CheckMachine(*context_, store_);
 }
@@ -54,14 +61,9 @@ void JobFiles::RereadSources() {
   paths.push_back(context_->spec.tokenizer.path);
   for (const std::string& path : paths) {
     if (path.empty()) continue;
-    const absl::Status read = storage::ReadSourceDigest(*context_->journal, path).status();
+    const absl::Status read = sources_.ReadAnew(path).status();
     if (!read.ok()) spdlog::warn("{}", MessageOf(read));
   }
-}
-
-absl::StatusOr<Fence> JobFiles::ReserveFences() {
-  ASSIGN_OR_RETURN(const uint64_t first, context_->journal->ReserveFences(kFencesReserved));
-  return Fence(first);
 }
 
 jobs::StageIdentity JobFiles::IdentityOf(NodeId id) const {
@@ -82,9 +84,54 @@ absl::StatusOr<FoundStage> JobFiles::Find(NodeId id, Notes* notes) {
   found.is_made = one.artifact.has_value();
   if (found.is_made) return found;
   RETURN_IF_ERROR(CheckBeforeMaking(id, notes));
-  ASSIGN_OR_RETURN(const auto earlier, context_->journal->ListArtifacts());
+  RETURN_IF_ERROR(Claim(id, &found));
+  if (found.claim == 0) return found;
+  // The job that had the claim before may have finished it.
+  ASSIGN_OR_RETURN(one.artifact, FindMade(id, found.fingerprint, notes));
+  found.is_made = one.artifact.has_value();
+  if (found.is_made) {
+    Release(id);
+    return found;
+  }
+  if (made_before_.contains(found.fingerprint)) {
+    const std::string name(jobs::StageName(kind(id)));
+    found.why = "the earlier one is gone from " + context_->home.Artifact(name, found.fingerprint);
+    return found;
+  }
+  ASSIGN_OR_RETURN(const auto earlier, store_.List());
   found.why = WhyMade(one.identity, earlier);
   return found;
+}
+
+absl::Status JobFiles::Claim(NodeId id, FoundStage* found) {
+  Stage& one = stage(id);
+  const std::string name(jobs::StageName(kind(id)));
+  if (!one.seeker) {
+    one.seeker.emplace(*context_->env, *context_->clock,
+                       context_->home.Claim(name, found->fingerprint),
+                       storage::ThisProcess("job " + context_->job.value()));
+    if (context_->owner_before) one.seeker->AssumeDead(*context_->owner_before);
+  }
+  if (!one.claim) {
+    // Above the fence of the checkpoints, whose claims may have been lost.
+    const std::string checkpoints = CheckpointsOf(context_->home.Work(name, found->fingerprint));
+    const auto fence = storage::CheckpointStore(*context_->env, checkpoints).ReadFence();
+    ASSIGN_OR_RETURN(one.claim, one.seeker->TryTake(fence.ok() ? fence->claim : 0));
+    if (one.claim != nullptr) context_->leases->Keep(one.claim);
+  }
+  if (one.claim != nullptr) {
+    found->claim = one.claim->number();
+  } else {
+    found->busy_with = one.seeker->holder().ToString();
+  }
+  return absl::OkStatus();
+}
+
+void JobFiles::Release(NodeId id) {
+  Stage& one = stage(id);
+  if (one.claim == nullptr) return;
+  context_->leases->Drop(one.claim);
+  one.claim.reset();
 }
 
 absl::StatusOr<std::optional<Artifact>> JobFiles::FindMade(NodeId id,
@@ -130,7 +177,7 @@ cluster::StageAssignment JobFiles::Assign(NodeId id) const {
     assignment.input_paths[name] = artifact(input)->record.path;
     assignment.input_digests[name] = artifact(input)->record.content_digest;
   }
-  assignment.incarnation = context_->incarnation.value();
+  assignment.claim = stage(id).claim->number();
   return assignment;
 }
 
@@ -173,6 +220,7 @@ absl::Status JobFiles::OpenCache(NodeId id) {
 
 absl::Status JobFiles::Ingest(NodeId id, size_t task, Fence fence, const nlohmann::json& result) {
   Stage& one = stage(id);
+  RETURN_IF_ERROR(one.claim->Check());
   try {
     if (one.cache) return one.cache->Ingest(task, fence, result);
     ASSIGN_OR_RETURN(one.outcome, OutcomeFromResult(result, cluster::TaskOutputDir(one.assignment,
@@ -198,11 +246,13 @@ absl::StatusOr<std::string> JobFiles::Install(NodeId id, const StageOutcome& out
   if (jobs::ShapeOf(kind(id)) != jobs::StageShape::kGang) {
     RETURN_IF_ERROR(context_->env->RemoveTree(one.assignment.work_dir));
   }
+  Release(id);
   return QualityWarning(kind(id), one.artifact->facts);
 }
 
 absl::Status JobFiles::InstallOutcome(NodeId id, StageOutcome outcome) {
   Stage& one = stage(id);
+  RETURN_IF_ERROR(one.claim->Check());
   Artifact artifact;
   artifact.record.kind = kind(id);
   artifact.record.fingerprint = one.assignment.fingerprint;
@@ -218,9 +268,10 @@ absl::Status JobFiles::InstallOutcome(NodeId id, StageOutcome outcome) {
 }
 
 absl::Status JobFiles::PrepareLaunch(NodeId id, uint64_t launch) {
+  RETURN_IF_ERROR(stage(id).claim->Check());
   const cluster::StageAssignment& assignment = stage(id).assignment;
   storage::CheckpointStore store(*context_->env, CheckpointsOf(assignment.work_dir));
-  RETURN_IF_ERROR(store.Fence({assignment.incarnation, launch}));
+  RETURN_IF_ERROR(store.Fence({assignment.claim, launch}));
   return RemoveOutputs(*context_->env, assignment.work_dir);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@
 #include "coordinator/notes.h"
 #include "coordinator/run/events.h"
 #include "jobs/stage_graph.h"
+#include "storage/lease.h"
+#include "storage/source_digests.h"
 
 namespace halcyon::coordinator {
 
@@ -28,12 +31,13 @@ class JobFiles {
   absl::Status CheckJob();
   // The remembered digests of the sources were wrong: reads them anew, for the next run.
   void RereadSources();
-  // The first of kFencesReserved fences, above all earlier ones.
-  absl::StatusOr<Fence> ReserveFences();
 
   // Whether the stage's artifact is there. When not, the launcher and the tokens are checked before
-  // the first stage that needs them is made. REQUIRES: its inputs are made.
+  // the first stage that needs them is made, and the stage is claimed, if no other job has it.
+  // REQUIRES: its inputs are made.
   absl::StatusOr<FoundStage> Find(NodeId id, Notes* notes);
+  // Gives the stage's claim up, if it is held.
+  void Release(NodeId id);
   // REQUIRES for these: the one before has succeeded.
   absl::StatusOr<PreparedStage> Prepare(NodeId id, Notes* notes);
   absl::Status Ingest(NodeId id, size_t task, Fence fence, const nlohmann::json& result);
@@ -56,6 +60,8 @@ class JobFiles {
     cluster::StageAssignment assignment;
     std::unique_ptr<CacheStage> cache;  // of a stage of shards
     StageOutcome outcome;               // of a single task
+    std::optional<storage::LeaseSeeker> seeker;
+    std::shared_ptr<storage::Lease> claim;
   };
 
   jobs::StageIdentity IdentityOf(NodeId id) const;
@@ -63,6 +69,8 @@ class JobFiles {
   absl::StatusOr<std::optional<Artifact>> FindMade(NodeId id, const std::string& fingerprint,
                                                    Notes* notes);
   absl::Status CheckBeforeMaking(NodeId id, Notes* notes);
+  // Holds the claim afterwards, or says in `found` who has it.
+  absl::Status Claim(NodeId id, FoundStage* found);
   cluster::StageAssignment Assign(NodeId id) const;
   absl::Status OpenCache(NodeId id);
   absl::Status InstallOutcome(NodeId id, StageOutcome outcome);
@@ -76,8 +84,10 @@ class JobFiles {
   const JobContext* context_;
   const jobs::StageGraph* graph_;
   ArtifactStore store_;
+  storage::SourceDigests sources_;
   std::vector<Stage> stages_;  // by node
   std::vector<std::string> source_digests_;
+  std::set<std::string> made_before_;  // fingerprints, of this job's earlier runs
   std::string tokenizer_file_digest_;  // "" without [tokenizer] path
   bool launcher_checked_ = false, tokens_checked_ = false;
 };

@@ -153,8 +153,11 @@ void JobService::Do(const effect::PrepareStage& prepare) {
   });
 }
 
-void JobService::Do(const effect::ReserveFences&) {
-  Answer([this] { return event::FencesReserved{files_.ReserveFences()}; });
+void JobService::Do(const effect::ReleaseStage& release) {
+  Post([this, id = release.stage] {
+    files_.Release(id);
+    return absl::OkStatus();
+  });
 }
 
 void JobService::Do(const effect::Ingest& ingest) {

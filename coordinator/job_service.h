@@ -46,7 +46,7 @@ class JobService {
   void Do(const effect::CheckJob& check);
   void Do(const effect::FindStage& find);
   void Do(const effect::PrepareStage& prepare);
-  void Do(const effect::ReserveFences& reserve);
+  void Do(const effect::ReleaseStage& release);
   void Do(const effect::Ingest& ingest);
   void Do(const effect::Install& install);
   void Do(const effect::RereadSources& reread);
@@ -58,6 +58,7 @@ class JobService {
   void Do(const effect::EndRanks& end);
   void Do(const effect::MoveJob& move) { board_.Move(move); }
   void Do(const effect::MoveStage& move) { board_.Move(move); }
+  void Do(const effect::ShowNote& show) { board_.Show(show); }
   void Do(const effect::ShowFingerprint& show) { board_.Show(show); }
   void Do(const effect::ShowTasks& show) { board_.Show(show); }
   void Do(const effect::ShowSteps& show);

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/disk_space.h"
-#include "coordinator/recovery.h"
 #include "coordinator/run/gang_stage.h"
 
 namespace halcyon::coordinator {
@@ -38,12 +37,12 @@ absl::Status CheckRankRoom(const JobContext& context, const DiskRoom& needed) {
 }  // namespace
 
 Processes::Processes(const JobContext* context, Post post)
-    : context_(context),
-      post_(std::move(post)),
-      registry_(context->env, ProcessesPath(context->home, context->job.value())) {}
+    : context_(context), post_(std::move(post)) {}
 
 void Processes::Record(const std::string& name, const cluster::ProcessIdentity& process) {
-  post_([this, name, process] { return registry_.Add(name, process); });
+  post_([this, name, process] {
+    return context_->journal->PutProcess(name, storage::ProcessRecord::OfThisMachine(process));
+  });
 }
 
 absl::Status Processes::StartAgent(const WorkerId& agent) {

@@ -1,6 +1,6 @@
 // The processes that a job has started: its agents, and the launcher and the ranks of each gang.
-// Every one of them is recorded (coordinator/process_registry.h), so that the next coordinator can
-// end those that outlive this one.
+// Every one of them is recorded in the job's journal, so that the next coordinator can end those
+// that outlive this one.
 #ifndef HALCYON_COORDINATOR_PROCESSES_H_
 #define HALCYON_COORDINATOR_PROCESSES_H_
 
@@ -14,7 +14,6 @@
 #include "cluster/messages.h"
 #include "coordinator/child_end.h"
 #include "coordinator/job_context.h"
-#include "coordinator/process_registry.h"
 #include "coordinator/run/events.h"
 
 namespace halcyon::coordinator {
@@ -68,7 +67,6 @@ class Processes {
 
   const JobContext* context_;
   const Post post_;
-  ProcessRegistry registry_;
   std::map<WorkerId, Agent> agents_;
   std::map<NodeId, Gang> gangs_;
 };

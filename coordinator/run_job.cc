@@ -60,16 +60,6 @@ std::string AbsolutePath(const std::string& path) {
   return error ? path : absolute.lexically_normal().string();
 }
 
-absl::StatusOr<OwnedHome> OpenOwnedHome(const std::string& home_flag, const std::string& job_id,
-                                        const std::function<void(const std::string&)>& notify) {
-  OwnedHome owned;
-  ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
-  ASSIGN_OR_RETURN(owned.layout, storage::OpenHome(root));
-  ASSIGN_OR_RETURN(owned.lock, OwnHome(owned.layout, job_id, *Clock::Real(), notify));
-  ASSIGN_OR_RETURN(owned.journal, storage::Journal::Open(owned.layout.Journal()));
-  return owned;
-}
-
 absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
                                    const RunOptions& options, JobObserver* observer) {
   JobContext context;
@@ -85,23 +75,35 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   ASSIGN_OR_RETURN(const std::vector<std::string> warnings,
                    WarningsOf(context.spec, context.memory_limit));
   for (const std::string& warning : warnings) notify("warning: " + warning);
-  ASSIGN_OR_RETURN(const OwnedHome owned, OpenOwnedHome(home_flag, context.job.value(), notify));
-  CountStopSignals();
-
   context.env = Env::Posix();
   context.clock = Clock::Real();
-  context.journal = owned.journal.get();
-  context.home = owned.layout;
+  ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
+  ASSIGN_OR_RETURN(context.home, storage::OpenHome(root));
+  ASSIGN_OR_RETURN(const OwnedJob owned,
+                   OwnJob(*context.env, context.home, context.job.value(), *context.clock, notify));
+  CountStopSignals();
+
+  LeaseKeeper leases;
+  leases.Keep(owned.lease);
+  leases.StartThread();
+  context.leases = &leases;
+  context.incarnation = owned.incarnation();
+  context.owner_before = owned.before;
   context.observer = observer;
   context.stop_requests = StopSignals;
   RETURN_IF_ERROR(PrepareJobFolder(context));
-  ASSIGN_OR_RETURN(context.incarnation,
-                   RaiseIncarnation(*context.env, context.home, *context.journal, notify));
-  RETURN_IF_ERROR(EndOldIncarnation(*context.env, *context.clock, context.home, *context.journal,
-                                    context.job.value(), context.incarnation));
+  std::vector<std::string> notes;
+  ASSIGN_OR_RETURN(const auto journal, storage::JobJournal::Begin(
+                                           *context.env, context.home.Journal(context.job.value()),
+                                           context.incarnation.value(), &notes));
+  context.journal = journal.get();
+  RETURN_IF_ERROR(EndOldWorkers(*context.env, *context.clock, context.home, context.job.value(),
+                                context.incarnation, journal->history()));
+  RETURN_IF_ERROR(journal->ForgetProcesses());
   ASSIGN_OR_RETURN(const std::vector<std::string> repaired,
-                   ArtifactStore(*context.env, *context.journal, context.home).Repair());
-  std::for_each(repaired.begin(), repaired.end(), notify);
+                   ArtifactStore(*context.env, context.home).Repair(*context.clock));
+  notes.insert(notes.end(), repaired.begin(), repaired.end());
+  std::for_each(notes.begin(), notes.end(), notify);
 
   ASSIGN_OR_RETURN(const auto transport,
                    cluster::BindZmq("ipc://" + context.home.Socket(context.job.value())));

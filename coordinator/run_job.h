@@ -14,17 +14,6 @@
 
 namespace halcyon::coordinator {
 
-// An owned state folder: the lock, then the journal.
-struct OwnedHome {
-  storage::HomeLayout layout;
-  std::unique_ptr<storage::FileLock> lock;
-  std::unique_ptr<storage::Journal> journal;
-};
-
-// Makes the folder if need be, waits for its lock, opens the journal.
-absl::StatusOr<OwnedHome> OpenOwnedHome(const std::string& home_flag, const std::string& job_id,
-                                        const std::function<void(const std::string&)>& notify);
-
 struct FinishedJob {
   JobStatus status;
   jobs::JobSpec spec;
@@ -39,7 +28,8 @@ struct RunOptions {
 };
 
 // Runs the job of a file. Nothing is started when the file, an option or the folder is bad.
-// Counts the stop signals from the moment that it owns the folder.
+// Waits while another process runs the same job. Counts the stop signals from the moment that it
+// owns the job.
 absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
                                    const RunOptions& options, JobObserver* observer);
 

@@ -72,8 +72,7 @@ void Scheduler::Lost(const WorkerId& worker, bool counts) {
 }
 
 Grant Scheduler::GrantNext(Fence fence) {
-  HALCYON_CHECK(CanGrant() && last_fence_ < fence);
-  last_fence_ = fence;
+  HALCYON_CHECK(CanGrant() && !leases_.contains(fence));
   const jobs::NodeId id = *granting_.begin();
   Stage& stage = stages_.at(id);
   const size_t task = *stage.waiting.begin();

@@ -60,8 +60,10 @@ class Scheduler {
 
   // Whether a task and a worker wait for each other.
   bool CanGrant() const { return !granting_.empty() && !ready_.empty(); }
+  // The stage of the task that would be leased. REQUIRES: CanGrant().
+  jobs::NodeId NextStage() const { return *granting_.begin(); }
   // Leases the first waiting task to the worker that is ready for longest.
-  // REQUIRES: CanGrant(); `fence` is above every earlier one.
+  // REQUIRES: CanGrant(); `fence` is above every earlier one of the stage.
   Grant GrantNext(Fence fence);
 
   struct LeasedTask {
@@ -125,7 +127,6 @@ class Scheduler {
   std::deque<WorkerId> ready_;
   std::map<Fence, Lease> leases_;  // of tasks leased and taken; as many as workers and commits
   std::map<WorkerId, Fence> held_;
-  Fence last_fence_;
 };
 
 }  // namespace halcyon::coordinator

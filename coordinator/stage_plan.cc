@@ -5,6 +5,7 @@
 
 #include "coordinator/explain.h"
 #include "coordinator/work/continuation.h"
+#include "storage/source_digests.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -27,18 +28,18 @@ std::vector<std::string> NotesOf(const Continuation& found) {
 
 absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
                                                      const storage::HomeLayout& home,
-                                                     storage::Journal& journal,
                                                      ArtifactStore& store) {
+  storage::SourceDigests source_digests(*Env::Posix(), home.Sources());
   std::vector<std::string> sources;
   for (const std::string& source : spec.data.sources) {
-    ASSIGN_OR_RETURN(std::string digest, storage::SourceDigest(journal, source));
+    ASSIGN_OR_RETURN(std::string digest, source_digests.Of(source));
     sources.push_back(std::move(digest));
   }
   std::string tokenizer_file;
   if (!spec.tokenizer.path.empty()) {
-    ASSIGN_OR_RETURN(tokenizer_file, storage::SourceDigest(journal, spec.tokenizer.path));
+    ASSIGN_OR_RETURN(tokenizer_file, source_digests.Of(spec.tokenizer.path));
   }
-  ASSIGN_OR_RETURN(const auto earlier, journal.ListArtifacts());
+  ASSIGN_OR_RETURN(const auto earlier, store.List());
   ASSIGN_OR_RETURN(const std::vector<WorkFolder> work, ScanWork(*Env::Posix(), home));
   std::map<jobs::StageKind, std::string> digests;
   std::vector<PlannedStage> plan;

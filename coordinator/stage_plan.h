@@ -8,7 +8,7 @@
 #include "coordinator/artifact_store.h"
 #include "jobs/job_spec.h"
 #include "jobs/stages.h"
-#include "storage/journal.h"
+#include "storage/home.h"
 
 namespace halcyon::coordinator {
 
@@ -22,10 +22,9 @@ struct PlannedStage {
   std::vector<std::string> notes;
 };
 
-// One entry a stage, in their order. Remembers source digests in the journal.
+// One entry a stage, in their order. Remembers source digests in the home.
 absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
                                                      const storage::HomeLayout& home,
-                                                     storage::Journal& journal,
                                                      ArtifactStore& store);
 
 }  // namespace halcyon::coordinator

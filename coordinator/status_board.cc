@@ -21,8 +21,8 @@ StatusBoard::StatusBoard(const JobContext* context, const jobs::StageGraph& grap
       status_(NewJobStatus(context->job.value(), context->spec.name, graph)),
       paces_(graph.size()) {
   created_ms_ = context->clock->WallMs();
-  if (const auto before = context->journal->GetJob(status_.job_id); before.ok()) {
-    created_ms_ = before->created_ms;
+  if (const storage::JobRecord& before = context->journal->history().job; !before.job_id.empty()) {
+    created_ms_ = before.created_ms;
   }
   // Only a figure for people: a status that cannot be read counts for nothing.
   if (const auto before = ReadJobStatus(*context->env, context->home, status_.job_id);
@@ -41,6 +41,8 @@ void StatusBoard::Publish() {
   // On a disk that takes longer than the interval, writes must not pile up.
   if (is_due && unwritten_ == 0) WriteFile();
 }
+
+void StatusBoard::Show(const effect::ShowNote& show) { stage(show.stage).note = show.note; }
 
 void StatusBoard::Show(const effect::ShowFingerprint& show) {
   stage(show.stage).fingerprint = show.fingerprint;

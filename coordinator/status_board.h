@@ -27,6 +27,7 @@ class StatusBoard {
   const JobStatus& status() const { return status_; }
   void Publish();
 
+  void Show(const effect::ShowNote& show);
   void Show(const effect::ShowFingerprint& show);
   void Show(const effect::ShowTasks& show);
   void Show(const effect::ShowSteps& show);

@@ -10,6 +10,7 @@
 #define HALCYON_STORAGE_ARTIFACT_H_
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -19,7 +20,6 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "jobs/stages.h"
-#include "storage/journal.h"
 
 namespace halcyon::storage {
 
@@ -32,6 +32,18 @@ struct ArtifactFile {
   uint64_t bytes = 0;
   std::string sha256;
   bool operator==(const ArtifactFile&) const = default;
+};
+
+// What a finished artifact is.
+struct ArtifactRecord {
+  jobs::StageKind kind{};
+  std::string fingerprint;
+  std::string content_digest;  // its identity downstream: SHA-256 of what it holds
+  std::vector<jobs::FingerprintField> fields;
+  std::string path;    // folder
+  std::string job_id;  // that made it
+  int64_t created_ms = 0;
+  uint64_t bytes = 0;
 };
 
 struct Artifact {

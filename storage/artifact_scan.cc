@@ -53,6 +53,12 @@ const Artifact* ArtifactScan::Find(const std::string& stage,
   return found == artifacts.end() ? nullptr : &*found;
 }
 
+std::vector<ArtifactRecord> RecordsOf(const ArtifactScan& scan) {
+  std::vector<ArtifactRecord> records;
+  for (const Artifact& artifact : scan.artifacts) records.push_back(artifact.record);
+  return records;
+}
+
 absl::StatusOr<ArtifactScan> ScanArtifacts(Env& env, const HomeLayout& home) {
   ArtifactScan scan;
   ASSIGN_OR_RETURN(const std::vector<std::string> entries, ArtifactEntries(env, home));

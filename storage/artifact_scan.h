@@ -38,6 +38,9 @@ struct ArtifactScan {
   const Artifact* Find(const std::string& stage, const std::string& content_digest) const;
 };
 
+// The records of a scan's artifacts, newest first.
+std::vector<ArtifactRecord> RecordsOf(const ArtifactScan& scan);
+
 // Reads every artifact.json in the state folder. Foreign and unfinished entries are left out.
 absl::StatusOr<ArtifactScan> ScanArtifacts(Env& env, const HomeLayout& home);
 

@@ -49,7 +49,7 @@ bool CheckpointStore::IsCommitted(uint64_t step) {
 }
 
 std::string WriterFence::ToString() const {
-  return "incarnation " + std::to_string(incarnation) + ", launch " + std::to_string(launch);
+  return "claim " + std::to_string(claim) + ", launch " + std::to_string(launch);
 }
 
 absl::StatusOr<WriterFence> CheckpointStore::ReadFence() {
@@ -61,13 +61,13 @@ absl::StatusOr<WriterFence> CheckpointStore::ReadFence() {
   if (text->ends_with('\n')) {
     const std::string_view line = std::string_view(*text).substr(0, text->size() - 1);
     const size_t space = line.find(' ');
-    const auto incarnation = ParseDecimal(line.substr(0, space));
+    const auto claim = ParseDecimal(line.substr(0, space));
     // A number alone was written when launches were not told apart.
     const auto launch = space == line.npos ? 0 : ParseDecimal(line.substr(space + 1));
-    if (incarnation && launch) return WriterFence{*incarnation, *launch};
+    if (claim && launch) return WriterFence{*claim, *launch};
   }
   return DataLoss(path +
-                  ": expected an incarnation, a launch and a line end; remove the file when "
+                  ": expected a claim, a launch and a line end; remove the file when "
                   "no run uses " +
                   root_);
 }
@@ -89,7 +89,7 @@ absl::Status CheckpointStore::Fence(const WriterFence& writer) {
   if (fence == writer) return absl::OkStatus();
   return WriteFileAtomically(
       env_, JoinPath(root_, kFence),
-      std::to_string(writer.incarnation) + " " + std::to_string(writer.launch) + "\n");
+      std::to_string(writer.claim) + " " + std::to_string(writer.launch) + "\n");
 }
 
 // Afterwards no COMMIT of that step is on the disk, so its files may be written. The folder is
@@ -126,7 +126,7 @@ absl::StatusOr<ShardFile> CheckpointStore::WriteShard(uint64_t step, uint32_t ra
 absl::Status CheckpointStore::Commit(const CheckpointManifest& manifest, uint64_t keep) {
   const std::string dir = DirOf(manifest.step);
   ASSIGN_OR_RETURN(const std::string json, ManifestToJson(manifest));
-  const WriterFence writer{manifest.incarnation, writer_.value_or(WriterFence()).launch};
+  const WriterFence writer{manifest.claim, writer_.value_or(WriterFence()).launch};
   RETURN_IF_ERROR(CheckFence(writer));
   for (const ShardFile& shard : manifest.shards) {
     RETURN_IF_ERROR(CheckShard(dir, shard, /*verify_bytes=*/false), dir);

@@ -1,7 +1,7 @@
 // Checkpoints of a training stage: one commit binds weights, optimizer, position, spec and artifact
 // ids. docs/checkpoint_format.md has the bytes. Handles bytes only, no tensors.
 //
-//   ROOT/fence                        incarnation and launch that may commit here
+//   ROOT/fence                        claim and launch that may commit here
 //   ROOT/latest                       name of the last committed checkpoint, moved after COMMIT
 //   ROOT/step-00000100/rank-0-of-2.safetensors ...   one a rank, written by that rank
 //   ROOT/step-00000100/manifest.json  written by rank 0 when all shards are on the disk
@@ -44,8 +44,8 @@ struct ShardFile {
 };
 
 struct CheckpointManifest {
-  uint64_t step = 0;         // steps done
-  uint64_t incarnation = 0;  // of the coordinator that launched the ranks
+  uint64_t step = 0;   // steps done
+  uint64_t claim = 0;  // of the stage, that the ranks were launched under
   uint32_t world_size = 1;
   std::string stage;        // "autoencoder", "model"
   std::string fingerprint;  // of the stage
@@ -59,13 +59,13 @@ struct CheckpointManifest {
   std::vector<ShardFile> shards;  // in rank order
 };
 
-// Who writes: a coordinator's incarnation, and which of its launches of the gang (1, 2, ...). A
-// later launch has the greater fence.
+// Who writes: the number of a job's claim of the stage (storage/lease.h), and which launch of the
+// gang under it (1, 2, ...). A later launch has the greater fence.
 struct WriterFence {
-  uint64_t incarnation = 0;
+  uint64_t claim = 0;
   uint64_t launch = 0;
   auto operator<=>(const WriterFence&) const = default;
-  std::string ToString() const;  // "incarnation 3, launch 2"
+  std::string ToString() const;  // "claim 3, launch 2"
 };
 
 std::string ShardFileName(uint32_t rank, uint32_t world_size);
@@ -77,7 +77,7 @@ class CheckpointStore {
   CheckpointStore(Env& env, std::string root) : env_(env), root_(std::move(root)) {}
   const std::string& root() const { return root_; }
 
-  // Makes the folder and raises the fence: afterwards a writer of an older incarnation, or of an
+  // Makes the folder and raises the fence: afterwards a writer of an earlier claim, or of an
   // earlier launch of the same one, cannot commit. kAborted when the fence stands higher already.
   // From then on this store writes as `writer`: once the fence stands higher, WriteShard and Commit
   // are kAborted. REQUIRES: not called by two writers at once, unless the fence stands at `writer`

@@ -60,7 +60,7 @@ absl::Status CopyCheckpoint(Env& env, CheckpointStore& from, uint64_t step, Chec
   if (copied.ok()) {
     manifest.fingerprint = binding.fingerprint;
     manifest.spec_toml = binding.spec_toml;
-    manifest.incarnation = binding.incarnation;
+    manifest.claim = binding.claim;
     copied = to.Commit(manifest, keep);
   }
   // A partial copy is useless, and on a full disk its space is needed; the first error is the one

@@ -21,13 +21,13 @@ namespace halcyon::storage {
 struct CheckpointBinding {
   std::string fingerprint;
   std::string spec_toml;
-  uint64_t incarnation = 0;
+  uint64_t claim = 0;
 };
 
 // Copies step `step` of `from`, whose folder is only read. Every shard is compared with its size
 // and XXH3 in the manifest while it is copied. kNotFound: not committed there; kDataLoss: damaged,
 // the message names the file. On an error no partial copy is left.
-// REQUIRES: `to` has been given `binding.incarnation` by Fence, and has no committed checkpoint of
+// REQUIRES: `to` has been given `binding.claim` by Fence, and has no committed checkpoint of
 // that step.
 absl::Status CopyCheckpoint(Env& env, CheckpointStore& from, uint64_t step, CheckpointStore& to,
                             const CheckpointBinding& binding, uint64_t keep);

@@ -128,7 +128,7 @@ absl::StatusOr<std::string> ManifestToJson(const CheckpointManifest& manifest) {
   json root = {{"format", kFormat},
                {"format_version", kCheckpointFormatVersion},
                {"step", manifest.step},
-               {"incarnation", manifest.incarnation},
+               {"incarnation", manifest.claim},
                {"world_size", manifest.world_size},
                {"stage", manifest.stage},
                {"fingerprint", manifest.fingerprint},
@@ -158,7 +158,7 @@ absl::StatusOr<CheckpointManifest> ManifestFromJson(std::string_view text) {
   RETURN_IF_ERROR(CheckFormat(root));
   CheckpointManifest manifest;
   ASSIGN_OR_RETURN(manifest.step, UnsignedMember(root, "step"));
-  ASSIGN_OR_RETURN(manifest.incarnation, UnsignedMember(root, "incarnation"));
+  ASSIGN_OR_RETURN(manifest.claim, UnsignedMember(root, "incarnation"));
   ASSIGN_OR_RETURN(const uint64_t world_size, UnsignedMember(root, "world_size"));
   if (world_size == 0 || world_size > std::numeric_limits<uint32_t>::max()) {
     return DataLoss("member \"world_size\": out of range");

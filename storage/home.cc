@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 
@@ -20,6 +21,40 @@ constexpr char kHowToChoose[] = "choose another with --home DIR or HALCYON_HOME"
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
+}
+
+// Format 1 had one lock and one journal for all jobs. What the journal knew is in the files of the
+// jobs and artifacts, too.
+absl::Status MigrateFromFormat1(Env& env, const HomeLayout& home) {
+  const std::string journal = JoinPath(home.root, "journal"), lock = JoinPath(home.root, "lock");
+  const auto owned = FileLock::TryAcquire(lock, FileLock::Mode::kExclusive);
+  if (owned.ok() && *owned == nullptr) {
+    return InvalidArgument(home.root + ": an earlier version of Halcyon is running a job in it (" +
+                           lock + " says which); wait for it, or " + kHowToChoose);
+  }
+  const absl::Status renamed = env.Rename(journal, JoinPath(home.root, "journal-of-format-1"));
+  if (!renamed.ok() && !absl::IsNotFound(renamed)) return renamed;
+  // In the place of the folder, so that an earlier version cannot begin a journal there.
+  return WriteFileAtomically(env, journal,
+                             "This state folder has format 2: use a newer version of Halcyon.\n");
+}
+
+absl::Status EnsureFormat(Env& env, const HomeLayout& home) {
+  const auto text = env.ReadFile(home.Format());
+  if (text.ok()) {
+    uint64_t format = 0;
+    const auto parsed = std::from_chars(text->data(), text->data() + text->size(), format);
+    if (parsed.ec == std::errc() && format <= kHomeFormat) return absl::OkStatus();
+    return FailedPrecondition(home.Format() + ": says \"" + text->substr(0, 20) +
+                              "\", this program reads format " + std::to_string(kHomeFormat) +
+                              "; use a newer Halcyon, or " + kHowToChoose);
+  }
+  if (!absl::IsNotFound(text.status())) return text.status();
+  std::error_code error;
+  if (std::filesystem::is_directory(JoinPath(home.root, "journal"), error)) {
+    RETURN_IF_ERROR(MigrateFromFormat1(env, home));
+  }
+  return WriteFileAtomically(env, home.Format(), std::to_string(kHomeFormat) + "\n");
 }
 
 }  // namespace
@@ -44,8 +79,14 @@ absl::StatusOr<std::string> ChooseHome(const std::string& flag) {
   return path;
 }
 
-std::string HomeLayout::Lock() const { return JoinPath(root, "lock"); }
-std::string HomeLayout::Journal() const { return JoinPath(root, "journal"); }
+std::string HomeLayout::Format() const { return JoinPath(root, "format"); }
+std::string HomeLayout::Sources() const { return JoinPath(root, "sources"); }
+std::string HomeLayout::Owner(const std::string& job_id) const {
+  return JoinPath(Job(job_id), "owner");
+}
+std::string HomeLayout::Journal(const std::string& job_id) const {
+  return JoinPath(Job(job_id), "journal");
+}
 std::string HomeLayout::Job(const std::string& job_id) const {
   return JoinPath(JoinPath(root, "jobs"), job_id);
 }
@@ -69,6 +110,10 @@ std::string HomeLayout::Artifact(const std::string& kind, const std::string& fin
 }
 std::string HomeLayout::Work(const std::string& kind, const std::string& fingerprint) const {
   return JoinPath(JoinPath(root, "work"), kind + "-" + fingerprint.substr(0, kShortFingerprint));
+}
+
+std::string HomeLayout::Claim(const std::string& kind, const std::string& fingerprint) const {
+  return JoinPath(JoinPath(root, "claims"), kind + "-" + fingerprint.substr(0, kShortFingerprint));
 }
 
 absl::StatusOr<HomeLayout> FindHome(const std::string& root) {
@@ -96,7 +141,7 @@ absl::StatusOr<HomeLayout> OpenHome(const std::string& root) {
   if (env.Exists(root) && !std::filesystem::is_directory(root, error)) {
     return InvalidArgument(root + ": is not a folder; " + kHowToChoose);
   }
-  for (const char* part : {"artifacts", "jobs", "work"}) {
+  for (const char* part : {"artifacts", "claims", "jobs", "sources", "work"}) {
     const absl::Status made = env.CreateDirs(JoinPath(root, part));
     if (absl::IsResourceExhausted(made)) return made;
     if (!made.ok()) return InvalidArgument(MessageOf(made) + "; " + kHowToChoose);
@@ -104,6 +149,7 @@ absl::StatusOr<HomeLayout> OpenHome(const std::string& root) {
   if (access(root.c_str(), R_OK | W_OK | X_OK) != 0) {
     return InvalidArgument(root + ": cannot be written; " + kHowToChoose);
   }
+  RETURN_IF_ERROR(EnsureFormat(env, layout));
   return layout;
 }
 

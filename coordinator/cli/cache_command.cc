@@ -212,13 +212,10 @@ nlohmann::json PlanToJson(const PlannedStage& stage) {
 absl::Status Explain(const ExplainArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const jobs::JobSpec spec, LoadJob(arguments.job_file, arguments.set));
   const JobId job = JobIdOf(spec.name, AbsolutePath(arguments.job_file));
-  ASSIGN_OR_RETURN(const OwnedHome owned,
-                   OpenOwnedHome(home_flag, job.value(), [](const std::string& line) {
-                     PrintToStandardError(line + "\n");
-                   }));
-  ArtifactStore store(*Env::Posix(), *owned.journal, owned.layout);
-  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan,
-                   PlanStages(spec, owned.layout, *owned.journal, store));
+  ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
+  ASSIGN_OR_RETURN(const storage::HomeLayout home, storage::OpenHome(root));
+  ArtifactStore store(*Env::Posix(), home);
+  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, home, store));
   if (arguments.json) {
     nlohmann::json stages = nlohmann::json::array();
     for (const PlannedStage& stage : plan) stages.push_back(PlanToJson(stage));

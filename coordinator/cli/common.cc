@@ -23,8 +23,7 @@ namespace {
 
 void CorrectState(const storage::HomeLayout& home, JobStatus* job) {
   if (job->state != jobs::JobState::kRunning) return;
-  const std::optional<HomeOwner> owner = OwnerOf(home);
-  if (!owner || owner->job != job->job_id) MarkInterrupted(job);
+  if (!OwnerOf(*Env::Posix(), home, job->job_id)) MarkInterrupted(job);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "coordinator/cli/commands.h"
 #include "coordinator/housekeeping/remove_job.h"
+#include "coordinator/recovery.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -46,11 +47,15 @@ std::string RemovalText(const RemovalPlan& plan, bool dry_run) {
 absl::Status Rm(const RmArguments& arguments, const std::string& home_flag) {
   Env& env = *Env::Posix();
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  ASSIGN_OR_RETURN(const ExclusiveHome quiet,
-                   TakeExclusiveHome(home, arguments.job, *Clock::Real()));
-  ASSIGN_OR_RETURN(const std::string id, ResolveJob(env, home, *quiet.journal, arguments.job));
-  ASSIGN_OR_RETURN(const RemovalPlan plan, PlanRemoval(env, home, *quiet.journal, id));
-  if (!arguments.dry_run) RETURN_IF_ERROR(Remove(env, *quiet.journal, plan));
+  ASSIGN_OR_RETURN(const std::string id, ResolveJob(env, home, arguments.job));
+  std::shared_ptr<storage::Lease> lease;
+  if (!arguments.dry_run) {
+    ASSIGN_OR_RETURN(lease, TakeJob(env, *Clock::Real(), home, id));
+  } else if (const auto owner = OwnerOf(env, home, id)) {
+    return InvalidArgument(owner->ToString() + " is running; stop it first");
+  }
+  ASSIGN_OR_RETURN(RemovalPlan plan, PlanRemoval(env, home, id));
+  if (!arguments.dry_run) RETURN_IF_ERROR(Remove(env, *Clock::Real(), home, &plan));
   if (arguments.json) {
     PrintJson(RemovalToJson(plan, arguments.dry_run));
   } else {

@@ -12,7 +12,8 @@
 #include "coordinator/job_status.h"
 #include "coordinator/work/work_folders.h"
 #include "jobs/stages.h"
-#include "storage/journal.h"
+#include "storage/artifact.h"
+#include "storage/job_record.h"
 
 namespace halcyon::coordinator {
 

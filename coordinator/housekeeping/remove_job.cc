@@ -1,6 +1,7 @@
 #include "coordinator/housekeeping/remove_job.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "coordinator/housekeeping/disk_usage.h"
 #include "coordinator/recovery.h"
@@ -8,6 +9,9 @@
 
 namespace halcyon::coordinator {
 namespace {
+
+// What the name of an unfinished artifact ends with.
+constexpr char kRemovingSuffix[] = ".tmp";
 
 std::string FolderOfJobs(const storage::HomeLayout& home) { return DirName(home.Job("any")); }
 
@@ -24,14 +28,14 @@ absl::StatusOr<std::vector<std::string>> JobFolders(Env& env, const storage::Hom
   return env.ListDir(FolderOfJobs(home));
 }
 
-// What every job uses, by its record in the journal and by its status: either may be the newer.
+// What every job uses, by its journal and by its status: either may be the newer.
 absl::StatusOr<std::map<std::string, std::set<StageKey>>> UseOfAllJobs(
-    Env& env, const storage::HomeLayout& home, storage::Journal& journal) {
+    Env& env, const storage::HomeLayout& home) {
   std::map<std::string, std::set<StageKey>> jobs;
-  ASSIGN_OR_RETURN(const std::vector<storage::JobRecord> records, journal.ListJobs());
-  for (const storage::JobRecord& record : records) jobs[record.job_id] = UsedBy(record);
   ASSIGN_OR_RETURN(const std::vector<std::string> folders, JobFolders(env, home));
   for (const std::string& id : folders) {
+    const auto history = storage::ReadJobHistory(env, home.Journal(id));
+    if (history.ok()) jobs[id] = UsedBy(history->job);
     const auto status = ReadJobStatus(env, home, id);
     if (status.ok()) {
       jobs[id].merge(UsedBy(*status));
@@ -60,15 +64,11 @@ std::string WholeFingerprint(const HomeContents& contents, const StageKey& key) 
   return "";
 }
 
-// The journal's and the disk's, each of which may know some that the other does not.
+// It is not known whose those are that cannot be read: they stay.
 absl::StatusOr<std::vector<storage::ArtifactRecord>> AllArtifacts(Env& env,
-                                                                  const storage::HomeLayout& home,
-                                                                  storage::Journal& journal) {
-  ASSIGN_OR_RETURN(std::vector<storage::ArtifactRecord> records, journal.ListArtifacts());
-  // It is not known whose those are that cannot be read: they stay.
+                                                                  const storage::HomeLayout& home) {
   ASSIGN_OR_RETURN(const storage::ArtifactScan found, storage::ScanArtifacts(env, home));
-  for (const storage::Artifact& artifact : found.artifacts) records.push_back(artifact.record);
-  return records;
+  return storage::RecordsOf(found);
 }
 
 void AddRemoved(const std::string& path, const StageKey& stage, const std::string& fingerprint,
@@ -83,41 +83,31 @@ void AddRemoved(const std::string& path, const StageKey& stage, const std::strin
 
 // A renamed folder is no artifact any more, so half of one never passes for a whole one; the next
 // run removes what an interruption leaves of it.
-absl::Status RemoveArtifactFolder(Env& env, storage::Journal& journal, const RemovedPath& part) {
-  const std::string aside = part.path + ".tmp";
+absl::Status RemoveArtifactFolder(Env& env, const RemovedPath& part) {
+  const std::string aside = part.path + kRemovingSuffix;
   if (env.Exists(part.path)) {
     RETURN_IF_ERROR(env.RemoveTree(aside));
     RETURN_IF_ERROR(env.Rename(part.path, aside));
     RETURN_IF_ERROR(env.SyncDir(DirName(part.path)));
-  }
-  if (!part.fingerprint.empty()) {
-    RETURN_IF_ERROR(journal.RemoveArtifact(part.stage.kind, part.fingerprint));
   }
   return env.RemoveTree(aside);
 }
 
 }  // namespace
 
-absl::StatusOr<ExclusiveHome> TakeExclusiveHome(const storage::HomeLayout& home,
-                                                const std::string& job_id, Clock& clock) {
-  if (!Env::Posix()->Exists(home.Journal())) return NotFound("no job in " + home.root);
-  ExclusiveHome taken;
-  ASSIGN_OR_RETURN(taken.lock, TryOwnHome(home, "rm " + job_id, clock));
-  if (taken.lock == nullptr) {
-    const HomeOwner owner = OwnerOf(home).value_or(HomeOwner{});
-    if (owner.job.empty()) return InvalidArgument(home.root + " is in use by another process");
-    return InvalidArgument(
-        "job " + owner.job + " is running (pid " + std::to_string(owner.pid) + ")" +
-        (owner.job == job_id ? "; stop it first"
-                             : " and may use what would be removed; wait for it or stop it"));
-  }
-  ASSIGN_OR_RETURN(taken.journal, storage::Journal::Open(home.Journal()));
-  return taken;
+absl::StatusOr<std::shared_ptr<storage::Lease>> TakeJob(Env& env, Clock& clock,
+                                                        const storage::HomeLayout& home,
+                                                        const std::string& job_id) {
+  storage::LeaseSeeker seeker(env, clock, home.Owner(job_id),
+                              storage::ThisProcess("removal of job " + job_id));
+  ASSIGN_OR_RETURN(std::optional<OwnedJob> owned, TryOwnJob(env, home, job_id, seeker));
+  if (owned) return owned->lease;
+  return InvalidArgument(seeker.holder().ToString() + " is running; stop it first");
 }
 
 absl::StatusOr<std::string> ResolveJob(Env& env, const storage::HomeLayout& home,
-                                       storage::Journal& journal, const std::string& id_or_name) {
-  ASSIGN_OR_RETURN(const auto jobs, UseOfAllJobs(env, home, journal));
+                                       const std::string& id_or_name) {
+  ASSIGN_OR_RETURN(const auto jobs, UseOfAllJobs(env, home));
   ASSIGN_OR_RETURN(const std::vector<std::string> folders, JobFolders(env, home));
   std::set<std::string> ids(folders.begin(), folders.end());
   for (const auto& [id, used] : jobs) ids.insert(id);
@@ -136,11 +126,11 @@ absl::StatusOr<std::string> ResolveJob(Env& env, const storage::HomeLayout& home
 }
 
 absl::StatusOr<RemovalPlan> PlanRemoval(Env& env, const storage::HomeLayout& home,
-                                        storage::Journal& journal, const std::string& job_id) {
+                                        const std::string& job_id) {
   RETURN_IF_ERROR(CheckNoWorkerRuns(env, home, job_id));
   HomeContents contents;
-  ASSIGN_OR_RETURN(contents.jobs, UseOfAllJobs(env, home, journal));
-  ASSIGN_OR_RETURN(contents.artifacts, AllArtifacts(env, home, journal));
+  ASSIGN_OR_RETURN(contents.jobs, UseOfAllJobs(env, home));
+  ASSIGN_OR_RETURN(contents.artifacts, AllArtifacts(env, home));
   ASSIGN_OR_RETURN(contents.work, ScanWork(env, home));
   const JobParts parts = PartsOf(job_id, contents);
   RemovalPlan plan;
@@ -151,6 +141,8 @@ absl::StatusOr<RemovalPlan> PlanRemoval(Env& env, const storage::HomeLayout& hom
     const std::string work = PathOfWork(home, *key), artifact = PathOfArtifact(home, *key);
     const std::string fingerprint = WholeFingerprint(contents, *key);
     if (env.Exists(work)) AddRemoved(work, *key, "", &usage, &plan);
+    const std::string half_removed = artifact + kRemovingSuffix;
+    if (env.Exists(half_removed)) AddRemoved(half_removed, *key, "", &usage, &plan);
     if (!fingerprint.empty()) {
       AddRemoved(artifact, *key, fingerprint, &usage, &plan);
     } else if (env.Exists(artifact)) {
@@ -168,14 +160,31 @@ absl::StatusOr<RemovalPlan> PlanRemoval(Env& env, const storage::HomeLayout& hom
   return plan;
 }
 
-absl::Status Remove(Env& env, storage::Journal& journal, const RemovalPlan& plan) {
-  for (const RemovedPath& part : plan.removed) {
+absl::Status Remove(Env& env, Clock& clock, const storage::HomeLayout& home, RemovalPlan* plan) {
+  std::vector<RemovedPath> removed;
+  for (const RemovedPath& part : std::exchange(plan->removed, {})) {
+    const bool is_of_stage = !part.stage.short_fingerprint.empty();
+    storage::LeaseSeeker seeker(
+        env, clock,
+        home.Claim(std::string(jobs::StageName(part.stage.kind)), part.stage.short_fingerprint),
+        storage::ThisProcess("removal of job " + plan->job_id));
+    std::unique_ptr<storage::Lease> claim;
+    if (is_of_stage) {
+      ASSIGN_OR_RETURN(claim, seeker.TryTake());
+      if (claim == nullptr) {
+        plan->kept.push_back({part.path, seeker.holder().ToString()});
+        plan->bytes_freed -= std::min(plan->bytes_freed, part.bytes);
+        continue;
+      }
+    }
     const bool is_artifact = !part.fingerprint.empty();
-    RETURN_IF_ERROR(is_artifact ? RemoveArtifactFolder(env, journal, part)
-                                : env.RemoveTree(part.path));
+    RETURN_IF_ERROR(is_artifact ? RemoveArtifactFolder(env, part) : env.RemoveTree(part.path));
+    removed.push_back(part);
   }
-  // Last: until then the job still says what is its own, so that the command may be repeated.
-  return journal.RemoveJob(plan.job_id);
+  // The job's own folder came last: until then it says what is its own, so that the command may be
+  // repeated.
+  plan->removed = std::move(removed);
+  return absl::OkStatus();
 }
 
 }  // namespace halcyon::coordinator

@@ -12,7 +12,7 @@
 #include "base/status.h"
 #include "coordinator/housekeeping/job_use.h"
 #include "storage/home.h"
-#include "storage/journal.h"
+#include "storage/lease.h"
 
 namespace halcyon::coordinator {
 
@@ -34,28 +34,25 @@ struct RemovalPlan {
   uint64_t bytes_freed = 0;
 };
 
-// Exclusive ownership of the home, as a run has it; kInvalidArgument while a run has it, since that
-// job may use what would be removed. kNotFound: no such home.
-struct ExclusiveHome {
-  std::unique_ptr<storage::FileLock> lock;
-  std::unique_ptr<storage::Journal> journal;
-};
-absl::StatusOr<ExclusiveHome> TakeExclusiveHome(const storage::HomeLayout& home,
-                                                const std::string& job_id, Clock& clock);
+// Takes the job, as a run does, so that none can begin meanwhile. kInvalidArgument while one runs.
+absl::StatusOr<std::shared_ptr<storage::Lease>> TakeJob(Env& env, Clock& clock,
+                                                        const storage::HomeLayout& home,
+                                                        const std::string& job_id);
 
 // The job's id for an id or a name without its digits. kNotFound; kInvalidArgument when several
 // jobs have the name.
 absl::StatusOr<std::string> ResolveJob(Env& env, const storage::HomeLayout& home,
-                                       storage::Journal& journal, const std::string& id_or_name);
+                                       const std::string& id_or_name);
 
 // Changes nothing. kInvalidArgument while a worker of the job still runs; kDataLoss when a job's
-// record and status both cannot be read: then it is not known what it uses.
+// journal and status both cannot be read: then it is not known what it uses.
 absl::StatusOr<RemovalPlan> PlanRemoval(Env& env, const storage::HomeLayout& home,
-                                        storage::Journal& journal, const std::string& job_id);
+                                        const std::string& job_id);
 
 // May be cut short at any moment; planning and removing again then finishes it. What is half
 // removed never passes for an artifact.
-absl::Status Remove(Env& env, storage::Journal& journal, const RemovalPlan& plan);
+// A stage that another job is making by now stays, and moves to `kept`. REQUIRES: TakeJob.
+absl::Status Remove(Env& env, Clock& clock, const storage::HomeLayout& home, RemovalPlan* plan);
 
 }  // namespace halcyon::coordinator
 

@@ -32,7 +32,10 @@ struct StageTask {
 struct FoundStage {
   std::string fingerprint;
   bool is_made = false;
-  std::string why;  // it is to be made; "" when it is made
+  // Of one that is not made: the number of this job's claim, or 0 and who else is making it.
+  uint64_t claim = 0;
+  std::string busy_with = {};
+  std::string why = {};  // it is to be made; "" when it is made
 };
 
 // What a stage that is to be made goes on from.
@@ -89,9 +92,6 @@ struct StagePrepared {
   NodeId stage;
   absl::StatusOr<PreparedStage> prepared;
 };
-struct FencesReserved {
-  absl::StatusOr<Fence> first;
-};
 struct Ingested {
   NodeId stage;
   Fence fence;
@@ -126,12 +126,11 @@ struct Broken {  // an effect without an answer of its own failed
 
 }  // namespace event
 
-using Event =
-    std::variant<event::Tick, event::Received, event::StopRequested, event::Paused,
-                 event::Suspected, event::AgentEnded, event::LauncherEnded, event::JobChecked,
-                 event::StageFound, event::StagePrepared, event::FencesReserved, event::Ingested,
-                 event::LaunchPrepared, event::Launched, event::RoomChecked, event::RanksEnded,
-                 event::Installed, event::Broken>;
+using Event = std::variant<event::Tick, event::Received, event::StopRequested, event::Paused,
+                           event::Suspected, event::AgentEnded, event::LauncherEnded,
+                           event::JobChecked, event::StageFound, event::StagePrepared,
+                           event::Ingested, event::LaunchPrepared, event::Launched,
+                           event::RoomChecked, event::RanksEnded, event::Installed, event::Broken>;
 
 namespace effect {
 
@@ -152,14 +151,16 @@ struct EndAgent {  // kills it, if it still runs; no AgentEnded follows
 
 // --- files of the job and its stages ---
 struct CheckJob {};  // JobChecked: whether the job can be run here at all
-struct FindStage {   // StageFound
+struct FindStage {   // StageFound: looks for the artifact; claims the stage when there is none
+  NodeId stage;
+};
+struct ReleaseStage {  // gives the claim up: the stage is not made here any more
   NodeId stage;
 };
 struct PrepareStage {  // StagePrepared
   NodeId stage;
 };
-struct ReserveFences {};  // FencesReserved: kFencesReserved of them, above all earlier ones
-struct Ingest {           // Ingested
+struct Ingest {  // Ingested
   NodeId stage;
   size_t task = 0;  // its place in PreparedStage::tasks
   Fence fence;
@@ -206,6 +207,10 @@ struct MoveStage {
   jobs::StageState state{};
   std::string note;
 };
+struct ShowNote {  // why the stage stands where it is
+  NodeId stage;
+  std::string note;
+};
 struct ShowFingerprint {
   NodeId stage;
   std::string fingerprint;
@@ -236,15 +241,13 @@ struct LogWarning {
 
 using Effect =
     std::variant<effect::Send, effect::Forget, effect::StartAgent, effect::EndAgent,
-                 effect::CheckJob, effect::FindStage, effect::PrepareStage, effect::ReserveFences,
+                 effect::CheckJob, effect::FindStage, effect::ReleaseStage, effect::PrepareStage,
                  effect::Ingest, effect::Install, effect::RereadSources, effect::PrepareLaunch,
                  effect::Launch, effect::TrackRank, effect::KillGang, effect::CheckRoom,
-                 effect::EndRanks, effect::MoveJob, effect::MoveStage, effect::ShowFingerprint,
-                 effect::ShowTasks, effect::ShowSteps, effect::Tell, effect::LogInfo,
-                 effect::LogWarning>;
+                 effect::EndRanks, effect::MoveJob, effect::MoveStage, effect::ShowNote,
+                 effect::ShowFingerprint, effect::ShowTasks, effect::ShowSteps, effect::Tell,
+                 effect::LogInfo, effect::LogWarning>;
 using Effects = std::vector<Effect>;
-
-inline constexpr uint64_t kFencesReserved = 64;
 
 }  // namespace halcyon::coordinator
 

@@ -106,6 +106,7 @@ void JobRun::Handle(const event::StageFound& found) {
   Stage& one = stage(found.stage);
   if (!found.found.ok()) {
     one.state = State::kEnded;
+    Do(effect::ReleaseStage{found.stage});
     return Fail(Annotate(found.found.status(), label(found.stage)));
   }
   one.fingerprint = found.found->fingerprint;
@@ -122,14 +123,28 @@ void JobRun::Handle(const event::StageFound& found) {
   if (same != ids_.end() || is_failing) {
     if (!is_failing) one.behind = *same;
     one.state = State::kWaiting;
+    if (found.found->claim != 0) Do(effect::ReleaseStage{found.stage});
     return;
   }
+  if (found.found->claim == 0) return Block(found.stage, found.found->busy_with);
+  one.claim = found.found->claim;
   one.why = found.found->why;
   one.state = State::kPreparing;
   Do(effect::MoveStage{found.stage, jobs::StageState::kRunning, one.why});
   Do(effect::Tell{label(found.stage) + ": made, " + one.why});
   Do(effect::LogInfo{label(found.stage) + ": made, " + one.why});
   Do(effect::PrepareStage{found.stage});
+}
+
+void JobRun::Block(NodeId id, const std::string& busy_with) {
+  Stage& one = stage(id);
+  one.state = State::kBlocked;
+  one.looked_ms = now_ms_;
+  if (one.busy_with == busy_with) return;
+  one.busy_with = busy_with;
+  Do(effect::ShowNote{id, "made by " + busy_with});
+  Do(effect::Tell{label(id) + ": waits for " + busy_with + ", which makes it"});
+  BeginStages();  // a gang that gives way may let another begin
 }
 
 void JobRun::Handle(const event::StagePrepared& prepared) {
@@ -151,13 +166,6 @@ void JobRun::Run(NodeId id, PreparedStage prepared) {
     one.tasks.emplace(id, label(id), std::move(prepared), &scheduler_, &effects_);
     if (stop_requests_ > 0) one.tasks->Stop();
   }
-}
-
-void JobRun::Handle(const event::FencesReserved& reserved) {
-  fences_asked_ = false;
-  if (!reserved.first.ok()) return Handle(event::Broken{reserved.first.status()});
-  fence_next_ = reserved.first->value();
-  fence_end_ = fence_next_ + kFencesReserved;
 }
 
 void JobRun::Handle(const event::Ingested& ingested) {

@@ -6,6 +6,12 @@
 namespace halcyon::coordinator {
 namespace {
 
+// Rises with each lease, and with each claim of the stage, whichever job has it.
+Fence TaskFence(uint64_t claim, uint64_t lease) {
+  constexpr int kLeaseBits = 32;
+  return Fence((claim << kLeaseBits) | lease);
+}
+
 // The state that a job ends in with this status.
 jobs::JobState EndStateOf(const absl::Status& status) {
   if (status.ok()) return jobs::JobState::kDone;
@@ -33,6 +39,7 @@ Effects JobRun::On(const Event& event, int64_t now_ms) {
   MaintainAgents();
   EndStages();
   GrantTasks();
+  LookAgain();
   LeaveWhenIdle();
   return std::exchange(effects_, {});
 }
@@ -50,12 +57,8 @@ void JobRun::MaintainAgents() {
 
 void JobRun::GrantTasks() {
   while (scheduler_.CanGrant() && commits_ < kCommitsMax) {
-    if (fence_next_ == fence_end_) {
-      if (!fences_asked_) Do(effect::ReserveFences{});
-      fences_asked_ = true;
-      return;
-    }
-    const Grant grant = scheduler_.GrantNext(Fence(fence_next_++));
+    const NodeId next = scheduler_.NextStage();
+    const Grant grant = scheduler_.GrantNext(TaskFence(stage(next).claim, ++leases_));
     stage(grant.stage).tasks->OnGrant(grant, &effects_);
   }
 }
@@ -92,6 +95,7 @@ void JobRun::EndStage(NodeId id, const absl::Status& how) {
   if (one.tasks) scheduler_.Remove(id);
   one.tasks.reset();
   one.state = State::kEnded;
+  Do(effect::ReleaseStage{id});
   if (absl::IsFailedPrecondition(how) && jobs::ReadsSources(graph_.node(id).kind)) {
     Do(effect::RereadSources{});
   }
@@ -122,6 +126,22 @@ void JobRun::BeginStages() {
   }
 }
 
+// Of the stages that another job makes.
+void JobRun::LookAgain() {
+  for (const NodeId id : ids_) {
+    Stage& one = stage(id);
+    if (one.state != State::kBlocked) continue;
+    if (!failure_.ok() || stop_requests_ > 0) {
+      one.state = State::kEnded;
+      if (failure_.ok()) Fail(Stopped(label(id) + " is made by " + one.busy_with));
+    } else if (now_ms_ - one.looked_ms >= kClaimPollMs && !(is_gang(id) && HasActiveGang())) {
+      one.looked_ms = now_ms_;
+      one.state = State::kFinding;
+      Do(effect::FindStage{id});
+    }
+  }
+}
+
 bool JobRun::MayBegin(NodeId id) const {
   const Stage& one = stage(id);
   if (one.state != State::kWaiting || (one.behind && is_active(*one.behind))) return false;
@@ -130,8 +150,12 @@ bool JobRun::MayBegin(NodeId id) const {
                    [this](NodeId input) { return stage(input).state == State::kMade; })) {
     return false;
   }
-  return !is_gang(id) || std::none_of(ids_.begin(), ids_.end(), [this](NodeId other) {
-    return is_gang(other) && is_active(other);
+  return !is_gang(id) || !HasActiveGang();
+}
+
+bool JobRun::HasActiveGang() const {
+  return std::any_of(ids_.begin(), ids_.end(), [this](NodeId id) {
+    return is_gang(id) && is_active(id) && stage(id).state != State::kBlocked;
   });
 }
 

@@ -4,17 +4,21 @@
 //   job:    checking -> running -> leaving -> ended
 //   stage:  waiting -> finding -> made                                       reused
 //           finding -> preparing -> running -> installing -> made
+//           finding -> blocked -> finding                                    another job makes it
 //           preparing | running | installing -> ended                        failed or interrupted
 //
 //   leaving   the agents are told to end, and waited for a while
-//   finding   its artifact is looked for
+//   finding   its artifact is looked for, and the stage is claimed when there is none
+//   blocked   another job has claimed the stage: its artifact, or its claim, is waited for
 //   running   coordinator/run/task_stage.h or gang_stage.h has its state
 //
 // Invariants:
 //   - a stage begins when all its inputs are made, and nothing has failed or asked to stop;
 //   - stages that do not depend on each other run at the same time: stages of tasks share the
 //     agents of [launch], and one gang has its ranks at a time;
-//   - of stages with the same fingerprint one is made at a time: the others then find its artifact;
+//   - of stages with the same fingerprint one is made at a time, in this job and among all jobs:
+//   the
+//     others then find its artifact;
 //   - the job leaves when no stage is between finding and made;
 //   - each effect that has an answer is waited for, once, before the stage goes on.
 #ifndef HALCYON_COORDINATOR_RUN_JOB_RUN_H_
@@ -41,6 +45,8 @@ struct RunLimits {
   int64_t restarts_max = 0;
 };
 
+// How often the claim of a stage that another job makes is tried.
+inline constexpr int64_t kClaimPollMs = 1000;
 // Results that wait for their commit; with more, no task is handed out.
 inline constexpr size_t kCommitsMax = 64;
 
@@ -60,11 +66,23 @@ class JobRun {
 
  private:
   enum class JobState { kChecking, kRunning, kLeaving, kEnded };
-  enum class State { kWaiting, kFinding, kPreparing, kRunning, kInstalling, kMade, kEnded };
+  enum class State {
+    kWaiting,
+    kFinding,
+    kBlocked,
+    kPreparing,
+    kRunning,
+    kInstalling,
+    kMade,
+    kEnded
+  };
   struct Stage {
     State state = State::kWaiting;
     std::string fingerprint, why;
     std::optional<NodeId> behind;    // the stage that makes the same artifact
+    uint64_t claim = 0;              // its number, while this job makes it
+    std::string busy_with;           // who makes it, while it is blocked
+    int64_t looked_ms = 0;           // when the claim of a blocked one was last tried
     std::optional<TaskStage> tasks;  // one of these two while it is running
     std::optional<GangStage> gang;
   };
@@ -80,7 +98,6 @@ class JobRun {
   void Handle(const event::JobChecked& checked);
   void Handle(const event::StageFound& found);
   void Handle(const event::StagePrepared& prepared);
-  void Handle(const event::FencesReserved& reserved);
   void Handle(const event::Ingested& ingested);
   void Handle(const event::LaunchPrepared& prepared);
   void Handle(const event::Launched& launched);
@@ -90,6 +107,7 @@ class JobRun {
   void Handle(const event::Broken& broken);
 
   bool OnTaskMessage(const cluster::Message& message);
+  void Block(NodeId id, const std::string& busy_with);
   void Run(NodeId id, PreparedStage prepared);
   void GrantTasks();
   void MaintainAgents();
@@ -97,10 +115,12 @@ class JobRun {
   void EndStage(NodeId id, const absl::Status& how);
   void BeginStages();
   bool MayBegin(NodeId id) const;
+  void LookAgain();
   void LeaveWhenIdle();
   // The first failure is the job's; a stop gives way to it.
   void Fail(const absl::Status& status);
 
+  bool HasActiveGang() const;
   bool is_active(NodeId id) const;
   bool is_gang(NodeId id) const;
   const std::string& label(NodeId id) const { return graph_.node(id).label; }
@@ -122,9 +142,8 @@ class JobRun {
   absl::Status failure_;
   std::optional<absl::Status> end_;
   int stop_requests_ = 0;
-  uint64_t fence_next_ = 0, fence_end_ = 0;
-  bool fences_asked_ = false;
-  size_t commits_ = 0;  // under way
+  uint64_t leases_ = 0;  // granted so far
+  size_t commits_ = 0;   // under way
 
   // Of the event that is being handled.
   int64_t now_ms_ = 0;

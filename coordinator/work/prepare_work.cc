@@ -29,10 +29,10 @@ absl::Status Copy(const JobContext& context, const Donor& donor,
   Env& env = *context.env;
   storage::CheckpointStore from(env, CheckpointsOf(donor.work_dir));
   storage::CheckpointStore to(env, CheckpointsOf(assignment.work_dir));
-  const uint64_t incarnation = context.incarnation.value();
-  RETURN_IF_ERROR(to.Fence({incarnation, /*launch=*/0}));
+  RETURN_IF_ERROR(to.Fence({assignment.claim, /*launch=*/0}));
   RETURN_IF_ERROR(storage::CopyCheckpoint(
-      env, from, donor.step, to, {assignment.fingerprint, jobs::ToToml(context.spec), incarnation},
+      env, from, donor.step, to,
+      {assignment.fingerprint, jobs::ToToml(context.spec), assignment.claim},
       static_cast<uint64_t>(context.spec.checkpoint.keep)));
   // The figures of the steps that are not made again; ranks drop the lines of later ones.
   const auto metrics = env.ReadFile(JoinPath(donor.work_dir, kMetricsFileName));

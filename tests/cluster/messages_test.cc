@@ -23,7 +23,7 @@ StageAssignment SomeAssignment() {
           .work_dir = "/home/work",
           .input_paths = {{"tokens", "/a/tokens"}, {"autoencoder", "/a/ae"}},
           .input_digests = {{"tokens", "12"}, {"autoencoder", ""}},
-          .incarnation = 9,
+          .claim = 9,
           .launch = 2};
 }
 

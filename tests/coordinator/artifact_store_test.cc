@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "storage/artifact_scan.h"
+#include "storage/lease.h"
 #include "storage/weights/weights_index.h"
 
 namespace halcyon::coordinator {
@@ -77,14 +78,10 @@ class ArtifactStoreTest : public testing::Test {
                              "-" + std::to_string(number++);
     EXPECT_TRUE(env_.RemoveTree(root).ok());
     home_ = *storage::OpenHome(root);
-    journal_ = *storage::Journal::Open(home_.Journal());
   }
-  ~ArtifactStoreTest() override {
-    journal_.reset();
-    EXPECT_TRUE(env_.RemoveTree(home_.root).ok());
-  }
+  ~ArtifactStoreTest() override { EXPECT_TRUE(env_.RemoveTree(home_.root).ok()); }
 
-  ArtifactStore Store() { return ArtifactStore(env_, *journal_, home_); }
+  ArtifactStore Store() { return ArtifactStore(env_, home_); }
   // A made folder with two files.
   std::string Made() {
     const std::string dir = JoinPath(home_.root, "work/out");
@@ -133,16 +130,11 @@ class ArtifactStoreTest : public testing::Test {
     }
     return contents;
   }
-  void LoseJournal() {
-    journal_.reset();
-    ASSERT_TRUE(env_.RemoveTree(home_.Journal()).ok());
-    journal_ = *storage::Journal::Open(home_.Journal());
-  }
   std::string Place() { return home_.Artifact("model", Some().record.fingerprint); }
 
   Env& env_ = *Env::Posix();
   storage::HomeLayout home_;
-  std::unique_ptr<storage::Journal> journal_;
+  SimulatedClock clock_;
 };
 
 TEST_F(ArtifactStoreTest, WhatIsInstalledIsFoundWhole) {
@@ -214,7 +206,7 @@ TEST_F(ArtifactStoreTest, WhatIsDamagedIsSetAsideAndMayBeMadeAgain) {
   EXPECT_EQ(Install().record.path, Place());
   EXPECT_EQ(*Store().SetAside(StageKind::kModel, Some().record.fingerprint),
             Place() + ".damaged-2");
-  EXPECT_TRUE(Store().Repair()->empty()) << "nothing to say about what was set aside";
+  EXPECT_TRUE(Store().Repair(clock_)->empty()) << "nothing to say about what was set aside";
 }
 
 // What may be whole, or was not made by this version, is neither removed nor made again.
@@ -233,24 +225,21 @@ TEST_F(ArtifactStoreTest, OnlyWhatIsCertainlyUnfinishedIsRemoved) {
            {newer, Code::kFailedPrecondition}, {"{}", Code::kDataLoss}, {"", Code::kDataLoss}}) {
     Write(record, bytes);
     const auto before = Contents();
-    for (const bool journal_knows : {true, false}) {
-      if (!journal_knows) LoseJournal();
-      const auto notes = Store().Repair();
-      ASSERT_TRUE(notes.ok()) << notes.status();
-      EXPECT_EQ(notes->size(), 2u) << "one line each";
-      EXPECT_TRUE(notes->front().starts_with("left alone ")) << notes->front();
-      const absl::Status found = TryFind().status();
-      EXPECT_EQ(found.code(), code) << found;
-      EXPECT_NE(MessageOf(found).find(record), std::string::npos) << found;
-      EXPECT_EQ(Contents(), before);
-    }
+    const auto notes = Store().Repair(clock_);
+    ASSERT_TRUE(notes.ok()) << notes.status();
+    EXPECT_EQ(notes->size(), 2u) << "one line each";
+    EXPECT_TRUE(notes->front().starts_with("left alone ")) << notes->front();
+    const absl::Status found = TryFind().status();
+    EXPECT_EQ(found.code(), code) << found;
+    EXPECT_NE(MessageOf(found).find(record), std::string::npos) << found;
+    EXPECT_EQ(Contents(), before);
   }
   ASSERT_TRUE(env_.RemoveFile(record).ok());
   ASSERT_TRUE(env_.CreateDirs(record).ok());
-  EXPECT_TRUE(Store().Repair().ok());
+  EXPECT_TRUE(Store().Repair(clock_).ok());
   EXPECT_EQ(TryFind().status().code(), Code::kFailedPrecondition) << "a folder in its place";
   ASSERT_TRUE(env_.RemoveTree(record).ok());
-  EXPECT_TRUE(Store().Repair().ok());
+  EXPECT_TRUE(Store().Repair(clock_).ok());
   EXPECT_EQ(TryFind().status().code(), Code::kFailedPrecondition) << "no artifact.json at all";
   Write(record, text);
   EXPECT_TRUE(Find().has_value()) << "all of it is still there";
@@ -267,32 +256,23 @@ TEST_F(ArtifactStoreTest, AnotherArtifactInItsPlaceIsRefused) {
 TEST_F(ArtifactStoreTest, UnfinishedFoldersAreRemoved) {
   const std::string unfinished = JoinPath(home_.ArtifactsOf("tokens"), "0123456789abcdef.tmp");
   ASSERT_TRUE(env_.CreateDirs(unfinished).ok());
-  const auto notes = Store().Repair();
+  const auto notes = Store().Repair(clock_);
   ASSERT_TRUE(notes.ok() && notes->size() == 1u);
   EXPECT_TRUE(notes->front().starts_with("removed " + unfinished));
   EXPECT_FALSE(env_.Exists(unfinished));
 }
 
-TEST_F(ArtifactStoreTest, AFinishedFolderThatTheJournalLacksIsAdopted) {
-  Install();
-  LoseJournal();
-  const auto notes = Store().Repair();
-  ASSERT_TRUE(notes.ok() && notes->size() == 1u);
-  EXPECT_TRUE(notes->front().starts_with("recorded " + Place()));
-  EXPECT_TRUE(journal_->FindArtifact(StageKind::kModel, Some().record.fingerprint).ok());
-  EXPECT_TRUE(Find().has_value());
-  EXPECT_TRUE(Store().Repair()->empty()) << "once";
-}
-
-TEST_F(ArtifactStoreTest, ADamagedFolderThatTheJournalLacksIsNotAdoptedAndStays) {
-  Install();
-  LoseJournal();
-  Write(JoinPath(Place(), "a.bin"), "wrights");
-  const auto notes = Store().Repair();
-  ASSERT_TRUE(notes.ok() && notes->size() == 1u);
-  EXPECT_TRUE(notes->front().starts_with("left alone " + Place())) << notes->front();
-  EXPECT_TRUE(absl::IsDataLoss(TryFind().status()));
-  EXPECT_TRUE(env_.Exists(Place()));
+TEST_F(ArtifactStoreTest, AFolderThatAnotherJobIsPublishingStays) {
+  const std::string unfinished = JoinPath(home_.ArtifactsOf("tokens"), "0123456789abcdef.tmp");
+  ASSERT_TRUE(env_.CreateDirs(unfinished).ok());
+  storage::LeaseSeeker seeker(env_, clock_, home_.Claim("tokens", "0123456789abcdef"),
+                              storage::ThisProcess("job other"));
+  auto claim = *seeker.TryTake();
+  EXPECT_TRUE(Store().Repair(clock_)->empty());
+  EXPECT_TRUE(env_.Exists(unfinished));
+  claim.reset();
+  EXPECT_EQ(Store().Repair(clock_)->size(), 1u);
+  EXPECT_FALSE(env_.Exists(unfinished));
 }
 
 TEST_F(ArtifactStoreTest, ACrashAnywhereLeavesAllOrNothing) {
@@ -303,10 +283,10 @@ TEST_F(ArtifactStoreTest, ACrashAnywhereLeavesAllOrNothing) {
     ASSERT_TRUE(env_.RemoveTree(Place()).ok());
     CrashingEnv crashing(changes);
     const std::string made = Made();
-    const auto installed = ArtifactStore(crashing, *journal_, home_).Install(Some(), made);
+    const auto installed = ArtifactStore(crashing, home_).Install(Some(), made);
     finished = !crashing.crashed();
     EXPECT_EQ(installed.ok(), finished);
-    ASSERT_TRUE(Store().Repair().ok());
+    ASSERT_TRUE(Store().Repair(clock_).ok());
     if (const auto found = Find()) {
       EXPECT_TRUE(storage::VerifyArtifact(env_, *found).ok());
     } else {
@@ -336,7 +316,7 @@ TEST_F(ArtifactStoreTest, WorkOnAnotherFileSystemIsRefusedBeforeAnythingIsMade) 
   EXPECT_TRUE(env_.ListDir(JoinPath(home_.root, "work"))->empty()) << "nothing is left behind";
   EXPECT_TRUE(env_.ListDir(home_.ArtifactsOf("model"))->empty());
   OtherDiskEnv env(JoinPath(home_.root, "work"));
-  const absl::Status status = ArtifactStore(env, *journal_, home_).CheckPlaces({StageKind::kModel});
+  const absl::Status status = ArtifactStore(env, home_).CheckPlaces({StageKind::kModel});
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(MessageOf(status).find("both must lie on one file system"), std::string::npos);
   EXPECT_TRUE(env_.ListDir(JoinPath(home_.root, "work"))->empty());

@@ -46,8 +46,15 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     auto spec = jobs::ParseJobSpec(toml, "t.toml", root_, /*check_files=*/true);
     EXPECT_TRUE(spec.ok()) << spec.status();
     context.spec = *std::move(spec);
-    const auto journal = storage::Journal::Open(home_.Journal());
+    const auto owned = OwnJob(env_, home_, "t-1", clock_, [](const std::string&) {});
+    EXPECT_TRUE(owned.ok()) << owned.status();
+    std::vector<std::string> notes;
+    const auto journal = storage::JobJournal::Begin(env_, home_.Journal("t-1"),
+                                                    owned->incarnation().value(), &notes);
     EXPECT_TRUE(journal.ok()) << journal.status();
+    LeaseKeeper leases;
+    context.leases = &leases;
+    context.owner_before = owned->before;
     context.env = &env_;
     context.clock = &clock_;
     context.journal = journal->get();
@@ -60,7 +67,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     context.memory_limit = memory_limit_;
     context.home = home_;
     context.job = JobId("t-1");
-    context.incarnation = Incarnation(*(*journal)->NextIncarnation());
+    context.incarnation = owned->incarnation();
     context.remake_damaged = remake_damaged_;
     context.from_scratch = from_scratch_;
     EXPECT_TRUE(env_.CreateDirs(home_.JobLogs("t-1")).ok());
@@ -70,11 +77,11 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     cluster_.leases.clear();
     cluster_.launches.clear();
     notices_.clear();
-    EXPECT_TRUE(ArtifactStore(env_, **journal, home_).Repair().ok());
+    EXPECT_TRUE(ArtifactStore(env_, home_).Repair(clock_).ok());
     Coordinator coordinator(&context);
     const auto artifacts = coordinator.Run();
     status_ = coordinator.status();
-    recorded_ = (*journal)->GetJob("t-1")->state;
+    recorded_ = (*journal)->history().job.state;
     return artifacts.status();
   }
   void Changed(const JobStatus&) override {}

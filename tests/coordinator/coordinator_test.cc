@@ -224,13 +224,13 @@ TEST_F(CoordinatorTest, ADamagedInputIsNotTriedAgain) {
 void LeaveCheckpoint(const cluster::StageAssignment& assignment, uint64_t step, float value) {
   Env& env = *Env::Posix();
   storage::CheckpointStore store(env, CheckpointsOf(assignment.work_dir));
-  ASSERT_TRUE(store.Fence({assignment.incarnation, assignment.launch}).ok());
+  ASSERT_TRUE(store.Fence({assignment.claim, assignment.launch}).ok());
   const std::string_view bytes(reinterpret_cast<const char*>(&value), sizeof(value));
   const auto shard = store.WriteShard(step, 0, 1, {{"param.u", storage::DType::kF32, {1}, bytes}});
   ASSERT_TRUE(shard.ok()) << shard.status();
   storage::CheckpointManifest manifest;
   manifest.step = step;
-  manifest.incarnation = assignment.incarnation;
+  manifest.claim = assignment.claim;
   manifest.stage = assignment.stage;
   manifest.fingerprint = assignment.fingerprint;
   manifest.units = {{"u", 1, {{"u.weight", {1}, 0}}}};

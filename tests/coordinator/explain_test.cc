@@ -30,12 +30,6 @@ TEST(ExplainTest, TheNearestIsTheOneWithTheFewestDifferences) {
   EXPECT_EQ(WhyMade(wanted, {}), "none made before");
 }
 
-TEST(ExplainTest, EqualIdentitiesMeanThatTheFolderIsGone) {
-  const jobs::StageIdentity wanted{StageKind::kModel, {{"a", "1"}}};
-  EXPECT_EQ(WhyMade(wanted, {Made(StageKind::kModel, "/home/x", {{"a", "1"}})}),
-            "the earlier one is gone from /home/x");
-}
-
 TEST(ExplainTest, DigestsAreShortAndLongListsCounted) {
   EXPECT_EQ(Describe({{"input.tokens", std::string(64, 'a'), std::string(64, 'b')}}),
             "input.tokens: aaaaaaaa -> bbbbbbbb");

@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 #include "pipeline/tokenizer.h"
+#include "storage/source_digests.h"
 #include "tests/coordinator/coordinator_fixture.h"
 
 namespace halcyon::coordinator {
@@ -61,13 +62,10 @@ TEST_F(CoordinatorTest, ASourceThatChangesUnderWayEndsTheStageByName) {
 TEST_F(CoordinatorTest, ARememberedDigestThatIsWrongIsCorrected) {
   ASSERT_TRUE(Run().ok());
   const std::string corpus = JoinPath(root_, "corpus.txt");
-  {
-    const auto journal = storage::Journal::Open(home_.Journal());
-    ASSERT_TRUE(journal.ok()) << journal.status();
-    storage::SourceRecord record = *(*journal)->FindSource(corpus);
-    record.sha256 = Sha256::Of("what the file once was");
-    ASSERT_TRUE((*journal)->PutSource(record).ok());
-  }
+  storage::SourceDigests digests(env_, home_.Sources());
+  storage::SourceRecord record = *digests.Find(corpus);
+  record.sha256 = Sha256::Of("what the file once was");
+  ASSERT_TRUE(digests.Put(record).ok());
   EXPECT_EQ(Run().code(), absl::StatusCode::kFailedPrecondition);
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(status_.Find(StageKind::kTokenizer)->state, StageState::kReused);

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "cluster/coordinator_link.h"
-#include "coordinator/process_registry.h"
 #include "coordinator/run/gang_stage.h"
 #include "storage/checkpoint.h"
 #include "tests/coordinator/coordinator_fixture.h"
@@ -144,8 +143,8 @@ TEST_F(InterruptionTest, EveryLaunchHasAFenceOfItsOwn) {
   const cluster::StageAssignment& model = cluster_.assignments.at("model");
   EXPECT_EQ(model.launch, 3u);
   storage::CheckpointStore store(env_, JoinPath(model.work_dir, "checkpoints"));
-  EXPECT_EQ(*store.ReadFence(), (storage::WriterFence{model.incarnation, 3}));
-  EXPECT_TRUE(absl::IsAborted(store.Fence({model.incarnation, 2})));
+  EXPECT_EQ(*store.ReadFence(), (storage::WriterFence{model.claim, 3}));
+  EXPECT_TRUE(absl::IsAborted(store.Fence({model.claim, 2})));
 }
 
 // --- processes that do not start ---
@@ -217,9 +216,11 @@ TEST_F(InterruptionTest, APidThatIsNotOfTheLaunchIsNeitherKilledNorRecorded) {
   cluster_.hello_pid = (*stranger)->pid();
   ASSERT_TRUE(Run().ok());
   EXPECT_FALSE((*stranger)->Poll().has_value());
-  const auto recorded = ProcessRegistry::Read(env_, ProcessesPath(home_, "t-1"));
-  ASSERT_TRUE(recorded.ok()) << recorded.status();
-  for (const auto& [name, process] : *recorded) EXPECT_NE(process.pid, (*stranger)->pid()) << name;
+  const auto history = storage::ReadJobHistory(env_, home_.Journal("t-1"));
+  ASSERT_TRUE(history.ok()) << history.status();
+  for (const auto& [name, recorded] : history->processes) {
+    EXPECT_NE(recorded.process.pid, (*stranger)->pid()) << name;
+  }
 }
 
 }  // namespace

@@ -344,6 +344,66 @@ TEST_F(JobRunTest, StagesOfOneFingerprintAreMadeOnce) {
   EXPECT_EQ(StateOf(tokenizers[1]), StageState::kReused);
 }
 
+// --- stages that other jobs make ---
+
+TEST_F(JobRunTest, AStageThatAnotherJobMakesIsWaitedForAndReused) {
+  busy_["of tokenizer"] = "job other (pid 3 on far)";
+  Begin();
+  EXPECT_EQ(Told(), "tokenizer: waits for job other (pid 3 on far), which makes it\n");
+  EXPECT_TRUE(All<effect::PrepareStage>().empty());
+  PassMs(kClaimPollMs - 1);
+  EXPECT_TRUE(All<effect::FindStage>().empty());
+  PassMs(1);
+  Settle();
+  EXPECT_EQ(Told(), "") << "the same job is named once";
+  made_.insert("of tokenizer");
+  PassMs(kClaimPollMs);
+  Settle();
+  EXPECT_EQ(StateOf(Node("tokenizer")), StageState::kReused);
+  EXPECT_FALSE(Sent<cluster::Lease>().empty()) << "the tokens have begun";
+}
+
+TEST_F(JobRunTest, AClaimThatIsGivenUpIsTakenOver) {
+  busy_["of tokenizer"] = "job other (pid 3 on far)";
+  Begin();
+  busy_.clear();
+  PassMs(kClaimPollMs);
+  Settle();
+  const auto leases = Sent<cluster::Lease>();
+  ASSERT_EQ(leases.size(), 1u);
+  EXPECT_EQ(leases[0].second.fence >> 32, kClaim);
+}
+
+TEST_F(JobRunTest, AStopEndsTheWaitForAnotherJob) {
+  busy_["of tokenizer"] = "job other (pid 3 on far)";
+  Begin();
+  Stop();
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted, "tokenizer is made by job other")) << HowItEnded();
+}
+
+TEST_F(JobRunTest, AGangThatAnotherJobTrainsDoesNotHoldUpThisJobsOther) {
+  auto specs = TwoTexts(Spec());
+  Begin(specs);
+  const auto gangs = NodesOf(StageKind::kAutoencoder);
+  ASSERT_EQ(gangs.size(), 2u);
+  busy_["of " + Label(gangs[0])] = "job other (pid 3 on far)";
+  FinishTasks();
+  EXPECT_EQ(Only<effect::PrepareLaunch>().stage, gangs[1]);
+  busy_.clear();
+  PassMs(kClaimPollMs);
+  Settle();
+  EXPECT_TRUE(All<effect::PrepareLaunch>().empty()) << "one gang at a time";
+}
+
+TEST_F(JobRunTest, AStageThatFailsGivesItsClaimUp) {
+  Begin();
+  const auto leases = Sent<cluster::Lease>();
+  From(leases[0].first,
+       cluster::TaskFailed{leases[0].second.task, leases[0].second.fence,
+                           static_cast<int>(absl::StatusCode::kInvalidArgument), "no text"});
+  EXPECT_EQ(Only<effect::ReleaseStage>().stage, Node("tokenizer"));
+}
+
 TEST_F(JobRunTest, AFailureInterruptsTheOtherStages) {
   limits_.agents = 4;
   Begin(TwoTexts(Spec()));
@@ -366,8 +426,8 @@ TEST_F(JobRunTest, AFailureEndsAStageThatIsBeingPrepared) {
   run_->Start();
   Happen(event::JobChecked{});
   const auto tokenizers = NodesOf(StageKind::kTokenizer);
-  Happen(event::StageFound{tokenizers[0], FoundStage{"a", false, "new"}});
-  Happen(event::StageFound{tokenizers[1], FoundStage{"b", false, "new"}});
+  Happen(event::StageFound{tokenizers[0], Found("a")});
+  Happen(event::StageFound{tokenizers[1], Found("b")});
   Happen(event::StagePrepared{tokenizers[0], DataLoss("damaged")});
   EXPECT_FALSE(run_->end()) << "the other's preparation is under way";
   Happen(event::StagePrepared{tokenizers[1], Prepared(tokenizers[1])});

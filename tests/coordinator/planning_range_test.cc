@@ -22,7 +22,6 @@ class PlanningTest : public ::testing::Test {
  protected:
   PlanningTest() {
     home_ = *storage::OpenHome(dir_.Path("home"));
-    journal_ = *storage::Journal::Open(home_.Journal());
     std::string text;
     for (int i = 0; i < 40; ++i) text += "{\"text\": \"line " + std::to_string(i) + "\"}\n\n";
     base_.name = "plan";
@@ -50,13 +49,12 @@ class PlanningTest : public ::testing::Test {
   testing::TempDir dir_;
   Env& env_ = *Env::Posix();
   storage::HomeLayout home_;
-  std::unique_ptr<storage::Journal> journal_;
   jobs::JobSpec base_;
 };
 
 TEST_F(PlanningTest, RandomJobs) {
   const std::string tokens = MakeTokens();
-  ArtifactStore store(env_, *journal_, home_);
+  ArtifactStore store(env_, home_);
   uint64_t planned = 0;
   for (uint64_t number = 0; number < kCases; ++number) {
     const auto spec =
@@ -65,7 +63,7 @@ TEST_F(PlanningTest, RandomJobs) {
     if (!spec.ok()) continue;
     ++planned;
     SCOPED_TRACE("case " + std::to_string(number) + ":\n" + jobs::ToToml(*spec));
-    const auto stages = PlanStages(*spec, home_, *journal_, store);
+    const auto stages = PlanStages(*spec, home_, store);
     ASSERT_TRUE(stages.ok()) << stages.status();
     const auto shards = pipeline::PlanShards(spec->data);
     ASSERT_TRUE(shards.ok()) << shards.status();
@@ -84,8 +82,8 @@ TEST_F(PlanningTest, RandomJobs) {
 // `cache explain` of a job that imports its tokenizer.
 TEST_F(PlanningTest, AnImportedTokenizerIsPlannedByItsBytes) {
   const auto fingerprint = [&] {
-    ArtifactStore store(env_, *journal_, home_);
-    const auto stages = PlanStages(base_, home_, *journal_, store);
+    ArtifactStore store(env_, home_);
+    const auto stages = PlanStages(base_, home_, store);
     EXPECT_TRUE(stages.ok()) << stages.status();
     return stages.ok() ? stages->at(0).fingerprint : "";
   };

@@ -19,9 +19,7 @@ using ::testing::HasSubstr;
 
 class RemoveJobTest : public ::testing::Test {
  protected:
-  RemoveJobTest() : home_(*storage::OpenHome(dir_.Path("home"))) {
-    journal_ = *storage::Journal::Open(home_.Journal());
-  }
+  RemoveJobTest() : home_(*storage::OpenHome(dir_.Path("home"))) {}
   // Puts an artifact in place as a run does; returns its fingerprint.
   std::string Install(StageKind kind, const std::string& job_id, const std::string& contents) {
     const std::string made = dir_.Path("made");
@@ -33,7 +31,7 @@ class RemoveJobTest : public ::testing::Test {
     artifact.record.fingerprint = jobs::StageIdentity{kind, artifact.record.fields}.Fingerprint();
     artifact.record.content_digest = "digest of " + contents;
     artifact.record.job_id = job_id;
-    EXPECT_TRUE(ArtifactStore(env_, *journal_, home_).Install(artifact, made).ok());
+    EXPECT_TRUE(ArtifactStore(env_, home_).Install(artifact, made).ok());
     return artifact.record.fingerprint;
   }
   void AddJob(const std::string& id, const std::map<StageKind, std::string>& stages) {
@@ -44,8 +42,9 @@ class RemoveJobTest : public ::testing::Test {
       record.stages.push_back({kind, jobs::StageState::kDone, fingerprint, ""});
       status.Stage(kind).fingerprint = fingerprint;
     }
-    ASSERT_TRUE(journal_->PutJob(record).ok());
-    ASSERT_TRUE(env_.CreateDirs(home_.Job(id)).ok());
+    std::vector<std::string> notes;
+    const auto journal = storage::JobJournal::Begin(env_, home_.Journal(id), 1, &notes);
+    ASSERT_TRUE(journal.ok() && (*journal)->PutJob(record).ok());
     ASSERT_TRUE(WriteJobStatus(env_, home_, status).ok());
   }
   // A work folder with `bytes` bytes in it.
@@ -68,7 +67,7 @@ class RemoveJobTest : public ::testing::Test {
   testing::TempDir dir_;
   Env& env_ = *Env::Posix();
   storage::HomeLayout home_;
-  std::unique_ptr<storage::Journal> journal_;
+  SimulatedClock clock_;
 };
 
 TEST_F(RemoveJobTest, TakesWhatIsItsOwnAndLeavesTheRest) {
@@ -79,7 +78,7 @@ TEST_F(RemoveJobTest, TakesWhatIsItsOwnAndLeavesTheRest) {
   const std::string unfinished = AddWork(StageKind::kModel, "other rate", "a", 1000);
   const std::string others = AddWork(StageKind::kModel, "of b", "b", 10);
 
-  const auto plan = PlanRemoval(env_, home_, *journal_, "a");
+  auto plan = PlanRemoval(env_, home_, "a");
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_TRUE(env_.Exists(PathOf(StageKind::kModel, model))) << "planning removes nothing";
   ASSERT_EQ(plan->kept.size(), 1u);
@@ -90,25 +89,22 @@ TEST_F(RemoveJobTest, TakesWhatIsItsOwnAndLeavesTheRest) {
   EXPECT_EQ(plan->bytes_freed, bytes);
   EXPECT_GT(bytes, 1000u);
 
-  ASSERT_TRUE(Remove(env_, *journal_, *plan).ok());
+  ASSERT_TRUE(Remove(env_, clock_, home_, &*plan).ok());
   EXPECT_FALSE(env_.Exists(home_.Job("a")));
   EXPECT_FALSE(env_.Exists(PathOf(StageKind::kModel, model)));
   EXPECT_FALSE(env_.Exists(unfinished));
   EXPECT_TRUE(env_.Exists(others));
   EXPECT_TRUE(env_.Exists(home_.Job("b")));
   EXPECT_TRUE(env_.Exists(JoinPath(PathOf(StageKind::kTokenizer, tokens), "artifact.json")));
-  EXPECT_TRUE(absl::IsNotFound(journal_->GetJob("a").status()));
-  EXPECT_TRUE(absl::IsNotFound(journal_->FindArtifact(StageKind::kModel, model).status()));
-  EXPECT_TRUE(journal_->FindArtifact(StageKind::kTokenizer, tokens).ok());
-  EXPECT_TRUE(ArtifactStore(env_, *journal_, home_).Repair()->empty()) << "nothing to repair";
+  EXPECT_TRUE(ArtifactStore(env_, home_).Repair(clock_)->empty()) << "nothing to repair";
 }
 
 TEST_F(RemoveJobTest, ItsJobsFileSaysWhatTheJournalHasForgotten) {
   const std::string model = Install(StageKind::kModel, "b", "model");
   AddJob("a", {{StageKind::kModel, model}});
   AddJob("b", {{StageKind::kModel, model}});
-  ASSERT_TRUE(journal_->RemoveJob("b").ok());
-  const auto plan = PlanRemoval(env_, home_, *journal_, "a");
+  ASSERT_TRUE(env_.RemoveTree(home_.Journal("b")).ok());
+  auto plan = PlanRemoval(env_, home_, "a");
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->removed.size(), 1u) << "its folder alone";
 }
@@ -117,9 +113,9 @@ TEST_F(RemoveJobTest, AnUnreadableStatusOfAJobWithoutARecordStopsIt) {
   AddJob("a", {});
   AddJob("b", {});
   ASSERT_TRUE(WriteFileAtomically(env_, StatusPath(home_, "b"), "{").ok());
-  EXPECT_TRUE(PlanRemoval(env_, home_, *journal_, "a").ok()) << "the journal knows b";
-  ASSERT_TRUE(journal_->RemoveJob("b").ok());
-  const absl::Status status = PlanRemoval(env_, home_, *journal_, "a").status();
+  EXPECT_TRUE(PlanRemoval(env_, home_, "a").ok()) << "the journal knows b";
+  ASSERT_TRUE(env_.RemoveTree(home_.Journal("b")).ok());
+  const absl::Status status = PlanRemoval(env_, home_, "a").status();
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(MessageOf(status), HasSubstr("it cannot be known what job b uses"));
 }
@@ -127,14 +123,13 @@ TEST_F(RemoveJobTest, AnUnreadableStatusOfAJobWithoutARecordStopsIt) {
 TEST_F(RemoveJobTest, AnArtifactThatCannotBeReadStays) {
   const std::string model = Install(StageKind::kModel, "a", "model");
   AddJob("a", {{StageKind::kModel, model}});
-  ASSERT_TRUE(journal_->RemoveArtifact(StageKind::kModel, model).ok());
   const std::string file = JoinPath(PathOf(StageKind::kModel, model), "artifact.json");
   ASSERT_TRUE(WriteFileAtomically(env_, file, "{\"version\": 99}").ok());
-  const auto plan = PlanRemoval(env_, home_, *journal_, "a");
+  auto plan = PlanRemoval(env_, home_, "a");
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_EQ(plan->kept.size(), 1u);
   EXPECT_THAT(plan->kept[0].needed_by, HasSubstr("cannot be read"));
-  ASSERT_TRUE(Remove(env_, *journal_, *plan).ok());
+  ASSERT_TRUE(Remove(env_, clock_, home_, &*plan).ok());
   EXPECT_TRUE(env_.Exists(file));
 }
 
@@ -142,54 +137,69 @@ TEST_F(RemoveJobTest, WhatAnInterruptionLeftIsFinishedByTheSameCommand) {
   const std::string model = Install(StageKind::kModel, "a", "model");
   const std::string autoencoder = Install(StageKind::kAutoencoder, "a", "autoencoder");
   AddJob("a", {{StageKind::kModel, model}, {StageKind::kAutoencoder, autoencoder}});
-  auto plan = PlanRemoval(env_, home_, *journal_, "a");
+  auto plan = PlanRemoval(env_, home_, "a");
   ASSERT_TRUE(plan.ok()) << plan.status();
   plan->removed.resize(1);  // killed after the first
   for (const RemovedPath& part : plan->removed) {
     ASSERT_TRUE(env_.Rename(part.path, part.path + ".tmp").ok());
   }
-  plan = PlanRemoval(env_, home_, *journal_, "a");
+  plan = PlanRemoval(env_, home_, "a");
   ASSERT_TRUE(plan.ok()) << plan.status();
-  ASSERT_TRUE(Remove(env_, *journal_, *plan).ok());
+  ASSERT_TRUE(Remove(env_, clock_, home_, &*plan).ok());
   for (const auto kind : {StageKind::kModel, StageKind::kAutoencoder}) {
     EXPECT_TRUE(env_.ListDir(home_.ArtifactsOf(std::string(jobs::StageName(kind))))->empty());
   }
   EXPECT_FALSE(env_.Exists(home_.Job("a")));
 }
 
-TEST_F(RemoveJobTest, ARunningJobOrHomeIsRefused) {
+TEST_F(RemoveJobTest, ARunningJobIsRefusedAndAnotherIsNot) {
   AddJob("a", {});
-  journal_.reset();
-  SimulatedClock clock;
+  AddJob("b", {});
   {
-    const auto owner = TryOwnHome(home_, "a", clock);
-    ASSERT_TRUE(owner.ok() && *owner != nullptr);
-    absl::Status status = TakeExclusiveHome(home_, "a", clock).status();
+    const auto owner = OwnJob(env_, home_, "a", clock_, [](const std::string&) {});
+    ASSERT_TRUE(owner.ok()) << owner.status();
+    const absl::Status status = TakeJob(env_, clock_, home_, "a").status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-    EXPECT_THAT(MessageOf(status), HasSubstr("job a is running (pid "));
-    status = TakeExclusiveHome(home_, "b", clock).status();
-    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-    EXPECT_THAT(MessageOf(status), HasSubstr("may use what would be removed"));
+    EXPECT_THAT(MessageOf(status), HasSubstr("job a (pid "));
+    EXPECT_TRUE(TakeJob(env_, clock_, home_, "b").ok());
   }
-  auto quiet = TakeExclusiveHome(home_, "a", clock);
-  ASSERT_TRUE(quiet.ok()) << quiet.status();
+  EXPECT_TRUE(TakeJob(env_, clock_, home_, "a").ok());
   // A worker that outlives its coordinator by some seconds.
   const auto alive =
       storage::FileLock::TryAcquire(home_.AliveFile("a"), storage::FileLock::Mode::kShared);
   ASSERT_TRUE(alive.ok() && *alive != nullptr);
-  const absl::Status status = PlanRemoval(env_, home_, *quiet->journal, "a").status();
+  const absl::Status status = PlanRemoval(env_, home_, "a").status();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
   EXPECT_THAT(MessageOf(status), HasSubstr("still ending"));
+}
+
+TEST_F(RemoveJobTest, WorkThatAnotherJobHasTakenUpStays) {
+  AddJob("a", {});
+  const std::string work = AddWork(StageKind::kModel, "shared", "a", 1000);
+  auto plan = PlanRemoval(env_, home_, "a");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const std::string name = BaseName(work);
+  storage::LeaseSeeker seeker(env_, clock_, home_.Claim("model", name.substr(name.find('-') + 1)),
+                              storage::ThisProcess("job b"));
+  const auto claim = *seeker.TryTake();
+  ASSERT_NE(claim, nullptr);
+  const uint64_t all_bytes = plan->bytes_freed;
+  ASSERT_TRUE(Remove(env_, clock_, home_, &*plan).ok());
+  EXPECT_TRUE(env_.Exists(work));
+  EXPECT_FALSE(env_.Exists(home_.Job("a")));
+  ASSERT_EQ(plan->kept.size(), 1u);
+  EXPECT_THAT(plan->kept[0].needed_by, HasSubstr("job b (pid "));
+  EXPECT_GE(all_bytes, plan->bytes_freed + 1000u);
 }
 
 TEST_F(RemoveJobTest, AJobIsFoundByItsIdOrByANameThatOnlyItHas) {
   AddJob("quick-11111111", {});
   AddJob("slow-22222222", {});
   AddJob("slow-33333333", {});
-  EXPECT_EQ(*ResolveJob(env_, home_, *journal_, "quick-11111111"), "quick-11111111");
-  EXPECT_EQ(*ResolveJob(env_, home_, *journal_, "quick"), "quick-11111111");
-  EXPECT_TRUE(absl::IsNotFound(ResolveJob(env_, home_, *journal_, "other").status()));
-  const absl::Status several = ResolveJob(env_, home_, *journal_, "slow").status();
+  EXPECT_EQ(*ResolveJob(env_, home_, "quick-11111111"), "quick-11111111");
+  EXPECT_EQ(*ResolveJob(env_, home_, "quick"), "quick-11111111");
+  EXPECT_TRUE(absl::IsNotFound(ResolveJob(env_, home_, "other").status()));
+  const absl::Status several = ResolveJob(env_, home_, "slow").status();
   EXPECT_TRUE(absl::IsInvalidArgument(several));
   EXPECT_THAT(MessageOf(several), HasSubstr("slow-22222222, slow-33333333"));
 }

@@ -58,18 +58,11 @@ class JobRunTest : public ::testing::Test {
         const std::string& name = Label(find.stage);
         const auto it = fingerprints_.find(name);
         const std::string fingerprint = it == fingerprints_.end() ? "of " + name : it->second;
-        Happen(event::StageFound{find.stage,
-                                 FoundStage{fingerprint, made_.contains(fingerprint), "new"}});
+        Happen(event::StageFound{find.stage, Found(fingerprint)});
       }
       for (const auto& prepare : All<effect::PrepareStage>()) {
         any = true;
         Happen(event::StagePrepared{prepare.stage, Prepared(prepare.stage)});
-      }
-      for (const auto& reserve : All<effect::ReserveFences>()) {
-        (void)reserve;
-        any = true;
-        Happen(event::FencesReserved{Fence(next_fence_)});
-        next_fence_ += kFencesReserved;
       }
       for (const auto& start : All<effect::StartAgent>()) {
         any = true;
@@ -81,13 +74,27 @@ class JobRunTest : public ::testing::Test {
     }
   }
 
+  FoundStage Found(const std::string& fingerprint) {
+    FoundStage found{.fingerprint = fingerprint};
+    found.is_made = made_.contains(fingerprint);
+    if (found.is_made) return found;
+    const auto busy = busy_.find(fingerprint);
+    if (busy != busy_.end()) {
+      found.busy_with = busy->second;
+    } else {
+      found.claim = kClaim;
+      found.why = "new";
+    }
+    return found;
+  }
+
   PreparedStage Prepared(NodeId id) {
     PreparedStage prepared;
     const std::string& name = Label(id);
     prepared.assignment.stage = jobs::StageName(run_->graph().node(id).kind);
     prepared.assignment.fingerprint = "of " + name;
     prepared.assignment.work_dir = "/w/" + name;
-    prepared.assignment.incarnation = 7;
+    prepared.assignment.claim = kClaim;
     prepared.newest_step = newest_step_;
     const jobs::StageShape shape = jobs::ShapeOf(run_->graph().node(id).kind);
     if (shape == jobs::StageShape::kSingleTask) prepared.tasks = {{name, {}}};
@@ -191,7 +198,9 @@ class JobRunTest : public ::testing::Test {
 
   RunLimits limits_{.agents = 2, .ranks = 2, .restarts_max = 2};
   absl::Status check_;
+  static constexpr uint64_t kClaim = 7;
   std::set<std::string> made_;                       // fingerprints
+  std::map<std::string, std::string> busy_;          // fingerprint -> the job that makes it
   std::map<std::string, std::string> fingerprints_;  // by label, where they are not "of LABEL"
   size_t shards_ = 4, shards_done_ = 0;
   uint64_t newest_step_ = 0;
@@ -202,7 +211,6 @@ class JobRunTest : public ::testing::Test {
   Effects effects_;
   std::map<NodeId, jobs::StageState> states_;
   int64_t now_ms_ = 1000;
-  uint64_t next_fence_ = 1;
 
  private:
   void Take(Effects effects) {

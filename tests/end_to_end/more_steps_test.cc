@@ -89,7 +89,8 @@ TEST(MoreStepsTest, ARemovedJobLeavesNothing) {
   EXPECT_GT(plan["bytes"], 100000);
   result = job.Halcyon({"rm", "small", "--json"});
   ASSERT_TRUE(result.status.ok()) << result.output;
-  EXPECT_EQ(json::parse(result.output)["bytes"], plan["bytes"]);
+  // The lease that the removal takes is among what it removes.
+  EXPECT_NEAR(json::parse(result.output)["bytes"].get<double>(), plan["bytes"].get<double>(), 2000);
   Env& env = *Env::Posix();
   for (const std::string folder : {"/jobs", "/work", "/artifacts/model", "/artifacts/tokens"}) {
     EXPECT_TRUE(env.ListDir(job.home() + folder)->empty()) << folder;

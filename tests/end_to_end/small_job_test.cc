@@ -101,10 +101,8 @@ TEST(SmallJobTest, AMissingStandardOutputGetsNoFileInItsPlace) {
   job.Write();
   const RunResult run = job.HalcyonRedirected("<&- >&- 2>&-", {"run", job.job_file()});
   ASSERT_TRUE(run.status.ok()) << run.status.ToString();
-  // The first file that is opened is the lock: it says who owned the folder, and nothing else.
-  const auto lock = Env::Posix()->ReadFile(job.home() + "/lock");
-  ASSERT_TRUE(lock.ok());
-  EXPECT_TRUE(lock->empty() || json::accept(*lock)) << *lock;
+  // The first file that is written says the folder's format, and nothing else.
+  EXPECT_EQ(*Env::Posix()->ReadFile(job.home() + "/format"), "2\n");
   EXPECT_TRUE(job.Halcyon({"cache", "verify"}).status.ok());
   const RunResult closed = job.HalcyonRedirected(">&-", {"list"});
   EXPECT_EQ(closed.status.code, 2) << closed.output;

@@ -52,11 +52,12 @@ void Checker::OnEvent(const coordinator::Event& event) {
 }
 
 void Checker::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
-  if (lease.fence <= last_fence_) {
+  uint64_t& last = last_fences_[lease.assignment.fingerprint];
+  if (lease.fence <= last) {
     Violated("fences only rise: " + std::to_string(lease.fence) + " comes after " +
-             std::to_string(last_fence_));
+             std::to_string(last));
   }
-  last_fence_ = std::max(last_fence_, lease.fence);
+  last = std::max(last, lease.fence);
   Task& task = tasks_[lease.task];
   if (task.holder)
     Violated(lease.task + " is leased, and " + task.holder->name + " still holds it");
@@ -130,8 +131,9 @@ void Checker::OnStageEffect(const coordinator::Effect& effect) {
   } else if (const auto* launch = std::get_if<effect::Launch>(&effect)) {
     if (!launched_.empty()) Violated("a gang is launched before the one before has ended");
     launched_.insert(launch->stage);
-    const storage::WriterFence writer{world_->disk.incarnation, launch->launch};
-    storage::WriterFence& last = writers_[Fingerprint(launch->stage)];
+    const std::string fingerprint = Fingerprint(launch->stage);
+    const storage::WriterFence writer{world_->disk.stages.at(fingerprint).claim, launch->launch};
+    storage::WriterFence& last = writers_[fingerprint];
     if (writer <= last) Violated("a launch has the fence of an earlier one: " + writer.ToString());
     last = writer;
   } else if (const auto* move = std::get_if<effect::MoveStage>(&effect)) {

@@ -60,7 +60,8 @@ class Checker {
 
   const World* world_;
   std::string violation_;
-  uint64_t last_fence_ = 0;                              // of any lease of any run
+  std::map<std::string, uint64_t> last_fences_;  // by the stage's fingerprint // of any lease of
+                                                 // any run
   std::map<std::string, storage::WriterFence> writers_;  // the last launch of each stage
   std::map<std::string, Kept> kept_;
   size_t artifacts_ = 0;

@@ -21,6 +21,7 @@ struct Disk {
     std::set<std::pair<uint32_t, uint64_t>> shard_files;  // whole, by shard and fence
     storage::WriterFence fence;                           // of the checkpoints
     uint64_t newest_step = 0;                             // committed
+    uint64_t claim = 0;                                   // the last
   };
 
   absl::Status Room() const {
@@ -43,7 +44,6 @@ struct Disk {
   std::set<std::string> artifacts;  // installed, by fingerprint
   std::set<std::string> outputs;    // folders that gangs have made
   uint64_t incarnation = 0;
-  uint64_t next_fence = 1;  // of leases
   bool is_full = false;
 };
 

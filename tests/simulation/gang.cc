@@ -58,7 +58,7 @@ void Rank::OnEnd() {
 void Gang::Launch(int64_t ranks) {
   for (int64_t i = 0; i < ranks; ++i) {
     const WorkerId id{rank_prefix_ + "-" + std::to_string(i), writer_.launch};
-    ranks_.push_back(std::make_shared<Rank>(world_, id, writer_.incarnation, weak_from_this(),
+    ranks_.push_back(std::make_shared<Rank>(world_, id, world_->disk.incarnation, weak_from_this(),
                                             static_cast<uint32_t>(i)));
     world_->workers.push_back(ranks_.back());
     ranks_.back()->Start();

@@ -45,10 +45,6 @@ struct EventText {
   std::string operator()(const event::StagePrepared& one) const {
     return Stage("prepared", one.stage, one.prepared.status());
   }
-  std::string operator()(const event::FencesReserved& one) const {
-    return "fences reserved: " +
-           (one.first.ok() ? std::to_string(one.first->value()) : one.first.status().ToString());
-  }
   std::string operator()(const event::Ingested& one) const {
     return Stage("ingested of", one.stage, one.status) + ", fence " +
            std::to_string(one.fence.value());

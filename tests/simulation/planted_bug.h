@@ -13,7 +13,7 @@ enum class PlantedBug {
   kLostAgentNotEnded,     // Forget and EndAgent of a lost agent do nothing
   kLaunchNotFenced,       // PrepareLaunch leaves the fence of the checkpoints where it stands
   kInstalledTooEarly,     // Installed is answered before the artifact is there
-  kFencesStartAgain,      // after a restart the reserved fences begin at 1
+  kClaimNotRaised,        // a restarted coordinator claims a stage under the number before
   kIncarnationNotRaised,  // a restarted coordinator has the number of the one before
   kLostAgentNotNoticed,   // neither AgentEnded nor Suspected is reported
 };
@@ -28,7 +28,7 @@ inline constexpr std::array<NamedBug, 7> kPlantedBugs = {{
     {PlantedBug::kLostAgentNotEnded, "lost-agent-not-ended"},
     {PlantedBug::kLaunchNotFenced, "launch-not-fenced"},
     {PlantedBug::kInstalledTooEarly, "installed-too-early"},
-    {PlantedBug::kFencesStartAgain, "fences-start-again"},
+    {PlantedBug::kClaimNotRaised, "claim-not-raised"},
     {PlantedBug::kIncarnationNotRaised, "incarnation-not-raised"},
     {PlantedBug::kLostAgentNotNoticed, "lost-agent-not-noticed"},
 }};

@@ -56,7 +56,8 @@ class Service : public Process {
   void Do(const coordinator::effect::CheckJob& check);
   void Do(const coordinator::effect::FindStage& find);
   void Do(const coordinator::effect::PrepareStage& prepare);
-  void Do(const coordinator::effect::ReserveFences& reserve);
+  void Do(const coordinator::effect::ReleaseStage&) {}  // there is one job
+  void Do(const coordinator::effect::ShowNote&) {}
   void Do(const coordinator::effect::Ingest& ingest);
   void Do(const coordinator::effect::Install& install);
   void Do(const coordinator::effect::PrepareLaunch& prepare);
@@ -82,6 +83,7 @@ class Service : public Process {
 
   World* world_;
   uint64_t incarnation_;
+  std::map<jobs::NodeId, uint64_t> claims_;
   int64_t began_ms_;
   coordinator::JobRun run_;
   cluster::FailureDetector detector_;

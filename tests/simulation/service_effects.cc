@@ -74,8 +74,15 @@ void Service::Do(const effect::FindStage& find) {
     const absl::Status trouble = Trouble();
     if (!trouble.ok()) return event::StageFound{id, trouble};
     const std::string fingerprint = Fingerprint(id);
-    const bool is_made = world_->disk.artifacts.contains(fingerprint);
-    return event::StageFound{id, coordinator::FoundStage{fingerprint, is_made, "new"}};
+    coordinator::FoundStage found{.fingerprint = fingerprint};
+    found.is_made = world_->disk.artifacts.contains(fingerprint);
+    if (!found.is_made) {
+      uint64_t& claim = world_->disk.stages[fingerprint].claim;
+      if (claim == 0 || world_->bug != PlantedBug::kClaimNotRaised) ++claim;
+      claims_[id] = found.claim = claim;
+      found.why = "new";
+    }
+    return event::StageFound{id, found};
   });
 }
 
@@ -96,7 +103,7 @@ coordinator::PreparedStage Service::Prepared(NodeId id) const {
   prepared.assignment.stage = jobs::StageName(kind);
   prepared.assignment.fingerprint = fingerprint;
   prepared.assignment.work_dir = "/w/" + fingerprint;
-  prepared.assignment.incarnation = incarnation_;
+  prepared.assignment.claim = claims_.at(id);
   prepared.newest_step = stage.newest_step;
   if (jobs::ShapeOf(kind) == jobs::StageShape::kSingleTask) {
     prepared.tasks.push_back({Label(id), {{"shard", 0}}});
@@ -108,16 +115,6 @@ coordinator::PreparedStage Service::Prepared(NodeId id) const {
     }
   }
   return prepared;
-}
-
-void Service::Do(const effect::ReserveFences&) {
-  Post([this]() -> coordinator::Event {
-    const absl::Status trouble = Trouble();
-    if (!trouble.ok()) return event::FencesReserved{trouble};
-    const uint64_t first = world_->disk.next_fence;
-    world_->disk.next_fence += coordinator::kFencesReserved;
-    return event::FencesReserved{Fence(first)};
-  });
 }
 
 void Service::Do(const effect::Ingest& ingest) {
@@ -167,7 +164,7 @@ absl::Status Service::InstallStage(const effect::Install& install) {
 
 void Service::Do(const effect::PrepareLaunch& prepare) {
   Post([this, prepare]() -> coordinator::Event {
-    const storage::WriterFence writer{incarnation_, prepare.launch};
+    const storage::WriterFence writer{claims_.at(prepare.stage), prepare.launch};
     absl::Status status = Trouble();
     if (status.ok() && world_->bug != PlantedBug::kLaunchNotFenced) {
       status = world_->disk.Fence(Fingerprint(prepare.stage), writer);
@@ -181,7 +178,7 @@ void Service::Do(const effect::Launch& launch) {
   launched = {launch.launch, nullptr, false};
   const absl::Status trouble = Trouble();
   if (trouble.ok()) {
-    const storage::WriterFence writer{incarnation_, launch.launch};
+    const storage::WriterFence writer{claims_.at(launch.stage), launch.launch};
     launched.gang = std::make_shared<Gang>(world_, Fingerprint(launch.stage),
                                            coordinator::RankPrefix(Label(launch.stage)), writer);
     world_->gangs.push_back(launched.gang);

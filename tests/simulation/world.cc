@@ -48,7 +48,6 @@ Result World::Run() {
 
 void World::StartCoordinator() {
   if (disk.incarnation == 0 || bug != PlantedBug::kIncarnationNotRaised) ++disk.incarnation;
-  if (bug == PlantedBug::kFencesStartAgain) disk.next_fence = 1;
   Note("coordinator " + std::to_string(disk.incarnation) + " begins");
   checker.OnRun();
   service = std::make_shared<Service>(this, disk.incarnation);

@@ -10,12 +10,12 @@ namespace {
 constexpr char kFrom[] = "/home/from";
 constexpr char kTo[] = "/home/to";
 const std::string kNewFingerprint(64, 'b');
-const TestWrite kWrite{.step = 200, .incarnation = 3};
+const TestWrite kWrite{.step = 200, .claim = 3};
 
-absl::Status Copy(Env& env, uint64_t incarnation = 5, uint64_t step = 200) {
+absl::Status Copy(Env& env, uint64_t claim = 5, uint64_t step = 200) {
   CheckpointStore from(env, kFrom), to(env, kTo);
-  RETURN_IF_ERROR(to.Fence({incarnation, 0}));
-  return CopyCheckpoint(env, from, step, to, {kNewFingerprint, "name = \"more\"\n", incarnation},
+  RETURN_IF_ERROR(to.Fence({claim, 0}));
+  return CopyCheckpoint(env, from, step, to, {kNewFingerprint, "name = \"more\"\n", claim},
                         /*keep=*/2);
 }
 
@@ -26,7 +26,7 @@ void ExpectIsTheCopy(Env& env) {
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->manifest.fingerprint, kNewFingerprint);
   EXPECT_EQ(found->manifest.spec_toml, "name = \"more\"\n");
-  EXPECT_EQ(found->manifest.incarnation, 5u);
+  EXPECT_EQ(found->manifest.claim, 5u);
   CheckpointManifest as_before = found->manifest;
   as_before.fingerprint = TestManifest(kWrite).fingerprint;
   as_before.spec_toml = TestManifest(kWrite).spec_toml;
@@ -54,7 +54,7 @@ TEST(CheckpointCopy, WritingTheStepAgainLeavesTheOriginal) {
   testing::PowerCutEnv env;
   ASSERT_TRUE(WriteCheckpoint(env, kFrom, kWrite).ok());
   ASSERT_TRUE(Copy(env).ok());
-  ASSERT_TRUE(WriteCheckpoint(env, kTo, {.step = 200, .incarnation = 5, .attempt = 1}).ok());
+  ASSERT_TRUE(WriteCheckpoint(env, kTo, {.step = 200, .claim = 5, .attempt = 1}).ok());
   CheckpointStore from(env, kFrom);
   ExpectHolds(from, from.FindLastGood()->manifest, kWrite);
 }

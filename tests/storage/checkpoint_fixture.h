@@ -34,7 +34,7 @@ inline float ValueOf(uint64_t step, uint64_t attempt, const std::string& array,
 struct TestWrite {
   uint64_t step = 0;
   uint32_t world_size = 3;
-  uint64_t incarnation = 1;
+  uint64_t claim = 1;
   uint64_t keep = 10;
   uint64_t attempt = 0;  // gives other contents for the same step
 };
@@ -42,7 +42,7 @@ struct TestWrite {
 inline CheckpointManifest TestManifest(const TestWrite& write) {
   CheckpointManifest manifest;
   manifest.step = write.step;
-  manifest.incarnation = write.incarnation;
+  manifest.claim = write.claim;
   manifest.world_size = write.world_size;
   manifest.stage = "model";
   manifest.fingerprint = std::string(64, 'a');
@@ -82,7 +82,7 @@ inline absl::Status WriteCheckpoint(Env& env, const std::string& root, const Tes
   CheckpointManifest manifest = TestManifest(write);
   for (uint32_t rank = 0; rank < write.world_size; ++rank) {
     CheckpointStore store(env, root);
-    RETURN_IF_ERROR(store.Fence({write.incarnation, 0}));
+    RETURN_IF_ERROR(store.Fence({write.claim, 0}));
     ASSIGN_OR_RETURN(ShardFile shard, WriteTestShard(store, write, rank));
     manifest.shards.push_back(std::move(shard));
   }
@@ -93,7 +93,7 @@ inline absl::Status WriteCheckpoint(Env& env, const std::string& root, const Tes
 inline void ExpectHolds(CheckpointStore& store, const CheckpointManifest& found,
                         const TestWrite& write) {
   CheckpointManifest expected = TestManifest(write);
-  expected.incarnation = found.incarnation;
+  expected.claim = found.claim;
   expected.shards = found.shards;  // their sums were checked against the files
   EXPECT_EQ(*ManifestToJson(found), *ManifestToJson(expected));
   for (const UnitLayout& unit : TestUnits()) {

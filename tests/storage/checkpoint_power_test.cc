@@ -107,13 +107,13 @@ TEST(CheckpointPower, CommittingTheSameShardsAgainUnderAnotherManifest) {
       }
       CheckpointStore store(env, kRoot);
       CheckpointManifest manifest = *store.Load(200, true);
-      manifest.incarnation = 2;
+      manifest.claim = 2;
       env.CutPowerAfter(cut);
       const bool completed = store.Commit(manifest, 10).ok();
       env.Restart(SurvivalOf(outcome));
       ExpectNothingLooksDamaged(store, env, 200);
       if (completed) {
-        EXPECT_EQ(store.FindLastGood()->manifest.incarnation, 2u);
+        EXPECT_EQ(store.FindLastGood()->manifest.claim, 2u);
       }
     }
   }
@@ -134,7 +134,7 @@ TEST(CheckpointPower, RaisingTheFenceNeverLowersIt) {
   for (uint64_t cut = 0; cut < 8; ++cut) {
     for (uint64_t outcome = 0; outcome < kOutcomes; ++outcome) {
       testing::PowerCutEnv env;
-      ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .incarnation = 9}).ok());
+      ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .claim = 9}).ok());
       env.CutPowerAfter(cut);
       const bool raised = CheckpointStore(env, kRoot).Fence({10}).ok();
       env.Restart(SurvivalOf(outcome));

@@ -69,7 +69,7 @@ TEST_F(CheckpointTest, ReadFlatNamesWhatIsMissingOrOfAnotherKind) {
 }
 
 TEST_F(CheckpointTest, FilesAreAsTheFormatSays) {
-  ASSERT_TRUE(Write({.step = 100, .world_size = 2, .incarnation = 7}).ok());
+  ASSERT_TRUE(Write({.step = 100, .world_size = 2, .claim = 7}).ok());
   EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "7 0\n");
   EXPECT_EQ(*env_.ReadFile("/home/checkpoints/latest"), "step-00000100\n");
   EXPECT_THAT(
@@ -332,7 +332,7 @@ TEST_F(CheckpointTest, PruningNeitherCountsNorTouchesLaterStepsThatARunFellBackF
 TEST_F(CheckpointTest, AnOlderIncarnationCanNeitherCommitNorWrite) {
   CheckpointStore old_rank(env_, kRoot);
   ASSERT_TRUE(old_rank.Fence({1}).ok());
-  TestWrite old{.step = 200, .world_size = 1, .incarnation = 1};
+  TestWrite old{.step = 200, .world_size = 1, .claim = 1};
   CheckpointManifest manifest = TestManifest(old);
   manifest.shards.push_back(*WriteTestShard(old_rank, old, 0));
 
@@ -341,18 +341,18 @@ TEST_F(CheckpointTest, AnOlderIncarnationCanNeitherCommitNorWrite) {
   EXPECT_THAT(*store_.ListCommitted(), IsEmpty());
 
   // Not even a checkpoint that the new one has committed at the same step is harmed.
-  ASSERT_TRUE(Write({.step = 200, .world_size = 1, .incarnation = 2, .attempt = 1}).ok());
+  ASSERT_TRUE(Write({.step = 200, .world_size = 1, .claim = 2, .attempt = 1}).ok());
   EXPECT_EQ(WriteTestShard(old_rank, old, 0).status().code(), absl::StatusCode::kAborted);
   EXPECT_EQ(old_rank.Commit(manifest, 1).code(), absl::StatusCode::kAborted);
   const auto found = store_.FindLastGood();
   ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_EQ(found->manifest.incarnation, 2u);
+  EXPECT_EQ(found->manifest.claim, 2u);
 }
 
 TEST_F(CheckpointTest, AnEarlierLaunchOfTheSameCoordinatorCanNeitherCommitNorWrite) {
   CheckpointStore old_rank(env_, kRoot);
   ASSERT_TRUE(old_rank.Fence({3, 1}).ok());
-  const TestWrite write{.step = 200, .world_size = 1, .incarnation = 3};
+  const TestWrite write{.step = 200, .world_size = 1, .claim = 3};
   CheckpointManifest manifest = TestManifest(write);
   manifest.shards.push_back(*WriteTestShard(old_rank, write, 0));
   ASSERT_TRUE(store_.Fence({3, 2}).ok());
@@ -361,7 +361,7 @@ TEST_F(CheckpointTest, AnEarlierLaunchOfTheSameCoordinatorCanNeitherCommitNorWri
   EXPECT_EQ(WriteTestShard(old_rank, write, 0).status().code(), absl::StatusCode::kAborted);
   EXPECT_TRUE(WriteTestShard(store_, write, 0).ok());
   EXPECT_TRUE(store_.Commit(manifest, 1).ok());
-  EXPECT_TRUE(store_.Fence({4, 1}).ok()) << "a later incarnation begins with its first launch";
+  EXPECT_TRUE(store_.Fence({4, 1}).ok()) << "a later claim begins with its first launch";
 }
 
 TEST_F(CheckpointTest, AFenceWithoutALaunchIsOfLaunchZero) {
@@ -410,8 +410,8 @@ TEST_F(CheckpointTest, TheFenceOnlyRises) {
   EXPECT_TRUE(store_.Fence({10}).ok());
   const absl::Status lower = store_.Fence({9});
   EXPECT_EQ(lower.code(), absl::StatusCode::kAborted);
-  EXPECT_THAT(MessageOf(lower), HasSubstr("belongs to incarnation 10, launch 0 now; "
-                                          "incarnation 9, launch 0 may not"));
+  EXPECT_THAT(MessageOf(lower), HasSubstr("belongs to claim 10, launch 0 now; "
+                                          "claim 9, launch 0 may not"));
 }
 
 TEST_F(CheckpointTest, ADamagedFenceStopsEverybody) {

@@ -67,8 +67,10 @@ TEST(ChooseHome, IsAbsoluteAndPlain) {
 TEST(HomeLayout, Paths) {
   const HomeLayout home{"/home"};
   const std::string fingerprint = "0123456789abcdef" + std::string(48, 'f');
-  EXPECT_EQ(home.Lock(), "/home/lock");
-  EXPECT_EQ(home.Journal(), "/home/journal");
+  EXPECT_EQ(home.Format(), "/home/format");
+  EXPECT_EQ(home.Sources(), "/home/sources");
+  EXPECT_EQ(home.Owner("j"), "/home/jobs/j/owner");
+  EXPECT_EQ(home.Journal("j"), "/home/jobs/j/journal");
   EXPECT_EQ(home.Job("j"), "/home/jobs/j");
   EXPECT_EQ(home.JobSpec("j"), "/home/jobs/j/job.toml");
   EXPECT_EQ(home.JobLogs("j"), "/home/jobs/j/logs");
@@ -77,6 +79,7 @@ TEST(HomeLayout, Paths) {
   EXPECT_EQ(home.ArtifactsOf("tokens"), "/home/artifacts/tokens");
   EXPECT_EQ(home.Artifact("tokens", fingerprint), "/home/artifacts/tokens/0123456789abcdef");
   EXPECT_EQ(home.Work("tokens", fingerprint), "/home/work/tokens-0123456789abcdef");
+  EXPECT_EQ(home.Claim("tokens", fingerprint), "/home/claims/tokens-0123456789abcdef");
 }
 
 class HomeTest : public ::testing::Test {
@@ -109,6 +112,35 @@ TEST_F(HomeTest, RefusesAFile) {
   Overwrite(dir_.Path("file"), "");
   EXPECT_EQ(OpenHome(dir_.Path("file")).status().code(), Code::kInvalidArgument);
   EXPECT_EQ(OpenHome(dir_.Path("file/inside")).status().code(), Code::kInvalidArgument);
+}
+
+TEST_F(HomeTest, AFolderOfANewerFormatIsRefused) {
+  const HomeLayout home = *OpenHome(dir_.Path("home"));
+  EXPECT_EQ(Read(home.Format()), "2\n");
+  Overwrite(home.Format(), "3\n");
+  const absl::Status status = OpenHome(home.root).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(MessageOf(status), HasSubstr("use a newer Halcyon"));
+}
+
+TEST_F(HomeTest, AFolderOfFormat1IsBroughtToThePresentOne) {
+  const std::string root = dir_.Path("home");
+  ASSERT_TRUE(Env::Posix()->CreateDirs(root + "/journal").ok());
+  ASSERT_TRUE(Env::Posix()->CreateDirs(root + "/jobs/old-1").ok());
+  Overwrite(root + "/journal/CURRENT", "x");
+  Overwrite(root + "/lock", "{}");
+  {
+    const auto held = FileLock::TryAcquire(root + "/lock", Mode::kExclusive);
+    const absl::Status busy = OpenHome(root).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(busy)) << busy;
+    EXPECT_THAT(MessageOf(busy), HasSubstr("an earlier version of Halcyon is running"));
+  }
+  ASSERT_TRUE(OpenHome(root).ok());
+  EXPECT_EQ(Read(root + "/format"), "2\n");
+  EXPECT_EQ(Read(root + "/journal-of-format-1/CURRENT"), "x");
+  EXPECT_THAT(Read(root + "/journal"), HasSubstr("has format 2"));
+  EXPECT_TRUE(Env::Posix()->Exists(root + "/jobs/old-1"));
+  EXPECT_TRUE(OpenHome(root).ok());
 }
 
 using FileLockTest = HomeTest;

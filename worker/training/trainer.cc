@@ -99,7 +99,7 @@ absl::Status Trainer::Start() {
   fsdp_ = std::make_unique<Fsdp>(trainee_->units(), collectives_, plan, options_.fsdp);
   fsdp_->Initialise(trainee_->init_rule(), trainee_->init_std(), options_.seed);
   listener_->OnPhase("loading a checkpoint");
-  RETURN_IF_ERROR(store_.Fence({options_.assignment.incarnation, options_.assignment.launch}));
+  RETURN_IF_ERROR(store_.Fence({options_.assignment.claim, options_.assignment.launch}));
   ASSIGN_OR_RETURN(const Resumed resumed, RestoreCheckpoint(store_, *fsdp_, *collectives_,
                                                             options_.assignment.fingerprint));
   for (const std::string& reason : resumed.rejected) spdlog::warn("checkpoint: {}", reason);
@@ -262,7 +262,7 @@ void Trainer::AddTimes(int64_t began_us, int64_t update_began_us, json* figures)
 storage::CheckpointManifest Trainer::Manifest() const {
   storage::CheckpointManifest manifest;
   manifest.step = steps_done_;
-  manifest.incarnation = options_.assignment.incarnation;
+  manifest.claim = options_.assignment.claim;
   manifest.stage = options_.assignment.stage;
   manifest.fingerprint = options_.assignment.fingerprint;
   manifest.seed = options_.seed;

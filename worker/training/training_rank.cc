@@ -158,8 +158,8 @@ absl::StatusOr<std::unique_ptr<cluster::Collectives>> MakeGpuCollectives(
     const ComputeDevice& compute, cluster::Collectives& host,
     const cluster::StageAssignment& assignment) {
   const auto arrivals = std::make_shared<cluster::ArrivalFiles>(*Env::Posix());
-  RETURN_IF_ERROR(arrivals->Open(JoinPath(assignment.work_dir, kGpuWaitsFolder),
-                                 assignment.incarnation, assignment.launch));
+  RETURN_IF_ERROR(arrivals->Open(JoinPath(assignment.work_dir, kGpuWaitsFolder), assignment.claim,
+                                 assignment.launch));
   return compute.plugin->MakeCollectives(&host,
                                          {.device = compute.device.index(), .arrivals = arrivals});
 }
@@ -173,7 +173,7 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Arrival
   ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
   *stage = rank.assignment.stage;
   RETURN_IF_ERROR(arrivals.Open(JoinPath(rank.assignment.work_dir, kWaitsFolder),
-                                rank.assignment.incarnation, rank.assignment.launch));
+                                rank.assignment.claim, rank.assignment.launch));
   link.SetActivity([&collectives] { return collectives.Current(); });
   ASSIGN_OR_RETURN(rank.spec_toml, Env::Posix()->ReadFile(rank.assignment.spec_path));
   ASSIGN_OR_RETURN(rank.spec,

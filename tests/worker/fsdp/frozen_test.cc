@@ -156,7 +156,7 @@ TEST(Frozen, CheckpointsHoldItsValuesAlone) {
     EXPECT_TRUE(store.Fence({1, 1}).ok());
     storage::CheckpointManifest manifest;
     manifest.step = 2;
-    manifest.incarnation = 1;
+    manifest.claim = 1;
     manifest.stage = "model";
     manifest.fingerprint = std::string(64, 'a');
     const absl::Status saved = SaveCheckpoint(store, fsdp, gang, manifest, /*keep=*/2);

@@ -147,7 +147,7 @@ CountingAllocator RankMemoryTest::allocator_;
 TEST_F(RankMemoryTest, NoRankHoldsMoreThanAUnitBesideItsShards) {
   storage::CheckpointManifest manifest;
   manifest.step = 3;
-  manifest.incarnation = 1;
+  manifest.claim = 1;
   manifest.stage = "model";
   manifest.fingerprint.assign(64, 'a');
   ASSERT_TRUE(env_.CreateDirs(dir_.Path("checkpoints")).ok());

@@ -61,7 +61,7 @@ class TrainerTest : public testing::Test {
     options_.spec_toml = "name = \"toy\"\n";
     options_.assignment.stage = "model";
     options_.assignment.fingerprint = std::string(64, 'a');
-    options_.assignment.incarnation = 1;
+    options_.assignment.claim = 1;
   }
   void TearDown() override { ASSERT_TRUE(Env::Posix()->RemoveTree(root_).ok()); }
 
@@ -73,7 +73,7 @@ class TrainerTest : public testing::Test {
     EXPECT_TRUE(Env::Posix()->CreateDirs(options.assignment.work_dir + "/checkpoints").ok());
     // As the coordinator does before it launches a gang.
     storage::CheckpointStore store(*Env::Posix(), options.assignment.work_dir + "/checkpoints");
-    EXPECT_TRUE(store.Fence({options.assignment.incarnation, options.assignment.launch}).ok() ||
+    EXPECT_TRUE(store.Fence({options.assignment.claim, options.assignment.launch}).ok() ||
                 absl::IsAborted(store.Fence({1})));
     Outcome outcome;
     std::mutex mutex;

@@ -1,0 +1,104 @@
+#include "storage/source_digests.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "storage/strict_json.h"
+
+namespace halcyon::storage {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kNameDigits = 32;
+
+absl::StatusOr<int64_t> TimeMember(const json& from, const char* name) {
+  ASSIGN_OR_RETURN(const json* value, Member(from, name));
+  if (value->is_number_integer()) return value->get<int64_t>();
+  return DataLoss(std::string("\"") + name + "\": expected an integer");
+}
+
+absl::StatusOr<SourceRecord> Stat(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "cannot read " + path);
+  SourceRecord record;
+  record.path = path;
+  record.size = static_cast<uint64_t>(info.st_size);
+  record.mtime_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+  record.ctime_ns = int64_t{info.st_ctim.tv_sec} * 1'000'000'000 + info.st_ctim.tv_nsec;
+  record.inode = info.st_ino;
+  return record;
+}
+
+bool SameFile(const SourceRecord& a, const SourceRecord& b) {
+  return a.size == b.size && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
+         a.inode == b.inode;
+}
+
+}  // namespace
+
+std::string EncodeSource(const SourceRecord& source) {
+  const json json = {{"path", source.path},         {"size", source.size},
+                     {"mtime_ns", source.mtime_ns}, {"ctime_ns", source.ctime_ns},
+                     {"inode", source.inode},       {"sha256", source.sha256}};
+  // Paths need not be UTF-8; what is not is replaced rather than refused.
+  return json.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+absl::StatusOr<SourceRecord> DecodeSource(std::string_view text) {
+  ASSIGN_OR_RETURN(const json from, ParseStrictJson(text));
+  SourceRecord source;
+  ASSIGN_OR_RETURN(source.path, StringMember(from, "path"));
+  ASSIGN_OR_RETURN(source.size, UnsignedMember(from, "size"));
+  ASSIGN_OR_RETURN(source.mtime_ns, TimeMember(from, "mtime_ns"));
+  ASSIGN_OR_RETURN(source.ctime_ns, TimeMember(from, "ctime_ns"));
+  ASSIGN_OR_RETURN(source.inode, UnsignedMember(from, "inode"));
+  ASSIGN_OR_RETURN(source.sha256, StringMember(from, "sha256"));
+  return source;
+}
+
+absl::StatusOr<std::string> SourceDigests::Of(const std::string& path) {
+  ASSIGN_OR_RETURN(const SourceRecord now, Stat(path));
+  const auto remembered = Find(path);
+  if (remembered.ok() && SameFile(*remembered, now)) return remembered->sha256;
+  return ReadAnew(path);
+}
+
+absl::StatusOr<std::string> SourceDigests::ReadAnew(const std::string& path) {
+  ASSIGN_OR_RETURN(SourceRecord before, Stat(path));
+  ASSIGN_OR_RETURN(before.sha256, Sha256OfFile(path));
+  ASSIGN_OR_RETURN(const SourceRecord after, Stat(path));
+  if (!SameFile(before, after)) {
+    return FailedPrecondition(path + ": changed while it was read; start again when it is done");
+  }
+  RETURN_IF_ERROR(Put(before));
+  return before.sha256;
+}
+
+absl::StatusOr<SourceRecord> SourceDigests::Find(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, env_.ReadFile(PathOf(path)));
+  ASSIGN_OR_RETURN(SourceRecord record, DecodeSource(text));
+  if (record.path != path) return NotFound(path + " is not remembered");
+  return record;
+}
+
+absl::Status SourceDigests::Put(const SourceRecord& source) {
+  RETURN_IF_ERROR(env_.CreateDirs(dir_));
+  const std::string path = PathOf(source.path);
+  // Several processes may remember the same file at once: each writes a file of its own.
+  const std::string draft = path + "." + std::to_string(getpid()) + ".tmp";
+  ASSIGN_OR_RETURN(const auto file, env_.NewWritableFile(draft));
+  RETURN_IF_ERROR(file->Append(EncodeSource(source)));
+  RETURN_IF_ERROR(file->Close());
+  return env_.Rename(draft, path);
+}
+
+std::string SourceDigests::PathOf(const std::string& source) const {
+  return JoinPath(dir_, Sha256::Of(source).substr(0, kNameDigits) + ".json");
+}
+
+}  // namespace halcyon::storage

@@ -1,0 +1,52 @@
+// The remembered digests of source files, HOME/sources/, a file each. What is remembered only saves
+// reading: a stage that reads a source's contents compares their digest with this one, and when
+// they differ the next run reads the file anew. Any process may write; the last one counts.
+#ifndef HALCYON_STORAGE_SOURCE_DIGESTS_H_
+#define HALCYON_STORAGE_SOURCE_DIGESTS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/env.h"
+#include "base/status.h"
+
+namespace halcyon::storage {
+
+// The identity and the digest of a source file when it was last read whole.
+struct SourceRecord {
+  std::string path;
+  uint64_t size = 0;
+  int64_t mtime_ns = 0;
+  uint64_t inode = 0;
+  std::string sha256;
+  int64_t ctime_ns = 0;  // of the last change to contents or metadata; programs cannot set it
+};
+
+std::string EncodeSource(const SourceRecord& source);
+// kDataLoss on anything that EncodeSource did not write.
+absl::StatusOr<SourceRecord> DecodeSource(std::string_view text);
+
+// Thread-safe as `env` is. Owns nothing.
+class SourceDigests {
+ public:
+  SourceDigests(Env& env, std::string dir) : env_(env), dir_(std::move(dir)) {}
+
+  // SHA-256 of a source file: as remembered when (path, size, mtime, ctime, inode) are as then,
+  // else read whole and remembered.
+  absl::StatusOr<std::string> Of(const std::string& path);
+  // The same, but always reads the file. kFailedPrecondition when the file changes meanwhile.
+  absl::StatusOr<std::string> ReadAnew(const std::string& path);
+
+  absl::StatusOr<SourceRecord> Find(const std::string& path);  // kNotFound
+  absl::Status Put(const SourceRecord& source);
+
+ private:
+  std::string PathOf(const std::string& source) const;
+  Env& env_;
+  std::string dir_;
+};
+
+}  // namespace halcyon::storage
+
+#endif  // HALCYON_STORAGE_SOURCE_DIGESTS_H_
