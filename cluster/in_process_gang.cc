@@ -130,9 +130,9 @@ class InProcessGroup : public HostGroup {
 };
 
 // The exchanges of a gang: one of all ranks, one a node, one for each place in a node.
-class Gang {
+class ThreadGang {
  public:
-  Gang(int ranks, int ranks_per_node) : ranks_per_node_(ranks_per_node), all_(ranks) {
+  ThreadGang(int ranks, int ranks_per_node) : ranks_per_node_(ranks_per_node), all_(ranks) {
     for (int first = 0; first < ranks; first += ranks_per_node) {
       nodes_.emplace_back(std::min(ranks_per_node, ranks - first));
     }
@@ -165,7 +165,8 @@ class Gang {
   std::deque<Exchange> nodes_, places_;
 };
 
-std::exception_ptr RunRank(Gang& gang, int rank, const std::function<void(Collectives&)>& main,
+std::exception_ptr RunRank(ThreadGang& gang, int rank,
+                           const std::function<void(Collectives&)>& main,
                            const QueueOptions& options) {
   std::exception_ptr thrown;
   {
@@ -189,7 +190,7 @@ std::exception_ptr RunRank(Gang& gang, int rank, const std::function<void(Collec
 void RunInProcessGang(int ranks, const std::function<void(Collectives&)>& rank_main,
                       int ranks_per_node, const QueueOptions& options) {
   HALCYON_CHECK(ranks >= 1 && ranks_per_node >= 0);
-  Gang gang(ranks, ranks_per_node == 0 ? ranks : std::min(ranks, ranks_per_node));
+  ThreadGang gang(ranks, ranks_per_node == 0 ? ranks : std::min(ranks, ranks_per_node));
   std::vector<std::exception_ptr> thrown(ranks);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank) {

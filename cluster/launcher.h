@@ -1,4 +1,4 @@
-// How worker processes are started. Slurm's launcher will be another GangLauncher.
+// How worker processes are started.
 #ifndef HALCYON_CLUSTER_LAUNCHER_H_
 #define HALCYON_CLUSTER_LAUNCHER_H_
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cluster/gang.h"
 #include "cluster/process.h"
 #include "jobs/job_spec.h"
 
@@ -31,10 +32,11 @@ class GangLauncher {
   // kInvalidArgument says what was found, where, and what to do. `scratch_dir` is as in
   // GangOptions.
   virtual absl::Status Check(const std::string& scratch_dir) = 0;
-  // The child is the launcher; it ends when all ranks have ended, with a non-zero code when one of
-  // them failed. Killing its group ends the gang: ranks that have joined MPI, or have called
-  // DieWithParent, end within about a second of their launcher.
-  virtual absl::StatusOr<std::unique_ptr<ChildProcess>> Launch(const GangOptions& options) = 0;
+  virtual absl::StatusOr<std::unique_ptr<Gang>> Launch(const GangOptions& options) = 0;
+  // A gang that another coordinator launched, by its record(): see AdoptGang.
+  virtual absl::StatusOr<std::unique_ptr<Gang>> Adopt(const nlohmann::json& record) {
+    return AdoptGang(record);
+  }
 };
 
 // Open MPI's mpirun on this machine: more ranks than cores are allowed, waiting ranks yield,

@@ -84,7 +84,7 @@ class MpirunLauncher : public GangLauncher {
     return CheckMpirunVersion(*output, FoundInPath(kMpirun));
   }
 
-  absl::StatusOr<std::unique_ptr<ChildProcess>> Launch(const GangOptions& options) override {
+  absl::StatusOr<std::unique_ptr<Gang>> Launch(const GangOptions& options) override {
     RETURN_IF_ERROR(Env::Posix()->RemoveTree(options.scratch_dir));
     RETURN_IF_ERROR(Env::Posix()->CreateDirs(options.scratch_dir));
     ASSIGN_OR_RETURN(const std::string preload, PreloadLibrary());
@@ -109,7 +109,8 @@ class MpirunLauncher : public GangLauncher {
     process.env["TMPDIR"] = options.scratch_dir;
     auto child = ChildProcess::Spawn(process);
     if (absl::IsNotFound(child.status())) return NoMpirun(child.status());
-    return child;
+    RETURN_IF_ERROR(child.status());
+    return MakeGang(*std::move(child), {.launcher = kMpirun, .hosts = {}});
   }
 
  private:

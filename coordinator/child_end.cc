@@ -16,8 +16,8 @@ constexpr int kSignalCodeBase = 128;
 constexpr char kMemoryAdvice[] =
     " (lower the stage's micro_batch or launch.ranks, or use smaller sizes)";
 
-bool WasKilled(const cluster::ExitStatus& exit) {
-  return exit.signal == SIGKILL || exit.code == kSignalCodeBase + SIGKILL;
+bool WasKilled(const cluster::GangEnd& end) {
+  return end.exit && (end.exit->signal == SIGKILL || end.exit->code == kSignalCodeBase + SIGKILL);
 }
 
 }  // namespace
@@ -52,18 +52,20 @@ std::string MemoryHint(const std::string& text) {
   return "";
 }
 
-absl::Status ChildEndStatus(const std::string& what, const cluster::ExitStatus& exit,
+absl::Status ChildEndStatus(const std::string& what, const cluster::GangEnd& end,
                             const ChildLog& log) {
   const std::string lines = log.LastLines();
-  std::string message = what + " ended with " + exit.ToString();
-  if (WasKilled(exit)) {
+  std::string message = what + " ended with " + end.ToString();
+  if (WasKilled(end)) {
     message +=
         std::string("; the kernel does this when the machine runs out of memory") + kMemoryAdvice;
   }
   message += MemoryHint(lines);
   message +=
       lines.empty() ? "; see " + log.path() : "; the last lines of " + log.path() + ":\n" + lines;
-  if (exit.code == static_cast<int>(ExitCode::kDiskFull)) return ResourceExhausted(message);
+  if (end.exit && end.exit->code == static_cast<int>(ExitCode::kDiskFull)) {
+    return ResourceExhausted(message);
+  }
   return Unavailable(message);
 }
 

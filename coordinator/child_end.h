@@ -8,7 +8,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
-#include "cluster/process.h"
+#include "cluster/gang.h"
 
 namespace halcyon::coordinator {
 
@@ -37,7 +37,7 @@ std::string MemoryHint(const std::string& text);
 // A child that ended without being told to: kResourceExhausted when its exit code says that the
 // disk is full, else kUnavailable. The message has how it ended, its last lines, or where to look
 // when there are none, and a hint about memory where one fits.
-absl::Status ChildEndStatus(const std::string& what, const cluster::ExitStatus& exit,
+absl::Status ChildEndStatus(const std::string& what, const cluster::GangEnd& end,
                             const ChildLog& log);
 
 }  // namespace halcyon::coordinator

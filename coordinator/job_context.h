@@ -27,11 +27,11 @@
 
 namespace halcyon::coordinator {
 
-// Starts an agent process.
+// Starts an agent process: a gang of one.
 class AgentSpawner {
  public:
   virtual ~AgentSpawner() = default;
-  virtual absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Spawn(const WorkerId& agent) = 0;
+  virtual absl::StatusOr<std::unique_ptr<cluster::Gang>> Spawn(const WorkerId& agent) = 0;
 };
 
 // Is told of the job's progress; called on the coordinator's thread, often.

@@ -1,6 +1,5 @@
 #include "coordinator/processes.h"
 
-#include <signal.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -49,9 +48,7 @@ absl::Status Processes::StartAgent(const WorkerId& agent) {
   ChildLog log(*context_->env, AgentLogPath(*context_, agent.name));
   ASSIGN_OR_RETURN(auto process, context_->agent_spawner->Spawn(agent),
                    "cannot start " + agent.name);
-  if (const auto identity = cluster::IdentityOfProcess(process->pid())) {
-    Record(agent.name, *identity);
-  }
+  Record(agent.name, process->launcher());
   agents_.emplace(agent, Agent{std::move(process), std::move(log)});
   return absl::OkStatus();
 }
@@ -99,10 +96,8 @@ absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNo
   // MPI's ranks hang rather than fail when their shared memory finds no room.
   RETURN_IF_ERROR(
       CheckRankRoom(*context_, {kRankRoom.bytes * options.ranks, kRankRoom.files * options.ranks}));
-  ASSIGN_OR_RETURN(gang.launched.launcher, context_->gang_launcher->Launch(options));
-  if (const auto identity = cluster::IdentityOfProcess(gang.launched.launcher->pid())) {
-    Record(node.label + "-launcher", *identity);
-  }
+  ASSIGN_OR_RETURN(gang.launched.gang, context_->gang_launcher->Launch(options));
+  Record(node.label + "-launcher", gang.launched.gang->launcher());
   return absl::OkStatus();
 }
 
@@ -110,9 +105,9 @@ void Processes::TrackRank(const effect::TrackRank& track) {
   const auto gang = gangs_.find(track.stage);
   if (gang == gangs_.end()) return;
   Launched& launched = gang->second.launched;
-  const auto process = launched.launcher == nullptr
+  const auto process = launched.gang == nullptr
                            ? std::nullopt
-                           : ProvenProcess(track.hello, launched.launcher->pid());
+                           : ProvenProcess(track.hello, launched.gang->launcher().pid);
   if (!process) {
     spdlog::warn("{}: process {} is not of this launch; it is not killed", track.rank.name,
                  track.hello.pid);
@@ -124,8 +119,8 @@ void Processes::TrackRank(const effect::TrackRank& track) {
 
 void Processes::KillGang(NodeId stage) {
   const auto gang = gangs_.find(stage);
-  if (gang != gangs_.end() && gang->second.launched.launcher != nullptr) {
-    gang->second.launched.launcher->SignalGroup(SIGKILL);
+  if (gang != gangs_.end() && gang->second.launched.gang != nullptr) {
+    gang->second.launched.gang->Kill();
   }
 }
 
@@ -147,8 +142,8 @@ GangRemains Processes::End(const JobContext& context, const Launched& gang,
   }
   GangRemains remains;
   remains.log_path = gang.log->path();
-  if (gang.exit && !gang.exit->ok()) {
-    remains.exit = ChildEndStatus("the launcher", *gang.exit, *gang.log);
+  if (gang.end && !gang.end->ok()) {
+    remains.exit = ChildEndStatus("the launcher", *gang.end, *gang.log);
   }
   remains.room = CheckStartingRoom(context);
   return remains;
@@ -158,19 +153,19 @@ std::vector<Event> Processes::Poll(const std::function<absl::Status()>& room) {
   std::vector<Event> events;
   for (auto it = agents_.begin(); it != agents_.end();) {
     const auto& [id, agent] = *it;
-    const auto exit = agent.process->Poll();
-    if (!exit) {
+    const auto end = agent.process->Poll();
+    if (!end) {
       ++it;
       continue;
     }
-    events.push_back(event::AgentEnded{id, ChildEndStatus(id.name, *exit, agent.log), room()});
+    events.push_back(event::AgentEnded{id, ChildEndStatus(id.name, *end, agent.log), room()});
     it = agents_.erase(it);
   }
   for (auto& [stage, gang] : gangs_) {
     Launched& launched = gang.launched;
-    if (launched.exit || launched.launcher == nullptr) continue;
-    launched.exit = launched.launcher->Poll();
-    if (launched.exit) events.push_back(event::LauncherEnded{stage, gang.launch});
+    if (launched.end || launched.gang == nullptr) continue;
+    launched.end = launched.gang->Poll();
+    if (launched.end) events.push_back(event::LauncherEnded{stage, gang.launch});
   }
   return events;
 }

@@ -38,10 +38,10 @@ class Processes {
 
   // What is left of a launch, to be ended.
   struct Launched {
-    std::shared_ptr<cluster::ChildProcess> launcher;  // nullptr: it was not started
-    std::optional<cluster::ExitStatus> exit;
+    std::shared_ptr<cluster::Gang> gang;  // nullptr: it was not started
+    std::optional<cluster::GangEnd> end;
     std::shared_ptr<ChildLog> log;
-    std::vector<cluster::ProcessIdentity> ranks;
+    std::vector<cluster::ProcessIdentity> ranks;  // of this machine, that were proven
   };
   // Gives it up: nothing of the launch is looked at here any more.
   Launched TakeGang(NodeId stage);
@@ -54,7 +54,7 @@ class Processes {
 
  private:
   struct Agent {
-    std::unique_ptr<cluster::ChildProcess> process;
+    std::unique_ptr<cluster::Gang> process;
     ChildLog log;
   };
   struct Gang {

@@ -22,7 +22,7 @@ class ProcessAgentSpawner : public AgentSpawner {
   ProcessAgentSpawner(const JobContext* context, std::string endpoint)
       : context_(context), endpoint_(std::move(endpoint)) {}
 
-  absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Spawn(const WorkerId& agent) override {
+  absl::StatusOr<std::unique_ptr<cluster::Gang>> Spawn(const WorkerId& agent) override {
     const jobs::LaunchSpec& launch = context_->spec.launch;
     const std::string log_path = AgentLogPath(*context_, agent.name);
     cluster::ProcessOptions options;
@@ -37,7 +37,8 @@ class ProcessAgentSpawner : public AgentSpawner {
     options.output_path = log_path;
     options.working_dir = context_->home.Job(context_->job.value());
     options.block_stop_signals = true;
-    return cluster::ChildProcess::Spawn(options);
+    ASSIGN_OR_RETURN(auto child, cluster::ChildProcess::Spawn(options));
+    return cluster::MakeGang(std::move(child), {.launcher = "exec", .hosts = {}});
   }
 
  private:

@@ -30,7 +30,7 @@ class MpirunLauncherTest : public ::testing::Test {
   }
   void TearDown() override { EXPECT_TRUE(Env::Posix()->RemoveTree(folder_).ok()); }
 
-  std::unique_ptr<ChildProcess> Launch(uint32_t ranks, std::vector<std::string> argv) {
+  std::unique_ptr<Gang> Launch(uint32_t ranks, std::vector<std::string> argv) {
     options_.ranks = ranks;
     options_.argv = std::move(argv);
     auto child = MakeMpirunLauncher()->Launch(options_);
@@ -41,6 +41,10 @@ class MpirunLauncherTest : public ::testing::Test {
   static ExitStatus Wait(ChildProcess& child) {
     EXPECT_TRUE(Clock::Real()->WaitFor([&] { return child.Poll().has_value(); }, kPatienceMs));
     return child.Poll().value_or(ExitStatus{.code = -1});
+  }
+  static ExitStatus Wait(Gang& gang) {
+    EXPECT_TRUE(Clock::Real()->WaitFor([&] { return gang.Poll().has_value(); }, kPatienceMs));
+    return gang.Poll().value_or(GangEnd{}).exit.value_or(ExitStatus{.code = -1});
   }
 
   std::string Log() { return Env::Posix()->ReadFile(options_.log_path).value_or(""); }
@@ -127,7 +131,7 @@ TEST_F(MpirunLauncherTest, KillingTheGroupEndsTheRanks) {
   const auto pids = PidsInLog(2);
   WaitForInLog("rank 0 of 2");
   WaitForInLog("rank 1 of 2");
-  gang->SignalGroup(SIGKILL);
+  gang->Kill();
   EXPECT_EQ(Wait(*gang).signal, SIGKILL);
   ExpectAllEnd(pids);
 }
@@ -159,7 +163,7 @@ TEST_F(MpirunLauncherTest, StopSignalsEndNeitherLauncherNorRanksThatStart) {
       2, {"sh", "-c", "echo pid $$; until test -e " + go + "; do sleep 0.05; done; echo gone on"});
   const auto pids = PidsInLog(2);
   for (const int signal : StopSignalNumbers()) {
-    gang->SignalGroup(signal);
+    kill(-gang->launcher().pid, signal);
     for (const pid_t pid : pids) kill(pid, signal);
   }
   std::ofstream(go) << "\n";

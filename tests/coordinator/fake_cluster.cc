@@ -62,6 +62,14 @@ json MakeFolder(const cluster::StageAssignment& assignment, const std::string& o
       {"content_digest", Sha256::Of(bytes)}, {"bytes", bytes.size()}, {"facts", {{"steps", 3}}}};
 }
 
+absl::StatusOr<std::unique_ptr<cluster::Gang>> StartAsGang(std::vector<std::string> argv,
+                                                           const std::string& output_path) {
+  ASSIGN_OR_RETURN(auto child,
+                   cluster::ChildProcess::Spawn(
+                       {.argv = std::move(argv), .env = {}, .output_path = output_path}));
+  return cluster::MakeGang(std::move(child), {.launcher = "exec", .hosts = {}});
+}
+
 }  // namespace
 
 void FakeCluster::Send(const WorkerId& worker, cluster::Body body) {
@@ -99,16 +107,14 @@ absl::Status FakeCluster::Send(const cluster::Message& message) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Spawn(const WorkerId& agent) {
+absl::StatusOr<std::unique_ptr<cluster::Gang>> FakeCluster::Spawn(const WorkerId& agent) {
   if (const auto script = on_spawn ? on_spawn(agent) : std::nullopt) {
-    return cluster::ChildProcess::Spawn(
-        {.argv = {"sh", "-c", *script}, .env = {}, .output_path = agent_log});
+    return StartAsGang({"sh", "-c", *script}, agent_log);
   }
-  auto child = cluster::ChildProcess::Spawn(
-      {.argv = {"sleep", "1000"}, .env = {}, .output_path = "/dev/null"});
+  auto child = StartAsGang({"sleep", "1000"}, "/dev/null");
   RETURN_IF_ERROR(child.status());
-  agents_[agent] = (*child)->pid();
-  Send(agent, cluster::Hello{"agent", "", 0, (*child)->pid(), 0, ""});
+  agents_[agent] = (*child)->launcher().pid;
+  Send(agent, cluster::Hello{"agent", "", 0, (*child)->launcher().pid, 0, ""});
   Send(agent, cluster::Ready{});
   return child;
 }
@@ -154,7 +160,7 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
   Send(worker, cluster::Ready{});
 }
 
-absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Launch(
+absl::StatusOr<std::unique_ptr<cluster::Gang>> FakeCluster::Launch(
     const cluster::GangOptions& options) {
   const auto after = [&](const std::string& flag) {
     return *(std::find(options.argv.begin(), options.argv.end(), flag) + 1);
@@ -163,16 +169,15 @@ absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> FakeCluster::Launch(
   const std::string stage = prefix.substr(0, prefix.rfind("-rank"));
   const int launch = ++launches[stage];
   if (const auto script = on_launch ? on_launch(stage, launch) : std::nullopt) {
-    return cluster::ChildProcess::Spawn(
-        {.argv = {"sh", "-c", *script}, .env = {}, .output_path = options.log_path});
+    return StartAsGang({"sh", "-c", *script}, options.log_path);
   }
   const absl::Status ends = on_gang ? on_gang(stage, launch) : absl::OkStatus();
   const std::vector<std::string> argv =
       gangs_wait_for_stop ? std::vector<std::string>{"sleep", "1000"}
                           : std::vector<std::string>{ends.ok() ? "true" : "false"};
-  auto child = cluster::ChildProcess::Spawn({.argv = argv, .env = {}, .output_path = "/dev/null"});
+  auto child = StartAsGang(argv, "/dev/null");
   RETURN_IF_ERROR(child.status());
-  gang_pid_ = (*child)->pid();
+  gang_pid_ = (*child)->launcher().pid;
   for (uint32_t rank = 0; rank < options.ranks; ++rank) {
     const WorkerId worker{prefix + "-" + std::to_string(rank),
                           std::stoull(after("--worker-incarnation"))};

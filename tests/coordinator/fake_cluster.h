@@ -70,10 +70,10 @@ class FakeCluster : public cluster::ServerTransport,
     ++checks;
     return on_check ? on_check() : absl::OkStatus();
   }
-  absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Launch(
+  absl::StatusOr<std::unique_ptr<cluster::Gang>> Launch(
       const cluster::GangOptions& options) override;
   // AgentSpawner
-  absl::StatusOr<std::unique_ptr<cluster::ChildProcess>> Spawn(const WorkerId& agent) override;
+  absl::StatusOr<std::unique_ptr<cluster::Gang>> Spawn(const WorkerId& agent) override;
 
   void SetIdentity(JobId job, Incarnation incarnation) {
     job_ = std::move(job);

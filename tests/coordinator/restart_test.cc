@@ -65,7 +65,7 @@ class ChildEndTest : public ::testing::Test {
     ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), path_, before + text).ok());
   }
   std::string Message(const cluster::ExitStatus& exit) {
-    return MessageOf(ChildEndStatus("agent-0", exit, log_));
+    return MessageOf(ChildEndStatus("agent-0", {exit}, log_));
   }
 
   testing::TempDir dir_;
@@ -85,7 +85,7 @@ TEST_F(ChildEndTest, ShowsTheLastLinesOfThisStartOnly) {
   EXPECT_EQ(log.LastLines(), "line 3\nline 4\nline 5\nline 6\nline 7\nline 8");
   Append(std::string(100'000, 'x') + "\nthe end\n");
   EXPECT_EQ(log.LastLines(), "the end");
-  const absl::Status status = ChildEndStatus("agent-0", {.code = 1}, log);
+  const absl::Status status = ChildEndStatus("agent-0", {cluster::ExitStatus{.code = 1}}, log);
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_EQ(MessageOf(status),
             "agent-0 ended with exit code 1; the last lines of " + path_ + ":\nthe end");
@@ -104,7 +104,8 @@ TEST_F(ChildEndTest, SaysMemoryWhereThatIsTheCause) {
 }
 
 TEST_F(ChildEndTest, AChildWithoutRoomOnTheDiskSaysSoByItsExitCode) {
-  EXPECT_TRUE(absl::IsResourceExhausted(ChildEndStatus("agent-0", {.code = 5}, log_)));
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(ChildEndStatus("agent-0", {cluster::ExitStatus{.code = 5}}, log_)));
 }
 
 }  // namespace

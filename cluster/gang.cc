@@ -1,0 +1,162 @@
+#include "cluster/gang.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace halcyon::cluster {
+namespace {
+
+// A kill command that hangs, because its controller does not answer, must not keep the launcher.
+constexpr int64_t kKillCommandMsMax = 5000;
+
+// Where a pid means something: this boot of this machine, this namespace of processes.
+struct Place {
+  std::string host, boot_id, pid_namespace;
+  static Place Here() {
+    char name[HOST_NAME_MAX + 1] = {};
+    gethostname(name, sizeof(name) - 1);
+    std::error_code none;
+    return {name, BootId(), std::filesystem::read_symlink("/proc/self/ns/pid", none).string()};
+  }
+};
+
+std::unique_ptr<ChildProcess> StartKillCommand(const std::vector<std::string>& command) {
+  ProcessOptions options;
+  options.argv = command;
+  options.output_path = "/dev/null";
+  options.working_dir = "/";
+  auto started = ChildProcess::Spawn(options);
+  if (started.ok()) return *std::move(started);
+  spdlog::warn("{} could not be started: {}", command[0], MessageOf(started.status()));
+  return nullptr;
+}
+
+class ProcessGang final : public Gang {
+ public:
+  // `child`: null for a launcher that another process has started.
+  ProcessGang(ProcessIdentity launcher, std::unique_ptr<ChildProcess> child,
+              GangDescription description)
+      : launcher_(launcher), child_(std::move(child)), description_(std::move(description)) {}
+
+  ~ProcessGang() override {
+    if (end_) return;
+    Kill();
+    if (killer_ != nullptr) {
+      Clock::Real()->WaitFor([this] { return killer_->Poll().has_value(); }, kKillCommandMsMax);
+    }
+    KillLauncher();
+  }
+
+  std::optional<GangEnd> Poll() override {
+    if (end_) return end_;
+    if (killer_ != nullptr && KillerIsDone()) {
+      killer_.reset();
+      KillLauncher();
+    }
+    if (child_ != nullptr) {
+      if (const auto exit = child_->Poll()) end_ = GangEnd{exit};
+    } else if (!IsAlive(launcher_)) {
+      end_ = GangEnd{};
+    }
+    return end_;
+  }
+
+  void Kill() override {
+    if (end_ || killed_) return;
+    killed_ = true;
+    if (!description_.kill_command.empty()) killer_ = StartKillCommand(description_.kill_command);
+    kill_began_ms_ = Clock::Real()->MonotonicMs();
+    if (killer_ == nullptr) KillLauncher();
+  }
+
+  ProcessIdentity launcher() const override { return launcher_; }
+
+  nlohmann::json record() const override {
+    const Place here = Place::Here();
+    return {{"launcher", description_.launcher},
+            {"hosts", description_.hosts},
+            {"kill_command", description_.kill_command},
+            {"host", here.host},
+            {"boot_id", here.boot_id},
+            {"pid_namespace", here.pid_namespace},
+            {"pid", launcher_.pid},
+            {"start_time", launcher_.start_time}};
+  }
+
+ private:
+  bool KillerIsDone() {
+    return killer_->Poll().has_value() ||
+           Clock::Real()->MonotonicMs() - kill_began_ms_ > kKillCommandMsMax;
+  }
+
+  void KillLauncher() {
+    if (child_ != nullptr) {
+      child_->SignalGroup(SIGKILL);
+    } else if (IsAlive(launcher_)) {
+      kill(-launcher_.pid, SIGKILL);  // a launcher leads a group of its own
+    }
+  }
+
+  const ProcessIdentity launcher_;
+  const std::unique_ptr<ChildProcess> child_;
+  const GangDescription description_;
+  std::unique_ptr<ChildProcess> killer_;  // the kill command, while it runs
+  bool killed_ = false;
+  int64_t kill_began_ms_ = 0;
+  std::optional<GangEnd> end_;
+};
+
+}  // namespace
+
+std::string GangEnd::ToString() const {
+  return exit ? exit->ToString() : "an exit code that is not known";
+}
+
+std::unique_ptr<Gang> MakeGang(std::unique_ptr<ChildProcess> launcher,
+                               GangDescription description) {
+  // One that has ended already has no start time, which nobody needs then.
+  const ProcessIdentity identity =
+      IdentityOfProcess(launcher->pid()).value_or(ProcessIdentity{launcher->pid(), 0});
+  return std::make_unique<ProcessGang>(identity, std::move(launcher), std::move(description));
+}
+
+absl::StatusOr<std::unique_ptr<Gang>> AdoptGang(const nlohmann::json& record) {
+  Place place;
+  ProcessIdentity launcher;
+  GangDescription description;
+  try {
+    description = {record.at("launcher"), record.at("hosts"), record.at("kill_command")};
+    place = {record.at("host"), record.at("boot_id"), record.at("pid_namespace")};
+    launcher = {record.at("pid").get<pid_t>(), record.at("start_time").get<uint64_t>()};
+  } catch (const nlohmann::json::exception& error) {
+    return DataLoss(std::string("the record of a gang: ") + error.what());
+  }
+  const Place here = Place::Here();
+  const std::string shown = description.launcher + " (pid " + std::to_string(launcher.pid) + ")";
+  if (place.boot_id == here.boot_id && place.pid_namespace != here.pid_namespace) {
+    return FailedPrecondition(shown + " was started in another container of " + place.host);
+  }
+  if (place.boot_id != here.boot_id && place.host != here.host) {
+    return FailedPrecondition(shown + " was started on " + place.host);
+  }
+  // After another boot no process of this machine is left.
+  if (place.boot_id == here.boot_id && IsAlive(launcher)) {
+    return std::make_unique<ProcessGang>(launcher, nullptr, std::move(description));
+  }
+  if (!description.kill_command.empty()) {
+    const auto killer = StartKillCommand(description.kill_command);
+    if (killer != nullptr) {
+      Clock::Real()->WaitFor([&] { return killer->Poll().has_value(); }, kKillCommandMsMax);
+    }
+  }
+  return NotFound(shown + " has ended");
+}
+
+}  // namespace halcyon::cluster
