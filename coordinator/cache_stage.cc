@@ -45,15 +45,15 @@ storage::SstFile SstFromResult(const nlohmann::json& result, std::string path) {
 
 absl::StatusOr<std::unique_ptr<CacheStage>> CacheStage::Open(
     Env& env, const std::string& label, const cluster::StageAssignment& assignment,
-    const std::vector<nlohmann::json>& shards) {
+    const ShardTasks& shards) {
   auto stage = std::unique_ptr<CacheStage>(new CacheStage(env, assignment));
   RETURN_IF_ERROR(RemoveLeftovers(env, assignment.work_dir));
   ASSIGN_OR_RETURN(stage->builder_, OpenBuilder(assignment));
   ASSIGN_OR_RETURN(const auto committed, stage->builder_->Committed());
-  stage->shards_ = shards.size();
-  for (uint32_t shard = 0; shard < shards.size(); ++shard) {
+  stage->shards_ = shards.count;
+  for (uint32_t shard = 0; shard < shards.count; ++shard) {
     if (committed.contains(shard)) continue;
-    stage->missing_.push_back({label + "/" + std::to_string(shard), shards[shard]});
+    stage->missing_.Add(label + "/" + std::to_string(shard), shards.parameters(shard));
     stage->shard_of_.push_back(shard);
   }
   return stage;
@@ -63,7 +63,7 @@ absl::Status CacheStage::Ingest(size_t task, Fence fence, const nlohmann::json& 
   const uint32_t shard = shard_of_.at(task);
   const storage::SstFile file =
       SstFromResult(result, cluster::ShardOutputPath(assignment_, fence.value(), shard));
-  FaultPoint("coordinator ingest " + missing_[task].name);
+  FaultPoint("coordinator ingest " + std::string(missing_.name(task)));
   const absl::Status ingested = builder_->Ingest(file, shard, fence.value()).status();
   return absl::IsAlreadyExists(ingested) ? absl::OkStatus() : ingested;
 }
@@ -84,32 +84,29 @@ absl::StatusOr<StageOutcome> CacheStage::Publish(const std::string& dir) {
   return outcome;
 }
 
-absl::StatusOr<std::vector<nlohmann::json>> PlanTokenShards(
-    const jobs::DataSpec& data, const std::vector<std::string>& source_digests) {
-  std::vector<nlohmann::json> shards;
-  ASSIGN_OR_RETURN(const pipeline::ShardPlan plan, pipeline::PlanShards(data, source_digests));
-  for (const pipeline::SourceShard& shard : plan.shards) {
-    shards.push_back({{"shard",
-                       {{"shard", shard.shard},
-                        {"path", shard.path},
-                        {"begin", shard.begin},
-                        {"end", shard.end},
-                        {"xxh3", shard.xxh3}}}});
-  }
-  return shards;
+absl::StatusOr<ShardTasks> PlanTokenShards(const jobs::DataSpec& data,
+                                           const std::vector<std::string>& source_digests) {
+  ASSIGN_OR_RETURN(pipeline::ShardPlan plan, pipeline::PlanShards(data, source_digests));
+  const size_t count = plan.shards.size();
+  return ShardTasks{count, [shards = std::move(plan.shards)](uint32_t i) -> nlohmann::json {
+                      const pipeline::SourceShard& shard = shards.at(i);
+                      return {{"shard",
+                               {{"shard", shard.shard},
+                                {"path", shard.path},
+                                {"begin", shard.begin},
+                                {"end", shard.end},
+                                {"xxh3", shard.xxh3}}}};
+                    }};
 }
 
-absl::StatusOr<std::vector<nlohmann::json>> PlanLatentShards(
-    Env& env, const cluster::StageAssignment& assignment) {
+absl::StatusOr<ShardTasks> PlanLatentShards(Env& env, const cluster::StageAssignment& assignment) {
   ASSIGN_OR_RETURN(auto artifact,
                    storage::ArtifactReader::Open(env, assignment.input_paths.at("tokens"),
                                                  assignment.input_digests.at("tokens")));
   ASSIGN_OR_RETURN(const auto tokens, artifact.OpenCache());
-  std::vector<nlohmann::json> shards;
-  for (size_t shard = 0; shard < tokens->shards().size(); ++shard) {
-    shards.push_back({{"shard", shard}});
-  }
-  return shards;
+  return ShardTasks{tokens->shards().size(), [](uint32_t shard) -> nlohmann::json {
+                      return {{"shard", shard}};
+                    }};
 }
 
 }  // namespace halcyon::coordinator

@@ -3,6 +3,7 @@
 #define HALCYON_COORDINATOR_CACHE_STAGE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,17 +16,23 @@
 
 namespace halcyon::coordinator {
 
+// The shards of a stage: how many, and the parameters of each one's task.
+struct ShardTasks {
+  size_t count = 0;
+  std::function<nlohmann::json(uint32_t shard)> parameters;
+};
+
 // Not thread-safe. Every call reads or writes files.
 class CacheStage {
  public:
   // Removes what agents of an earlier coordinator left, and opens the unfinished cache of
-  // `assignment`. `shards`: the parameters of each shard's task. kDataLoss: the cache is damaged.
+  // `assignment`. `shards`: the plan of all its shards. kDataLoss: the cache is damaged.
   static absl::StatusOr<std::unique_ptr<CacheStage>> Open(
       Env& env, const std::string& label, const cluster::StageAssignment& assignment,
-      const std::vector<nlohmann::json>& shards);
+      const ShardTasks& shards);
 
   // The tasks that are not committed, in shard order, and the number of those that are.
-  const std::vector<StageTask>& missing() const { return missing_; }
+  const StageTasks& missing() const { return missing_; }
   size_t committed() const { return shards_ - missing_.size(); }
 
   // Commits the SST file that the holder of the lease made for a missing task.
@@ -41,18 +48,17 @@ class CacheStage {
   cluster::StageAssignment assignment_;
   std::unique_ptr<storage::CacheBuilder> builder_;
   size_t shards_ = 0;
-  std::vector<StageTask> missing_;
+  StageTasks missing_;
   std::vector<uint32_t> shard_of_;  // of each missing task
 };
 
-// The parameters of the shards' tasks, in order. For tokens: reads the sources once.
+// For tokens: reads the sources once.
 // kInvalidArgument: no source has any document; kFailedPrecondition: a source's bytes are not those
 // of the fingerprint (`source_digests`).
-absl::StatusOr<std::vector<nlohmann::json>> PlanTokenShards(
-    const jobs::DataSpec& data, const std::vector<std::string>& source_digests);
+absl::StatusOr<ShardTasks> PlanTokenShards(const jobs::DataSpec& data,
+                                           const std::vector<std::string>& source_digests);
 // For latents: a shard for each shard of the tokens.
-absl::StatusOr<std::vector<nlohmann::json>> PlanLatentShards(
-    Env& env, const cluster::StageAssignment& assignment);
+absl::StatusOr<ShardTasks> PlanLatentShards(Env& env, const cluster::StageAssignment& assignment);
 
 }  // namespace halcyon::coordinator
 

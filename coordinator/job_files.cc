@@ -191,9 +191,8 @@ absl::StatusOr<PreparedStage> JobFiles::Prepare(NodeId id, Notes* notes) {
   prepared.assignment = one.assignment;
   switch (jobs::ShapeOf(kind(id))) {
     case jobs::StageShape::kSingleTask:
-      prepared.tasks = {{label(id),
-                         {{"source_digests", source_digests_},
-                          {"tokenizer_file_digest", tokenizer_file_digest_}}}};
+      prepared.tasks.Add(label(id), {{"source_digests", source_digests_},
+                                     {"tokenizer_file_digest", tokenizer_file_digest_}});
       break;
     case jobs::StageShape::kShardTasks:
       RETURN_IF_ERROR(OpenCache(id));
@@ -210,7 +209,7 @@ absl::StatusOr<PreparedStage> JobFiles::Prepare(NodeId id, Notes* notes) {
 
 absl::Status JobFiles::OpenCache(NodeId id) {
   Stage& one = stage(id);
-  ASSIGN_OR_RETURN(const std::vector<nlohmann::json> shards,
+  ASSIGN_OR_RETURN(const ShardTasks shards,
                    kind(id) == jobs::StageKind::kTokens
                        ? PlanTokenShards(context_->spec.data, source_digests_)
                        : PlanLatentShards(*context_->env, one.assignment));

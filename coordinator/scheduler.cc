@@ -1,6 +1,8 @@
 #include "coordinator/scheduler.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "base/check.h"
 
@@ -12,14 +14,10 @@ bool EndsJob(absl::StatusCode code) {
          code == absl::StatusCode::kResourceExhausted;
 }
 
-void Scheduler::Add(jobs::NodeId id, const std::vector<std::string>& tasks) {
+void Scheduler::Add(jobs::NodeId id, StageTasks tasks) {
   const auto [it, is_new] = stages_.try_emplace(id);
   HALCYON_CHECK(is_new);
-  Stage& stage = it->second;
-  for (const std::string& name : tasks) {
-    stage.waiting.insert(stage.waiting.end(), stage.tasks.size());
-    stage.tasks.push_back({name});
-  }
+  it->second.tasks = std::move(tasks);
   Note(id);
 }
 
@@ -43,7 +41,7 @@ void Scheduler::Pause(jobs::NodeId id) {
 
 void Scheduler::Note(jobs::NodeId id) {
   const Stage& stage = stages_.at(id);
-  if (stage.waiting.empty() || stage.paused) {
+  if (!stage.has_waiting() || stage.paused) {
     granting_.erase(id);
   } else {
     granting_.insert(id);
@@ -56,11 +54,11 @@ void Scheduler::Ready(const WorkerId& worker) {
     CountFailure(lease->second, Unavailable("the worker " + worker.name + " gave the task back"));
     GiveBack(lease);
   }
-  if (std::find(ready_.begin(), ready_.end(), worker) == ready_.end()) ready_.push_back(worker);
+  if (ready_places_.try_emplace(worker, ready_next_).second) ready_.emplace(ready_next_++, worker);
 }
 
 void Scheduler::Lost(const WorkerId& worker, bool counts) {
-  std::erase(ready_, worker);
+  if (const auto place = ready_places_.extract(worker)) ready_.erase(place.mapped());
   if (const auto held = held_.find(worker); held != held_.end()) {
     const auto lease = leases_.find(held->second);
     if (counts) {
@@ -71,14 +69,18 @@ void Scheduler::Lost(const WorkerId& worker, bool counts) {
   }
 }
 
+size_t Scheduler::Stage::TakeWaiting() {
+  return came_back.empty() ? untouched++ : came_back.extract(came_back.begin()).value();
+}
+
 Grant Scheduler::GrantNext(Fence fence) {
   HALCYON_CHECK(CanGrant() && !leases_.contains(fence));
   const jobs::NodeId id = *granting_.begin();
   Stage& stage = stages_.at(id);
-  const size_t task = *stage.waiting.begin();
-  const Grant grant{id, task, stage.tasks[task].name, ready_.front(), fence};
-  stage.waiting.erase(stage.waiting.begin());
-  ready_.pop_front();
+  const size_t task = stage.TakeWaiting();
+  const Grant grant{id, task, std::string(stage.tasks.name(task)), ready_.begin()->second, fence};
+  ready_places_.erase(grant.worker);
+  ready_.erase(ready_.begin());
   leases_.emplace(fence, Lease{.stage = id, .task = task, .holder = grant.worker});
   held_[grant.worker] = fence;
   Note(id);
@@ -95,7 +97,13 @@ std::optional<Scheduler::LeasedTask> Scheduler::Find(const std::string& task, Fe
 }
 
 void Scheduler::Progress(Fence fence, double fraction) {
-  leases_.at(fence).fraction = std::clamp(fraction, 0.0, 1.0);
+  SetParts(&leases_.at(fence),
+           std::llround(std::clamp(fraction, 0.0, 1.0) * static_cast<double>(kParts)));
+}
+
+void Scheduler::SetParts(Lease* lease, int64_t parts) {
+  stages_.at(lease->stage).parts += parts - lease->parts;
+  lease->parts = parts;
 }
 
 void Scheduler::Take(Fence fence) {
@@ -103,7 +111,7 @@ void Scheduler::Take(Fence fence) {
   HALCYON_CHECK(lease.holder.has_value());
   held_.erase(*lease.holder);
   lease.holder.reset();
-  lease.fraction = 1;
+  SetParts(&lease, kParts);
   ++stages_.at(lease.stage).taken;
 }
 
@@ -121,6 +129,7 @@ void Scheduler::Done(Fence fence) {
   Stage& stage = stages_.at(lease->second.stage);
   --stage.taken;
   ++stage.done;
+  SetParts(&lease->second, 0);
   leases_.erase(lease);
 }
 
@@ -128,18 +137,16 @@ Scheduler::Counts Scheduler::CountsOf(jobs::NodeId id) const {
   const Stage& stage = stages_.at(id);
   Counts counts{.tasks = stage.tasks.size(), .done = stage.done, .taken = stage.taken};
   if (counts.tasks == 0) return counts;
-  double sum = static_cast<double>(stage.done);
-  for (const auto& [fence, lease] : leases_) {
-    if (lease.stage == id) sum += lease.fraction;
-  }
-  counts.fraction = sum / static_cast<double>(counts.tasks);
+  const double in_progress = static_cast<double>(stage.parts) / static_cast<double>(kParts);
+  counts.fraction =
+      (static_cast<double>(stage.done) + in_progress) / static_cast<double>(counts.tasks);
   return counts;
 }
 
 std::optional<std::string> Scheduler::TaskOf(const WorkerId& worker) const {
   const auto held = held_.find(worker);
   if (held == held_.end()) return std::nullopt;
-  return NameOf(leases_.at(held->second));
+  return std::string(NameOf(leases_.at(held->second)));
 }
 
 void Scheduler::GiveBack(std::map<Fence, Lease>::iterator lease) {
@@ -150,21 +157,22 @@ void Scheduler::GiveBack(std::map<Fence, Lease>::iterator lease) {
   } else {
     --stage.taken;
   }
-  stage.waiting.insert(lease->second.task);
+  stage.came_back.insert(lease->second.task);
+  SetParts(&lease->second, 0);
   leases_.erase(lease);
   Note(id);
 }
 
 void Scheduler::CountFailure(const Lease& lease, const absl::Status& why) {
   Stage& stage = stages_.at(lease.stage);
-  Task& task = stage.tasks.at(lease.task);
-  ++task.failures;
+  const int64_t failures = ++stage.failures[lease.task];
   if (!stage.failure.ok()) return;
+  const std::string name(NameOf(lease));
   if (EndsJob(why.code())) {
-    stage.failure = Annotate(why, task.name);
-  } else if (task.failures > failures_max_) {
-    stage.failure = Internal(task.name + ": failed " + std::to_string(task.failures) +
-                             " times, last: " + MessageOf(why));
+    stage.failure = Annotate(why, name);
+  } else if (failures > failures_max_) {
+    stage.failure =
+        Internal(name + ": failed " + std::to_string(failures) + " times, last: " + MessageOf(why));
   }
 }
 

@@ -10,20 +10,21 @@
 //   - fences grow with every grant, so a result is the task's own exactly when its fence is;
 //   - a taken task has no holder: what happens to the worker no longer matters;
 //   - a task that is done stays done.
-// An event costs O(workers + log tasks) at most, whatever the number of tasks.
+// An event costs O(log workers) at most, whatever the number of tasks; removing a stage costs as
+// much as it has leases. A task costs nothing beside what StageTasks keeps of it.
 #ifndef HALCYON_COORDINATOR_SCHEDULER_H_
 #define HALCYON_COORDINATOR_SCHEDULER_H_
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "base/ids.h"
 #include "base/status.h"
+#include "coordinator/run/stage_tasks.h"
 #include "jobs/stage_graph.h"
 
 namespace halcyon::coordinator {
@@ -46,7 +47,7 @@ class Scheduler {
 
   // Takes the stage's tasks, in the order to hand them out. Of several stages the one that comes
   // first in the graph is served first. REQUIRES: the stage has none.
-  void Add(jobs::NodeId stage, const std::vector<std::string>& tasks);
+  void Add(jobs::NodeId stage, StageTasks tasks);
   // Forgets the stage's tasks; the workers stay. What a worker still does for them is refused.
   void Remove(jobs::NodeId stage);
   // Hands out no more of the stage's tasks.
@@ -96,35 +97,42 @@ class Scheduler {
   std::optional<std::string> TaskOf(const WorkerId& worker) const;
 
  private:
-  struct Task {
-    std::string name;
-    int64_t failures = 0;
-  };
   struct Stage {
-    std::vector<Task> tasks;
-    std::set<size_t> waiting;
+    StageTasks tasks;
+    // The tasks that wait: those that came back, and all from `untouched` on.
+    std::set<size_t> came_back;
+    size_t untouched = 0;
+    std::map<size_t, int64_t> failures;  // of tasks that have any
     size_t done = 0, taken = 0;
+    int64_t parts = 0;  // of the leases, together
     bool paused = false;
     absl::Status failure;
+    bool has_waiting() const { return !came_back.empty() || untouched < tasks.size(); }
+    size_t TakeWaiting();
   };
   struct Lease {
     jobs::NodeId stage;
     size_t task = 0;
     std::optional<WorkerId> holder;  // none: taken
-    double fraction = 0;
+    int64_t parts = 0;               // done, of kParts
   };
+  // Whole numbers, so that the sum over all leases is kept exactly by adding differences.
+  static constexpr int64_t kParts = int64_t{1} << 40;
+  void SetParts(Lease* lease, int64_t parts);
   void GiveBack(std::map<Fence, Lease>::iterator lease);
   void CountFailure(const Lease& lease, const absl::Status& why);
-  const std::string& NameOf(const Lease& lease) const {
-    return stages_.at(lease.stage).tasks.at(lease.task).name;
+  std::string_view NameOf(const Lease& lease) const {
+    return stages_.at(lease.stage).tasks.name(lease.task);
   }
   // Keeps granting_ what it says.
   void Note(jobs::NodeId stage);
 
   int64_t failures_max_;
   std::map<jobs::NodeId, Stage> stages_;
-  std::set<jobs::NodeId> granting_;  // with a task that waits, and not paused
-  std::deque<WorkerId> ready_;
+  std::set<jobs::NodeId> granting_;            // with a task that waits, and not paused
+  std::map<uint64_t, WorkerId> ready_;         // by the order in which they became so
+  std::map<WorkerId, uint64_t> ready_places_;  // in ready_
+  uint64_t ready_next_ = 0;
   std::map<Fence, Lease> leases_;  // of tasks leased and taken; as many as workers and commits
   std::map<WorkerId, Fence> held_;
 };

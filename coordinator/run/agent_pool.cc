@@ -1,6 +1,8 @@
 #include "coordinator/run/agent_pool.h"
 
-#include <algorithm>
+#include <charconv>
+#include <string_view>
+#include <utility>
 
 #include "base/check.h"
 #include "cluster/coordinator_link.h"
@@ -19,28 +21,35 @@ AgentPool::AgentPool(int64_t agents, int64_t restarts_max) {
     agents_.push_back({.id = {.name = kNamePrefix + std::to_string(i)},
                        .lost = std::nullopt,
                        .budget = RestartBudget(restarts_max)});
+    to_tend_.insert(to_tend_.end(), static_cast<size_t>(i));
   }
 }
 
 void AgentPool::On(const event::AgentEnded& ended) {
-  if (Agent* agent = Find(ended.agent)) agent->lost = Lost{ended.how, ended.room};
+  if (Agent* agent = Find(ended.agent)) Lose(agent, {ended.how, ended.room});
 }
 
 void AgentPool::On(const event::Suspected& suspected) {
   Agent* const agent = Find(suspected.worker);
   // That it ended explains more than that it stopped sending.
   if (agent == nullptr || agent->lost) return;
-  agent->lost = Lost{Unavailable(agent->id.name + " " + suspected.why), suspected.room};
+  Lose(agent, {Unavailable(agent->id.name + " " + suspected.why), suspected.room});
+}
+
+void AgentPool::Lose(Agent* agent, Lost how) {
+  agent->lost = std::move(how);
+  to_tend_.insert(static_cast<size_t>(agent - agents_.data()));
 }
 
 absl::Status AgentPool::Maintain(int64_t now_ms, Scheduler* scheduler, Effects* effects) {
-  for (Agent& agent : agents_) {
+  while (!to_tend_.empty()) {
+    Agent& agent = agents_[*to_tend_.begin()];
     if (agent.lost) RETURN_IF_ERROR(Report(&agent, now_ms, scheduler, effects));
-    if (agent.is_started) continue;
     agent.id.incarnation = ++launches_;
     agent.is_started = true;
     agent.has_registered = false;
     effects->push_back(effect::StartAgent{agent.id});
+    to_tend_.erase(to_tend_.begin());
   }
   return absl::OkStatus();
 }
@@ -92,10 +101,15 @@ void AgentPool::DidTask(const WorkerId& worker) {
 }
 
 AgentPool::Agent* AgentPool::Find(const WorkerId& worker) {
-  const auto it = std::find_if(agents_.begin(), agents_.end(), [&](const Agent& agent) {
-    return agent.is_started && agent.id == worker;
-  });
-  return it == agents_.end() ? nullptr : &*it;
+  const std::string_view prefix(kNamePrefix), name(worker.name);
+  if (!name.starts_with(prefix)) return nullptr;
+  size_t index = 0;
+  const auto parsed =
+      std::from_chars(name.data() + prefix.size(), name.data() + name.size(), index);
+  if (parsed.ec != std::errc() || index >= agents_.size()) return nullptr;
+  // The whole id: "agent-03" is none.
+  Agent& agent = agents_[index];
+  return agent.is_started && agent.id == worker ? &agent : nullptr;
 }
 
 void AgentPool::Stop(int64_t now_ms, Effects* effects) {
@@ -109,8 +123,7 @@ void AgentPool::Stop(int64_t now_ms, Effects* effects) {
 
 bool AgentPool::MayLeave(int64_t now_ms, int stop_requests) const {
   if (stop_requests > 1 || now_ms - *stopped_ms_ >= kAgentEndMsMax) return true;
-  return std::all_of(agents_.begin(), agents_.end(),
-                     [](const Agent& agent) { return !agent.is_started || agent.lost; });
+  return to_tend_.size() == agents_.size();
 }
 
 void AgentPool::End(Effects* effects) {
@@ -119,6 +132,7 @@ void AgentPool::End(Effects* effects) {
     effects->push_back(effect::Forget{agent.id});
     effects->push_back(effect::EndAgent{agent.id});
     agent.is_started = false;
+    to_tend_.insert(static_cast<size_t>(&agent - agents_.data()));
   }
 }
 

@@ -8,11 +8,14 @@
 // Invariants:
 //   - each start has an incarnation of its own: messages of an earlier process are not its own;
 //   - an agent that is lost holds no lease after Maintain.
+// A message costs the same whatever the number of agents; Maintain as much as there are absent and
+// lost ones.
 #ifndef HALCYON_COORDINATOR_RUN_AGENT_POOL_H_
 #define HALCYON_COORDINATOR_RUN_AGENT_POOL_H_
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,10 +70,12 @@ class AgentPool {
   };
   absl::Status Report(Agent* agent, int64_t now_ms, Scheduler* scheduler, Effects* effects);
   Agent* Find(const WorkerId& worker);
+  void Lose(Agent* agent, Lost how);
 
   uint64_t launches_ = 0;
   std::optional<int64_t> paused_ms_, stopped_ms_;
-  std::vector<Agent> agents_;
+  std::vector<Agent> agents_;  // "agent-3" is the fourth
+  std::set<size_t> to_tend_;   // of agents_: absent and lost ones
 };
 
 }  // namespace halcyon::coordinator

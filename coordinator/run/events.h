@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "cluster/messages.h"
+#include "coordinator/run/stage_tasks.h"
 #include "coordinator/stage_outcome.h"
 #include "jobs/job_state.h"
 #include "jobs/stage_graph.h"
@@ -22,11 +23,6 @@
 namespace halcyon::coordinator {
 
 using jobs::NodeId;
-
-struct StageTask {
-  std::string name;  // "tokens/3"
-  nlohmann::json parameters;
-};
 
 // Whether a stage's artifact is there.
 struct FoundStage {
@@ -41,9 +37,9 @@ struct FoundStage {
 // What a stage that is to be made goes on from.
 struct PreparedStage {
   cluster::StageAssignment assignment;
-  std::vector<StageTask> tasks;  // of a stage of tasks: those that are not done
-  size_t tasks_done = 0;         // and how many an earlier run has done
-  uint64_t newest_step = 0;      // of a gang: that of its newest committed checkpoint, or 0
+  StageTasks tasks;          // of a stage of tasks: those that are not done
+  size_t tasks_done = 0;     // and how many an earlier run has done
+  uint64_t newest_step = 0;  // of a gang: that of its newest committed checkpoint, or 0
 };
 
 // What is left of a launch of a gang, when no process of it is.

@@ -17,9 +17,7 @@ absl::Status Stopped(const std::string& kept) {
 TaskStage::TaskStage(NodeId id, std::string label, PreparedStage prepared, Scheduler* scheduler,
                      Effects* effects)
     : id_(id), label_(std::move(label)), prepared_(std::move(prepared)), scheduler_(scheduler) {
-  std::vector<std::string> names;
-  for (const StageTask& task : prepared_.tasks) names.push_back(task.name);
-  scheduler_->Add(id_, names);
+  scheduler_->Add(id_, prepared_.tasks);
   Show(effects, /*is_start=*/true);
 }
 
@@ -28,7 +26,7 @@ void TaskStage::OnGrant(const Grant& grant, Effects* effects) {
                                      ", fence " + std::to_string(grant.fence.value())});
   effects->push_back(effect::Send{
       grant.worker, cluster::Lease{grant.name, grant.fence.value(), prepared_.assignment,
-                                   prepared_.tasks.at(grant.task).parameters}});
+                                   prepared_.tasks.parameters(grant.task)}});
   Show(effects);
 }
 

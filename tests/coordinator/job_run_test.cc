@@ -187,6 +187,19 @@ TEST_F(LeaseTest, AnAgentThatHangsIsReplaced) {
   EXPECT_EQ(Only<effect::StartAgent>().agent.name, "agent-0");
 }
 
+TEST_F(LeaseTest, AnAgentIsKnownByItsWholeId) {
+  const uint64_t incarnation = leases_[0].first.incarnation;
+  for (const WorkerId& other :
+       {WorkerId{"agent-00", incarnation}, WorkerId{"agent-0x", incarnation},
+        WorkerId{"agent-", incarnation}, WorkerId{"agent-7", incarnation},
+        WorkerId{"agent-99999999999999999999", incarnation},
+        WorkerId{"agent-0", incarnation + 100}}) {
+    From(other, cluster::Ready{});
+    EXPECT_EQ(Only<effect::Forget>().worker, other) << other.name;
+    EXPECT_THAT(Sent<cluster::Lease>(), IsEmpty());
+  }
+}
+
 TEST_F(LeaseTest, AnEndShortlyAfterAPauseDoesNotCount) {
   agents_come_up_ = false;
   WorkerId worker = leases_[0].first;

@@ -97,11 +97,11 @@ class JobRunTest : public ::testing::Test {
     prepared.assignment.claim = kClaim;
     prepared.newest_step = newest_step_;
     const jobs::StageShape shape = jobs::ShapeOf(run_->graph().node(id).kind);
-    if (shape == jobs::StageShape::kSingleTask) prepared.tasks = {{name, {}}};
+    if (shape == jobs::StageShape::kSingleTask) prepared.tasks.Add(name, {});
     if (shape == jobs::StageShape::kShardTasks) {
       prepared.tasks_done = shards_done_;
       for (size_t shard = shards_done_; shard < shards_; ++shard) {
-        prepared.tasks.push_back({name + "/" + std::to_string(shard), {{"shard", shard}}});
+        prepared.tasks.Add(name + "/" + std::to_string(shard), {{"shard", shard}});
       }
     }
     return prepared;

@@ -16,9 +16,15 @@ constexpr int64_t kFailuresMax = 2;
 
 const jobs::NodeId kStage(3), kOther(5);
 
+StageTasks Named(const std::vector<std::string>& names) {
+  StageTasks tasks;
+  for (const std::string& name : names) tasks.Add(name, {});
+  return tasks;
+}
+
 Scheduler WithTasks(const std::vector<std::string>& tasks) {
   Scheduler scheduler(kFailuresMax);
-  scheduler.Add(kStage, tasks);
+  scheduler.Add(kStage, Named(tasks));
   return scheduler;
 }
 
@@ -173,7 +179,7 @@ TEST(SchedulerTest, ARemovedStagesLeasesAreForgottenAndTheWorkersStay) {
   scheduler.GrantNext(Fence(1));
   scheduler.Remove(kStage);
   EXPECT_FALSE(scheduler.CanGrant());
-  scheduler.Add(kStage, {"a"});
+  scheduler.Add(kStage, Named({"a"}));
   EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna));
   scheduler.Failed(Fence(1), Internal("late"));
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).worker, kBert);
@@ -182,8 +188,8 @@ TEST(SchedulerTest, ARemovedStagesLeasesAreForgottenAndTheWorkersStay) {
 
 TEST(SchedulerTest, StagesShareTheWorkersAndHaveCountsOfTheirOwn) {
   Scheduler scheduler(kFailuresMax);
-  scheduler.Add(kOther, {"x", "y"});
-  scheduler.Add(kStage, {"a"});
+  scheduler.Add(kOther, Named({"x", "y"}));
+  scheduler.Add(kStage, Named({"a"}));
   for (const char* name : {"agent-0", "agent-1", "agent-2"}) scheduler.Ready({name, 1});
   EXPECT_EQ(scheduler.GrantNext(Fence(1)).name, "a") << "the first in the graph is first";
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).name, "x");
@@ -206,7 +212,7 @@ class Simulation {
     std::vector<std::string> tasks;
     const uint64_t count = 1 + Below(12);
     for (uint64_t i = 0; i < count; ++i) tasks.push_back("t/" + std::to_string(i));
-    scheduler_.Add(kStage, tasks);
+    scheduler_.Add(kStage, Named(tasks));
     const uint64_t agents = 1 + Below(4);
     for (uint64_t i = 0; i < agents; ++i) Start("agent-" + std::to_string(i));
   }

@@ -106,12 +106,12 @@ coordinator::PreparedStage Service::Prepared(NodeId id) const {
   prepared.assignment.claim = claims_.at(id);
   prepared.newest_step = stage.newest_step;
   if (jobs::ShapeOf(kind) == jobs::StageShape::kSingleTask) {
-    prepared.tasks.push_back({Label(id), {{"shard", 0}}});
+    prepared.tasks.Add(Label(id), {{"shard", 0}});
   } else if (jobs::ShapeOf(kind) == jobs::StageShape::kShardTasks) {
     prepared.tasks_done = stage.shards.size();
     for (uint32_t shard = 0; shard < world_->scenario.shards; ++shard) {
       if (stage.shards.contains(shard)) continue;
-      prepared.tasks.push_back({Label(id) + "/" + std::to_string(shard), {{"shard", shard}}});
+      prepared.tasks.Add(Label(id) + "/" + std::to_string(shard), {{"shard", shard}});
     }
   }
   return prepared;
@@ -123,10 +123,11 @@ void Service::Do(const effect::Ingest& ingest) {
 
 absl::Status Service::IngestTask(const effect::Ingest& ingest) {
   RETURN_IF_ERROR(Trouble());
-  const coordinator::StageTask& task = prepared_.at(ingest.stage).tasks.at(ingest.task);
-  const auto shard = task.parameters.at("shard").get<uint32_t>();
+  const coordinator::StageTasks& tasks = prepared_.at(ingest.stage).tasks;
+  const auto shard = tasks.parameters(ingest.task).at("shard").get<uint32_t>();
   const std::string fingerprint = Fingerprint(ingest.stage);
-  world_->checker.OnIngest(task.name, fingerprint, shard, ingest.fence.value());
+  world_->checker.OnIngest(std::string(tasks.name(ingest.task)), fingerprint, shard,
+                           ingest.fence.value());
   // The outcome of a single task is in memory until it is installed.
   const jobs::StageKind kind = world_->graph.node(ingest.stage).kind;
   if (jobs::ShapeOf(kind) == jobs::StageShape::kSingleTask) return absl::OkStatus();
