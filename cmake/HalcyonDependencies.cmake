@@ -21,6 +21,7 @@ pkg_check_modules(zeromq REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 
 if(HALCYON_WITH_LIBTORCH)
   find_package(MPI REQUIRED COMPONENTS C)

@@ -54,6 +54,7 @@ const std::vector<LibraryRule> kLibraries = {
     {"toml\\+\\+/", {"jobs"}, false},
     {"pcre2", {"pipeline"}, false},
     {"simdjson", {"pipeline"}, false},
+    {"httplib", {"coordinator"}, false},
     {"(ATen|torch|c10)/", {"model", "worker", "bench"}, true},
     {"cuda_", {"worker"}, false},
     {"nccl\\.h", {"worker"}, false},

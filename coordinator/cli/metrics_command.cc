@@ -9,10 +9,10 @@
 #include "base/output_file.h"
 #include "coordinator/cli/choice_option.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/metrics/metrics_follower.h"
 #include "coordinator/metrics/metrics_table.h"
 #include "coordinator/metrics/plot.h"
 #include "coordinator/progress_view.h"
-#include "coordinator/work/work_folders.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -31,15 +31,6 @@ struct JobMetrics {
   std::string job_id, stage, jsonl;
 };
 
-// The finished artifact's, else the work folder's.
-absl::StatusOr<std::string> ReadMetrics(const storage::HomeLayout& home, const StageStatus& stage) {
-  Env& env = *Env::Posix();
-  const std::string kind(jobs::StageName(stage.kind));
-  const std::string kept = JoinPath(home.Artifact(kind, stage.fingerprint), kMetricsFileName);
-  return env.ReadFile(
-      env.Exists(kept) ? kept : JoinPath(home.Work(kind, stage.fingerprint), kMetricsFileName));
-}
-
 // Of the stage that is asked for, else of the last one that has some.
 absl::StatusOr<JobMetrics> FindMetrics(const MetricsArguments& arguments,
                                        const std::string& home_flag) {
@@ -51,7 +42,8 @@ absl::StatusOr<JobMetrics> FindMetrics(const MetricsArguments& arguments,
                             ? jobs::ShapeOf(stage->kind) == jobs::StageShape::kGang
                             : arguments.stage == name;
     if (!wanted || stage->fingerprint.empty()) continue;
-    auto jsonl = ReadMetrics(home, *stage);
+    Env& env = *Env::Posix();
+    auto jsonl = env.ReadFile(MetricsPath(env, home, *stage));
     if (absl::IsNotFound(jsonl.status())) continue;
     RETURN_IF_ERROR(jsonl.status());
     return JobMetrics{job.job_id, name, *std::move(jsonl)};

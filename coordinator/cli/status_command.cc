@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/page/serve_page.h"
 #include "coordinator/progress_view.h"
 
 namespace halcyon::coordinator {
@@ -13,7 +14,20 @@ constexpr size_t kAllLines = 1000;
 struct StatusArguments {
   std::string job;
   bool json = false;
+  ServeOptions page;
 };
+
+// Serves the page of all jobs until a signal comes.
+absl::Status Serve(const StatusArguments& arguments, const std::string& home_flag) {
+  ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
+  const auto list_jobs = [home](std::vector<std::string>* unreadable) {
+    return AllJobs(home, unreadable);
+  };
+  return ServePage(arguments.page, home, list_jobs, [&](const std::string& url) {
+    if (arguments.json) return PrintJson({{"url", url}});
+    PrintText("the jobs of " + home.root + " are at " + url + " until Ctrl-C\n");
+  });
+}
 
 absl::Status Status(const StatusArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
@@ -45,9 +59,28 @@ void AddStatus(CLI::App& app, CommandLine* line) {
   const auto arguments = std::make_shared<StatusArguments>();
   CLI::App* command =
       app.add_subcommand("status", "Show how far a job is, and the graph of its stages");
-  command->add_option("job", arguments->job, "The job's id; the last changed job by default");
+  CLI::Option* job =
+      command->add_option("job", arguments->job, "The job's id; the last changed job by default");
   command->add_flag("--json", arguments->json, "Print as JSON");
-  command->callback([=] { line->chosen = [=] { return Status(*arguments, line->home); }; });
+  CLI::Option* http =
+      command
+          ->add_option("--http", arguments->page.address,
+                       "Serve a page with all jobs at this address, such as 127.0.0.1:8080 (port "
+                       "0: any free one), until Ctrl-C; /metrics there is for Prometheus")
+          ->type_name("ADDRESS:PORT")
+          ->excludes(job)
+          ->default_str("");
+  command
+      ->add_flag("--http-public", arguments->page.is_public,
+                 "The address may be one that other machines can reach: whoever does reads "
+                 "everything on the page")
+      ->needs(http);
+  command->callback([=] {
+    line->chosen = [=] {
+      return arguments->page.address.empty() ? Status(*arguments, line->home)
+                                             : Serve(*arguments, line->home);
+    };
+  });
 }
 
 }  // namespace halcyon::coordinator

@@ -10,7 +10,9 @@ constexpr std::string_view kEnding = ".log";
 // A digit stands for any digit.
 constexpr std::string_view kStampForm = "0000-00-00T00:00:00.000Z ";
 
-bool HasStamp(std::string_view line) {
+}  // namespace
+
+bool HasTimeStamp(std::string_view line) {
   if (line.size() < kStampForm.size()) return false;
   for (size_t i = 0; i < kStampForm.size(); ++i) {
     const bool digit = line[i] >= '0' && line[i] <= '9';
@@ -19,8 +21,6 @@ bool HasStamp(std::string_view line) {
   return true;
 }
 
-}  // namespace
-
 std::vector<LogLine> LogLinesOf(const std::string& process, std::string_view text) {
   std::vector<LogLine> lines;
   std::string time;
@@ -28,7 +28,7 @@ std::vector<LogLine> LogLinesOf(const std::string& process, std::string_view tex
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (HasStamp(line)) {
+    if (HasTimeStamp(line)) {
       time = line.substr(0, kStampForm.size() - 1);
       lines.push_back({time, std::string(line)});
     } else {

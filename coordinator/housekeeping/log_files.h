@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/env.h"
@@ -18,6 +19,8 @@ struct LogLine {
   std::string text;  // the whole line
 };
 
+// Whether a line begins with a time stamp as Halcyon's do.
+bool HasTimeStamp(std::string_view line);
 // Of one file. A line without a stamp gets "PROCESS: " before it, as the stamped ones name theirs.
 std::vector<LogLine> LogLinesOf(const std::string& process, std::string_view text);
 // By time; lines of one file keep their order.
