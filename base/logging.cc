@@ -1,15 +1,18 @@
 #include "base/logging.h"
 
 #include <fcntl.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/file_descriptor.h"
 #include "base/mutex.h"
@@ -129,11 +132,63 @@ std::shared_ptr<LogQueue>& OpenQueue() {
   return *queue;
 }
 
+// --- fields ---
+
+using LogFields = std::map<std::string, std::string>;
+
+struct ProcessFields {
+  Mutex mutex;
+  LogFields fields ABSL_GUARDED_BY(mutex);
+};
+
+ProcessFields& OfProcess() {
+  static auto* fields = new ProcessFields;
+  return *fields;
+}
+
+// Innermost last.
+std::vector<std::pair<std::string, std::string>>& OfThread() {
+  thread_local std::vector<std::pair<std::string, std::string>> fields;
+  return fields;
+}
+
+std::string FieldValue(std::string value) {
+  for (char& c : value) {
+    const bool stays = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '_' || c == '-' || c == '/';
+    if (!stays) c = '_';
+  }
+  return value;
+}
+
+// " job=quick-3f2a91c0 stage=model"; a line is formatted by the thread that logs it.
+class FieldsFlag : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg&, const std::tm&,
+              spdlog::memory_buf_t& line) override {
+    LogFields fields;
+    {
+      const MutexLock lock(&OfProcess().mutex);
+      fields = OfProcess().fields;
+    }
+    for (const auto& [key, value] : OfThread()) fields[key] = value;
+    for (const auto& [key, value] : fields) {
+      const std::string text = " " + key + "=" + value;
+      line.append(text.data(), text.data() + text.size());
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<FieldsFlag>();
+  }
+};
+
 void Install(spdlog::sink_ptr sink, const std::string& process, const char* default_level) {
   auto logger = std::make_shared<spdlog::logger>(process, std::move(sink));
   const char* level = std::getenv("HALCYON_LOG");
   logger->set_level(spdlog::level::from_str(level != nullptr ? level : default_level));
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %n: %v", spdlog::pattern_time_type::utc);
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<FieldsFlag>('*').set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %n%*: %v");
+  logger->set_formatter(std::move(formatter));
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
 }
@@ -152,6 +207,21 @@ absl::Status LogToFile(const std::string& process, const std::string& path) {
   Install(std::move(sink), process, "info");
   return absl::OkStatus();
 }
+
+void SetLogField(const std::string& key, const std::string& value) {
+  const MutexLock lock(&OfProcess().mutex);
+  if (value.empty()) {
+    OfProcess().fields.erase(key);
+  } else {
+    OfProcess().fields[key] = FieldValue(value);
+  }
+}
+
+ScopedLogField::ScopedLogField(const std::string& key, const std::string& value) {
+  OfThread().emplace_back(key, FieldValue(value));
+}
+
+ScopedLogField::~ScopedLogField() { OfThread().pop_back(); }
 
 bool FlushLog(int64_t timeout_ms) {
   const std::shared_ptr<LogQueue> queue = OpenQueue();

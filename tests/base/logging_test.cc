@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "base/clock.h"
 #include "base/env.h"
 #include "tests/testing/temp_dir.h"
@@ -40,6 +42,29 @@ TEST_F(LoggingTest, ALineTellsTimeLevelAndProcess) {
   spdlog::info("step {}", 3);
   EXPECT_THAT(Logged(), MatchesRegex("[0-9]+-[0-9]+-[0-9]+T[0-9]+:[0-9]+:[0-9]+.[0-9]+Z info "
                                      "model-rank-1: step 3\n"));
+}
+
+TEST_F(LoggingTest, FieldsStandBeforeTheMessageInTheOrderOfTheirNames) {
+  ASSERT_TRUE(LogToFile("p", path_).ok());
+  SetLogField("step", "12");
+  SetLogField("job", "quick-3f2a/1.0_b");
+  spdlog::info("one");
+  {
+    const ScopedLogField stage("stage", "a b: c=d\n");
+    const ScopedLogField step("step", "13");
+    spdlog::info("two");
+    std::thread([] { spdlog::info("three"); }).join();
+  }
+  SetLogField("job", "");
+  spdlog::info("four");
+  SetLogField("step", "");
+  spdlog::info("five");
+  const std::string log = Logged();
+  EXPECT_THAT(log, HasSubstr("Z info p job=quick-3f2a/1.0_b step=12: one\n"));
+  EXPECT_THAT(log, HasSubstr("Z info p job=quick-3f2a/1.0_b stage=a_b__c_d_ step=13: two\n"));
+  EXPECT_THAT(log, HasSubstr("Z info p job=quick-3f2a/1.0_b step=12: three\n"));
+  EXPECT_THAT(log, HasSubstr("Z info p step=12: four\n"));
+  EXPECT_THAT(log, HasSubstr("Z info p: five\n"));
 }
 
 TEST_F(LoggingTest, AppendsAndHonoursTheLevel) {
