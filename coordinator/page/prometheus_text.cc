@@ -10,7 +10,7 @@
 namespace halcyon::coordinator {
 namespace {
 
-struct Label {
+struct MetricLabel {
   const char* name;
   std::string_view value;
 };
@@ -22,10 +22,10 @@ class TextWriter {
     name_ = name;
     text_ += fmt::format("# HELP {} {}\n# TYPE {} gauge\n", name, help, name);
   }
-  void Add(std::initializer_list<Label> labels, double value) {
+  void Add(std::initializer_list<MetricLabel> labels, double value) {
     text_ += name_;
     const char* separator = "{";
-    for (const Label& label : labels) {
+    for (const MetricLabel& label : labels) {
       text_ += fmt::format("{}{}=\"{}\"", separator, label.name, Escaped(label.value));
       separator = ",";
     }
