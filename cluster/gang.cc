@@ -46,7 +46,7 @@ class ProcessGang final : public Gang {
       : launcher_(launcher), child_(std::move(child)), description_(std::move(description)) {}
 
   ~ProcessGang() override {
-    if (end_) return;
+    if (end_ || left_) return;
     Kill();
     if (killer_ != nullptr) {
       Clock::Real()->WaitFor([this] { return killer_->Poll().has_value(); }, kKillCommandMsMax);
@@ -74,6 +74,11 @@ class ProcessGang final : public Gang {
     if (!description_.kill_command.empty()) killer_ = StartKillCommand(description_.kill_command);
     kill_began_ms_ = Clock::Real()->MonotonicMs();
     if (killer_ == nullptr) KillLauncher();
+  }
+
+  void Leave() override {
+    left_ = true;
+    if (child_ != nullptr) child_->Leave();
   }
 
   ProcessIdentity launcher() const override { return launcher_; }
@@ -108,7 +113,7 @@ class ProcessGang final : public Gang {
   const std::unique_ptr<ChildProcess> child_;
   const GangDescription description_;
   std::unique_ptr<ChildProcess> killer_;  // the kill command, while it runs
-  bool killed_ = false;
+  bool killed_ = false, left_ = false;
   int64_t kill_began_ms_ = 0;
   std::optional<GangEnd> end_;
 };

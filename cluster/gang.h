@@ -31,6 +31,9 @@ class Gang {
   // Ends the ranks on all hosts. Does not wait: Poll says when the launcher is gone. Ranks that
   // have joined MPI, or that die with their parent, end within about a second of it.
   virtual void Kill() = 0;
+  // Gives the gang up without ending it: another coordinator has it now. The destructor leaves it
+  // alone.
+  virtual void Leave() = 0;
   // The launcher's process, which is on this machine: the ranks that run here descend from it.
   virtual ProcessIdentity launcher() const = 0;
   // What a later coordinator needs to find the gang: AdoptGang reads it.

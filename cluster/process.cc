@@ -123,7 +123,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Spawn(const ProcessO
 }
 
 ChildProcess::~ChildProcess() {
-  if (status_.has_value()) return;
+  if (status_.has_value() || left_) return;
   SignalGroup(SIGKILL);
   int status = 0;
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {

@@ -60,11 +60,14 @@ class ChildProcess {
   // To the process, or to its whole group.
   void Signal(int signal);
   void SignalGroup(int signal);
+  // The destructor neither kills nor reaps it.
+  void Leave() { left_ = true; }
 
  private:
   explicit ChildProcess(pid_t pid) : pid_(pid) {}
   pid_t pid_;
   std::optional<ExitStatus> status_;
+  bool left_ = false;
 };
 
 using halcyon::BootId;

@@ -3,13 +3,23 @@
 #include <span>
 
 namespace halcyon::coordinator {
+namespace {
+
+EarlierLaunches LaunchesOf(const EarlierGangs& gangs) {
+  EarlierLaunches launches;
+  for (const auto& [label, gang] : gangs) launches[label] = gang.launch;
+  return launches;
+}
+
+}  // namespace
 
 Coordinator::Coordinator(const JobContext* context)
     : context_(context),
       run_(jobs::StageGraph(std::span(&context->spec, 1)),
            {.agents = AgentCount(context->spec),
             .ranks = context->spec.launch.ranks,
-            .restarts_max = context->spec.launch.restarts_max}),
+            .restarts_max = context->spec.launch.restarts_max},
+           LaunchesOf(context->earlier_gangs)),
       service_(context, &run_.graph()) {}
 
 absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "cluster/launcher.h"
 #include "cluster/transport.h"
+#include "coordinator/earlier_gangs.h"
 #include "coordinator/job_status.h"
 #include "coordinator/lease_keeper.h"
 #include "jobs/job_spec.h"
@@ -63,7 +64,8 @@ struct JobContext {
   Incarnation incarnation;
   // The job's earlier coordinator, which has ended or was found dead: its claims are free.
   std::optional<storage::LeaseHolder> owner_before;
-  std::string spec_path;  // as the user gave it, absolute
+  EarlierGangs earlier_gangs;  // launches of that coordinator that may still run
+  std::string spec_path;       // as the user gave it, absolute
   jobs::JobSpec spec;
   std::string worker_program;
   bool remake_damaged = false;              // artifacts are read whole, and damaged ones made again

@@ -151,7 +151,7 @@ absl::Status JobFiles::CheckBeforeMaking(NodeId id, Notes* notes) {
     launcher_checked_ = true;
     for (size_t i = id.value(); i < graph_->size(); ++i) {
       if (jobs::ShapeOf(kind(NodeId(i))) != jobs::StageShape::kGang) continue;
-      RETURN_IF_ERROR(context_->gang_launcher->Check(LauncherScratchDir(*context_)));
+      RETURN_IF_ERROR(context_->gang_launcher->Check(LauncherScratchDir(*context_) + "-check"));
       RETURN_IF_ERROR(CheckGpus(*context_));
       break;
     }
@@ -202,9 +202,25 @@ absl::StatusOr<PreparedStage> JobFiles::Prepare(NodeId id, Notes* notes) {
     case jobs::StageShape::kGang:
       RETURN_IF_ERROR(env.CreateDirs(CheckpointsOf(one.assignment.work_dir)));
       ASSIGN_OR_RETURN(prepared.newest_step, NewestStep(id));
+      if (!context_->from_scratch) prepared.earlier_gang = EarlierGangOf(id);
       break;
   }
   return prepared;
+}
+
+// One whose commits the stage still takes: nobody has fenced it off.
+std::optional<EarlierGang> JobFiles::EarlierGangOf(NodeId id) const {
+  const auto found = context_->earlier_gangs.find(label(id));
+  if (found == context_->earlier_gangs.end()) return std::nullopt;
+  const EarlierGangRecord& gang = found->second;
+  const cluster::StageAssignment& assignment = stage(id).assignment;
+  const auto fence =
+      storage::CheckpointStore(*context_->env, CheckpointsOf(assignment.work_dir)).ReadFence();
+  const bool fits = gang.fingerprint == assignment.fingerprint &&
+                    gang.ranks == static_cast<uint64_t>(context_->spec.launch.ranks) &&
+                    fence.ok() && *fence == storage::WriterFence{gang.claim, gang.launch};
+  if (!fits) return std::nullopt;
+  return EarlierGang{gang.claim, gang.launch};
 }
 
 absl::Status JobFiles::OpenCache(NodeId id) {

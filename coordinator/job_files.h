@@ -72,6 +72,7 @@ class JobFiles {
   // Holds the claim afterwards, or says in `found` who has it.
   absl::Status Claim(NodeId id, FoundStage* found);
   cluster::StageAssignment Assign(NodeId id) const;
+  std::optional<EarlierGang> EarlierGangOf(NodeId id) const;
   absl::Status OpenCache(NodeId id);
   absl::Status InstallOutcome(NodeId id, StageOutcome outcome);
   const Artifact* ArtifactOf(jobs::StageKind kind) const;

@@ -79,6 +79,10 @@ void JobService::LookAround() {
   for (const WorkerChannel::Suspect& suspect : channel_.Suspects()) {
     Happened(event::Suspected{suspect.worker, suspect.why, AgentRoom()});
   }
+  if (const absl::Status lost = context_->leases->lost(); !lost.ok() && !is_lost_) {
+    is_lost_ = true;
+    Happened(event::OwnershipLost{lost});
+  }
   Happened(event::Tick{});
 }
 
@@ -187,6 +191,11 @@ void JobService::Do(const effect::PrepareLaunch& prepare) {
     return event::LaunchPrepared{prepare.stage, prepare.launch,
                                  files_.PrepareLaunch(prepare.stage, prepare.launch)};
   });
+}
+
+void JobService::Do(const effect::AdoptGang& adopt) {
+  Happened(event::Adopted{adopt.stage, adopt.launch,
+                          processes_.Adopt(adopt, graph_->node(adopt.stage))});
 }
 
 void JobService::Do(const effect::Launch& launch) {

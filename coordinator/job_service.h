@@ -51,8 +51,10 @@ class JobService {
   void Do(const effect::Install& install);
   void Do(const effect::RereadSources& reread);
   void Do(const effect::PrepareLaunch& prepare);
+  void Do(const effect::AdoptGang& adopt);
   void Do(const effect::Launch& launch);
   void Do(const effect::TrackRank& track);
+  void Do(const effect::LeaveWorkers&) { processes_.Leave(); }
   void Do(const effect::KillGang& kill) { processes_.KillGang(kill.stage); }
   void Do(const effect::CheckRoom& check);
   void Do(const effect::EndRanks& end);
@@ -87,7 +89,7 @@ class JobService {
   std::deque<Event> events_;
   int stops_seen_ = 0, pauses_seen_ = 0;
   std::optional<int64_t> looked_ms_;
-  bool channel_broken_ = false;
+  bool channel_broken_ = false, is_lost_ = false;
   Background background_;  // last: its work uses all the others
 };
 

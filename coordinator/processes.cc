@@ -28,6 +28,10 @@ std::optional<cluster::ProcessIdentity> ProvenProcess(const cluster::Hello& hell
   return process;
 }
 
+std::string LauncherLogPath(const JobContext& context, const std::string& label) {
+  return JoinPath(context.home.JobLogs(context.job.value()), LauncherName(label) + ".log");
+}
+
 absl::Status CheckRankRoom(const JobContext& context, const DiskRoom& needed) {
   ASSIGN_OR_RETURN(const DiskRoom free, context.free_room(context.home.root));
   return CheckRoom(free, needed, context.home.root, "starting the ranks");
@@ -36,7 +40,45 @@ absl::Status CheckRankRoom(const JobContext& context, const DiskRoom& needed) {
 }  // namespace
 
 Processes::Processes(const JobContext* context, Post post)
-    : context_(context), post_(std::move(post)) {}
+    : context_(context), post_(std::move(post)), earlier_(context->earlier_gangs) {}
+
+Processes::~Processes() { EndEarlierGangs(); }
+
+void Processes::EndEarlierGangs() {
+  for (const auto& [label, record] : std::exchange(earlier_, {})) {
+    const auto gang = context_->gang_launcher->Adopt(record.launcher);
+    if (gang.ok()) spdlog::warn("{}: an earlier launch that is not adopted is killed", label);
+  }
+}
+
+void Processes::Leave() {
+  earlier_.clear();
+  for (auto& [id, agent] : agents_) agent.process->Leave();
+  for (auto& [stage, gang] : gangs_) {
+    if (gang.launched.gang != nullptr) gang.launched.gang->Leave();
+  }
+}
+
+absl::Status Processes::Adopt(const effect::AdoptGang& adopt, const jobs::StageNode& node) {
+  const auto earlier = earlier_.extract(node.label);
+  if (earlier.empty()) return NotFound("no earlier launch is known");
+  Gang& gang = gangs_[adopt.stage];
+  gang = Gang();
+  gang.launch = adopt.launch;
+  gang.launched.log =
+      std::make_shared<ChildLog>(*context_->env, LauncherLogPath(*context_, node.label));
+  ASSIGN_OR_RETURN(gang.launched.gang, context_->gang_launcher->Adopt(earlier.mapped().launcher));
+  return absl::OkStatus();
+}
+
+void Processes::RecordGang(const jobs::StageNode& node, const effect::Launch& launch,
+                           const cluster::Gang& gang) {
+  const EarlierGangRecord record{launch.fingerprint, launch.claim, launch.launch,
+                                 static_cast<uint64_t>(context_->spec.launch.ranks), gang.record()};
+  post_([this, label = node.label, json = ToJson(record)] {
+    return context_->journal->PutGang(label, json);
+  });
+}
 
 void Processes::Record(const std::string& name, const cluster::ProcessIdentity& process) {
   post_([this, name, process] {
@@ -62,7 +104,7 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t la
   options.ranks = static_cast<uint32_t>(context_->spec.launch.ranks);
   options.threads = threads;
   options.env = cluster::ReproducibleEnvironment(threads, context_->spec.launch.arithmetic);
-  options.log_path = JoinPath(logs, node.label + "-launcher.log");
+  options.log_path = LauncherLogPath(*context_, node.label);
   options.scratch_dir = LauncherScratchDir(*context_);
   options.working_dir = context_->home.Job(context_->job.value());
   options.argv = {context_->worker_program,
@@ -88,6 +130,7 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t la
 
 absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNode& node,
                                const std::string& endpoint) {
+  EndEarlierGangs();  // one gang at a time
   const cluster::GangOptions options = Options(node, launch.launch, endpoint);
   Gang& gang = gangs_[launch.stage];
   gang = Gang();
@@ -97,7 +140,8 @@ absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNo
   RETURN_IF_ERROR(
       CheckRankRoom(*context_, {kRankRoom.bytes * options.ranks, kRankRoom.files * options.ranks}));
   ASSIGN_OR_RETURN(gang.launched.gang, context_->gang_launcher->Launch(options));
-  Record(node.label + "-launcher", gang.launched.gang->launcher());
+  Record(LauncherName(node.label), gang.launched.gang->launcher());
+  RecordGang(node, launch, *gang.launched.gang);
   return absl::OkStatus();
 }
 

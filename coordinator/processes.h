@@ -13,17 +13,22 @@
 
 #include "cluster/messages.h"
 #include "coordinator/child_end.h"
+#include "coordinator/earlier_gangs.h"
 #include "coordinator/job_context.h"
 #include "coordinator/run/events.h"
 
 namespace halcyon::coordinator {
 
-// Not thread-safe. The destructor kills those still running.
+// Not thread-safe. The destructor kills those still running, and the gangs of an earlier
+// coordinator that were not adopted.
 class Processes {
  public:
   using Post = std::function<void(std::function<absl::Status()>)>;
   // `post` has records written, in order and elsewhere, and reports what fails.
   Processes(const JobContext* context, Post post);
+  ~Processes();
+  Processes(const Processes&) = delete;
+  Processes& operator=(const Processes&) = delete;
 
   absl::Status StartAgent(const WorkerId& agent);
   void EndAgent(const WorkerId& agent) { agents_.erase(agent); }
@@ -31,6 +36,11 @@ class Processes {
   // kResourceExhausted: no room for the ranks' shared memory and logs.
   absl::Status Launch(const effect::Launch& launch, const jobs::StageNode& node,
                       const std::string& endpoint);
+  // Takes over the launch that the job's journal names for the stage. kNotFound: none of it runs
+  // any more, as far as this machine can tell.
+  absl::Status Adopt(const effect::AdoptGang& adopt, const jobs::StageNode& node);
+  // Gives all processes up without ending them.
+  void Leave();
   // Remembers the process that the Hello names, when it is proven to be of the gang: then it is
   // killed with it.
   void TrackRank(const effect::TrackRank& track);
@@ -61,6 +71,9 @@ class Processes {
     uint64_t launch = 0;
     Launched launched;
   };
+  void RecordGang(const jobs::StageNode& node, const effect::Launch& launch,
+                  const cluster::Gang& gang);
+  void EndEarlierGangs();
   void Record(const std::string& name, const cluster::ProcessIdentity& process);
   cluster::GangOptions Options(const jobs::StageNode& node, uint64_t launch,
                                const std::string& endpoint) const;
@@ -69,6 +82,7 @@ class Processes {
   const Post post_;
   std::map<WorkerId, Agent> agents_;
   std::map<NodeId, Gang> gangs_;
+  EarlierGangs earlier_;  // not adopted yet
 };
 
 // launch.agents, or one a processor.

@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "coordinator/earlier_gangs.h"
 #include "storage/home.h"
 #include "storage/job_journal.h"
 #include "storage/lease.h"
@@ -47,11 +48,12 @@ absl::StatusOr<OwnedJob> OwnJob(Env& env, const storage::HomeLayout& home,
 
 // Ends what an earlier coordinator of the job has started: raises the alive file to `incarnation`,
 // kills the processes of this machine that the journal names, and waits until no worker holds the
-// alive file. kFailedPrecondition names the processes that stay. Workers on other machines end by
-// themselves: what they still write is refused by its fence. REQUIRES: the job is owned.
+// alive file; the gangs in `spared` go on. kFailedPrecondition names the processes that stay.
+// Workers on other machines end by themselves: what they still write is refused by its fence.
+// REQUIRES: the job is owned.
 absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& home,
                            const std::string& job_id, Incarnation incarnation,
-                           const storage::JobHistory& history);
+                           const storage::JobHistory& history, const EarlierGangs& spared = {});
 
 }  // namespace halcyon::coordinator
 

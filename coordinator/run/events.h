@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -34,12 +35,19 @@ struct FoundStage {
   std::string why = {};  // it is to be made; "" when it is made
 };
 
+// A launch of a gang by an earlier coordinator of the job, whose ranks may still train.
+struct EarlierGang {
+  uint64_t claim = 0;  // the two are its fence
+  uint64_t launch = 0;
+};
+
 // What a stage that is to be made goes on from.
 struct PreparedStage {
   cluster::StageAssignment assignment;
   StageTasks tasks;          // of a stage of tasks: those that are not done
   size_t tasks_done = 0;     // and how many an earlier run has done
   uint64_t newest_step = 0;  // of a gang: that of its newest committed checkpoint, or 0
+  std::optional<EarlierGang> earlier_gang = std::nullopt;
 };
 
 // What is left of a launch of a gang, when no process of it is.
@@ -98,6 +106,11 @@ struct LaunchPrepared {
   uint64_t launch = 0;
   absl::Status status;
 };
+struct Adopted {
+  NodeId stage;
+  uint64_t launch = 0;
+  absl::Status status;  // not OK: there is nothing to adopt
+};
 struct Launched {
   NodeId stage;
   uint64_t launch = 0;
@@ -116,17 +129,21 @@ struct Installed {
   NodeId stage;
   absl::StatusOr<std::string> warning;  // about a poor result; "" when there is none
 };
+struct OwnershipLost {  // another process has the job, or one of its stages
+  absl::Status status;
+};
 struct Broken {  // an effect without an answer of its own failed
   absl::Status status;
 };
 
 }  // namespace event
 
-using Event = std::variant<event::Tick, event::Received, event::StopRequested, event::Paused,
-                           event::Suspected, event::AgentEnded, event::LauncherEnded,
-                           event::JobChecked, event::StageFound, event::StagePrepared,
-                           event::Ingested, event::LaunchPrepared, event::Launched,
-                           event::RoomChecked, event::RanksEnded, event::Installed, event::Broken>;
+using Event =
+    std::variant<event::Tick, event::Received, event::StopRequested, event::Paused,
+                 event::Suspected, event::AgentEnded, event::LauncherEnded, event::JobChecked,
+                 event::StageFound, event::StagePrepared, event::Ingested, event::LaunchPrepared,
+                 event::Adopted, event::Launched, event::RoomChecked, event::RanksEnded,
+                 event::Installed, event::OwnershipLost, event::Broken>;
 
 namespace effect {
 
@@ -173,9 +190,15 @@ struct PrepareLaunch {  // LaunchPrepared: fences off earlier launches, removes 
   NodeId stage;
   uint64_t launch = 0;
 };
+struct AdoptGang {  // Adopted, and when its launcher has ended LauncherEnded
+  NodeId stage;
+  uint64_t launch = 0;
+};
 struct Launch {  // Launched, and when it has ended LauncherEnded
   NodeId stage;
   uint64_t launch = 0;
+  uint64_t claim = 0;  // for the journal, with the fingerprint: what a later coordinator adopts by
+  std::string fingerprint = {};
 };
 struct TrackRank {  // remembers the process that the rank reports, when it is one of the launch
   NodeId stage;
@@ -185,7 +208,8 @@ struct TrackRank {  // remembers the process that the rank reports, when it is o
 struct KillGang {
   NodeId stage;
 };
-struct CheckRoom {  // RoomChecked: whether starting ranks find room for their shared memory
+struct LeaveWorkers {};  // gives all processes up without ending them: another coordinator has them
+struct CheckRoom {       // RoomChecked: whether starting ranks find room for their shared memory
   NodeId stage;
 };
 struct EndRanks {  // RanksEnded: kills what is left of the launch, waits until it has ended
@@ -239,10 +263,10 @@ using Effect =
     std::variant<effect::Send, effect::Forget, effect::StartAgent, effect::EndAgent,
                  effect::CheckJob, effect::FindStage, effect::ReleaseStage, effect::PrepareStage,
                  effect::Ingest, effect::Install, effect::RereadSources, effect::PrepareLaunch,
-                 effect::Launch, effect::TrackRank, effect::KillGang, effect::CheckRoom,
-                 effect::EndRanks, effect::MoveJob, effect::MoveStage, effect::ShowNote,
-                 effect::ShowFingerprint, effect::ShowTasks, effect::ShowSteps, effect::Tell,
-                 effect::LogInfo, effect::LogWarning>;
+                 effect::AdoptGang, effect::Launch, effect::TrackRank, effect::KillGang,
+                 effect::LeaveWorkers, effect::CheckRoom, effect::EndRanks, effect::MoveJob,
+                 effect::MoveStage, effect::ShowNote, effect::ShowFingerprint, effect::ShowTasks,
+                 effect::ShowSteps, effect::Tell, effect::LogInfo, effect::LogWarning>;
 using Effects = std::vector<Effect>;
 
 }  // namespace halcyon::coordinator

@@ -59,12 +59,41 @@ GangStage::GangStage(NodeId id, std::string label, PreparedStage prepared, int64
       label_(std::move(label)),
       ranks_wanted_(static_cast<size_t>(ranks)),
       assignment_(std::move(prepared.assignment)),
+      claim_(assignment_.claim),
       newest_step_(prepared.newest_step),
       budget_(restarts_max) {
-  PrepareLaunch(effects);
+  if (prepared.earlier_gang) {
+    AdoptGang(*prepared.earlier_gang, effects);
+  } else {
+    PrepareLaunch(effects);
+  }
+}
+
+void GangStage::AdoptGang(const EarlierGang& gang, Effects* effects) {
+  assignment_.claim = gang.claim;
+  assignment_.launch = gang.launch;
+  launch_.is_adopted = true;
+  state_ = State::kAdopting;
+  effects->push_back(effect::AdoptGang{id_, gang.launch});
+}
+
+void GangStage::On(const event::Adopted& adopted, int64_t now_ms, Effects* effects) {
+  if (state_ != State::kAdopting) return;
+  if (!adopted.status.ok()) {
+    effects->push_back(effect::LogInfo{label_ + ": " + MessageOf(adopted.status)});
+    if (!fatal_.ok()) return End(fatal_);
+    return PrepareLaunch(effects);
+  }
+  state_ = State::kRunning;
+  launch_.launched_ms = launch_.last_message_ms = now_ms;
+  effects->push_back(
+      effect::Tell{label_ + ": the ranks that the earlier coordinator launched go on"});
+  if (!fatal_.ok()) Kill(fatal_, effects);
 }
 
 void GangStage::PrepareLaunch(Effects* effects) {
+  assignment_.claim = claim_;
+  // Above an adopted launch, too: its number names its ranks.
   ++assignment_.launch;
   launch_ = Launch();
   state_ = State::kPreparing;
@@ -76,7 +105,8 @@ void GangStage::On(const event::LaunchPrepared& prepared, int64_t, Effects* effe
   if (!fatal_.ok()) return End(fatal_);
   if (stop_requests_ > 0) return End(StoppedGang(Aborted("not launched"), newest_step_));
   state_ = State::kStarting;
-  effects->push_back(effect::Launch{id_, assignment_.launch});
+  effects->push_back(
+      effect::Launch{id_, assignment_.launch, assignment_.claim, assignment_.fingerprint});
 }
 
 void GangStage::On(const event::Launched& launched, int64_t now_ms, Effects* effects) {
@@ -89,8 +119,9 @@ void GangStage::On(const event::Launched& launched, int64_t now_ms, Effects* eff
 }
 
 bool GangStage::OnMessage(const cluster::Message& message, int64_t now_ms, Effects* effects) {
-  const bool is_mine = (state_ == State::kRunning || state_ == State::kDraining) &&
-                       message.worker.incarnation == assignment_.launch &&
+  const bool has_launch =
+      state_ == State::kAdopting || state_ == State::kRunning || state_ == State::kDraining;
+  const bool is_mine = has_launch && message.worker.incarnation == assignment_.launch &&
                        message.worker.name.starts_with(RankPrefix(label_) + "-");
   if (!is_mine) return false;
   launch_.last_message_ms = now_ms;
@@ -249,7 +280,9 @@ void GangStage::On(const event::RanksEnded& ended, int64_t now_ms, Effects* effe
 }
 
 absl::StatusOr<StageOutcome> GangStage::Conclude(const GangRemains& remains) const {
-  if (launch_.has_exited && remains.exit.ok() && launch_.result) {
+  // How an adopted launcher ended is not known; its ranks have said how they did.
+  const bool all_ended = !launch_.is_adopted || launch_.ended >= ranks_wanted_;
+  if (launch_.has_exited && remains.exit.ok() && launch_.result && all_ended) {
     return OutcomeFromResult(*launch_.result, cluster::GangOutputDir(assignment_));
   }
   // A rank's own error explains more than the launcher's end; that it stopped sending does not.

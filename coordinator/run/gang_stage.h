@@ -3,9 +3,12 @@
 // no clock, no processes.
 //
 //   preparing -> starting -> running -> draining -> ending -> ended
+//   adopting -> running     the ranks of an earlier coordinator's launch still train
+//   adopting -> preparing   they do not
 //   starting -> ending      the launcher could not be started
 //   ending -> preparing     the next launch
 //
+//   adopting   an earlier coordinator's launch is looked for
 //   preparing  earlier launches are being fenced off
 //   running    the launcher runs
 //   draining   it has ended; the last messages of its ranks are awaited
@@ -40,6 +43,7 @@ std::string RankPrefix(const std::string& label);
 
 class GangStage {
  public:
+  // Adopts prepared.earlier_gang if there is one, and launches a gang otherwise.
   GangStage(NodeId id, std::string label, PreparedStage prepared, int64_t ranks,
             int64_t restarts_max, Effects* effects);
 
@@ -49,6 +53,7 @@ class GangStage {
   void On(const event::StopRequested& stop, int64_t now_ms, Effects* effects);
   void On(const event::Paused&, int64_t now_ms);
   void On(const event::Suspected& suspected, Effects* effects);
+  void On(const event::Adopted& adopted, int64_t now_ms, Effects* effects);
   void On(const event::LaunchPrepared& prepared, int64_t now_ms, Effects* effects);
   void On(const event::Launched& launched, int64_t now_ms, Effects* effects);
   void On(const event::RoomChecked& checked, Effects* effects);
@@ -63,7 +68,7 @@ class GangStage {
   const std::optional<absl::StatusOr<StageOutcome>>& end() const { return end_; }
 
  private:
-  enum class State { kPreparing, kStarting, kRunning, kDraining, kEnding, kEnded };
+  enum class State { kAdopting, kPreparing, kStarting, kRunning, kDraining, kEnding, kEnded };
 
   // Of one launch.
   struct Launch {
@@ -73,10 +78,12 @@ class GangStage {
     absl::Status failure;
     bool killed = false, has_exited = false;
     bool started = false;  // it has reported a step
+    bool is_adopted = false;
     int64_t launched_ms = 0, room_checked_ms = 0, exit_ms = 0, last_message_ms = 0;
     std::optional<int64_t> failed_ms, paused_ms;
   };
 
+  void AdoptGang(const EarlierGang& gang, Effects* effects);
   void PrepareLaunch(Effects* effects);
   void OnHello(const cluster::Hello& hello, const WorkerId& worker, Effects* effects);
   void OnProgress(const cluster::TrainProgress& progress, Effects* effects);
@@ -95,6 +102,7 @@ class GangStage {
   std::string label_;
   size_t ranks_wanted_;
   cluster::StageAssignment assignment_;
+  const uint64_t claim_;  // this coordinator's; an adopted launch has that of its own
   uint64_t newest_step_;
   RestartBudget budget_;
   State state_ = State::kPreparing;

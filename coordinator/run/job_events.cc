@@ -28,9 +28,20 @@ void JobRun::Handle(const event::Received& received) {
   for (Stage& stage : stages_) {
     if (stage.gang && stage.gang->OnMessage(message, now_ms_, &effects_)) return;
   }
+  if (KeepForLater(message)) return;
   Do(effect::LogWarning{"refused a " + std::string(cluster::TypeName(message.body)) + " of " +
                         message.worker.name + ": it is not of this launch"});
   if (!agents_.IsMember(message.worker)) Do(effect::Forget{message.worker});
+}
+
+bool JobRun::KeepForLater(const cluster::Message& message) {
+  const bool is_known = std::any_of(earlier_.begin(), earlier_.end(), [&](const auto& earlier) {
+    return message.worker.incarnation == earlier.second &&
+           message.worker.name.starts_with(RankPrefix(earlier.first) + "-");
+  });
+  if (!is_known || early_.size() >= kEarlyMessagesMax) return false;
+  early_.push_back(message);
+  return true;
 }
 
 // Whether it is one about a task.
@@ -162,6 +173,11 @@ void JobRun::Run(NodeId id, PreparedStage prepared) {
     if (stop_requests_ > 0) {
       one.gang->On(event::StopRequested{stop_requests_}, now_ms_, &effects_);
     }
+    // From here on the stage itself says which are of its launch.
+    earlier_.erase(label(id));
+    for (const cluster::Message& message : std::exchange(early_, {})) {
+      Handle(event::Received{message});
+    }
   } else {
     one.tasks.emplace(id, label(id), std::move(prepared), &scheduler_, &effects_);
     if (stop_requests_ > 0) one.tasks->Stop();
@@ -175,6 +191,18 @@ void JobRun::Handle(const event::Ingested& ingested) {
 
 void JobRun::Handle(const event::LaunchPrepared& prepared) {
   if (GangStage* one = gang(prepared.stage)) one->On(prepared, now_ms_, &effects_);
+}
+
+void JobRun::Handle(const event::Adopted& adopted) {
+  if (GangStage* one = gang(adopted.stage)) one->On(adopted, now_ms_, &effects_);
+}
+
+// What the other coordinator has adopted must not be ended from here.
+void JobRun::Handle(const event::OwnershipLost& lost) {
+  if (state_ == JobState::kEnded) return;
+  Do(effect::LeaveWorkers{});
+  state_ = JobState::kEnded;
+  end_ = lost.status;
 }
 
 void JobRun::Handle(const event::Launched& launched) {

@@ -20,12 +20,13 @@ jobs::JobState EndStateOf(const absl::Status& status) {
 
 }  // namespace
 
-JobRun::JobRun(jobs::StageGraph graph, const RunLimits& limits)
+JobRun::JobRun(jobs::StageGraph graph, const RunLimits& limits, EarlierLaunches earlier)
     : graph_(std::move(graph)),
       limits_(limits),
       scheduler_(limits.restarts_max),
       agents_(limits.agents, limits.restarts_max),
-      stages_(graph_.size()) {
+      stages_(graph_.size()),
+      earlier_(std::move(earlier)) {
   for (size_t i = 0; i < graph_.size(); ++i) ids_.push_back(NodeId(i));
 }
 
@@ -36,6 +37,7 @@ Effects JobRun::Start() {
 Effects JobRun::On(const Event& event, int64_t now_ms) {
   now_ms_ = now_ms;
   std::visit([this](const auto& one) { Handle(one); }, event);
+  if (end_) return std::exchange(effects_, {});
   MaintainAgents();
   EndStages();
   GrantTasks();

@@ -25,6 +25,7 @@
 #define HALCYON_COORDINATOR_RUN_JOB_RUN_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,6 +46,11 @@ struct RunLimits {
   int64_t restarts_max = 0;
 };
 
+// The launches of the job's earlier coordinator that may be adopted, by the label of their stage.
+using EarlierLaunches = std::map<std::string, uint64_t>;
+// Their messages that are kept until their stage is prepared.
+inline constexpr size_t kEarlyMessagesMax = 10000;
+
 // How often the claim of a stage that another job makes is tried.
 inline constexpr int64_t kClaimPollMs = 1000;
 // Results that wait for their commit; with more, no task is handed out.
@@ -52,7 +58,7 @@ inline constexpr size_t kCommitsMax = 64;
 
 class JobRun {
  public:
-  JobRun(jobs::StageGraph graph, const RunLimits& limits);
+  JobRun(jobs::StageGraph graph, const RunLimits& limits, EarlierLaunches earlier = {});
   JobRun(const JobRun&) = delete;  // its parts refer to each other
   JobRun& operator=(const JobRun&) = delete;
 
@@ -100,6 +106,8 @@ class JobRun {
   void Handle(const event::StagePrepared& prepared);
   void Handle(const event::Ingested& ingested);
   void Handle(const event::LaunchPrepared& prepared);
+  void Handle(const event::Adopted& adopted);
+  void Handle(const event::OwnershipLost& lost);
   void Handle(const event::Launched& launched);
   void Handle(const event::RoomChecked& checked);
   void Handle(const event::RanksEnded& ended);
@@ -107,6 +115,8 @@ class JobRun {
   void Handle(const event::Broken& broken);
 
   bool OnTaskMessage(const cluster::Message& message);
+  // Keeps the message for the stage whose ranks it may turn out to be of; false: it is of none.
+  bool KeepForLater(const cluster::Message& message);
   void Block(NodeId id, const std::string& busy_with);
   void Run(NodeId id, PreparedStage prepared);
   void GrantTasks();
@@ -138,6 +148,8 @@ class JobRun {
   AgentPool agents_;
   std::vector<NodeId> ids_;
   std::vector<Stage> stages_;  // by node
+  EarlierLaunches earlier_;
+  std::vector<cluster::Message> early_;  // of ranks that may be adopted
   JobState state_ = JobState::kChecking;
   absl::Status failure_;
   std::optional<absl::Status> end_;

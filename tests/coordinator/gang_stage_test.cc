@@ -209,6 +209,7 @@ TEST_F(GangTest, MessagesOfAnEarlierLaunchAreRefused) {
   EXPECT_THAT(Sent<cluster::Welcome>(), SizeIs(2)) << "those of the first launch alone";
   Run();
   All<effect::Forget>();
+  All<effect::MoveJob>();
   Sent<cluster::Welcome>();
   From(early, cluster::RankEnded{"autoencoder", 0, 0, "", kResult});
   EXPECT_EQ(Only<effect::Forget>().worker, early);
@@ -378,6 +379,112 @@ TEST_F(GangTest, VariantsOfOneStageAreTrainedOneAfterTheOther) {
   EXPECT_EQ(StateOf(stages[1]), StageState::kInterrupted);
   EXPECT_EQ(StateOf(latents[0]), StageState::kFailed);
   EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "no space left")) << HowItEnded();
+}
+
+// --- a gang that an earlier coordinator launched ---
+
+class AdoptionTest : public GangTest {
+ protected:
+  AdoptionTest() {
+    launch_ = 4;
+    earlier_launches_["autoencoder"] = launch_;
+  }
+  void BeginAdoption() {
+    Begin();
+    stage_ = Node("autoencoder");
+    EXPECT_TRUE(All<effect::PrepareLaunch>().empty()) << "it would fence the ranks off";
+    EXPECT_EQ(Only<effect::AdoptGang>().launch, launch_);
+  }
+  void Adopted(absl::Status status = absl::OkStatus()) {
+    Happen(event::Adopted{stage_, launch_, std::move(status)});
+  }
+};
+
+TEST_F(AdoptionTest, ItsRanksGoOnUnderTheirOwnFence) {
+  BeginAdoption();
+  Adopted();
+  EXPECT_EQ(StateOf(stage_), StageState::kRunning);
+  Hello(0);
+  Hello(1);
+  const auto welcomes = Sent<cluster::Welcome>();
+  ASSERT_THAT(welcomes, SizeIs(2));
+  EXPECT_EQ(welcomes[0].second.assignment.claim, kClaim - 1);
+  EXPECT_EQ(welcomes[0].second.assignment.launch, 4u);
+  RankEnds(0, absl::OkStatus());
+  RankEnds(1, absl::OkStatus());
+  LauncherEnds();
+  RanksGone();
+  const auto install = Only<effect::Install>();
+  cluster::StageAssignment assignment = welcomes[0].second.assignment;
+  EXPECT_EQ(install.outcome.made_dir, cluster::GangOutputDir(assignment));
+}
+
+TEST_F(AdoptionTest, RanksThatConnectBeforeTheirStageIsFoundAreWelcomedThen) {
+  early_messages_ = {{Rank(0), cluster::Hello{"rank", "autoencoder", 0, 1, 2, ""}},
+                     {Rank(1), cluster::Hello{"rank", "autoencoder", 1, 1, 2, ""}}};
+  BeginAdoption();
+  EXPECT_THAT(Sent<cluster::Welcome>(), SizeIs(2));
+  EXPECT_TRUE(All<effect::Forget>().empty());
+  Adopted();
+  PassMs(kGangStartMsMax + 1);
+  EXPECT_TRUE(All<effect::KillGang>().empty()) << "all have come up";
+}
+
+TEST_F(AdoptionTest, WhenNothingIsLeftAnotherIsLaunched) {
+  BeginAdoption();
+  Adopted(NotFound("its launcher has ended"));
+  Prepare();
+  EXPECT_EQ(launch_, 5u) << "above the earlier one, whose ranks it must not be mistaken for";
+  const auto launch = Only<effect::Launch>();
+  EXPECT_EQ(launch.claim, kClaim);
+}
+
+TEST_F(AdoptionTest, RanksThatDoNotComeBackAreReplaced) {
+  BeginAdoption();
+  Adopted();
+  Hello(0);
+  PassMs(kGangStartMsMax + 1);
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  LauncherEnds();
+  PassMs(5000);
+  RanksGone();
+  Prepare();
+  EXPECT_EQ(launch_, 5u);
+}
+
+TEST_F(AdoptionTest, AResultCountsOnlyWhenAllRanksHaveEnded) {
+  BeginAdoption();
+  Adopted();
+  Hello(0);
+  Hello(1);
+  RankEnds(0, absl::OkStatus());
+  LauncherEnds();
+  PassMs(5000);
+  RanksGone();
+  EXPECT_TRUE(All<effect::Install>().empty()) << "how its launcher ended is not known";
+  EXPECT_THAT(All<effect::PrepareLaunch>(), SizeIs(1));
+}
+
+TEST_F(AdoptionTest, AStopReachesTheAdoptedRanks) {
+  BeginAdoption();
+  Stop();
+  Adopted();
+  Hello(0);
+  EXPECT_THAT(Sent<cluster::Stop>(), SizeIs(1));
+}
+
+TEST_F(GangTest, ACoordinatorThatLostItsJobEndsNoProcess) {
+  BeginGang();
+  Run();
+  All<effect::Forget>();
+  All<effect::MoveJob>();
+  Happen(event::OwnershipLost{Aborted("taken over by job t (pid 2 on far)")});
+  EXPECT_THAT(All<effect::LeaveWorkers>(), SizeIs(1));
+  EXPECT_TRUE(All<effect::KillGang>().empty());
+  EXPECT_TRUE(All<effect::MoveJob>().empty()) << "the status is the other's now";
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted, "taken over by job t")) << HowItEnded();
+  PassMs(1000);
+  EXPECT_TRUE(All<effect::EndRanks>().empty());
 }
 
 }  // namespace

@@ -28,8 +28,9 @@ class JobRunTest : public ::testing::Test {
 
   // Everything up to the first stages.
   void Begin(const std::vector<jobs::JobSpec>& variants = {Spec()}) {
-    run_ = std::make_unique<JobRun>(jobs::StageGraph(variants), limits_);
+    run_ = std::make_unique<JobRun>(jobs::StageGraph(variants), limits_, earlier_launches_);
     Take(run_->Start());
+    for (const auto& [worker, body] : early_messages_) From(worker, body);
     Happen(event::JobChecked{check_});
     Settle();
   }
@@ -96,6 +97,9 @@ class JobRunTest : public ::testing::Test {
     prepared.assignment.work_dir = "/w/" + name;
     prepared.assignment.claim = kClaim;
     prepared.newest_step = newest_step_;
+    if (earlier_launches_.contains(name)) {
+      prepared.earlier_gang = EarlierGang{kClaim - 1, earlier_launches_.at(name)};
+    }
     const jobs::StageShape shape = jobs::ShapeOf(run_->graph().node(id).kind);
     if (shape == jobs::StageShape::kSingleTask) prepared.tasks.Add(name, {});
     if (shape == jobs::StageShape::kShardTasks) {
@@ -205,6 +209,8 @@ class JobRunTest : public ::testing::Test {
   size_t shards_ = 4, shards_done_ = 0;
   uint64_t newest_step_ = 0;
   bool agents_come_up_ = true;
+  EarlierLaunches earlier_launches_;
+  std::vector<std::pair<WorkerId, cluster::Body>> early_messages_;  // before the job is checked
 
   std::unique_ptr<JobRun> run_;
   std::vector<WorkerId> agents_;

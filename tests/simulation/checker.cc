@@ -48,6 +48,8 @@ void Checker::OnEvent(const coordinator::Event& event) {
     task.is_done = task.is_done || ingested->status.ok();
   } else if (const auto* ended = std::get_if<event::RanksEnded>(&event)) {
     launched_.erase(ended->stage);
+  } else if (const auto* adopted = std::get_if<event::Adopted>(&event)) {
+    if (!adopted->status.ok()) launched_.erase(adopted->stage);
   }
 }
 
@@ -136,6 +138,9 @@ void Checker::OnStageEffect(const coordinator::Effect& effect) {
     storage::WriterFence& last = writers_[fingerprint];
     if (writer <= last) Violated("a launch has the fence of an earlier one: " + writer.ToString());
     last = writer;
+  } else if (const auto* adopt = std::get_if<effect::AdoptGang>(&effect)) {
+    if (!launched_.empty()) Violated("a gang is adopted beside another");
+    launched_.insert(adopt->stage);
   } else if (const auto* move = std::get_if<effect::MoveStage>(&effect)) {
     const auto [state, is_first] = states_.emplace(move->stage, jobs::StageState::kWaiting);
     if (!jobs::CanMove(state->second, move->state)) Violated("a stage makes an illegal transition");

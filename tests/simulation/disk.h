@@ -43,6 +43,12 @@ struct Disk {
   std::map<std::string, Stage> stages;
   std::set<std::string> artifacts;  // installed, by fingerprint
   std::set<std::string> outputs;    // folders that gangs have made
+  // The journal's records of the gangs launched last, by the label of their stage.
+  struct LaunchRecord {
+    std::string fingerprint;
+    storage::WriterFence writer;
+  };
+  std::map<std::string, LaunchRecord> launches;
   uint64_t incarnation = 0;
   bool is_full = false;
 };

@@ -30,6 +30,8 @@ class Rank : public Worker {
  private:
   void OnMessage(const cluster::Body& body) override;
   void OnEnd() override;
+  bool IsAdopted() const override;
+  void SayHello() override;
 
   std::weak_ptr<Gang> gang_;
   uint32_t number_;
@@ -52,6 +54,7 @@ class Gang : public std::enable_shared_from_this<Gang> {
 
   const std::optional<absl::Status>& exit() const { return exit_; }  // of the launcher
   bool any_alive() const;
+  const std::string& rank_prefix() const { return rank_prefix_; }
   // Whether what its ranks write, now or once they have started, would count.
   bool MayCommit() const;
   const std::string& fingerprint() const { return fingerprint_; }

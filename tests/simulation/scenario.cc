@@ -51,6 +51,7 @@ Scenario ScenarioOf(Random* random) {
   if (random->Chance(0.3)) scenario.task_error = 0.05;
   scenario.hostile_network = random->Chance(0.3);
   scenario.lingering = random->Chance(0.5);
+  if (random->Chance(0.5)) scenario.orphan_grace_ms = random->Between(10'000, 60'000);
   return scenario;
 }
 

@@ -1,10 +1,12 @@
 #include "tests/simulation/service.h"
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
 #include "cluster/coordinator_link.h"
 #include "cluster/pause_detector.h"
+#include "coordinator/run/gang_stage.h"
 #include "tests/simulation/world.h"
 
 namespace halcyon::simulation {
@@ -23,9 +25,32 @@ Service::Service(World* world, uint64_t incarnation)
       world_(world),
       incarnation_(incarnation),
       began_ms_(world->time.now_ms()),
-      run_(world->graph, world->scenario.limits),
+      earlier_(EarlierGangs()),
+      run_(world->graph, world->scenario.limits, earlier_),
       turned_ms_(began_ms_),
       heartbeat_ms_(began_ms_) {}
+
+// The launches on record that run.
+coordinator::EarlierLaunches Service::EarlierGangs() const {
+  coordinator::EarlierLaunches found;
+  if (world_->scenario.orphan_grace_ms == 0) return found;
+  for (const auto& [label, record] : world_->disk.launches) {
+    for (const auto& gang : world_->gangs) {
+      const bool is_that = gang->rank_prefix() == coordinator::RankPrefix(label) &&
+                           gang->writer() == record.writer && !gang->exit();
+      if (is_that) found[label] = record.writer.launch;
+    }
+  }
+  return found;
+}
+
+bool Service::MayAdopt(const Gang& gang) const {
+  return std::any_of(earlier_.begin(), earlier_.end(), [&](const auto& earlier) {
+    const auto record = world_->disk.launches.find(earlier.first);
+    return gang.rank_prefix() == coordinator::RankPrefix(earlier.first) &&
+           record != world_->disk.launches.end() && record->second.writer == gang.writer();
+  });
+}
 
 void Service::Start() {
   Execute(run_.Start());

@@ -23,6 +23,9 @@ namespace halcyon::simulation {
 class Service : public Process {
  public:
   Service(World* world, uint64_t incarnation);
+  uint64_t incarnation() const { return incarnation_; }
+  // Whether the gang, which an earlier coordinator launched, is one that this one waits for.
+  bool MayAdopt(const Gang& gang) const;
 
   void Start();
   void Deliver(const cluster::Message& message);
@@ -56,6 +59,8 @@ class Service : public Process {
   void Do(const coordinator::effect::CheckJob& check);
   void Do(const coordinator::effect::FindStage& find);
   void Do(const coordinator::effect::PrepareStage& prepare);
+  void Do(const coordinator::effect::AdoptGang& adopt);
+  void Do(const coordinator::effect::LeaveWorkers&) {}
   void Do(const coordinator::effect::ReleaseStage&) {}  // there is one job
   void Do(const coordinator::effect::ShowNote&) {}
   void Do(const coordinator::effect::Ingest& ingest);
@@ -68,6 +73,8 @@ class Service : public Process {
   template <typename Shown>
   void Do(const Shown&) {}
 
+  coordinator::EarlierLaunches EarlierGangs() const;
+  void EndEarlierGangs();
   coordinator::PreparedStage Prepared(jobs::NodeId id) const;
   absl::Status IngestTask(const coordinator::effect::Ingest& ingest);
   absl::Status InstallStage(const coordinator::effect::Install& install);
@@ -85,6 +92,7 @@ class Service : public Process {
   uint64_t incarnation_;
   std::map<jobs::NodeId, uint64_t> claims_;
   int64_t began_ms_;
+  coordinator::EarlierLaunches earlier_;  // not adopted yet
   coordinator::JobRun run_;
   cluster::FailureDetector detector_;
   std::set<WorkerId> known_;  // get heartbeats

@@ -1,4 +1,5 @@
 // What the simulated service does for each kind of effect.
+#include <algorithm>
 #include <utility>
 
 #include "cluster/outputs.h"
@@ -105,6 +106,11 @@ coordinator::PreparedStage Service::Prepared(NodeId id) const {
   prepared.assignment.work_dir = "/w/" + fingerprint;
   prepared.assignment.claim = claims_.at(id);
   prepared.newest_step = stage.newest_step;
+  const auto record = world_->disk.launches.find(Label(id));
+  if (earlier_.contains(Label(id)) && record->second.fingerprint == fingerprint &&
+      record->second.writer == stage.fence) {
+    prepared.earlier_gang = {record->second.writer.claim, record->second.writer.launch};
+  }
   if (jobs::ShapeOf(kind) == jobs::StageShape::kSingleTask) {
     prepared.tasks.Add(Label(id), {{"shard", 0}});
   } else if (jobs::ShapeOf(kind) == jobs::StageShape::kShardTasks) {
@@ -174,7 +180,28 @@ void Service::Do(const effect::PrepareLaunch& prepare) {
   });
 }
 
+void Service::Do(const effect::AdoptGang& adopt) {
+  const Disk::LaunchRecord& record = world_->disk.launches.at(Label(adopt.stage));
+  for (const auto& gang : world_->gangs) {
+    if (gang->fingerprint() != record.fingerprint || gang->writer() != record.writer) continue;
+    if (gang->exit()) break;
+    gangs_[adopt.stage] = {adopt.launch, gang, false};
+    return Happen(event::Adopted{adopt.stage, adopt.launch, absl::OkStatus()});
+  }
+  Happen(event::Adopted{adopt.stage, adopt.launch, NotFound("it has ended")});
+}
+
+void Service::EndEarlierGangs() {
+  earlier_.clear();
+  for (const auto& gang : world_->gangs) {
+    const bool is_present = std::any_of(gangs_.begin(), gangs_.end(),
+                                        [&](const auto& one) { return one.second.gang == gang; });
+    if (!is_present && !gang->exit()) gang->KillLauncher();
+  }
+}
+
 void Service::Do(const effect::Launch& launch) {
+  EndEarlierGangs();
   Launched& launched = gangs_[launch.stage];
   launched = {launch.launch, nullptr, false};
   const absl::Status trouble = Trouble();
@@ -184,6 +211,7 @@ void Service::Do(const effect::Launch& launch) {
                                            coordinator::RankPrefix(Label(launch.stage)), writer);
     world_->gangs.push_back(launched.gang);
     launched.gang->Launch(world_->scenario.limits.ranks);
+    world_->disk.launches[Label(launch.stage)] = {Fingerprint(launch.stage), writer};
   }
   Happen(event::Launched{launch.stage, launch.launch, trouble});
 }

@@ -92,13 +92,29 @@ void Worker::BeginHeartbeats() {
   Turn();
 }
 
+// A worker without a coordinator looks for the next one: true while it may go on.
+bool Worker::Reconnect() {
+  const int64_t silence_ms = world_->time.now_ms() - heard_ms_;
+  const bool may_be_adopted =
+      world_->scenario.orphan_grace_ms > 0 && id_.name.find("-rank-") != std::string::npos;
+  if (!may_be_adopted || silence_ms >= world_->scenario.orphan_grace_ms) return false;
+  const auto& service = world_->service;
+  if (service == nullptr || service->incarnation() == incarnation_) return true;
+  if (!IsAdopted()) return false;
+  incarnation_ = service->incarnation();
+  heard_ms_ = world_->time.now_ms();
+  world_->Note(Name() + " connects to the next coordinator");
+  SayHello();
+  return true;
+}
+
 void Worker::Turn() {
   const int64_t now_ms = world_->time.now_ms();
   if (now_ms - turned_ms_ >= cluster::kHeartbeatIntervalMs + cluster::kPauseMsMin) {
     heard_ms_ = now_ms;
   }
   turned_ms_ = now_ms;
-  if (now_ms - heard_ms_ >= cluster::kHeartbeatTimeoutMs) {
+  if (now_ms - heard_ms_ >= cluster::kHeartbeatTimeoutMs && !Reconnect()) {
     return End("no message from the coordinator");
   }
   Send(cluster::Alive{"working"});

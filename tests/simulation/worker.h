@@ -43,6 +43,10 @@ class Worker : public Process {
  protected:
   virtual void OnMessage(const cluster::Body& body) = 0;
   virtual void OnEnd() {}
+  // Whether the present coordinator has taken this worker over from an earlier one; it then says
+  // Hello again.
+  virtual bool IsAdopted() const { return false; }
+  virtual void SayHello() {}
   void Send(cluster::Body body);
   void BeginHeartbeats();
   World& world() const { return *world_; }
@@ -55,6 +59,7 @@ class Worker : public Process {
   int64_t ArrivalMs(Direction* direction) const;
   int Copies(const cluster::Body& body) const;
   void Turn();
+  bool Reconnect();
 
   World* world_;
   WorkerId id_;
