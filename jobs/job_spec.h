@@ -5,6 +5,7 @@
 #define HALCYON_JOBS_JOB_SPEC_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -194,6 +195,26 @@ enum class Accumulate {
   kLocal,    // once a step; keeps whole gradients
 };
 
+// [launch.slurm]: what `halcyon submit` asks Slurm for. "" and 0: not asked for, or what the text
+// beside it says; the operator's cluster.toml (jobs/cluster_file.h) gives other defaults.
+struct SlurmSpec {
+  std::string partition;
+  std::string account;
+  std::string qos;
+  std::string time;  // the limit, as sbatch takes it: "90", "12:00:00", "2-00"
+  int64_t nodes = 1;
+  int64_t ntasks_per_node = 0;  // 0: the job's ranks by its nodes, rounded up
+  int64_t cpus_per_task = 0;    // 0: launch.threads
+  std::string gres;
+  std::string constraint;
+  std::string exclude;
+  std::string container_image;  // an option that the plugin pyxis adds to sbatch
+  bool requeue = true;          // a job that was stopped before its end goes on by itself
+  int64_t signal_s = 120;       // how long before the limit Slurm signals the job; 0: it does not
+  std::map<std::string, std::string> options;  // of sbatch: {"mail-user", "a@b"}; "": a flag
+  bool operator==(const SlurmSpec&) const = default;
+};
+
 struct LaunchSpec {
   int64_t ranks = 2;
   int64_t threads = 1;  // a rank
@@ -203,7 +224,10 @@ struct LaunchSpec {
   int64_t restarts_max = 3;                     // of a failed gang or task before the job fails
   Sharding sharding = Sharding::kFull;
   Accumulate accumulate = Accumulate::kReduced;
-  int64_t recompute = 0;  // transformer blocks that compute their forward pass again in backward
+  int64_t recompute = 0;     // transformer blocks that compute their forward pass again in backward
+  int64_t stop_grace_s = 0;  // from a stop to the end without saving; 0: as long as it takes
+  int64_t stop_margin_s = 60;  // of the time before an allocation's end at which the job stops
+  SlurmSpec slurm = {};
   bool operator==(const LaunchSpec&) const = default;
 };
 

@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
+#include <map>
 
-#include "base/check.h"
+#include "jobs/key_table.h"
 
 namespace halcyon::jobs {
 namespace {
@@ -20,58 +19,13 @@ constexpr int64_t kDrawsMax = 1024;
 constexpr int64_t kBytesMax = int64_t{1} << 40;
 constexpr int64_t kProcessesMax = 1024;
 constexpr int64_t kLayersMax = 1024;
+constexpr int64_t kSecondsMax = 86'400;
 constexpr double kStdMax = 10;
 
 constexpr Interval kProbability = {.min = 0, .max = 1, .open_max = true};
 constexpr Interval kEpsilon = {.min = 0, .max = 1, .open_min = true};
 constexpr char kEpsilonReason[] = "a norm divides by it where its input is zero";
 constexpr Interval kStd = {.min = 0, .max = kStdMax, .open_min = true};
-
-class KeyTable {
- public:
-  void Section(std::string section) { section_ = std::move(section); }
-
-  void Integer(std::string name, int64_t* value, int64_t min, int64_t max, std::string reason) {
-    Add(std::move(name), IntegerKey{value, min, max}, std::move(reason));
-  }
-  void Number(std::string name, double* value, Interval interval, std::string reason) {
-    Add(std::move(name), NumberKey{value, interval}, std::move(reason));
-  }
-  void Boolean(std::string name, bool* value) { Add(std::move(name), BooleanKey{value}, ""); }
-  void Text(std::string name, std::string* value) { Add(std::move(name), TextKey{value}, ""); }
-  void List(std::string name, std::vector<std::string>* value) {
-    Add(std::move(name), ListKey{value}, "");
-  }
-  template <typename Enum>
-  void Choice(std::string name, Enum* value, std::vector<std::string_view> choices) {
-    Add(std::move(name),
-        ChoiceKey{std::move(choices), [value] { return static_cast<size_t>(*value); },
-                  [value](size_t index) { *value = static_cast<Enum>(index); }},
-        "");
-  }
-  void TextChoice(std::string name, std::string* value, std::vector<std::string_view> choices) {
-    auto get = [value, choices] {
-      const auto found = std::find(choices.begin(), choices.end(), *value);
-      HALCYON_CHECK(found != choices.end());
-      return static_cast<size_t>(found - choices.begin());
-    };
-    auto set = [value, choices](size_t index) { *value = std::string(choices[index]); };
-    Add(std::move(name), ChoiceKey{choices, get, set}, "");
-  }
-  // Makes the last key one that a job must give.
-  void Required(std::string example) { keys_.back().example = std::move(example); }
-
-  std::vector<SpecKey> Take() { return std::move(keys_); }
-
- private:
-  template <typename Value>
-  void Add(std::string name, Value value, std::string reason) {
-    keys_.push_back({section_, std::move(name), std::move(value), std::move(reason)});
-  }
-
-  std::string section_;
-  std::vector<SpecKey> keys_;
-};
 
 void AddTop(JobSpec& spec, KeyTable& keys) {
   keys.Section("");
@@ -228,6 +182,8 @@ void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Choice("sharding", &launch.sharding, {"full", "gradient", "none", "hybrid"});
   keys.Choice("accumulate", &launch.accumulate, {"reduced", "local"});
   keys.Integer("recompute", &launch.recompute, 0, kLayersMax, "it is a number of blocks");
+  keys.Integer("stop_grace_s", &launch.stop_grace_s, 0, kSecondsMax, "0 means no limit");
+  keys.Integer("stop_margin_s", &launch.stop_margin_s, 0, kSecondsMax, "a margin is a time");
 }
 
 std::string ListText(const std::vector<std::string>& values) {
@@ -237,6 +193,14 @@ std::string ListText(const std::vector<std::string>& values) {
     text += Quoted(value);
   }
   return text + "]";
+}
+
+std::string TableText(const std::map<std::string, std::string>& values) {
+  std::string text = "{";
+  for (const auto& [name, value] : values) {
+    text += fmt::format("{}{} = {}", text.size() > 1 ? ", " : " ", Quoted(name), Quoted(value));
+  }
+  return text + (values.empty() ? "}" : " }");
 }
 
 }  // namespace
@@ -265,6 +229,7 @@ std::vector<SpecKey> KeysOf(JobSpec& spec) {
   AddCheckpoint(spec.checkpoint, keys);
   AddEval(spec.eval, keys);
   AddLaunch(spec.launch, keys);
+  AddSlurm("launch.slurm", spec.launch.slurm, keys);
   return keys.Take();
 }
 
@@ -290,6 +255,7 @@ std::string PlainTextOf(const SpecKey& key) {
     std::string operator()(const BooleanKey& k) const { return *k.value ? "true" : "false"; }
     std::string operator()(const TextKey& k) const { return *k.value; }
     std::string operator()(const ListKey& k) const { return ListText(*k.value); }
+    std::string operator()(const TableKey& k) const { return TableText(*k.value); }
     std::string operator()(const ChoiceKey& k) const { return std::string(k.choices[k.get()]); }
   };
   return std::visit(Visitor{}, key.value);

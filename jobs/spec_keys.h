@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -50,6 +51,10 @@ struct ListKey {  // of strings
   std::vector<std::string>* value;
 };
 
+struct TableKey {  // of strings by name
+  std::map<std::string, std::string>* value;
+};
+
 struct ChoiceKey {
   std::vector<std::string_view> choices;
   std::function<size_t()> get;  // index into choices
@@ -59,7 +64,7 @@ struct ChoiceKey {
 struct SpecKey {
   std::string section;  // "" (top level), "data", "autoencoder.train", ...
   std::string name;
-  std::variant<IntegerKey, NumberKey, BooleanKey, TextKey, ListKey, ChoiceKey> value;
+  std::variant<IntegerKey, NumberKey, BooleanKey, TextKey, ListKey, TableKey, ChoiceKey> value;
   std::string reason;        // of the range: "the energy score is proper only there"
   std::string example = "";  // TOML text of a required key's value; "": not required
 
@@ -75,8 +80,8 @@ std::vector<SpecKey> KeysOf(JobSpec& spec);
 // The sections of KeysOf, in order, without the top level.
 std::vector<std::string> SectionsOf(const std::vector<SpecKey>& keys);
 
-// The value the key has now as TOML: 3, 0.5, "text", ["a", "b"]. Numbers are the shortest text that
-// reads back to the same value.
+// The value the key has now as TOML: 3, 0.5, "text", ["a", "b"], { "a" = "b" }. Numbers are the
+// shortest text that reads back to the same value.
 std::string TomlTextOf(const SpecKey& key);
 // The same without quotes around a string: the text that enters a fingerprint.
 std::string PlainTextOf(const SpecKey& key);

@@ -169,6 +169,22 @@ class Reader {
     *kind.value = std::move(values);
   }
 
+  void Read(const SpecKey& key, const TableKey& kind, const toml::node& node, int line) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) return RefuseType(key, "a table of strings", node, line);
+    std::map<std::string, std::string> values;
+    for (const auto& [toml_key, element] : *table) {
+      const int element_line = static_cast<int>(toml_key.source().begin.line);
+      const auto* text = element.as_string();
+      if (text == nullptr) return RefuseType(key, "a table of strings", element, element_line);
+      const std::string name(toml_key.str());
+      if (!CheckText(key.Path(), name, element_line)) return;
+      if (!CheckText(key.Path(), text->get(), element_line)) return;
+      values.emplace(name, text->get());
+    }
+    *kind.value = std::move(values);
+  }
+
   void Read(const SpecKey& key, const ChoiceKey& kind, const toml::node& node, int line) {
     const auto* text = node.as_string();
     if (text == nullptr) return RefuseType(key, "a string", node, line);

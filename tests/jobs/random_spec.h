@@ -57,6 +57,7 @@ class RandomSpec {
   void Set(const BooleanKey& key) { *key.value = Below(2) == 1; }
   void Set(const TextKey&) {}
   void Set(const ListKey&) {}
+  void Set(const TableKey&) {}
   void Set(const ChoiceKey& key) { key.set(Below(key.choices.size())); }
 
   PhiloxStream stream_;

@@ -77,7 +77,7 @@ TEST_F(Advice, ATableGetsTheNearestTable) {
   EXPECT_EQ(ForSection("autoencoder.trian"), "did you mean [autoencoder.train]?");
   EXPECT_EQ(ForSection("zzzzzzzz"),
             "remove it, or use one of [data], [tokenizer], [autoencoder], [autoencoder.train], "
-            "[model], [train], [checkpoint], [eval], [launch]");
+            "[model], [train], [checkpoint], [eval], [launch], [launch.slurm]");
 }
 
 TEST(SpecErrors, AreReportedByLineInTheOrderFound) {

@@ -202,11 +202,34 @@ std::vector<KeyCase> RunCases() {
   };
 }
 
+std::vector<KeyCase> SubmitCases() {
+  return {
+      {"launch.stop_grace_s", [](JobSpec& s) { s.launch.stop_grace_s = 9; }, {}},
+      {"launch.stop_margin_s", [](JobSpec& s) { s.launch.stop_margin_s = 9; }, {}},
+      {"launch.slurm.partition", [](JobSpec& s) { s.launch.slurm.partition = "p"; }, {}},
+      {"launch.slurm.account", [](JobSpec& s) { s.launch.slurm.account = "a"; }, {}},
+      {"launch.slurm.qos", [](JobSpec& s) { s.launch.slurm.qos = "q"; }, {}},
+      {"launch.slurm.time", [](JobSpec& s) { s.launch.slurm.time = "9"; }, {}},
+      {"launch.slurm.nodes", [](JobSpec& s) { s.launch.slurm.nodes = 9; }, {}},
+      {"launch.slurm.ntasks_per_node", [](JobSpec& s) { s.launch.slurm.ntasks_per_node = 9; }, {}},
+      {"launch.slurm.cpus_per_task", [](JobSpec& s) { s.launch.slurm.cpus_per_task = 9; }, {}},
+      {"launch.slurm.gres", [](JobSpec& s) { s.launch.slurm.gres = "gpu:1"; }, {}},
+      {"launch.slurm.constraint", [](JobSpec& s) { s.launch.slurm.constraint = "c"; }, {}},
+      {"launch.slurm.exclude", [](JobSpec& s) { s.launch.slurm.exclude = "n1"; }, {}},
+      {"launch.slurm.container_image",
+       [](JobSpec& s) { s.launch.slurm.container_image = "i"; },
+       {}},
+      {"launch.slurm.requeue", [](JobSpec& s) { s.launch.slurm.requeue = false; }, {}},
+      {"launch.slurm.signal_s", [](JobSpec& s) { s.launch.slurm.signal_s = 9; }, {}},
+      {"launch.slurm.options", [](JobSpec& s) { s.launch.slurm.options["nice"] = ""; }, {}},
+  };
+}
+
 std::vector<KeyCase> AllCases() {
   std::vector<KeyCase> all;
   for (const auto& cases :
        {DataCases(), AutoencoderCases(), TrainCases("autoencoder.train", nullptr, kAutoencoder),
-        ModelCases(), TrainCases("train", &JobSpec::train, kModel), RunCases()}) {
+        ModelCases(), TrainCases("train", &JobSpec::train, kModel), RunCases(), SubmitCases()}) {
     all.insert(all.end(), cases.begin(), cases.end());
   }
   return all;
