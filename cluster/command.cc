@@ -1,0 +1,172 @@
+#include "cluster/command.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/file_descriptor.h"
+
+extern char** environ;
+
+namespace halcyon::cluster {
+namespace {
+
+constexpr size_t kOutputBytesMax = size_t{256} << 20;
+
+struct Pipe {
+  FileDescriptor read, write;
+};
+
+absl::StatusOr<Pipe> MakePipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoStatus(errno, "cannot make a pipe");
+  return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+class CommandSpawn {
+ public:
+  // `flags`: POSIX_SPAWN_SETSID, or POSIX_SPAWN_SETPGROUP with a group of its own.
+  CommandSpawn(int input, int output, int error, short flags) {
+    posix_spawnattr_init(&attributes_);
+    posix_spawnattr_setflags(
+        &attributes_, static_cast<short>(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
+    posix_spawnattr_setpgroup(&attributes_, 0);
+    sigset_t none, defaulted;
+    sigemptyset(&none);
+    sigemptyset(&defaulted);
+    for (const int signal : StopSignalNumbers()) sigaddset(&defaulted, signal);
+    sigaddset(&defaulted, SIGPIPE);
+    sigaddset(&defaulted, SIGCHLD);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setsigdefault(&attributes_, &defaulted);
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_adddup2(&actions_, input, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions_, error, STDERR_FILENO);
+    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+  }
+  ~CommandSpawn() {
+    posix_spawnattr_destroy(&attributes_);
+    posix_spawn_file_actions_destroy(&actions_);
+  }
+  CommandSpawn(const CommandSpawn&) = delete;
+  CommandSpawn& operator=(const CommandSpawn&) = delete;
+
+  void ChangeDir(const std::string& path) {
+    posix_spawn_file_actions_addchdir_np(&actions_, path.c_str());
+  }
+
+  absl::StatusOr<pid_t> Start(std::vector<std::string> argv, std::vector<std::string> env) {
+    const auto pointers = [](std::vector<std::string>& strings) {
+      std::vector<char*> result;
+      for (std::string& text : strings) result.push_back(text.data());
+      result.push_back(nullptr);
+      return result;
+    };
+    pid_t pid = 0;
+    const int error = posix_spawnp(&pid, argv[0].c_str(), &actions_, &attributes_,
+                                   pointers(argv).data(), pointers(env).data());
+    if (error != 0) return ErrnoStatus(error, "cannot start " + argv[0]);
+    return pid;
+  }
+
+ private:
+  posix_spawnattr_t attributes_;
+  posix_spawn_file_actions_t actions_;
+};
+
+std::vector<std::string> EnvironmentWith(std::map<std::string, std::string> changes) {
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != std::string::npos)
+      changes.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  std::vector<std::string> all;
+  for (const auto& [name, value] : changes) all.push_back(name + "=" + value);
+  return all;
+}
+
+// Reads both pipes until they are at their ends. False: `deadline_ms` passed, or it is too much.
+bool ReadToEnd(const Pipe& out, const Pipe& error, int64_t deadline_ms, CommandOutput* output) {
+  std::array<pollfd, 2> polled = {pollfd{out.read.get(), POLLIN, 0},
+                                  pollfd{error.read.get(), POLLIN, 0}};
+  std::array<std::string*, 2> texts = {&output->out, &output->error};
+  std::array<char, 65536> buffer;
+  while (polled[0].fd >= 0 || polled[1].fd >= 0) {
+    const int64_t left_ms = deadline_ms - Clock::Real()->MonotonicMs();
+    if (left_ms <= 0) return false;
+    if (poll(polled.data(), polled.size(), static_cast<int>(std::min<int64_t>(left_ms, 1000))) <
+        0) {
+      if (errno == EINTR) continue;
+      return false;
+    }
+    for (size_t i = 0; i < polled.size(); ++i) {
+      if (polled[i].fd < 0 || polled[i].revents == 0) continue;
+      const ssize_t size = read(polled[i].fd, buffer.data(), buffer.size());
+      if (size > 0) texts[i]->append(buffer.data(), static_cast<size_t>(size));
+      if (size == 0 || (size < 0 && errno != EINTR)) polled[i].fd = -1;
+      if (texts[i]->size() > kOutputBytesMax) return false;
+    }
+  }
+  return true;
+}
+
+// nullopt: it runs on.
+std::optional<int> Reap(pid_t pid, int64_t deadline_ms) {
+  constexpr int64_t kPollMs = 2;
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) == 0) {
+    if (Clock::Real()->MonotonicMs() >= deadline_ms) return std::nullopt;
+    Clock::Real()->SleepMs(kPollMs);
+  }
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<CommandOutput> RunCommand(const std::vector<std::string>& argv, int64_t timeout_ms) {
+  ASSIGN_OR_RETURN(Pipe out, MakePipe());
+  ASSIGN_OR_RETURN(Pipe error, MakePipe());
+  ASSIGN_OR_RETURN(const FileDescriptor null, FileDescriptor::Open("/dev/null", O_RDONLY));
+  CommandSpawn spawn(null.get(), out.write.get(), error.write.get(), POSIX_SPAWN_SETPGROUP);
+  ASSIGN_OR_RETURN(const pid_t pid, spawn.Start(argv, EnvironmentWith({})));
+  out.write = FileDescriptor();
+  error.write = FileDescriptor();
+  const int64_t deadline_ms = Clock::Real()->MonotonicMs() + timeout_ms;
+  CommandOutput output;
+  const bool whole = ReadToEnd(out, error, deadline_ms, &output);
+  const std::optional<int> status = whole ? Reap(pid, deadline_ms) : std::nullopt;
+  if (!status) {
+    kill(-pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+    return Unavailable(argv[0] + " did not answer within " + std::to_string(timeout_ms / 1000) +
+                       " s");
+  }
+  if (WIFSIGNALED(*status)) {
+    output.exit.signal = WTERMSIG(*status);
+  } else {
+    output.exit.code = WEXITSTATUS(*status);
+  }
+  return output;
+}
+
+absl::StatusOr<pid_t> StartDetached(const DetachedOptions& options) {
+  ASSIGN_OR_RETURN(const FileDescriptor null, FileDescriptor::Open("/dev/null", O_RDONLY));
+  ASSIGN_OR_RETURN(const FileDescriptor output,
+                   FileDescriptor::Open(options.output_path, O_WRONLY | O_CREAT | O_APPEND));
+  CommandSpawn spawn(null.get(), output.get(), output.get(), POSIX_SPAWN_SETSID);
+  if (!options.working_dir.empty()) spawn.ChangeDir(options.working_dir);
+  return spawn.Start(options.argv, EnvironmentWith(options.env));
+}
+
+}  // namespace halcyon::cluster
