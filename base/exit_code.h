@@ -13,6 +13,7 @@ enum class ExitCode : int {
   kJobFailed = 3,  // the job ran and failed; the last error line says why
   kPreempted = 4,  // told to stop, or lost its coordinator: run the same command again
   kDiskFull = 5,   // free some space and run the same command again
+  kCancelled = 6,  // a person had it end (halcyon cancel): nothing goes on by itself
 };
 
 inline ExitCode ExitCodeOf(const absl::Status& status) {
@@ -25,6 +26,8 @@ inline ExitCode ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kAborted:
     case absl::StatusCode::kUnavailable:
       return ExitCode::kPreempted;
+    case absl::StatusCode::kCancelled:
+      return ExitCode::kCancelled;
     case absl::StatusCode::kResourceExhausted:
       return ExitCode::kDiskFull;
     default:

@@ -56,6 +56,10 @@ struct JobContext {
   JobObserver* observer = nullptr;
   // How often a person or the system has asked to stop: once to save and end, twice to end at once.
   std::function<int()> stop_requests;
+  // Wall time at which this process is going to be ended; 0: not known.
+  std::function<int64_t()> ends_at_ms = [] { return int64_t{0}; };
+  // Whether one of these wants the job to end for good.
+  std::function<bool()> cancelled = [] { return false; };
   // What is free where a path lies.
   std::function<absl::StatusOr<DiskRoom>(const std::string&)> free_room = FreeRoom;
 

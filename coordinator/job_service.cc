@@ -1,5 +1,6 @@
 #include "coordinator/job_service.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -14,6 +15,12 @@ constexpr int64_t kTickMs = 50;
 // With less, an agent cannot even begin its log.
 constexpr DiskRoom kAgentRoom{1 << 20, 16};
 
+// How long saving took in the run before.
+int64_t EarlierSaveMs(const JobContext& context) {
+  const auto before = ReadJobStatus(*context.env, context.home, context.job.value());
+  return before.ok() ? SaveMsOf(*before) : 0;
+}
+
 }  // namespace
 
 JobService::JobService(const JobContext* context, const jobs::StageGraph* graph)
@@ -22,7 +29,9 @@ JobService::JobService(const JobContext* context, const jobs::StageGraph* graph)
       channel_(context->transport, context->clock, context->job, context->incarnation),
       processes_(context, [this](auto work) { Post(std::move(work)); }),
       files_(context, graph),
-      board_(context, *graph, [this](auto work) { Post(std::move(work)); }) {}
+      board_(context, *graph, [this](auto work) { Post(std::move(work)); }),
+      stop_schedule_(1000 * context->spec.launch.stop_grace_s,
+                     1000 * context->spec.launch.stop_margin_s, EarlierSaveMs(*context)) {}
 
 void JobService::StartThreads() {
   channel_.StartThread();
@@ -39,9 +48,10 @@ void JobService::Execute(const Effects& effects) {
 Event JobService::Next() {
   while (true) {
     background_.Collect();
-    if (const int stops = context_->stop_requests(); stops != stops_seen_) {
-      stops_seen_ = stops;
-      return event::StopRequested{stops};
+    const event::StopRequested stop = StopNow();
+    if (stop.requests != stop_seen_.requests || stop.cancel != stop_seen_.cancel) {
+      stop_seen_ = stop;
+      return stop;
     }
     // Before any event that a pause may have caused.
     if (const int pauses = channel_.pauses(); pauses != pauses_seen_) {
@@ -71,6 +81,21 @@ Event JobService::Next() {
     }
     if (*message) return event::Received{**std::move(message)};
   }
+}
+
+event::StopRequested JobService::StopNow() {
+  const bool was_up = stop_schedule_.time_is_up();
+  const Clock& clock = *context_->clock;
+  const StopFacts facts{context_->stop_requests(), context_->ends_at_ms(), clock.WallMs(),
+                        clock.MonotonicMs()};
+  const int requests = stop_schedule_.Requests(facts, status());
+  if (!was_up && stop_schedule_.time_is_up()) {
+    const std::string line =
+        fmt::format("stopping: the allocation ends in {} s", (facts.end_ms - facts.wall_ms) / 1000);
+    context_->observer->Notify(line);
+    spdlog::info("{}", line);
+  }
+  return {requests, context_->cancelled()};
 }
 
 // What does not announce itself.

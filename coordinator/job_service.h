@@ -19,6 +19,7 @@
 #include "coordinator/processes.h"
 #include "coordinator/run/events.h"
 #include "coordinator/status_board.h"
+#include "coordinator/stop_schedule.h"
 #include "coordinator/worker_channel.h"
 
 namespace halcyon::coordinator {
@@ -78,6 +79,7 @@ class JobService {
   void Post(std::function<absl::Status()> work);
   void Happened(Event event) { events_.push_back(std::move(event)); }
   void LookAround();
+  event::StopRequested StopNow();
   absl::Status AgentRoom() const;
 
   const JobContext* context_;
@@ -87,7 +89,9 @@ class JobService {
   JobFiles files_;  // used in the background only, once there is a thread
   StatusBoard board_;
   std::deque<Event> events_;
-  int stops_seen_ = 0, pauses_seen_ = 0;
+  StopSchedule stop_schedule_;
+  event::StopRequested stop_seen_;
+  int pauses_seen_ = 0;
   std::optional<int64_t> looked_ms_;
   bool channel_broken_ = false, is_lost_ = false;
   Background background_;  // last: its work uses all the others

@@ -10,13 +10,14 @@ namespace {
 template <typename State>
 using Named = std::pair<State, std::string_view>;
 
-constexpr std::array<Named<JobState>, 6> kJobStates = {{
+constexpr std::array<Named<JobState>, 7> kJobStates = {{
     {JobState::kQueued, "queued"},
     {JobState::kRunning, "running"},
     {JobState::kDone, "done"},
     {JobState::kFailed, "failed"},
     {JobState::kPreempted, "preempted"},
     {JobState::kInterrupted, "interrupted"},
+    {JobState::kCancelled, "cancelled"},
 }};
 
 constexpr std::array<Named<StageState>, 6> kStageStates = {{
@@ -28,7 +29,7 @@ constexpr std::array<Named<StageState>, 6> kStageStates = {{
     {StageState::kInterrupted, "interrupted"},
 }};
 
-constexpr std::array<std::pair<JobState, JobState>, 8> kJobMoves = {{
+constexpr std::array<std::pair<JobState, JobState>, 11> kJobMoves = {{
     {JobState::kQueued, JobState::kRunning},
     {JobState::kRunning, JobState::kDone},
     {JobState::kRunning, JobState::kFailed},
@@ -37,6 +38,9 @@ constexpr std::array<std::pair<JobState, JobState>, 8> kJobMoves = {{
     {JobState::kFailed, JobState::kRunning},
     {JobState::kRunning, JobState::kInterrupted},
     {JobState::kInterrupted, JobState::kRunning},
+    {JobState::kQueued, JobState::kCancelled},
+    {JobState::kRunning, JobState::kCancelled},
+    {JobState::kCancelled, JobState::kRunning},
 }};
 
 constexpr std::array<std::pair<StageState, StageState>, 7> kStageMoves = {{

@@ -66,7 +66,8 @@ struct Received {
   cluster::Message message;  // no heartbeat
 };
 struct StopRequested {
-  int requests = 0;  // all of them: 1 to save and end, 2 to end at once
+  int requests = 0;     // all of them: 1 to save and end, 2 to end at once
+  bool cancel = false;  // a person wants the job to end for good
 };
 struct Paused {};   // this process could not run for a while
 struct Suspected {  // repeated until the worker is forgotten

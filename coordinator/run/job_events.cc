@@ -77,6 +77,7 @@ bool JobRun::OnTaskMessage(const cluster::Message& message) {
 
 void JobRun::Handle(const event::StopRequested& stop) {
   stop_requests_ = stop.requests;
+  cancelled_ = stop.cancel;
   for (Stage& stage : stages_) {
     if (stage.tasks) stage.tasks->Stop();
     if (stage.gang) stage.gang->On(stop, now_ms_, &effects_);

@@ -15,6 +15,7 @@ Fence TaskFence(uint64_t claim, uint64_t lease) {
 // The state that a job ends in with this status.
 jobs::JobState EndStateOf(const absl::Status& status) {
   if (status.ok()) return jobs::JobState::kDone;
+  if (absl::IsCancelled(status)) return jobs::JobState::kCancelled;
   return absl::IsAborted(status) ? jobs::JobState::kPreempted : jobs::JobState::kFailed;
 }
 
@@ -176,6 +177,9 @@ void JobRun::LeaveWhenIdle() {
   if (state_ != JobState::kLeaving || !agents_.MayLeave(now_ms_, stop_requests_)) return;
   agents_.End(&effects_);
   state_ = JobState::kEnded;
+  if (cancelled_ && absl::IsAborted(failure_)) {
+    failure_ = MakeStatus(absl::StatusCode::kCancelled, "cancelled: " + MessageOf(failure_));
+  }
   Do(effect::MoveJob{EndStateOf(failure_), failure_});
   end_ = failure_;
 }

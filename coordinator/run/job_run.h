@@ -66,7 +66,8 @@ class JobRun {
   // `now_ms` never goes back.
   Effects On(const Event& event, int64_t now_ms);
 
-  // How the job ended; nullopt while it runs. kAborted when told to stop.
+  // How the job ended; nullopt while it runs. kAborted when told to stop, kCancelled when a person
+  // wanted that for good.
   const std::optional<absl::Status>& end() const { return end_; }
   const jobs::StageGraph& graph() const { return graph_; }
 
@@ -154,6 +155,7 @@ class JobRun {
   absl::Status failure_;
   std::optional<absl::Status> end_;
   int stop_requests_ = 0;
+  bool cancelled_ = false;
   uint64_t leases_ = 0;  // granted so far
   size_t commits_ = 0;   // under way
 

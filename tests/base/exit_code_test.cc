@@ -19,6 +19,7 @@ TEST(ExitCode, TellsAScriptWhatToDoNext) {
       {absl::StatusCode::kAborted, 4},
       {absl::StatusCode::kUnavailable, 4},
       {absl::StatusCode::kResourceExhausted, 5},
+      {absl::StatusCode::kCancelled, 6},
   };
   for (const auto& [code, expected] : kCases) {
     EXPECT_EQ(static_cast<int>(ExitCodeOf(absl::Status(code, "m"))), expected)

@@ -62,7 +62,9 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     context.gang_launcher = &cluster_;
     context.agent_spawner = &cluster_;
     context.observer = this;
-    context.stop_requests = [this] { return cluster_.stops; };
+    context.stop_requests = [this] { return asks_to_stop_ ? cluster_.stops : 0; };
+    context.cancelled = [this] { return cancelled_ && cluster_.stops > 0; };
+    context.ends_at_ms = ends_at_ms_;
     context.free_room = [this](const std::string&) -> absl::StatusOr<DiskRoom> { return room_; };
     context.memory_limit = memory_limit_;
     context.home = home_;
@@ -121,6 +123,8 @@ class CoordinatorTest : public testing::Test, public JobObserver {
   JobStatus status_;
   jobs::JobState recorded_{};
   bool remake_damaged_ = false, from_scratch_ = false;
+  bool asks_to_stop_ = true, cancelled_ = false;
+  std::function<int64_t()> ends_at_ms_ = [] { return int64_t{0}; };
 };
 
 }  // namespace halcyon::coordinator

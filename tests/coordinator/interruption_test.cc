@@ -43,6 +43,30 @@ TEST_F(InterruptionTest, AStopReachesTheRanksAndSaysWhatIsSaved) {
   EXPECT_EQ(status_.Find(StageKind::kAutoencoder)->figures["loss"], 2.5);
 }
 
+TEST_F(InterruptionTest, ACancelledJobSavesAndEndsForGood) {
+  cluster_.gangs_wait_for_stop = true;
+  cancelled_ = true;
+  const absl::Status status = Run();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(MessageOf(status), HasSubstr("cancelled: autoencoder: stopped; saved step 1;"));
+  EXPECT_EQ(recorded_, jobs::JobState::kCancelled);
+  EXPECT_EQ(status_.exit_code, 6);
+  cluster_.gangs_wait_for_stop = cancelled_ = false;
+  cluster_.stops = 0;
+  EXPECT_TRUE(Run().ok()) << "the same command goes on";
+}
+
+TEST_F(InterruptionTest, TheEndOfTheAllocationIsNotWaitedFor) {
+  cluster_.gangs_wait_for_stop = true;
+  asks_to_stop_ = false;
+  // Known once the gang trains; launch.stop_margin_s is 60.
+  ends_at_ms_ = [this] { return cluster_.stops > 0 ? clock_.WallMs() + 59'000 : int64_t{0}; };
+  const absl::Status status = Run();
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
+  EXPECT_THAT(MessageOf(status), HasSubstr("saved step 1;"));
+  EXPECT_THAT(notices_, HasSubstr("stopping: the allocation ends in 59 s"));
+}
+
 TEST_F(InterruptionTest, TheLastStepIsFinishedHoweverLongItTakes) {
   cluster_.gangs_wait_for_stop = true;
   cluster_.last_step_ms = 600'000;

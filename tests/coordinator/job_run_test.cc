@@ -78,6 +78,22 @@ TEST_F(JobRunTest, ASecondRequestWaitsForNoAgent) {
       << HowItEnded();
 }
 
+TEST_F(JobRunTest, ACancelledJobEndsAsThat) {
+  Begin();
+  Happen(event::StopRequested{2, /*cancel=*/true});
+  EXPECT_TRUE(
+      Ended(absl::StatusCode::kCancelled, "cancelled: tokenizer: stopped; tokenizer begins again"))
+      << HowItEnded();
+  EXPECT_EQ(All<effect::MoveJob>().back().state, jobs::JobState::kCancelled);
+}
+
+TEST_F(JobRunTest, AFailureIsNotHiddenByACancel) {
+  Begin();
+  Happen(event::Broken{Internal("the disk is gone")});
+  Happen(event::StopRequested{2, /*cancel=*/true});
+  EXPECT_TRUE(Ended(absl::StatusCode::kInternal)) << HowItEnded();
+}
+
 // --- leases ---
 
 class LeaseTest : public JobRunTest {

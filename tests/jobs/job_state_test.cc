@@ -11,18 +11,19 @@
 namespace halcyon::jobs {
 namespace {
 
-const std::vector<JobState> kAllJobStates = {JobState::kQueued,    JobState::kRunning,
-                                             JobState::kDone,      JobState::kFailed,
-                                             JobState::kPreempted, JobState::kInterrupted};
+const std::vector<JobState> kAllJobStates = {
+    JobState::kQueued,    JobState::kRunning,     JobState::kDone,     JobState::kFailed,
+    JobState::kPreempted, JobState::kInterrupted, JobState::kCancelled};
 const std::vector<StageState> kAllStageStates = {StageState::kWaiting, StageState::kRunning,
                                                  StageState::kReused,  StageState::kDone,
                                                  StageState::kFailed,  StageState::kInterrupted};
 
 TEST(JobState, MovesAreThoseOfTheHeaderAndNoOthers) {
   const std::set<std::pair<std::string, std::string>> legal = {
-      {"queued", "running"},      {"running", "done"},       {"running", "failed"},
-      {"running", "preempted"},   {"preempted", "running"},  {"failed", "running"},
-      {"running", "interrupted"}, {"interrupted", "running"}};
+      {"queued", "running"},      {"running", "done"},        {"running", "failed"},
+      {"running", "preempted"},   {"preempted", "running"},   {"failed", "running"},
+      {"running", "interrupted"}, {"interrupted", "running"}, {"queued", "cancelled"},
+      {"running", "cancelled"},   {"cancelled", "running"}};
   for (const JobState from : kAllJobStates) {
     for (const JobState to : kAllJobStates) {
       const std::pair<std::string, std::string> move(NameOf(from), NameOf(to));
@@ -45,8 +46,8 @@ TEST(StageState, MovesAreThoseOfTheHeaderAndNoOthers) {
 }
 
 TEST(JobState, NamesAreTheirsAndReadBack) {
-  const std::vector<std::string> names = {"queued", "running",   "done",
-                                          "failed", "preempted", "interrupted"};
+  const std::vector<std::string> names = {"queued",    "running",     "done",     "failed",
+                                          "preempted", "interrupted", "cancelled"};
   for (size_t i = 0; i < names.size(); ++i) {
     EXPECT_EQ(NameOf(kAllJobStates[i]), names[i]);
     EXPECT_EQ(*JobStateFromName(names[i]), kAllJobStates[i]);
@@ -65,7 +66,7 @@ TEST(StageState, NamesAreTheirsAndReadBack) {
 TEST(JobState, AnUnknownNameIsRefusedWithTheKnownOnes) {
   EXPECT_EQ(MessageOf(JobStateFromName("Done").status()),
             "unknown job state \"Done\"; it is one of queued, running, done, failed, preempted, "
-            "interrupted");
+            "interrupted, cancelled");
   EXPECT_EQ(
       MessageOf(StageStateFromName("").status()),
       "unknown stage state \"\"; it is one of waiting, running, reused, done, failed, interrupted");

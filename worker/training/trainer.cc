@@ -276,12 +276,15 @@ storage::CheckpointManifest Trainer::Manifest() const {
 absl::Status Trainer::Save() {
   if (saved_step_ == steps_done_) return absl::OkStatus();
   listener_->OnPhase("saving step " + std::to_string(steps_done_));
+  const int64_t began_us = clock_->MonotonicUs();
   RETURN_IF_ERROR(
       SaveCheckpoint(store_, *fsdp_, *collectives_, Manifest(), options_.checkpoint.keep),
       "checkpoint of step " + std::to_string(steps_done_));
   saved_step_ = steps_done_;
   if (collectives_->rank() == 0) {
-    listener_->OnProgress(steps_done_, {{"checkpoint", steps_done_}});
+    listener_->OnProgress(
+        steps_done_,
+        {{"checkpoint", steps_done_}, {"save_seconds", Seconds(clock_->MonotonicUs() - began_us)}});
   }
   return absl::OkStatus();
 }
