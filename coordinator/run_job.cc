@@ -8,7 +8,11 @@
 #include "coordinator/early_checks.h"
 #include "coordinator/processes.h"
 #include "coordinator/recovery.h"
+#include "coordinator/requests.h"
 #include "coordinator/stop_signals.h"
+#include "coordinator/submit/allocation.h"
+#include "coordinator/submit/submission.h"
+#include "jobs/cluster_file.h"
 #include "jobs/spec_overrides.h"
 
 namespace halcyon::coordinator {
@@ -53,6 +57,23 @@ absl::Status PrepareJobFolder(const JobContext& context) {
   return WriteFileAtomically(*context.env, context.home.JobSpec(id), jobs::ToToml(context.spec));
 }
 
+// A run by hand is recorded, so that `halcyon resume` can repeat it.
+absl::Status BeginSubmission(const JobContext& context, const RunOptions& options) {
+  const std::string& id = context.job.value();
+  RETURN_IF_ERROR(RemoveOldRequests(*context.env, context.home, id, options.submission));
+  if (!options.submission.empty()) return absl::OkStatus();
+  const int64_t now_ms = context.clock->WallMs();
+  return WriteSubmission(*context.env, context.home,
+                         {.id = NewSubmissionId(now_ms),
+                          .launcher = Launcher::kForeground,
+                          .job_id = id,
+                          .name = context.spec.name,
+                          .spec_path = context.spec_path,
+                          .set = options.set,
+                          .submitted_ms = now_ms,
+                          .host = HostName()});
+}
+
 }  // namespace
 
 std::string AbsolutePath(const std::string& path) {
@@ -91,8 +112,14 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.incarnation = owned.incarnation();
   context.owner_before = owned.before;
   context.observer = observer;
-  context.stop_requests = StopSignals;
   RETURN_IF_ERROR(PrepareJobFolder(context));
+  RETURN_IF_ERROR(BeginSubmission(context, options));
+  const RequestWatcher requests(context.env, context.home, context.job.value());
+  context.stop_requests = [&requests] { return std::max(StopSignals(), requests.stops()); };
+  ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, jobs::LoadClusterFile(context.home.root));
+  const AllocationWatcher allocation(cluster.commands);
+  context.ends_at_ms = [&allocation] { return allocation.end_ms(); };
+  context.cancelled = [&requests] { return requests.cancelled(); };
   std::vector<std::string> notes;
   ASSIGN_OR_RETURN(const auto journal, storage::JobJournal::Begin(
                                            *context.env, context.home.Journal(context.job.value()),
@@ -115,8 +142,12 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.agent_spawner = &agent_spawner;
   Coordinator coordinator(&context);
   coordinator.StartThreads();
-  ASSIGN_OR_RETURN(auto artifacts, coordinator.Run());
-  return FinishedJob{coordinator.status(), context.spec, context.home, std::move(artifacts)};
+  auto artifacts = coordinator.Run();
+  const absl::Status removed =
+      RemoveOldRequests(*context.env, context.home, context.job.value(), "");
+  RETURN_IF_ERROR(artifacts.status());
+  RETURN_IF_ERROR(removed);
+  return FinishedJob{coordinator.status(), context.spec, context.home, *std::move(artifacts)};
 }
 
 }  // namespace halcyon::coordinator

@@ -25,6 +25,7 @@ struct RunOptions {
   bool remake_damaged = false;
   bool from_scratch = false;
   std::vector<std::string> set;  // values in place of the file's: "train.steps=2000"
+  std::string submission;        // that this run was started for; "": it is one of its own
 };
 
 // Runs the job of a file. Nothing is started when the file, an option or the folder is bad.

@@ -49,6 +49,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   app.fallthrough();
   AddInit(app, &line);
   AddRun(app, &line);
+  AddSubmit(app, &line);
   AddValidate(app, &line);
   AddList(app, &line);
   AddStatus(app, &line);
@@ -58,7 +59,12 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddPlot(app, &line);
   AddCache(app, &line);
   AddCheckpoint(app, &line);
+  AddWait(app, &line);
+  AddCancel(app, &line);
+  AddResume(app, &line);
   AddRm(app, &line);
+  AddQueueDaemon(app, &line);
+  AddRequeue(app, &line);
   AddTokenizer(app, &line);
   AddEval(app, &line);
   AddGenerate(app, &line);

@@ -27,6 +27,12 @@ struct CommandLine {
 
 void AddInit(CLI::App& app, CommandLine* line);
 void AddRun(CLI::App& app, CommandLine* line);
+void AddSubmit(CLI::App& app, CommandLine* line);
+void AddRequeue(CLI::App& app, CommandLine* line);
+void AddQueueDaemon(CLI::App& app, CommandLine* line);
+void AddWait(CLI::App& app, CommandLine* line);
+void AddCancel(CLI::App& app, CommandLine* line);
+void AddResume(CLI::App& app, CommandLine* line);
 void AddValidate(CLI::App& app, CommandLine* line);
 void AddList(CLI::App& app, CommandLine* line);
 void AddStatus(CLI::App& app, CommandLine* line);
@@ -69,6 +75,13 @@ std::string Version();  // "0.1.0"
 
 // Executes halcyon-worker in this process with these arguments; returns only when that fails.
 absl::Status ExecWorker(std::vector<std::string> words);
+
+// The status whose exit code is that of a job which does not run any more, and whose message says
+// how it ended.
+absl::Status EndOf(const JobStatus& job);
+// Runs a job in the foreground, as `halcyon run` does without options of its own.
+absl::Status RunInForeground(const std::string& job_file, const std::vector<std::string>& set_words,
+                             const std::string& home_flag);
 
 // To standard output. What fails is kept, and reported when the command has ended.
 void PrintText(std::string_view text);

@@ -6,6 +6,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/housekeeping/disk_usage.h"
 #include "coordinator/progress_view.h"
+#include "coordinator/submit/whereabouts.h"
 #include "storage/artifact.h"
 
 namespace halcyon::coordinator {
@@ -74,14 +75,32 @@ void PrintTable(const storage::HomeLayout& home, const std::vector<JobStatus>& j
   }
 }
 
+// Who has the jobs that no status file tells of.
+void PrintPlaces(const std::vector<JobStatus>& jobs, const std::vector<Whereabouts>& places) {
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const bool is_told = places[i].is_outstanding || !places[i].slurm_error.empty();
+    if (is_told && !places[i].text.empty()) {
+      PrintText(fmt::format("{} {}\n", jobs[i].job_id, places[i].text));
+    }
+  }
+}
+
 absl::Status ListJobs(bool as_json, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   std::vector<std::string> unreadable;
-  ASSIGN_OR_RETURN(const std::vector<JobStatus> jobs, AllJobs(home, &unreadable));
+  ASSIGN_OR_RETURN(std::vector<JobStatus> jobs, AllJobs(home, &unreadable));
+  WhereaboutsReader reader(*Env::Posix(), home);
+  std::vector<Whereabouts> places;
+  for (JobStatus& job : jobs) {
+    places.push_back(reader.Of(job));
+    ShowQueued(places.back(), &job);
+  }
   if (as_json) {
     nlohmann::json list = nlohmann::json::array();
-    for (const JobStatus& job : jobs) {
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      const JobStatus& job = jobs[i];
       nlohmann::json json = ToJson(job);
+      json["submission"] = ToJson(places[i]);
       json["scores"] = ScoresOf(home, job);
       json["seconds"] = static_cast<double>(job.TotalMs()) / 1000;
       json["bytes"] = BytesOf(home, job);
@@ -92,6 +111,7 @@ absl::Status ListJobs(bool as_json, const std::string& home_flag) {
   }
   if (jobs.empty() && unreadable.empty()) PrintText("no job in " + home.root + "\n");
   if (!jobs.empty()) PrintTable(home, jobs);
+  PrintPlaces(jobs, places);
   for (const std::string& line : unreadable) PrintText("unreadable: " + line + "\n");
   return absl::OkStatus();
 }

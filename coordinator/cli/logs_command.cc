@@ -9,6 +9,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
 #include "coordinator/housekeeping/log_files.h"
+#include "coordinator/submit/end_watch.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -17,6 +18,7 @@ constexpr int64_t kFollowPollMs = 300;
 
 struct LogsArguments {
   std::string job, process;
+  int64_t rank = -1;
   size_t lines = 200;
   bool follow = false;
 };
@@ -31,22 +33,29 @@ void PrintLines(const std::vector<LogLine>& lines, size_t lines_max) {
 absl::Status Logs(const LogsArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
-  LogReader reader(*Env::Posix(), home.JobLogs(job.job_id), arguments.process);
+  const auto rank = arguments.rank >= 0 ? std::optional(arguments.rank) : std::nullopt;
+  LogReader reader(*Env::Posix(), home.JobLogs(job.job_id), arguments.process, rank);
   ASSIGN_OR_RETURN(const std::vector<std::string> processes, reader.Processes());
   const bool known =
-      std::find(processes.begin(), processes.end(), arguments.process) != processes.end();
-  if (!arguments.process.empty() && !known) {
-    return NotFound(fmt::format("job {} has no log of \"{}\"; there are {}", job.job_id,
-                                arguments.process, fmt::join(processes, ", ")));
+      std::any_of(processes.begin(), processes.end(),
+                  [&](const std::string& process) { return reader.IsChosen(process); });
+  // A rank may yet come.
+  if (!known && !(arguments.follow && rank)) {
+    return NotFound(
+        fmt::format("job {} has no log of {}; there are {}", job.job_id,
+                    rank ? fmt::format("rank {}", *rank) : "\"" + arguments.process + "\"",
+                    fmt::join(processes, ", ")));
   }
   ASSIGN_OR_RETURN(std::vector<LogLine> lines, reader.Next());
   PrintLines(lines, arguments.lines);
   // Also ends when the reader has closed the pipe.
-  while (arguments.follow && job.state == jobs::JobState::kRunning &&
-         StandardOutput::OfProcess().status().ok()) {
+  EndWatch watch(home);
+  bool ended = !arguments.follow;
+  while (!ended && StandardOutput::OfProcess().status().ok()) {
     Clock::Real()->SleepMs(kFollowPollMs);
     // The state first: what is written before the end is then read after it.
     ASSIGN_OR_RETURN(job, FindJob(home, job.job_id, /*done_only=*/false));
+    ASSIGN_OR_RETURN(ended, watch.HasEnded(job));
     ASSIGN_OR_RETURN(lines, reader.Next());
     PrintLines(lines, /*lines_max=*/0);
   }
@@ -62,10 +71,13 @@ void AddLogs(CLI::App& app, CommandLine* line) {
   command->add_option("job", arguments->job, "The job's id; the last changed job by default");
   command->add_option("--process", arguments->process,
                       "Only of this process: coordinator, agent-0, model-rank-0, model-launcher");
+  command->add_option("--rank", arguments->rank, "Only of the ranks of this number")
+      ->check(WholeNumber(0, kCountMax))
+      ->default_str("");
   command->add_option("--lines", arguments->lines, "Print the last so many lines; 0: all")
       ->check(WholeNumber(0, kCountMax));
-  command->add_flag("--follow", arguments->follow,
-                    "Then print what is added, until the job does not run any more");
+  command->add_flag("-f,--follow", arguments->follow,
+                    "Then print what is added, until the job has ended");
   command->callback([=] { line->chosen = [=] { return Logs(*arguments, line->home); }; });
 }
 

@@ -4,6 +4,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/page/serve_page.h"
 #include "coordinator/progress_view.h"
+#include "coordinator/submit/whereabouts.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -31,9 +32,13 @@ absl::Status Serve(const StatusArguments& arguments, const std::string& home_fla
 
 absl::Status Status(const StatusArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
+  ASSIGN_OR_RETURN(JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
+  const Whereabouts place = WhereaboutsReader(*Env::Posix(), home).Of(job);
+  ShowQueued(place, &job);
   if (arguments.json) {
-    PrintJson(ToJson(job));
+    nlohmann::json json = ToJson(job);
+    json["submission"] = ToJson(place);
+    PrintJson(json);
     return absl::OkStatus();
   }
   // A job that does not run is shown at the time of its last change.
@@ -45,6 +50,7 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
     PrintText(line + "\n");
   }
   if (!job.error.empty()) PrintText("  " + job.error + "\n");
+  if (!place.text.empty()) PrintText("  " + place.text + "\n");
   if (job.state == jobs::JobState::kInterrupted) {
     PrintText("  no process runs it now; run the same command again to go on\n");
   }

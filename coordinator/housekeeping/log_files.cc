@@ -60,6 +60,11 @@ absl::StatusOr<std::vector<std::string>> LogReader::Processes() {
   return processes;
 }
 
+bool LogReader::IsChosen(const std::string& process) const {
+  if (!process_.empty() && process != process_) return false;
+  return !rank_ || process.ends_with("-rank-" + std::to_string(*rank_));
+}
+
 absl::StatusOr<std::string> LogReader::NewText(const std::string& process) {
   const std::string path = JoinPath(folder_, process + std::string(kEnding));
   ASSIGN_OR_RETURN(const uint64_t size, env_.FileSize(path));
@@ -76,7 +81,7 @@ absl::StatusOr<std::vector<LogLine>> LogReader::Next() {
   ASSIGN_OR_RETURN(const std::vector<std::string> processes, Processes());
   std::vector<std::vector<LogLine>> files;
   for (const std::string& process : processes) {
-    if (!process_.empty() && process != process_) continue;
+    if (!IsChosen(process)) continue;
     const auto text = NewText(process);
     // A log may be replaced at the very moment that it is read; the next call gets the rest.
     if (!text.ok()) continue;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,12 +30,15 @@ std::vector<LogLine> Merged(std::vector<std::vector<LogLine>> files);
 // Reads the logs of a folder, and afterwards what has been added to them. Not thread-safe.
 class LogReader {
  public:
-  // `process`: the only one to read; "": all.
-  LogReader(Env& env, std::string folder, std::string process)
-      : env_(env), folder_(std::move(folder)), process_(std::move(process)) {}
+  // `process`: the only one to read; "": all. `rank`: only ranks of this number, whatever they
+  // train.
+  LogReader(Env& env, std::string folder, std::string process, std::optional<int64_t> rank = {})
+      : env_(env), folder_(std::move(folder)), process_(std::move(process)), rank_(rank) {}
 
   // The processes that have a log, by name. kNotFound when there is no such folder.
   absl::StatusOr<std::vector<std::string>> Processes();
+  // Whether it is one of those that are read.
+  bool IsChosen(const std::string& process) const;
   // Whole lines since the last call, in one order. A file that became shorter is read anew.
   absl::StatusOr<std::vector<LogLine>> Next();
 
@@ -43,6 +47,7 @@ class LogReader {
 
   Env& env_;
   const std::string folder_, process_;
+  const std::optional<int64_t> rank_;
   std::map<std::string, uint64_t> read_;  // bytes, by process
 };
 

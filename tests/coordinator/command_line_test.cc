@@ -48,6 +48,11 @@ TEST_F(CommandLineTest, HelpIsThereForEveryCommand) {
   for (const std::vector<std::string>& command :
        std::vector<std::vector<std::string>>{{"init"},
                                              {"run"},
+                                             {"submit"},
+                                             {"wait"},
+                                             {"cancel"},
+                                             {"resume"},
+                                             {"coordinator"},
                                              {"validate"},
                                              {"list"},
                                              {"status"},

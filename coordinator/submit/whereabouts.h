@@ -1,0 +1,57 @@
+// Where a job is that a status file does not tell of: in a queue, or in the hands of Slurm.
+#ifndef HALCYON_COORDINATOR_SUBMIT_WHEREABOUTS_H_
+#define HALCYON_COORDINATOR_SUBMIT_WHEREABOUTS_H_
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "coordinator/job_status.h"
+#include "coordinator/submit/slurm.h"
+#include "coordinator/submit/submission.h"
+#include "storage/home.h"
+
+namespace halcyon::coordinator {
+
+struct Whereabouts {
+  bool is_live = false;         // a coordinator runs it
+  bool is_outstanding = false;  // a queue or Slurm has it, and will start it or has just done so
+  // After "job X": "is Slurm job 12: PENDING (Priority)", "runs as process 5 on n1", "waits in the
+  // queue of this home, 2 before it". "": nobody has it.
+  std::string text;
+  std::optional<Submission> submission;
+  std::optional<SlurmJob> slurm;  // as squeue shows it
+  std::string slurm_error;        // why Slurm could not be asked; "": it was, or had not to be
+};
+
+// Answers for many jobs with one look at the queue and one call of squeue, which is made when a job
+// is asked for that Slurm may have. Not thread-safe.
+class WhereaboutsReader {
+ public:
+  WhereaboutsReader(Env& env, const storage::HomeLayout& home) : env_(env), home_(home) {}
+
+  Whereabouts Of(const std::string& job_id);
+  // The same, for a job whose state is known: of one that has ended Slurm is not asked.
+  Whereabouts Of(const JobStatus& job);
+
+ private:
+  Whereabouts Look(const std::string& job_id, const JobStatus* known);
+  void AddSlurm(Whereabouts* place);
+  const absl::StatusOr<std::map<std::string, SlurmJob>>& SlurmJobs();
+
+  Env& env_;
+  const storage::HomeLayout home_;
+  std::optional<absl::StatusOr<std::map<std::string, SlurmJob>>> slurm_jobs_;
+};
+
+// A job that waits to be started, whatever its last run left: queued.
+void ShowQueued(const Whereabouts& place, JobStatus* job);
+// {"launcher", "slurm_job_id", "slurm_state", "slurm_reason", "where"}; null without a submission.
+nlohmann::json ToJson(const Whereabouts& place);
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_SUBMIT_WHEREABOUTS_H_
