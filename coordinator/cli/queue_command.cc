@@ -14,7 +14,7 @@
 namespace halcyon::coordinator {
 namespace {
 
-constexpr int64_t kTurnMs = 500;
+constexpr int64_t kQueueTurnMs = 500;
 
 struct DaemonArguments {
   int64_t slots = 0;
@@ -43,7 +43,7 @@ absl::Status RunDaemon(const DaemonArguments& arguments, const std::string& home
     RETURN_IF_ERROR(lease->Renew());
     RETURN_IF_ERROR(daemon.Turn());
     if (arguments.once || (arguments.until_idle && daemon.idle())) break;
-    clock.SleepMs(kTurnMs);
+    clock.SleepMs(kQueueTurnMs);
   }
   return absl::OkStatus();
 }

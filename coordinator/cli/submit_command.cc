@@ -12,6 +12,7 @@
 #include "coordinator/submit/queue_daemon.h"
 #include "coordinator/submit/requeue.h"
 #include "coordinator/submit/submit_job.h"
+#include "jobs/cluster_file.h"
 
 namespace halcyon::coordinator {
 namespace {

@@ -7,12 +7,12 @@
 namespace halcyon::coordinator {
 namespace {
 
-constexpr std::string_view kJson = ".json";
+constexpr std::string_view kEntrySuffix = ".json";
 constexpr size_t kTimeDigits = 15;
 
 std::string JobOfEntry(const std::string& file) {
-  if (file.size() < kTimeDigits + 1 + kJson.size() || !file.ends_with(kJson)) return "";
-  return file.substr(kTimeDigits + 1, file.size() - kTimeDigits - 1 - kJson.size());
+  if (file.size() < kTimeDigits + 1 + kEntrySuffix.size() || !file.ends_with(kEntrySuffix)) return "";
+  return file.substr(kTimeDigits + 1, file.size() - kTimeDigits - 1 - kEntrySuffix.size());
 }
 
 nlohmann::json TakenToJson(const TakenJob& job) {
@@ -71,7 +71,7 @@ absl::Status LocalQueue::Add(const std::string& job_id, const JobNeeds& needs,
   RETURN_IF_ERROR(env_.CreateDirs(waiting));
   const TakenJob entry{.job_id = job_id, .needs = needs, .gpus = {}, .boot_id = ""};
   return WriteFileAtomically(
-      env_, JoinPath(waiting, fmt::format("{:0{}}-{}{}", submitted_ms, kTimeDigits, job_id, kJson)),
+      env_, JoinPath(waiting, fmt::format("{:0{}}-{}{}", submitted_ms, kTimeDigits, job_id, kEntrySuffix)),
       TakenToJson(entry).dump() + "\n");
 }
 
@@ -101,7 +101,7 @@ absl::StatusOr<bool> LocalQueue::Take(const WaitingJob& job, const std::string& 
   RETURN_IF_ERROR(env_.CreateDirs(TakenFolder(host)));
   const std::string from = JoinPath(JoinPath(folder_, "waiting"), job.file);
   const absl::Status moved =
-      env_.Rename(from, JoinPath(TakenFolder(host), job.job_id + std::string(kJson)));
+      env_.Rename(from, JoinPath(TakenFolder(host), job.job_id + std::string(kEntrySuffix)));
   if (absl::IsNotFound(moved)) return false;
   RETURN_IF_ERROR(moved);
   return true;
@@ -110,21 +110,21 @@ absl::StatusOr<bool> LocalQueue::Take(const WaitingJob& job, const std::string& 
 std::vector<TakenJob> LocalQueue::TakenBy(const std::string& host) {
   std::vector<TakenJob> taken;
   for (const std::string& file : NamesIn(env_, TakenFolder(host))) {
-    if (!file.ends_with(kJson)) continue;
+    if (!file.ends_with(kEntrySuffix)) continue;
     const auto text = env_.ReadFile(JoinPath(TakenFolder(host), file));
     if (!text.ok()) continue;
-    taken.push_back(TakenFromJson(file.substr(0, file.size() - kJson.size()), *text));
+    taken.push_back(TakenFromJson(file.substr(0, file.size() - kEntrySuffix.size()), *text));
   }
   return taken;
 }
 
 absl::Status LocalQueue::WriteTaken(const std::string& host, const TakenJob& job) {
-  return WriteFileAtomically(env_, JoinPath(TakenFolder(host), job.job_id + std::string(kJson)),
+  return WriteFileAtomically(env_, JoinPath(TakenFolder(host), job.job_id + std::string(kEntrySuffix)),
                              TakenToJson(job).dump() + "\n");
 }
 
 absl::Status LocalQueue::RemoveTaken(const std::string& host, const std::string& job_id) {
-  return env_.RemoveFile(JoinPath(TakenFolder(host), job_id + std::string(kJson)));
+  return env_.RemoveFile(JoinPath(TakenFolder(host), job_id + std::string(kEntrySuffix)));
 }
 
 std::optional<std::string> LocalQueue::Find(const std::string& job_id) {
