@@ -137,7 +137,7 @@ class Driver {
     ++figures_.decisions;
     Enqueue(send.worker, cluster::TaskProgress{lease->task, lease->fence, 0.5});
     Enqueue(send.worker, cluster::TaskDone{lease->task, lease->fence, {}});
-    Enqueue(send.worker, cluster::Ready{});
+    Enqueue(send.worker, cluster::Ready{lease->fence});
   }
   void Do(const effect::Ingest& ingest) {
     ++figures_.decisions;

@@ -7,6 +7,7 @@
 
 #include "base/mutex.h"
 #include "cluster/pause_detector.h"
+#include "cluster/reliable_stream.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -15,6 +16,14 @@ namespace {
 constexpr int64_t kPollMs = 10;
 // Reached only when the coordinator reads nothing; it counts as lost long before.
 constexpr size_t kQueuedMax = 10'000;
+// With so many messages unacknowledged, progress is not sent: what matters comes behind it.
+constexpr size_t kProgressQueuedMax = 256;
+// Rounds in which the destructor waits for the acknowledgements.
+constexpr int kLastRoundsMax = 5000 / kPollMs;
+
+bool IsProgress(const Body& body) {
+  return std::holds_alternative<TaskProgress>(body) || std::holds_alternative<TrainProgress>(body);
+}
 
 class Link : public CoordinatorLink {
  public:
@@ -43,12 +52,14 @@ class Link : public CoordinatorLink {
                              std::to_string(kMessageBytesMax) + " can");
     }
     const MutexLock lock(&mutex_);
-    if (outgoing_.size() >= kQueuedMax) {
+    const size_t queued = stream_.unacknowledged();
+    if (queued >= kProgressQueuedMax && IsProgress(message.body)) return absl::OkStatus();
+    if (queued >= kQueuedMax) {
       spdlog::error("dropped: {}, since {} messages wait for the coordinator",
                     TypeName(message.body), kQueuedMax);
       return absl::OkStatus();
     }
-    outgoing_.push_back(std::move(message));
+    stream_.Queue(std::move(message.body));
     return absl::OkStatus();
   }
 
@@ -78,11 +89,10 @@ class Link : public CoordinatorLink {
  private:
   void Run() {
     pause_.Turn(last_message_ms_);
+    int last_rounds = 0;
     while (true) {
-      // Read first: what was queued before the destructor began is then sent below.
-      const bool last_round = closing();
       SendQueued();
-      if (last_round) return;
+      if (closing() && (!HasUnacknowledged() || ++last_rounds > kLastRoundsMax)) return;
       SendHeartbeat();
       absl::StatusOr<std::optional<Message>> received = transport_->Receive(kPollMs);
       if (!received.ok()) {
@@ -90,6 +100,7 @@ class Link : public CoordinatorLink {
         return MarkLost();
       }
       if (received->has_value()) Take(**std::move(received));
+      if (told_to_end_) return MarkLost();
       // One reading of the clock for both: a pause between two would count as missing messages.
       const int64_t now_ms = clock_->MonotonicMs();
       if (pause_.Turn(now_ms)) {
@@ -114,21 +125,30 @@ class Link : public CoordinatorLink {
   }
 
   void SendQueued() {
-    while (const std::optional<Message> message = FirstQueued()) {
+    while (const std::optional<Message> message = FirstDue()) {
       const absl::Status status = transport_->Send(*message);
       if (absl::IsUnavailable(status)) return;  // the next round tries again
       if (!status.ok()) {
-        spdlog::error("dropped: {}: {}", TypeName(message->body), MessageOf(status));
+        spdlog::error("cannot send a {}: {}", TypeName(message->body), MessageOf(status));
       }
       const MutexLock lock(&mutex_);
-      outgoing_.pop_front();  // no other thread removes from the front
+      stream_.Sent(clock_->MonotonicMs());  // no other thread changes what is due
     }
   }
 
-  std::optional<Message> FirstQueued() {
+  std::optional<Message> FirstDue() {
     const MutexLock lock(&mutex_);
-    if (outgoing_.empty()) return std::nullopt;
-    return outgoing_.front();
+    const ReliableStream::Outgoing* due = stream_.Due();
+    if (due == nullptr) return std::nullopt;
+    Message message = Addressed(due->body);
+    message.sequence = due->sequence;
+    message.acknowledged = stream_.received();
+    return message;
+  }
+
+  bool HasUnacknowledged() {
+    const MutexLock lock(&mutex_);
+    return stream_.unacknowledged() > 0;
   }
 
   void SendHeartbeat() {
@@ -136,13 +156,15 @@ class Link : public CoordinatorLink {
     if (heartbeat_ms_.has_value() && now_ms - *heartbeat_ms_ < kHeartbeatIntervalMs) return;
     heartbeat_ms_ = now_ms;
     // A lost heartbeat is ignored: the next one follows, or the coordinator's timeout expires.
-    transport_->Send(Addressed(Alive{phase()})).IgnoreError();
+    transport_->Send(Heartbeat()).IgnoreError();
   }
 
-  std::string phase() {
+  Message Heartbeat() {
     const MutexLock lock(&mutex_);
     const std::string activity = activity_ ? activity_() : "";
-    return activity.empty() ? phase_ : phase_ + ": " + activity;
+    Message message = Addressed(Alive{activity.empty() ? phase_ : phase_ + ": " + activity});
+    message.acknowledged = stream_.received();
+    return message;
   }
 
   void Take(Message message) {
@@ -153,10 +175,13 @@ class Link : public CoordinatorLink {
       return;
     }
     last_message_ms_ = clock_->MonotonicMs();
-    if (std::holds_alternative<CoordinatorAlive>(message.body)) return;
     const MutexLock lock(&mutex_);
-    if (std::holds_alternative<Stop>(message.body)) {
+    if (!stream_.Accept(message, last_message_ms_)) return;
+    if (std::holds_alternative<CoordinatorAlive>(message.body)) return;
+    if (const auto* stop = std::get_if<Stop>(&message.body)) {
       stop_requested_ = true;
+      told_to_end_ = stop->end_now;
+      if (stop->end_now) spdlog::error("told to end at once: {}", stop->reason);
     } else if ((std::holds_alternative<Welcome>(message.body) ||
                 std::holds_alternative<Lease>(message.body)) &&
                incoming_.size() < kQueuedMax) {
@@ -178,11 +203,12 @@ class Link : public CoordinatorLink {
   int64_t last_message_ms_;              // of the thread
   std::optional<int64_t> heartbeat_ms_;  // of the thread
   PauseDetector pause_;                  // of the thread
+  bool told_to_end_ = false;             // of the thread
   std::atomic<bool> stop_requested_ = false;
 
   Mutex mutex_;
   ConditionVariable changed_;
-  std::deque<Message> outgoing_ ABSL_GUARDED_BY(mutex_);
+  ReliableStream stream_ ABSL_GUARDED_BY(mutex_);
   std::deque<Message> incoming_ ABSL_GUARDED_BY(mutex_);
   std::string phase_ ABSL_GUARDED_BY(mutex_);
   std::function<std::string()> activity_ ABSL_GUARDED_BY(mutex_);

@@ -1,5 +1,6 @@
 // A worker's connection to its coordinator: one thread that owns the transport, sends heartbeats
-// and ends the process when the coordinator has sent nothing for too long.
+// and ends the process when the coordinator has sent nothing for too long. Every other message
+// comes in exactly once (cluster/reliable_stream.h).
 #ifndef HALCYON_CLUSTER_COORDINATOR_LINK_H_
 #define HALCYON_CLUSTER_COORDINATOR_LINK_H_
 
@@ -31,8 +32,9 @@ class CoordinatorLink {
   };
   // Starts the thread. `on_lost` is called on it, once, when the coordinator has sent nothing for
   // kHeartbeatTimeoutMs (counted from the start, and anew after this process was itself stopped);
-  // in programs it ends the process at once with kPreempted. Afterwards nothing is sent or
-  // received. Messages of a coordinator of another incarnation are logged and do not count.
+  // in programs it ends the process at once with kPreempted. So it is when the coordinator tells
+  // this worker to end at once. Afterwards nothing is sent or received. Messages of a coordinator
+  // of another incarnation are logged and do not count.
   static absl::StatusOr<std::unique_ptr<CoordinatorLink>> Start(const std::string& endpoint,
                                                                 Identity identity,
                                                                 std::function<void()> on_lost);
@@ -40,9 +42,11 @@ class CoordinatorLink {
   static std::unique_ptr<CoordinatorLink> StartWith(std::unique_ptr<ClientTransport> transport,
                                                     Identity identity,
                                                     std::function<void()> on_lost, Clock* clock);
-  virtual ~CoordinatorLink() = default;  // sends what is queued (up to 5 s), then joins
+  // Waits until the coordinator has received what was sent (up to about 5 s), then joins.
+  virtual ~CoordinatorLink() = default;
 
-  // kInvalidArgument, and nothing is sent, when the message is larger than kMessageBytesMax.
+  // kInvalidArgument, and nothing is sent, when the message is larger than kMessageBytesMax. Of
+  // progress the coordinator gets nothing more while it takes nothing in.
   virtual absl::Status Send(Body body) = 0;
   // The next Welcome or Lease (heartbeats and Stop are handled inside), also when Stop has come
   // behind it; nullopt when there is none, and `timeout_ms` passed or Stop has come.

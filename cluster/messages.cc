@@ -31,6 +31,8 @@ struct Envelope {
   std::string worker;
   uint64_t worker_incarnation = 0;
   uint64_t incarnation = 0;
+  uint64_t sequence = 0;
+  uint64_t acknowledged = 0;
   Json body;
 };
 template <>
@@ -41,6 +43,8 @@ struct Wire<Envelope> {
                                       Field{"worker", &Envelope::worker},
                                       Field{"worker_incarnation", &Envelope::worker_incarnation},
                                       Field{"incarnation", &Envelope::incarnation},
+                                      Field{"sequence", &Envelope::sequence},
+                                      Field{"acknowledged", &Envelope::acknowledged},
                                       Field{"body", &Envelope::body}};
 };
 template <>
@@ -62,12 +66,17 @@ struct Wire<Hello> {
                                       Field{"rank", &Hello::rank},
                                       Field{"pid", &Hello::pid},
                                       Field{"start_time", &Hello::start_time},
-                                      Field{"boot_id", &Hello::boot_id}};
+                                      Field{"boot_id", &Hello::boot_id},
+                                      Field{"fingerprint", &Hello::fingerprint},
+                                      Field{"claim", &Hello::claim},
+                                      Field{"launch", &Hello::launch},
+                                      Field{"task", &Hello::task},
+                                      Field{"fence", &Hello::fence}};
 };
 template <>
 struct Wire<Ready> {
   static constexpr std::string_view kType = "ready";
-  static constexpr std::tuple<> kFields{};
+  static constexpr std::tuple kFields{Field{"last_fence", &Ready::last_fence}};
 };
 template <>
 struct Wire<Alive> {
@@ -130,7 +139,8 @@ struct Wire<CoordinatorAlive> {
 template <>
 struct Wire<Stop> {
   static constexpr std::string_view kType = "stop";
-  static constexpr std::tuple kFields{Field{"reason", &Stop::reason}};
+  static constexpr std::tuple kFields{Field{"reason", &Stop::reason},
+                                      Field{"end_now", &Stop::end_now}};
 };
 
 template <typename T>
@@ -160,6 +170,12 @@ bool Read(const Json& json, Json* out) {
 bool Read(const Json& json, double* out) {
   if (!json.is_number_float()) return false;
   *out = json.get<double>();
+  return true;
+}
+
+bool Read(const Json& json, bool* out) {
+  if (!json.is_boolean()) return false;
+  *out = json.get<bool>();
   return true;
 }
 
@@ -253,6 +269,8 @@ std::string Encode(const Message& message) {
       .worker = message.worker.name,
       .worker_incarnation = message.worker.incarnation,
       .incarnation = message.incarnation.value(),
+      .sequence = message.sequence,
+      .acknowledged = message.acknowledged,
       .body = std::visit([](const auto& body) { return ToJson(body); }, message.body)};
   std::string bytes;
   Json::to_cbor(ToJson(envelope), bytes);
@@ -274,13 +292,23 @@ absl::StatusOr<Message> Decode(std::string_view bytes) {
   if (!Read(json, &envelope)) {
     return InvalidArgument("message envelope lacks a member, or has one too many or mistyped");
   }
-  Message message{JobId(envelope.job), WorkerId{envelope.worker, envelope.worker_incarnation},
-                  Incarnation(envelope.incarnation), Body{}, bytes.size()};
+  Message message{JobId(envelope.job),
+                  WorkerId{envelope.worker, envelope.worker_incarnation},
+                  Incarnation(envelope.incarnation),
+                  Body{},
+                  envelope.sequence,
+                  envelope.acknowledged,
+                  bytes.size()};
   if (!ReadBody(envelope, &message.body, std::make_index_sequence<std::variant_size_v<Body>>())) {
     return InvalidArgument("message of worker " + envelope.worker + ": '" + envelope.type +
                            "' is no known type, or its body does not fit it");
   }
   return message;
+}
+
+bool IsSequenced(const Body& body) {
+  if (const auto* stop = std::get_if<Stop>(&body)) return !stop->end_now;
+  return !std::holds_alternative<Alive>(body) && !std::holds_alternative<CoordinatorAlive>(body);
 }
 
 std::string_view TypeName(const Body& body) {

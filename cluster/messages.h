@@ -18,7 +18,7 @@
 
 namespace halcyon::cluster {
 
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 // The longest legal message is the report of an evaluation with its sample texts; nothing else
 // comes near.
 inline constexpr size_t kMessageBytesMax = 4 << 20;
@@ -37,16 +37,24 @@ struct StageAssignment {
 };
 
 // --- worker to coordinator ---
-struct Hello {        // first message of a worker
+// The first message of a worker to a coordinator. The members after boot_id are of a worker that an
+// earlier coordinator of the job has started and that goes on: what it works on.
+struct Hello {
   std::string role;   // "agent" or "rank"
   std::string stage;  // of a rank
   uint32_t rank = 0;
   int64_t pid = 0;
-  uint64_t start_time = 0;  // of the process: clock ticks since boot
-  std::string boot_id;      // of its machine; the three together name one process
+  uint64_t start_time = 0;       // of the process: clock ticks since boot
+  std::string boot_id;           // of its machine; the three together name one process
+  std::string fingerprint = {};  // of the stage, of a rank or of an agent's task
+  uint64_t claim = 0;            // of a rank, as in its assignment
+  uint64_t launch = 0;
+  std::string task = {};  // of an agent, with a result that no coordinator has taken; "": none
+  uint64_t fence = 0;     // of its lease
   bool operator==(const Hello&) const = default;
 };
-struct Ready {  // an agent has nothing to do
+struct Ready {              // an agent has nothing to do
+  uint64_t last_fence = 0;  // of the last lease that it has served; 0: of none
   bool operator==(const Ready&) const = default;
 };
 struct Alive {        // every heartbeat interval
@@ -107,6 +115,7 @@ struct CoordinatorAlive {  // every heartbeat interval
 };
 struct Stop {  // agents end; ranks agree on a step, save and end
   std::string reason;
+  bool end_now = false;  // the worker does not belong to the job any more: it ends at once
   bool operator==(const Stop&) const = default;
 };
 
@@ -118,10 +127,16 @@ struct Message {
   WorkerId worker;          // the sender, or of a coordinator's message the receiver
   Incarnation incarnation;  // of the coordinator that the worker was started by
   Body body;
-  size_t bytes = 0;  // on the wire; set by Decode
+  // Both set by cluster/reliable_stream.h.
+  uint64_t sequence = 0;      // 1, 2, ... in each direction; 0: may be lost or come twice
+  uint64_t acknowledged = 0;  // all up to this number have come in at the sender
+  size_t bytes = 0;           // on the wire; set by Decode
 };
 
 std::string Encode(const Message& message);
+// Whether a message with this body is one of a stream: it has a number and comes in exactly once.
+// The others are heartbeats and a Stop that ends the worker at once.
+bool IsSequenced(const Body& body);
 // kInvalidArgument: too large, not CBOR, wrong version, unknown type, missing or mistyped member.
 absl::StatusOr<Message> Decode(std::string_view bytes);
 // "hello", "task_done", ...: for logs.

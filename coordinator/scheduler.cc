@@ -48,7 +48,10 @@ void Scheduler::Note(jobs::NodeId id) {
   }
 }
 
-void Scheduler::Ready(const WorkerId& worker) {
+void Scheduler::Ready(const WorkerId& worker, Fence served) {
+  if (const auto last = granted_.find(worker); last != granted_.end() && served < last->second) {
+    return;
+  }
   if (const auto held = held_.find(worker); held != held_.end()) {
     const auto lease = leases_.find(held->second);
     CountFailure(lease->second, Unavailable("the worker " + worker.name + " gave the task back"));
@@ -59,6 +62,7 @@ void Scheduler::Ready(const WorkerId& worker) {
 
 void Scheduler::Lost(const WorkerId& worker, bool counts) {
   if (const auto place = ready_places_.extract(worker)) ready_.erase(place.mapped());
+  granted_.erase(worker);
   if (const auto held = held_.find(worker); held != held_.end()) {
     const auto lease = leases_.find(held->second);
     if (counts) {
@@ -82,7 +86,7 @@ Grant Scheduler::GrantNext(Fence fence) {
   ready_places_.erase(grant.worker);
   ready_.erase(ready_.begin());
   leases_.emplace(fence, Lease{.stage = id, .task = task, .holder = grant.worker});
-  held_[grant.worker] = fence;
+  held_[grant.worker] = granted_[grant.worker] = fence;
   Note(id);
   return grant;
 }

@@ -53,8 +53,10 @@ class Scheduler {
   // Hands out no more of the stage's tasks.
   void Pause(jobs::NodeId stage);
 
-  // The worker has nothing to do. A lease that it holds goes back: its result was lost.
-  void Ready(const WorkerId& worker);
+  // The worker has nothing to do; `served` is the last lease that it has served, Fence(0) when
+  // none. Nothing when it was granted a later one since: the message is late, or came twice. A
+  // lease that it holds and says that it has served goes back: its result was lost.
+  void Ready(const WorkerId& worker, Fence served);
   // The worker's process is gone or has stopped sending. Its lease goes back and counts as a
   // failure of the task, unless `counts` is false (a pause of this process was the cause).
   void Lost(const WorkerId& worker, bool counts = true);
@@ -135,6 +137,7 @@ class Scheduler {
   uint64_t ready_next_ = 0;
   std::map<Fence, Lease> leases_;  // of tasks leased and taken; as many as workers and commits
   std::map<WorkerId, Fence> held_;
+  std::map<WorkerId, Fence> granted_;  // the last lease of each worker that was not lost
 };
 
 }  // namespace halcyon::coordinator

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cluster/coordinator_link.h"
 
@@ -85,14 +86,25 @@ absl::Status WorkerChannel::Send(const WorkerId& worker, cluster::Body body) {
   {
     const MutexLock lock(&mutex_);
     RETURN_IF_ERROR(broken_);
-    outgoing_.push_back({job_, worker, incarnation_, std::move(body)});
+    if (forgotten_.contains(worker)) return absl::OkStatus();
+    Worker& to = workers_[worker];
+    if (to.stream.unacknowledged() >= kUnacknowledgedMax) {
+      to.exceeded = "does not acknowledge what is sent to it";
+    }
+    if (!to.exceeded.empty()) return absl::OkStatus();
+    to.stream.Queue(std::move(body));
+    due_.insert(worker);
   }
-  return thread_ ? absl::OkStatus() : SendQueued();
+  return thread_ ? absl::OkStatus() : SendDue();
+}
+
+cluster::Message WorkerChannel::Addressed(const WorkerId& worker, cluster::Body body) const {
+  return {job_, worker, incarnation_, std::move(body)};
 }
 
 absl::Status WorkerChannel::Turn(int64_t timeout_ms) {
   NotePause();
-  RETURN_IF_ERROR(SendQueued());
+  RETURN_IF_ERROR(SendDue());
   RETURN_IF_ERROR(SendHeartbeats());
   for (int reads = 0; reads < kReadsPerTurnMax; ++reads) {
     ASSIGN_OR_RETURN(std::optional<cluster::Message> message,
@@ -100,7 +112,7 @@ absl::Status WorkerChannel::Turn(int64_t timeout_ms) {
     if (!message) break;
     Take(*std::move(message));
   }
-  return absl::OkStatus();
+  return SendDue();
 }
 
 void WorkerChannel::NotePause() {
@@ -115,11 +127,30 @@ void WorkerChannel::NotePause() {
   ++pauses_;
 }
 
-absl::Status WorkerChannel::SendQueued() {
-  std::deque<cluster::Message> messages;
+absl::Status WorkerChannel::SendDue() {
+  const int64_t now_ms = clock_->MonotonicMs();
+  std::vector<cluster::Message> messages;
   {
     const MutexLock lock(&mutex_);
-    messages.swap(outgoing_);
+    for (const WorkerId& id : std::exchange(due_, {})) {
+      const auto worker = workers_.find(id);
+      if (worker == workers_.end()) continue;
+      cluster::ReliableStream& stream = worker->second.stream;
+      const size_t before = messages.size();
+      while (const cluster::ReliableStream::Outgoing* due = stream.Due()) {
+        messages.push_back(Addressed(id, due->body));
+        messages.back().sequence = due->sequence;
+        stream.Sent(now_ms);
+      }
+      // A worker that ends waits for the acknowledgement of its last message.
+      if (messages.size() == before) messages.push_back(Addressed(id, cluster::CoordinatorAlive{}));
+      for (size_t i = before; i < messages.size(); ++i)
+        messages[i].acknowledged = stream.received();
+    }
+    for (const WorkerId& id : std::exchange(told_to_end_, {})) {
+      messages.push_back(
+          Addressed(id, cluster::Stop{"it does not belong to the job any more", /*end_now=*/true}));
+    }
   }
   for (const cluster::Message& message : messages) RETURN_IF_ERROR(transport_->Send(message));
   return absl::OkStatus();
@@ -131,14 +162,15 @@ absl::Status WorkerChannel::SendHeartbeats() {
     return absl::OkStatus();
   }
   heartbeat_ms_ = now_ms;
-  std::vector<WorkerId> workers;
+  std::vector<cluster::Message> messages;
   {
     const MutexLock lock(&mutex_);
-    for (const auto& [id, worker] : workers_) workers.push_back(id);
+    for (const auto& [id, worker] : workers_) {
+      messages.push_back(Addressed(id, cluster::CoordinatorAlive{}));
+      messages.back().acknowledged = worker.stream.received();
+    }
   }
-  for (const WorkerId& worker : workers) {
-    RETURN_IF_ERROR(transport_->Send({job_, worker, incarnation_, cluster::CoordinatorAlive{}}));
-  }
+  for (const cluster::Message& message : messages) RETURN_IF_ERROR(transport_->Send(message));
   return absl::OkStatus();
 }
 
@@ -150,21 +182,35 @@ void WorkerChannel::Take(cluster::Message message) {
     return;
   }
   const MutexLock lock(&mutex_);
+  if (forgotten_.contains(message.worker)) {
+    if (std::holds_alternative<cluster::Alive>(message.body)) {
+      told_to_end_.push_back(message.worker);
+    }
+    return;
+  }
   if (!workers_.contains(message.worker) && !HasPlace()) {
     spdlog::warn("dropped a {} of {}: {} workers are known", cluster::TypeName(message.body),
                  message.worker.name, kWorkersMax);
     return;
   }
-  detector_.OnMessage(message.worker, clock_->MonotonicMs());
+  const int64_t now_ms = clock_->MonotonicMs();
+  detector_.OnMessage(message.worker, now_ms);
   Worker& worker = workers_[message.worker];
+  CountRate(now_ms, &worker);
+  // Once one is dropped, so are the later ones: the messages that are taken have no gap.
+  if (!worker.exceeded.empty()) return;
+  const bool is_new = worker.stream.Accept(message, now_ms);
   if (auto* alive = std::get_if<cluster::Alive>(&message.body)) {
     worker.phase = std::move(alive->phase);
+    if (worker.stream.Due() != nullptr) due_.insert(message.worker);
     return;
   }
-  // Once one is dropped, so are the later ones: the messages that are taken have no gap.
-  if (worker.exceeded || worker.waiting >= kWaitingMessagesMax ||
+  due_.insert(message.worker);
+  if (!is_new) return;
+  if (worker.waiting >= kWaitingMessagesMax ||
       worker.waiting_bytes + message.bytes > kWaitingBytesMax) {
-    worker.exceeded = true;
+    worker.exceeded = "sent more than " + std::to_string(kWaitingMessagesMax) + " messages or " +
+                      std::to_string(kWaitingBytesMax >> 20) + " MiB that were not read yet";
     return;
   }
   ++worker.waiting;
@@ -173,15 +219,33 @@ void WorkerChannel::Take(cluster::Message message) {
   changed_.NotifyAll();
 }
 
+void WorkerChannel::CountRate(int64_t now_ms, Worker* worker) {
+  if (now_ms - worker->span_began_ms >= kRateSpanMs) {
+    worker->span_began_ms = now_ms;
+    worker->span_messages = 0;
+  }
+  if (++worker->span_messages > kRateMessagesMax) {
+    worker->exceeded = "sent more than " + std::to_string(kRateMessagesMax) + " messages in " +
+                       std::to_string(kRateSpanMs / 1000) + " s";
+  }
+}
+
 bool WorkerChannel::HasPlace() {
   if (workers_.size() < kWorkersMax) return true;
-  // Workers that have sent nothing for so long have ended. They are still listed because a last
-  // heartbeat came in after they had been forgotten.
-  for (const WorkerId& worker : detector_.Suspects(turned_ms_ - kForgetAfterMs)) {
-    detector_.Remove(worker);
-    workers_.erase(worker);
-  }
+  // Workers that have sent nothing for so long have ended, whether or not they were forgotten.
+  for (const WorkerId& worker : detector_.Suspects(turned_ms_ - kForgetAfterMs)) Remove(worker);
   return workers_.size() < kWorkersMax;
+}
+
+void WorkerChannel::Remove(const WorkerId& worker) {
+  detector_.Remove(worker);
+  workers_.erase(worker);
+  due_.erase(worker);
+  if (!forgotten_.insert(worker).second) return;
+  forgotten_order_.push_back(worker);
+  if (forgotten_order_.size() <= kForgottenMax) return;
+  forgotten_.erase(forgotten_order_.front());
+  forgotten_order_.pop_front();
 }
 
 std::vector<WorkerChannel::Suspect> WorkerChannel::Suspects() {
@@ -192,18 +256,14 @@ std::vector<WorkerChannel::Suspect> WorkerChannel::Suspects() {
     suspects.push_back({worker, "stopped sending" + (phase.empty() ? "" : " in " + phase)});
   }
   for (const auto& [id, worker] : workers_) {
-    if (!worker.exceeded) continue;
-    suspects.push_back({id, "sent more than " + std::to_string(kWaitingMessagesMax) +
-                                " messages or " + std::to_string(kWaitingBytesMax >> 20) +
-                                " MiB that were not read yet"});
+    if (!worker.exceeded.empty()) suspects.push_back({id, worker.exceeded});
   }
   return suspects;
 }
 
 void WorkerChannel::Forget(const WorkerId& worker) {
   const MutexLock lock(&mutex_);
-  detector_.Remove(worker);
-  workers_.erase(worker);
+  Remove(worker);
   std::erase_if(inbox_, [&](const cluster::Message& message) { return message.worker == worker; });
 }
 

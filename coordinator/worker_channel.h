@@ -1,5 +1,6 @@
 // The coordinator's connection to its workers: messages in, messages out, heartbeats both ways, and
-// which of them have stopped sending. It does not interpret messages.
+// which of them have stopped sending. It does not interpret messages. Each worker has a stream each
+// way (cluster/reliable_stream.h), so that every message but heartbeats comes in once and in order.
 #ifndef HALCYON_COORDINATOR_WORKER_CHANNEL_H_
 #define HALCYON_COORDINATOR_WORKER_CHANNEL_H_
 
@@ -8,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +21,7 @@
 #include "cluster/failure_detector.h"
 #include "cluster/messages.h"
 #include "cluster/pause_detector.h"
+#include "cluster/reliable_stream.h"
 #include "cluster/transport.h"
 
 namespace halcyon::coordinator {
@@ -28,6 +31,13 @@ inline constexpr size_t kWaitingMessagesMax = 4096;
 inline constexpr size_t kWaitingBytesMax = 8 << 20;
 // Workers known at a time; messages of others are dropped.
 inline constexpr size_t kWorkersMax = 4096;
+// What one worker may send in kRateSpanMs, heartbeats included; one that sends more is a suspect.
+inline constexpr int64_t kRateSpanMs = 10'000;
+inline constexpr int64_t kRateMessagesMax = 50'000;
+// What is sent to one worker and not acknowledged; a worker that exceeds it is a suspect.
+inline constexpr size_t kUnacknowledgedMax = 4096;
+// Workers remembered as forgotten, so that they cannot come back.
+inline constexpr size_t kForgottenMax = 65'536;
 
 // Thread-safe. Owns neither transport nor clock.
 //
@@ -54,7 +64,8 @@ class WorkerChannel {
   // Ends a wait of Next, or its next one, without a message. May be called by any thread.
   void Wake();
 
-  // Queues; what cannot be sent is an error of the next call.
+  // Queues; what cannot be sent is an error of the next call. To a worker that was forgotten or has
+  // exceeded a limit nothing is sent.
   absl::Status Send(const WorkerId& worker, cluster::Body body);
 
   struct Suspect {
@@ -62,10 +73,10 @@ class WorkerChannel {
     std::string why;  // "stopped sending in step 12", "sent more than ..."
   };
   // Workers that have sent something and then nothing for cluster::kHeartbeatTimeoutMs, and those
-  // that send more than is read. They stay suspects until they are forgotten.
+  // that send more than is read or allowed. They stay suspects until they are forgotten.
   std::vector<Suspect> Suspects();
   // The worker has ended: no more heartbeats to it, no timeout, and its unread messages are
-  // dropped.
+  // dropped. When it sends a heartbeat all the same, it is told to end at once.
   void Forget(const WorkerId& worker);
   // How often this process was found to have been stopped for a while; the timeouts then start
   // anew.
@@ -75,15 +86,20 @@ class WorkerChannel {
  private:
   struct Worker {
     std::string phase;  // what its last heartbeat reported that it is doing
+    cluster::ReliableStream stream;
     size_t waiting = 0, waiting_bytes = 0;
-    bool exceeded = false;
+    int64_t span_began_ms = 0, span_messages = 0;
+    std::string exceeded;  // the limit; no message is taken any more
   };
   // Sends what is due, then reads: waits for the first message, takes the others that are there.
   absl::Status Turn(int64_t timeout_ms);
-  absl::Status SendQueued();
+  absl::Status SendDue();
   absl::Status SendHeartbeats();
   void NotePause();
   void Take(cluster::Message message);
+  static void CountRate(int64_t now_ms, Worker* worker);
+  cluster::Message Addressed(const WorkerId& worker, cluster::Body body) const;
+  void Remove(const WorkerId& worker) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasPlace() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Run();
   bool closing();
@@ -104,7 +120,11 @@ class WorkerChannel {
   int64_t turned_ms_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<WorkerId, Worker> workers_ ABSL_GUARDED_BY(mutex_);
   std::deque<cluster::Message> inbox_ ABSL_GUARDED_BY(mutex_);
-  std::deque<cluster::Message> outgoing_ ABSL_GUARDED_BY(mutex_);
+  // Workers to which something is to be sent, and be it an acknowledgement.
+  std::set<WorkerId> due_ ABSL_GUARDED_BY(mutex_);
+  std::set<WorkerId> forgotten_ ABSL_GUARDED_BY(mutex_);
+  std::deque<WorkerId> forgotten_order_ ABSL_GUARDED_BY(mutex_);  // the oldest first
+  std::vector<WorkerId> told_to_end_ ABSL_GUARDED_BY(mutex_);     // at the next turn
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);
   int pauses_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;

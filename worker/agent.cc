@@ -127,7 +127,7 @@ absl::Status RunAgent(const WorkerOptions& options, uint32_t threads) {
     if (!message || link.stop_requested()) continue;
     if (const auto* lease = std::get_if<cluster::Lease>(&message->body)) {
       agent.Serve(*lease);
-      SendSmall(&link, cluster::Ready{});
+      SendSmall(&link, cluster::Ready{lease->fence});
     }
   }
   return absl::OkStatus();

@@ -89,8 +89,8 @@ bool AgentPool::OnMessage(const cluster::Message& message, Scheduler* scheduler,
     effects->push_back(effect::Send{message.worker, cluster::Welcome{}});
     return true;
   }
-  if (std::holds_alternative<cluster::Ready>(message.body)) {
-    scheduler->Ready(message.worker);
+  if (const auto* ready = std::get_if<cluster::Ready>(&message.body)) {
+    scheduler->Ready(message.worker, Fence(ready->last_fence));
     return true;
   }
   return false;

@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "cluster/in_memory_transport.h"
+#include "tests/cluster/stream_end.h"
 #include "tests/testing/shared_clock.h"
 
 namespace halcyon::cluster {
@@ -23,6 +24,20 @@ const Hello kHello{"agent", "", 0, 12, 34, "boot"};
 class CoordinatorLinkTest : public ::testing::Test {
  protected:
   CoordinatorLinkTest() : server_(network_.Bind()) {}
+  // The link's end waits for its acknowledgements.
+  void TearDown() override {
+    if (link_ == nullptr || losses_ > 0) return;
+    std::atomic<bool> ended = false;
+    std::thread ending([&] {
+      link_.reset();
+      ended = true;
+    });
+    while (!ended) {
+      coordinator_.Receive(1).IgnoreError();
+      EXPECT_TRUE(coordinator_.Send(CoordinatorAlive{}).ok());
+    }
+    ending.join();
+  }
 
   void Start() {
     link_ = CoordinatorLink::StartWith(
@@ -32,7 +47,7 @@ class CoordinatorLinkTest : public ::testing::Test {
   // The next message of the worker; heartbeats are passed over unless asked for.
   Body NextFromWorker(bool heartbeats = false) {
     while (true) {
-      auto received = server_->Receive(kPatienceMs);
+      auto received = coordinator_.Receive(kPatienceMs);
       if (!received.ok() || !received->has_value()) {
         ADD_FAILURE() << "nothing came from the worker";
         return Body{};
@@ -45,10 +60,13 @@ class CoordinatorLinkTest : public ::testing::Test {
     }
   }
 
-  void Send(Body body, uint64_t incarnation = 5) {
-    ASSERT_TRUE(
-        server_->Send({identity_.job, identity_.worker, Incarnation(incarnation), std::move(body)})
-            .ok());
+  void Send(Body body) { ASSERT_TRUE(coordinator_.Send(std::move(body)).ok()); }
+  // As a coordinator of another incarnation, which has streams of its own.
+  void SendAs(uint64_t incarnation, Body body) {
+    ASSERT_TRUE(server_
+                    ->Send({identity_.job, identity_.worker, Incarnation(incarnation),
+                            std::move(body), /*sequence=*/1})
+                    .ok());
   }
 
   // Returns when the link has handled all that was sent before and looked at the clock since.
@@ -62,7 +80,7 @@ class CoordinatorLinkTest : public ::testing::Test {
   // Moves the clock as a process that runs sees it: in steps, each but the last seen by the link.
   void Pass(int64_t duration_ms) {
     // A heartbeat from before would pass for that of the first step.
-    while (server_->Receive(0)->has_value()) continue;
+    while (coordinator_.Receive(0)->has_value()) continue;
     for (; duration_ms > kHeartbeatIntervalMs; duration_ms -= kHeartbeatIntervalMs) {
       clock_.SleepMs(kHeartbeatIntervalMs);
       NextFromWorker(/*heartbeats=*/true);
@@ -78,6 +96,8 @@ class CoordinatorLinkTest : public ::testing::Test {
   testing::SharedClock clock_;
   InMemoryNetwork network_;
   std::unique_ptr<ServerTransport> server_;
+  StreamEnd<ServerTransport> coordinator_{server_.get(), identity_.job, identity_.worker,
+                                          identity_.incarnation};
   std::atomic<int> losses_ = 0;
   std::unique_ptr<CoordinatorLink> link_;
 };
@@ -182,15 +202,15 @@ TEST_F(CoordinatorLinkTest, AnyMessageRestartsTheTimeout) {
 TEST_F(CoordinatorLinkTest, MessagesOfAnotherIncarnationDoNotCount) {
   Start();
   Settle();
-  Send(LeaseOf("of another"), /*incarnation=*/6);
-  Send(Stop{}, /*incarnation=*/4);
+  SendAs(6, LeaseOf("of another"));
+  SendAs(4, Stop{});
   Settle();  // gets its own lease, not the other
   EXPECT_FALSE(link_->stop_requested());
   EXPECT_FALSE(link_->Receive(0).has_value());
 
   // Nor does it keep the link alive.
   Pass(kHeartbeatTimeoutMs - 1);
-  Send(CoordinatorAlive{}, /*incarnation=*/6);
+  SendAs(6, CoordinatorAlive{});
   clock_.SleepMs(1);
   EXPECT_TRUE(BecomesLost());
 }
@@ -202,7 +222,7 @@ TEST_F(CoordinatorLinkTest, AWorkerThatWasStoppedRestartsTheTimeout) {
   clock_.SleepMs(10 * kHeartbeatTimeoutMs);
   NextFromWorker(true);
   Pass(kHeartbeatTimeoutMs - 1);
-  Send(CoordinatorAlive{}, /*incarnation=*/6);
+  SendAs(6, CoordinatorAlive{});
   Settle();
   EXPECT_EQ(losses_, 0);
   Pass(kHeartbeatTimeoutMs);
@@ -211,9 +231,10 @@ TEST_F(CoordinatorLinkTest, AWorkerThatWasStoppedRestartsTheTimeout) {
 
 TEST_F(CoordinatorLinkTest, RefusesAMessageThatIsTooLarge) {
   Start();
-  const absl::Status status = link_->Send(Alive{std::string(kMessageBytesMax, 'x')});
+  const absl::Status status =
+      link_->Send(TaskFailed{"t", 1, 3, std::string(kMessageBytesMax, 'x')});
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_TRUE(link_->Send(Alive{std::string(kMessageBytesMax / 2, 'x')}).ok());
+  EXPECT_TRUE(link_->Send(TaskFailed{"t", 1, 3, std::string(kMessageBytesMax / 2, 'x')}).ok());
 }
 
 TEST_F(CoordinatorLinkTest, MessagesThatOnlyWorkersSendAreDropped) {
@@ -223,14 +244,67 @@ TEST_F(CoordinatorLinkTest, MessagesThatOnlyWorkersSendAreDropped) {
   EXPECT_FALSE(link_->Receive(0).has_value());
 }
 
-TEST_F(CoordinatorLinkTest, DestructorSendsWhatIsQueued) {
+TEST_F(CoordinatorLinkTest, DestructorWaitsUntilAllIsReceived) {
   Start();
   for (uint64_t i = 0; i < 100; ++i) EXPECT_TRUE(link_->Send(TaskDone{"t", i, {}}).ok());
-  link_.reset();
+  std::atomic<bool> ended = false;
+  std::thread ending([&] {
+    link_.reset();
+    ended = true;
+  });
   for (uint64_t i = 0; i < 100; ++i) {
     EXPECT_EQ(NextFromWorker(), Body(TaskDone{"t", i, {}}));
   }
+  EXPECT_FALSE(ended) << "nothing is acknowledged yet";
+  Send(CoordinatorAlive{});
+  ending.join();
   EXPECT_EQ(losses_, 0);
+}
+
+TEST_F(CoordinatorLinkTest, SendsAgainWhatWasLostOnTheWay) {
+  Start();
+  NextFromWorker(true);
+  network_.SetHook([](const Message& message) {
+    return std::holds_alternative<TaskDone>(message.body) ? Delivery::kDrop : Delivery::kDeliver;
+  });
+  EXPECT_TRUE(link_->Send(TaskDone{"t", 1, {}}).ok());
+  EXPECT_TRUE(link_->Send(Ready{1}).ok());
+  Settle();
+  EXPECT_FALSE(coordinator_.Receive(0)->has_value()) << "what comes behind the gap is not taken";
+  network_.SetHook(nullptr);
+  clock_.SleepMs(kResendAfterMs);
+  Send(CoordinatorAlive{});
+  EXPECT_EQ(NextFromWorker(), Body(TaskDone{"t", 1, {}}));
+  EXPECT_EQ(NextFromWorker(), Body(Ready{1}));
+}
+
+TEST_F(CoordinatorLinkTest, WhatComesTwiceIsGivenOnce) {
+  Start();
+  Message lease{identity_.job, identity_.worker, identity_.incarnation, LeaseOf("tokens/1"),
+                /*sequence=*/1};
+  ASSERT_TRUE(server_->Send(lease).ok());
+  ASSERT_TRUE(server_->Send(lease).ok());
+  lease.sequence = 2;
+  lease.body = LeaseOf("tokens/2");
+  ASSERT_TRUE(server_->Send(lease).ok());
+  EXPECT_EQ(link_->Receive(kPatienceMs)->body, Body(LeaseOf("tokens/1")));
+  EXPECT_EQ(link_->Receive(kPatienceMs)->body, Body(LeaseOf("tokens/2")));
+}
+
+TEST_F(CoordinatorLinkTest, EndsWhenToldToEndAtOnce) {
+  Start();
+  NextFromWorker(true);
+  Send(Stop{"it does not belong to the job any more", /*end_now=*/true});
+  EXPECT_TRUE(BecomesLost());
+}
+
+TEST_F(CoordinatorLinkTest, SendsNoMoreProgressWhenNothingIsTakenIn) {
+  Start();
+  for (uint64_t i = 0; i < 5000; ++i) EXPECT_TRUE(link_->Send(TaskProgress{"t", 1, 0.5}).ok());
+  EXPECT_TRUE(link_->Send(TaskDone{"t", 1, {}}).ok());
+  size_t progress = 0;
+  while (NextFromWorker() == Body(TaskProgress{"t", 1, 0.5})) ++progress;
+  EXPECT_EQ(progress, 256u);
 }
 
 // Accepts no message at first, then fails.
@@ -260,7 +334,7 @@ TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTreatsAFailureAsALoss
       &clock_);
   EXPECT_TRUE(link_->Send(Ready{}).ok());
   EXPECT_TRUE(Clock::Real()->WaitFor([&] { return sent == 3; }, kPatienceMs));
-  EXPECT_EQ(losses_, 0);
+  EXPECT_EQ(losses_, 0) << "a full queue is no loss";
   broken = true;
   EXPECT_TRUE(BecomesLost());
   link_.reset();
@@ -273,6 +347,7 @@ TEST_F(CoordinatorLinkTest, UsesZeroMqInPrograms) {
   auto server = BindZmq("ipc://" + folder + "/socket");
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
+  coordinator_ = {server_.get(), identity_.job, identity_.worker, identity_.incarnation};
   auto link = CoordinatorLink::Start(server_->endpoint(), identity_, [this] { ++losses_; });
   ASSERT_TRUE(link.ok()) << link.status();
   EXPECT_TRUE((*link)->Send(Ready{}).ok());
@@ -281,8 +356,10 @@ TEST_F(CoordinatorLinkTest, UsesZeroMqInPrograms) {
   EXPECT_FALSE((*link)->Receive(kPatienceMs).has_value());
   EXPECT_TRUE((*link)->stop_requested());
   EXPECT_TRUE((*link)->Send(EndOf("model")).ok());
-  link->reset();
+  std::thread ending([&] { link->reset(); });
   EXPECT_EQ(NextFromWorker(), Body(EndOf("model")));
+  Send(CoordinatorAlive{});
+  ending.join();
   ASSERT_TRUE(Env::Posix()->RemoveTree(folder).ok());
 }
 

@@ -32,8 +32,9 @@ std::vector<Body> AllBodies() {
   constexpr uint64_t kLargest = std::numeric_limits<uint64_t>::max();
   const Json json = {{"loss", 0.1}, {"eval", {{"brier", -3}}}, {"list", {1, "two", nullptr, true}}};
   return {
-      Hello{"rank", "model", std::numeric_limits<uint32_t>::max(), -1, kLargest, "böot"},
-      Ready{},
+      Hello{"rank", "model", std::numeric_limits<uint32_t>::max(), -1, kLargest, "böot", "f00", 3,
+            kLargest, "tokens/3", 17},
+      Ready{kLargest},
       Alive{"step 120: reduce-scatter block-2"},
       TaskProgress{"tokens/3", kLargest, 0.1},
       TaskDone{"tokens/3", 7, json},
@@ -43,13 +44,17 @@ std::vector<Body> AllBodies() {
       Welcome{SomeAssignment()},
       Lease{"latents/0", kLargest, SomeAssignment(), json},
       CoordinatorAlive{},
-      Stop{"the user asked"},
+      Stop{"the user asked", true},
   };
 }
 
 Message Enveloped(Body body) {
-  return {JobId("quickstart-3f2a91c0"), WorkerId{"model-rank-1", 42}, Incarnation(7),
-          std::move(body)};
+  return {JobId("quickstart-3f2a91c0"),
+          WorkerId{"model-rank-1", 42},
+          Incarnation(7),
+          std::move(body),
+          /*sequence=*/12,
+          /*acknowledged=*/8};
 }
 
 // The CBOR of a message that carries `body`, after `change` has edited its envelope.
@@ -79,18 +84,31 @@ TEST(Messages, EveryBodySurvivesTheWire) {
     EXPECT_EQ(back->job, JobId("quickstart-3f2a91c0"));
     EXPECT_EQ(back->worker, (WorkerId{"model-rank-1", 42}));
     EXPECT_EQ(back->incarnation, Incarnation(7));
+    EXPECT_EQ(back->sequence, 12u);
+    EXPECT_EQ(back->acknowledged, 8u);
     EXPECT_EQ(back->body, bodies[i]) << TypeName(bodies[i]);
   }
   EXPECT_EQ(names.size(), bodies.size());
 }
 
+TEST(Messages, OnlyHeartbeatsAndTheEndAtOnceAreOutsideTheStreams) {
+  std::set<std::string_view> outside;
+  for (const Body& body : AllBodies()) {
+    if (!IsSequenced(body)) outside.insert(TypeName(body));
+  }
+  EXPECT_EQ(outside, (std::set<std::string_view>{"alive", "coordinator_alive", "stop"}));
+  EXPECT_TRUE(IsSequenced(Stop{"the user asked", /*end_now=*/false}));
+}
+
 TEST(Messages, EnvelopeReadsAsDocumented) {
-  const Json expected = {{"v", 2},
+  const Json expected = {{"v", 3},
                          {"type", "task_failed"},
                          {"job", "quickstart-3f2a91c0"},
                          {"worker", "model-rank-1"},
                          {"worker_incarnation", 42},
                          {"incarnation", 7},
+                         {"sequence", 12},
+                         {"acknowledged", 8},
                          {"body", {{"task", "t"}, {"fence", 5}, {"code", 8}, {"message", "m"}}}};
   EXPECT_EQ(Json::from_cbor(Encode(Enveloped(TaskFailed{"t", 5, 8, "m"}))), expected);
 }
@@ -98,7 +116,7 @@ TEST(Messages, EnvelopeReadsAsDocumented) {
 TEST(Messages, RefusesAnotherVersion) {
   ExpectRefused(Changed(Ready{}, [](Json& e) { e["v"] = 1; }), "protocol version 1");
   // Also when that version has other members.
-  ExpectRefused(Changed(Ready{}, [](Json& e) { e["v"] = 3, e["more"] = 1; }), "version 3");
+  ExpectRefused(Changed(Ready{}, [](Json& e) { e["v"] = 4, e["more"] = 1; }), "version 4");
 }
 
 TEST(Messages, RefusesAnUnknownType) {
@@ -106,8 +124,8 @@ TEST(Messages, RefusesAnUnknownType) {
 }
 
 TEST(Messages, RefusesAnEnvelopeWithoutAnyOfItsMembers) {
-  for (const char* member :
-       {"v", "type", "job", "worker", "worker_incarnation", "incarnation", "body"}) {
+  for (const char* member : {"v", "type", "job", "worker", "worker_incarnation", "incarnation",
+                             "sequence", "acknowledged", "body"}) {
     ExpectRefused(Changed(Ready{}, [&](Json& e) { e.erase(member); }), "envelope");
     ExpectRefused(Changed(Ready{}, [&](Json& e) { e[member] = Json::array(); }), "");
   }
@@ -131,6 +149,7 @@ TEST(Messages, RefusesMistypedMembers) {
     ExpectRefused(Changed(body, [&](Json& e) { e["body"][Json::json_pointer(pointer)] = value; }),
                   "does not fit");
   };
+  refused(Stop{}, "/end_now", 1);
   refused(Hello{}, "/role", 1);
   refused(Hello{}, "/rank", -1);
   refused(Hello{}, "/rank", 1ull << 32);

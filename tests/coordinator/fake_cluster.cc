@@ -73,7 +73,8 @@ absl::StatusOr<std::unique_ptr<cluster::Gang>> StartAsGang(std::vector<std::stri
 }  // namespace
 
 void FakeCluster::Send(const WorkerId& worker, cluster::Body body) {
-  inbox_.push_back(cluster::Message{job_, worker, incarnation_, std::move(body)});
+  const uint64_t sequence = cluster::IsSequenced(body) ? ++sent_[worker] : 0;
+  inbox_.push_back(cluster::Message{job_, worker, incarnation_, std::move(body), sequence});
 }
 
 absl::StatusOr<std::optional<cluster::Message>> FakeCluster::Receive(int64_t timeout_ms) {
@@ -81,6 +82,7 @@ absl::StatusOr<std::optional<cluster::Message>> FakeCluster::Receive(int64_t tim
   if (gang_ends_ms_ && clock_->MonotonicMs() >= *gang_ends_ms_) EndGang();
   if (!inbox_.empty()) {
     // Through the wire format, as between processes.
+    inbox_.front().acknowledged = received_[inbox_.front().worker];
     const auto message = cluster::Decode(cluster::Encode(inbox_.front()));
     inbox_.pop_front();
     RETURN_IF_ERROR(message.status());
@@ -97,6 +99,11 @@ absl::StatusOr<std::optional<cluster::Message>> FakeCluster::Receive(int64_t tim
 }
 
 absl::Status FakeCluster::Send(const cluster::Message& message) {
+  if (cluster::IsSequenced(message.body)) {
+    uint64_t& received = received_[message.worker];
+    if (message.sequence != received + 1) return absl::OkStatus();  // it came before
+    received = message.sequence;
+  }
   if (const auto* lease = std::get_if<cluster::Lease>(&message.body)) {
     OnLease(message.worker, *lease);
   } else if (const auto* welcome = std::get_if<cluster::Welcome>(&message.body)) {
@@ -136,7 +143,7 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
                                                     : absl::StatusCode::kInternal;
     Send(worker,
          cluster::TaskFailed{lease.task, lease.fence, static_cast<int>(code), "corpus.txt:7"});
-    Send(worker, cluster::Ready{});
+    Send(worker, cluster::Ready{lease.fence});
     return;
   }
   if (fault == Fault::kSendStaleFirst) {
@@ -157,7 +164,7 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
     EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), path, bytes).ok());
   }
   Send(worker, cluster::TaskDone{lease.task, lease.fence, result});
-  Send(worker, cluster::Ready{});
+  Send(worker, cluster::Ready{lease.fence});
 }
 
 absl::StatusOr<std::unique_ptr<cluster::Gang>> FakeCluster::Launch(

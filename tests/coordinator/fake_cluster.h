@@ -78,6 +78,8 @@ class FakeCluster : public cluster::ServerTransport,
   void SetIdentity(JobId job, Incarnation incarnation) {
     job_ = std::move(job);
     incarnation_ = incarnation;
+    sent_.clear();
+    received_.clear();
   }
 
   // As from that worker.
@@ -94,7 +96,8 @@ class FakeCluster : public cluster::ServerTransport,
   JobId job_;
   Incarnation incarnation_;
   std::deque<cluster::Message> inbox_;
-  std::map<WorkerId, pid_t> agents_;  // alive
+  std::map<WorkerId, uint64_t> sent_, received_;  // the numbers of each worker's streams
+  std::map<WorkerId, pid_t> agents_;              // alive
   pid_t gang_pid_ = 0;
   std::vector<WorkerId> gang_ranks_;  // that wait to be told to stop
   std::string gang_stage_;

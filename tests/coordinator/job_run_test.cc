@@ -127,6 +127,8 @@ TEST_F(LeaseTest, TheTaskOfAWorkerThatDiesGoesToAnother) {
 TEST_F(LeaseTest, AResultAfterTheLeaseWasGivenBackIsRefused) {
   const auto [worker, lease] = leases_[0];
   From(worker, cluster::Ready{});
+  EXPECT_THAT(Sent<cluster::Lease>(), IsEmpty()) << "of the time before the lease";
+  From(worker, cluster::Ready{lease.fence});
   const auto again = Sent<cluster::Lease>();
   ASSERT_THAT(again, SizeIs(1));
   EXPECT_EQ(again[0].first, worker);
@@ -161,13 +163,15 @@ TEST_F(LeaseTest, AResultThatCannotBeCommittedIsMadeAgainSoOften) {
   for (auto lease = leases_[0];; ++leased) {
     From(lease.first, cluster::TaskDone{lease.second.task, lease.second.fence, {}});
     const auto ingest = Only<effect::Ingest>();
-    From(lease.first, cluster::Ready{});
-    for (const auto& other : Sent<cluster::Lease>()) EXPECT_NE(other.second.task, "tokens/0");
+    From(lease.first, cluster::Ready{lease.second.fence});
+    const auto other = Sent<cluster::Lease>();
+    ASSERT_THAT(other, SizeIs(1));
+    EXPECT_NE(other[0].second.task, "tokens/0");
     Happen(event::Ingested{ingest.stage, ingest.fence, DataLoss("bytes differ")});
     EXPECT_THAT(Told(), HasSubstr("tokens/0 failed: bytes differ"));
     if (StateOf(Node("tokens")) == StageState::kFailed) break;
     // The task that the worker got meanwhile goes back, and it gets this one.
-    From(lease.first, cluster::Ready{});
+    From(lease.first, cluster::Ready{other[0].second.fence});
     const auto again = Sent<cluster::Lease>();
     ASSERT_THAT(again, SizeIs(1));
     ASSERT_EQ(again[0].second.task, "tokens/0");
@@ -238,7 +242,7 @@ TEST_F(LeaseTest, AStopWaitsForTheCommitThatIsUnderWay) {
   const auto ingest = Only<effect::Ingest>();
   Stop();
   EXPECT_EQ(StateOf(Node("tokens")), StageState::kRunning);
-  From(leases_[0].first, cluster::Ready{});
+  From(leases_[0].first, cluster::Ready{leases_[0].second.fence});
   EXPECT_THAT(Sent<cluster::Lease>(), IsEmpty()) << "nothing more is handed out";
   Happen(event::Ingested{ingest.stage, ingest.fence, absl::OkStatus()});
   EXPECT_EQ(StateOf(Node("tokens")), StageState::kInterrupted);
@@ -276,7 +280,7 @@ TEST_F(LeaseTest, ResultsThatWaitForTheirCommitAreBounded) {
   for (auto leases = Sent<cluster::Lease>(); !leases.empty(); leases = Sent<cluster::Lease>()) {
     ASSERT_THAT(leases, SizeIs(1));
     From(leases[0].first, cluster::TaskDone{leases[0].second.task, leases[0].second.fence, {}});
-    From(leases[0].first, cluster::Ready{});
+    From(leases[0].first, cluster::Ready{leases[0].second.fence});
     Settle();
     ++done;
   }

@@ -176,7 +176,7 @@ class JobRunTest : public ::testing::Test {
   void FinishTask(const std::pair<WorkerId, cluster::Lease>& lease) {
     From(lease.first, cluster::TaskDone{lease.second.task, lease.second.fence, {}});
     CommitAll();
-    From(lease.first, cluster::Ready{});
+    From(lease.first, cluster::Ready{lease.second.fence});
   }
   void CommitAll() {
     for (const auto& ingest : All<effect::Ingest>()) {

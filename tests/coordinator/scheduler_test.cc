@@ -13,6 +13,7 @@ namespace {
 
 const WorkerId kAnna{"agent-0", 1}, kBert{"agent-1", 1};
 constexpr int64_t kFailuresMax = 2;
+const Fence kNone(0);
 
 const jobs::NodeId kStage(3), kOther(5);
 
@@ -38,16 +39,16 @@ TEST(SchedulerTest, NoTasksIsDone) {
   Scheduler scheduler = WithTasks({});
   EXPECT_TRUE(scheduler.CountsOf(kStage).all_done());
   EXPECT_EQ(scheduler.CountsOf(kStage).fraction, 1);
-  scheduler.Ready(kAnna);
+  scheduler.Ready(kAnna, kNone);
   EXPECT_FALSE(scheduler.CanGrant());
 }
 
 TEST(SchedulerTest, HandsOutInOrderToTheLongestReady) {
   Scheduler scheduler = WithTasks({"b", "a", "c"});
   EXPECT_FALSE(scheduler.CanGrant());
-  scheduler.Ready(kBert);
-  scheduler.Ready(kAnna);
-  scheduler.Ready(kBert);  // again: still one place in the queue
+  scheduler.Ready(kBert, kNone);
+  scheduler.Ready(kAnna, kNone);
+  scheduler.Ready(kBert, kNone);  // again: still one place in the queue
   const Grant first = scheduler.GrantNext(Fence(1));
   EXPECT_EQ(first.stage, kStage);
   EXPECT_EQ(first.task, 0u);
@@ -62,7 +63,7 @@ TEST(SchedulerTest, HandsOutInOrderToTheLongestReady) {
 
 TEST(SchedulerTest, OnlyThePresentLeaseIsFound) {
   Scheduler scheduler = WithTasks({"a"});
-  scheduler.Ready(kAnna);
+  scheduler.Ready(kAnna, kNone);
   scheduler.GrantNext(Fence(1));
   ASSERT_TRUE(scheduler.Find("a", Fence(1), kAnna));
   EXPECT_EQ(scheduler.Find("a", Fence(1), kAnna)->stage, kStage);
@@ -70,7 +71,7 @@ TEST(SchedulerTest, OnlyThePresentLeaseIsFound) {
   EXPECT_FALSE(scheduler.Find("b", Fence(1), kAnna));
   scheduler.Lost(kAnna);
   EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna)) << "nobody holds it";
-  scheduler.Ready(kBert);
+  scheduler.Ready(kBert, kNone);
   scheduler.GrantNext(Fence(2));
   EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna)) << "late";
   EXPECT_TRUE(scheduler.Find("a", Fence(2), kBert));
@@ -83,11 +84,11 @@ TEST(SchedulerTest, OnlyThePresentLeaseIsFound) {
 
 TEST(SchedulerTest, ATakenTaskIsNotItsWorkersAnyMore) {
   Scheduler scheduler = WithTasks({"a"});
-  scheduler.Ready(kAnna);
+  scheduler.Ready(kAnna, kNone);
   scheduler.GrantNext(Fence(1));
   scheduler.Take(Fence(1));
   EXPECT_EQ(scheduler.TaskOf(kAnna), std::nullopt);
-  scheduler.Ready(kAnna);
+  scheduler.Ready(kAnna, Fence(1));
   scheduler.Lost(kAnna);
   EXPECT_FALSE(scheduler.CanGrant());
   EXPECT_EQ(scheduler.CountsOf(kStage).taken, 1u);
@@ -95,7 +96,7 @@ TEST(SchedulerTest, ATakenTaskIsNotItsWorkersAnyMore) {
   EXPECT_FALSE(scheduler.CountsOf(kStage).all_done());
   scheduler.Failed(Fence(1), DataLoss("bytes differ"));
   EXPECT_EQ(scheduler.CountsOf(kStage).taken, 0u);
-  scheduler.Ready(kBert);
+  scheduler.Ready(kBert, kNone);
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).name, "a");
   scheduler.Done(Fence(1));  // a late answer of the first commit
   EXPECT_EQ(scheduler.CountsOf(kStage).done, 0u);
@@ -103,18 +104,18 @@ TEST(SchedulerTest, ATakenTaskIsNotItsWorkersAnyMore) {
 
 TEST(SchedulerTest, ALostTaskComesBackInItsPlace) {
   Scheduler scheduler = WithTasks({"a", "b", "c"});
-  scheduler.Ready(kAnna);
+  scheduler.Ready(kAnna, kNone);
   scheduler.GrantNext(Fence(1));
   scheduler.Lost(kAnna);
-  scheduler.Ready(kBert);
+  scheduler.Ready(kBert, kNone);
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).name, "a");
 }
 
-TEST(SchedulerTest, ReadyDuringALeaseGivesItBack) {
+TEST(SchedulerTest, ReadyAfterALeaseWithoutAResultGivesItBack) {
   Scheduler scheduler = WithTasks({"a"});
-  scheduler.Ready(kAnna);
+  scheduler.Ready(kAnna, kNone);
   scheduler.GrantNext(Fence(1));
-  scheduler.Ready(kAnna);
+  scheduler.Ready(kAnna, Fence(1));
   EXPECT_FALSE(scheduler.Find("a", Fence(1), kAnna));
   ASSERT_TRUE(scheduler.CanGrant());
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).worker, kAnna);
@@ -122,9 +123,32 @@ TEST(SchedulerTest, ReadyDuringALeaseGivesItBack) {
   EXPECT_TRUE(scheduler.Find("a", Fence(2), kAnna));
 }
 
+TEST(SchedulerTest, AReadyOfBeforeTheLastLeaseIsIgnored) {
+  Scheduler scheduler = WithTasks({"a", "b", "c"});
+  scheduler.Ready(kAnna, kNone);
+  scheduler.GrantNext(Fence(3));
+  scheduler.Ready(kAnna, kNone);  // came twice, or late
+  EXPECT_TRUE(scheduler.Find("a", Fence(3), kAnna));
+  EXPECT_FALSE(scheduler.CanGrant());
+  Finish(scheduler, Fence(3));
+  scheduler.Ready(kAnna, kNone);
+  EXPECT_FALSE(scheduler.CanGrant());
+  scheduler.Ready(kAnna, Fence(3));
+  scheduler.GrantNext(Fence(4));
+  scheduler.Ready(kAnna, Fence(3));
+  EXPECT_FALSE(scheduler.CanGrant()) << "a second lease for one that has one";
+  EXPECT_TRUE(scheduler.Find("b", Fence(4), kAnna));
+}
+
+TEST(SchedulerTest, AWorkerOfAnEarlierCoordinatorIsReadyWithItsOwnLastLease) {
+  Scheduler scheduler = WithTasks({"a"});
+  scheduler.Ready(kAnna, Fence(17));
+  EXPECT_EQ(scheduler.GrantNext(Fence(20)).worker, kAnna);
+}
+
 TEST(SchedulerTest, ALostReadyWorkerGetsNothing) {
   Scheduler scheduler = WithTasks({"a"});
-  scheduler.Ready(kAnna);
+  scheduler.Ready(kAnna, kNone);
   scheduler.Lost(kAnna);
   EXPECT_FALSE(scheduler.CanGrant());
 }
@@ -133,7 +157,7 @@ TEST(SchedulerTest, BadInputEndsTheStageAtOnceAndNamesTheTask) {
   for (const absl::Status& why : {InvalidArgument("line 3 is no text"), FailedPrecondition("moved"),
                                   ResourceExhausted("no space left")}) {
     Scheduler scheduler = WithTasks({"tokens/4"});
-    scheduler.Ready(kAnna);
+    scheduler.Ready(kAnna, kNone);
     scheduler.GrantNext(Fence(1));
     scheduler.Failed(Fence(1), why);
     EXPECT_EQ(scheduler.FailureOf(kStage).code(), why.code());
@@ -145,7 +169,7 @@ TEST(SchedulerTest, OtherFailuresAreTriedAgainSoManyTimes) {
   Scheduler scheduler = WithTasks({"a"});
   for (int64_t failure = 0; failure <= kFailuresMax; ++failure) {
     EXPECT_TRUE(scheduler.FailureOf(kStage).ok()) << failure;
-    scheduler.Ready(kAnna);
+    scheduler.Ready(kAnna, Fence(failure));
     scheduler.GrantNext(Fence(failure + 1));
     if (failure % 2 == 0) {
       scheduler.Failed(Fence(failure + 1), DataLoss("a bit flipped"));
@@ -159,8 +183,8 @@ TEST(SchedulerTest, OtherFailuresAreTriedAgainSoManyTimes) {
 
 TEST(SchedulerTest, FractionCountsParts) {
   Scheduler scheduler = WithTasks({"a", "b", "c", "d"});
-  scheduler.Ready(kAnna);
-  scheduler.Ready(kBert);
+  scheduler.Ready(kAnna, kNone);
+  scheduler.Ready(kBert, kNone);
   scheduler.GrantNext(Fence(1));
   scheduler.GrantNext(Fence(2));
   Finish(scheduler, Fence(1));
@@ -174,8 +198,8 @@ TEST(SchedulerTest, FractionCountsParts) {
 
 TEST(SchedulerTest, ARemovedStagesLeasesAreForgottenAndTheWorkersStay) {
   Scheduler scheduler = WithTasks({"a", "b"});
-  scheduler.Ready(kAnna);
-  scheduler.Ready(kBert);
+  scheduler.Ready(kAnna, kNone);
+  scheduler.Ready(kBert, kNone);
   scheduler.GrantNext(Fence(1));
   scheduler.Remove(kStage);
   EXPECT_FALSE(scheduler.CanGrant());
@@ -190,7 +214,7 @@ TEST(SchedulerTest, StagesShareTheWorkersAndHaveCountsOfTheirOwn) {
   Scheduler scheduler(kFailuresMax);
   scheduler.Add(kOther, Named({"x", "y"}));
   scheduler.Add(kStage, Named({"a"}));
-  for (const char* name : {"agent-0", "agent-1", "agent-2"}) scheduler.Ready({name, 1});
+  for (const char* name : {"agent-0", "agent-1", "agent-2"}) scheduler.Ready({name, 1}, kNone);
   EXPECT_EQ(scheduler.GrantNext(Fence(1)).name, "a") << "the first in the graph is first";
   EXPECT_EQ(scheduler.GrantNext(Fence(2)).name, "x");
   EXPECT_EQ(scheduler.Find("x", Fence(2), {"agent-1", 1})->stage, kOther);
@@ -242,14 +266,14 @@ class Simulation {
   void Start(const std::string& name) {
     const WorkerId worker{name, ++launches_};
     alive_.push_back(worker);
-    scheduler_.Ready(worker);
+    scheduler_.Ready(worker, kNone);
   }
 
   void Grant() {
     const struct Grant grant = scheduler_.GrantNext(Fence(fence_ += 1 + Below(3)));
     EXPECT_TRUE(last_fence_ < grant.fence);
     last_fence_ = grant.fence;
-    present_fences_[grant.name] = grant.fence;
+    present_fences_[grant.name] = granted_[grant.worker] = grant.fence;
     EXPECT_FALSE(accepted_.contains(grant.name)) << "done twice";
     EXPECT_NE(std::find(alive_.begin(), alive_.end(), grant.worker), alive_.end());
     work_.push_back({grant.name, grant.fence, grant.worker});
@@ -262,11 +286,21 @@ class Simulation {
     if (kind < 75) return Deliver();
     if (kind < 85) return Die();
     if (kind < 95 && !alive_.empty()) {
-      // Says again that it has nothing to do: its lease never reached it.
-      return scheduler_.Ready(alive_[Below(alive_.size())]);
+      return SayReady(alive_[Below(alive_.size())]);
     }
     if (!results_.empty()) results_.pop_front();  // a message is lost
-    if (!alive_.empty()) scheduler_.Ready(alive_[Below(alive_.size())]);
+    if (!alive_.empty()) SayReady(alive_[Below(alive_.size())]);
+  }
+
+  // Its last result was lost; or the message is one of before its last lease.
+  void SayReady(const WorkerId& worker) {
+    const Fence last = granted_[worker];
+    const bool is_late = last != kNone && Below(2) == 0;
+    const std::optional<std::string> task = scheduler_.TaskOf(worker);
+    scheduler_.Ready(worker, is_late ? Fence(last.value() - 1) : last);
+    if (is_late) {
+      EXPECT_EQ(scheduler_.TaskOf(worker), task);
+    }
   }
 
   // A worker, dead or alive, sends a result of a lease that it had at some time.
@@ -287,7 +321,7 @@ class Simulation {
     if (Below(8) == 0) return scheduler_.Failed(result.fence, Unavailable("by chance"));
     scheduler_.Take(result.fence);
     commits_.push_back(result);
-    scheduler_.Ready(result.worker);
+    scheduler_.Ready(result.worker, result.fence);
   }
 
   // The answer of a commit comes, whatever has become of the worker.
@@ -319,6 +353,7 @@ class Simulation {
   uint64_t launches_ = 0, fence_ = 0;
   Fence last_fence_;
   std::map<std::string, Fence> present_fences_;
+  std::map<WorkerId, Fence> granted_;
 };
 
 TEST(SchedulerTest, NothingIsLostOrDoneTwiceUnderRandomFailures) {

@@ -9,6 +9,7 @@
 
 #include "cluster/coordinator_link.h"
 #include "cluster/in_memory_transport.h"
+#include "tests/cluster/stream_end.h"
 #include "tests/testing/shared_clock.h"
 
 namespace halcyon::coordinator {
@@ -23,8 +24,15 @@ const WorkerId kAgent{"agent-0", 1};
 class WorkerChannelTest : public ::testing::Test {
  protected:
   void SendFrom(const WorkerId& worker, cluster::Body body) {
-    if (!clients_.contains(worker)) clients_[worker] = network_.Connect(worker);
-    ASSERT_TRUE(clients_[worker]->Send({job_, worker, Incarnation(5), std::move(body)}).ok());
+    ASSERT_TRUE(Of(worker).Send(std::move(body)).ok());
+  }
+  cluster::StreamEnd<cluster::ClientTransport>& Of(const WorkerId& worker) {
+    if (!clients_.contains(worker)) {
+      clients_[worker] = network_.Connect(worker);
+      ends_.emplace(worker, cluster::StreamEnd<cluster::ClientTransport>(
+                                clients_[worker].get(), job_, worker, Incarnation(5)));
+    }
+    return ends_.at(worker);
   }
   // The clock moves on while the worker sends heartbeats, or does not.
   void PassWithHeartbeats(const WorkerId& worker, int64_t duration_ms, bool speaks) {
@@ -40,6 +48,7 @@ class WorkerChannelTest : public ::testing::Test {
   cluster::InMemoryNetwork network_;
   std::unique_ptr<cluster::ServerTransport> server_ = network_.Bind();
   std::map<WorkerId, std::unique_ptr<cluster::ClientTransport>> clients_;
+  std::map<WorkerId, cluster::StreamEnd<cluster::ClientTransport>> ends_;
   WorkerChannel channel_{server_.get(), &clock_, job_, Incarnation(5)};
 };
 
@@ -154,7 +163,7 @@ TEST_F(WorkerChannelTest, TheThreadCarriesMessagesBothWays) {
   EXPECT_EQ((**message).worker, kRank);
   ASSERT_TRUE(channel_.Send(kRank, cluster::Stop{"enough"}).ok());
   while (true) {
-    const auto received = clients_[kRank]->Receive(kPatienceMs);
+    const auto received = Of(kRank).Receive(kPatienceMs);
     ASSERT_TRUE(received.ok() && received->has_value());
     if (std::holds_alternative<cluster::Stop>((**received).body)) break;
   }
@@ -172,10 +181,85 @@ TEST_F(WorkerChannelTest, KnowsABoundedNumberOfWorkersAndForgetsThoseThatLongSen
   EXPECT_TRUE(channel_.Next(0)->has_value());
 }
 
+TEST_F(WorkerChannelTest, AMessageIsTakenOnceAndAcknowledgedAtOnce) {
+  const cluster::Message done{job_, kAgent, Incarnation(5), cluster::TaskDone{"tokens/1", 3, {}},
+                              /*sequence=*/1};
+  clients_[kAgent] = network_.Connect(kAgent);
+  ASSERT_TRUE(clients_[kAgent]->Send(done).ok());
+  ASSERT_TRUE(clients_[kAgent]->Send(done).ok());
+  EXPECT_TRUE((*channel_.Next(0)).has_value());
+  EXPECT_FALSE((*channel_.Next(0)).has_value());
+  const auto answer = clients_[kAgent]->Receive(0);
+  ASSERT_TRUE(answer.ok() && answer->has_value());
+  EXPECT_EQ((**answer).acknowledged, 1u);
+}
+
+TEST_F(WorkerChannelTest, SendsAgainWhatAWorkerDoesNotAcknowledge) {
+  SendFrom(kAgent, cluster::Hello{});
+  ASSERT_TRUE((*channel_.Next(0)).has_value());
+  network_.SetHook([](const cluster::Message& message) {
+    return std::holds_alternative<cluster::Lease>(message.body) ? cluster::Delivery::kDrop
+                                                                : cluster::Delivery::kDeliver;
+  });
+  ASSERT_TRUE(channel_.Send(kAgent, cluster::Lease{"tokens/1", 3, {}, {}}).ok());
+  network_.SetHook(nullptr);
+  const auto leases = [this] {
+    int count = 0;
+    for (auto came = *Of(kAgent).Receive(0); came; came = *Of(kAgent).Receive(0)) {
+      count += std::holds_alternative<cluster::Lease>(came->body);
+    }
+    return count;
+  };
+  EXPECT_EQ(leases(), 0);
+  for (int second = 0; second < 10; ++second) {
+    clock_.SleepMs(1000);
+    SendFrom(kAgent, cluster::Alive{});
+    ASSERT_TRUE(channel_.Next(0).ok());
+  }
+  EXPECT_EQ(leases(), 1);
+}
+
+TEST_F(WorkerChannelTest, AForgottenWorkerIsToldToEndAndDoesNotComeBack) {
+  SendFrom(kRank, cluster::Hello{});
+  ASSERT_TRUE((*channel_.Next(0)).has_value());
+  channel_.Forget(kRank);
+  SendFrom(kRank, cluster::Ready{});
+  SendFrom(kRank, cluster::Alive{});
+  EXPECT_FALSE((*channel_.Next(0)).has_value());
+  std::vector<cluster::Body> received;
+  for (auto came = *clients_[kRank]->Receive(0); came; came = *clients_[kRank]->Receive(0)) {
+    received.push_back(came->body);
+  }
+  ASSERT_FALSE(received.empty());
+  ASSERT_TRUE(std::holds_alternative<cluster::Stop>(received.back()));
+  EXPECT_TRUE(std::get<cluster::Stop>(received.back()).end_now);
+  ASSERT_TRUE(channel_.Send(kRank, cluster::Stop{}).ok());
+  PassWithHeartbeats(kAgent, 2 * cluster::kHeartbeatTimeoutMs, /*speaks=*/true);
+  EXPECT_TRUE(channel_.Suspects().empty()) << "it has no timeout";
+  EXPECT_FALSE((*clients_[kRank]->Receive(0)).has_value()) << "it is sent nothing more";
+}
+
+TEST_F(WorkerChannelTest, AWorkerThatSendsTooFastIsNamed) {
+  for (int64_t i = 0; i <= kRateMessagesMax; ++i) SendFrom(kRank, cluster::Alive{});
+  for (int64_t i = 0; i <= kRateMessagesMax / 256; ++i) ASSERT_TRUE(channel_.Next(0).ok());
+  ASSERT_EQ(channel_.Suspects().size(), 1u);
+  EXPECT_EQ(channel_.Suspects()[0].why, "sent more than 50000 messages in 10 s");
+}
+
+TEST_F(WorkerChannelTest, AWorkerThatAcknowledgesNothingIsNamed) {
+  SendFrom(kRank, cluster::Hello{});
+  ASSERT_TRUE((*channel_.Next(0)).has_value());
+  for (size_t i = 0; i <= kUnacknowledgedMax; ++i) {
+    ASSERT_TRUE(channel_.Send(kRank, cluster::Welcome{}).ok());
+  }
+  ASSERT_EQ(channel_.Suspects().size(), 1u);
+  EXPECT_EQ(channel_.Suspects()[0].why, "does not acknowledge what is sent to it");
+}
+
 TEST_F(WorkerChannelTest, DropsWhatBelongsToAnotherIncarnation) {
   auto client = network_.Connect(kRank);
-  ASSERT_TRUE(client->Send({job_, kRank, Incarnation(4), cluster::Ready{}}).ok());
-  ASSERT_TRUE(client->Send({JobId("other"), kRank, Incarnation(5), cluster::Ready{}}).ok());
+  ASSERT_TRUE(client->Send({job_, kRank, Incarnation(4), cluster::Ready{}, 1}).ok());
+  ASSERT_TRUE(client->Send({JobId("other"), kRank, Incarnation(5), cluster::Ready{}, 1}).ok());
   EXPECT_FALSE(channel_.Next(0)->has_value());
 }
 

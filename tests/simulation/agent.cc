@@ -45,7 +45,7 @@ void Agent::Finish(const cluster::Lease& lease) {
     Send(cluster::TaskFailed{lease.task, lease.fence, static_cast<int>(status.code()),
                              MessageOf(status)});
   }
-  Send(cluster::Ready{});
+  Send(cluster::Ready{lease.fence});
   ServeNext();
 }
 

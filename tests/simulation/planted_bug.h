@@ -9,7 +9,7 @@ namespace halcyon::simulation {
 
 enum class PlantedBug {
   kNone,
-  kOldLeaseAccepted,      // a result of a lease that has ended counts as the present one's
+  kOldLeaseAccepted,      // a forgotten agent's result counts as that of the present lease
   kLostAgentNotEnded,     // Forget and EndAgent of a lost agent do nothing
   kLaunchNotFenced,       // PrepareLaunch leaves the fence of the checkpoints where it stands
   kInstalledTooEarly,     // Installed is answered before the artifact is there

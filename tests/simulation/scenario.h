@@ -27,7 +27,7 @@ struct Scenario {
   double answer_error = 0;            // of an effect that has an answer
   double spawn_error = 0;             // of a process, before its Hello
   double task_error = 0;
-  // Beyond what the transport does (worker_link.h): messages are lost, sent twice, and overtake.
+  // Connections break and are made again: messages are lost, come twice, and overtake (worker.h).
   bool hostile_network = false;
   // Processes that are killed may go on for a while, and those of a dead coordinator beside the
   // next.

@@ -65,12 +65,21 @@ void Service::Deliver(const cluster::Message& message) {
     unread_.push_back(message);
     return;
   }
+  const bool is_heartbeat = std::holds_alternative<cluster::Alive>(message.body);
+  if (forgotten_.contains(message.worker)) {
+    cluster::Message stop;
+    stop.body = cluster::Stop{"it does not belong to the job any more", /*end_now=*/true};
+    if (is_heartbeat) world_->ToWorker(message.worker, incarnation_, stop);
+    if (world_->bug == PlantedBug::kOldLeaseAccepted) AcceptOldLease(message);
+    return;
+  }
   detector_.OnMessage(message.worker, world_->time.now_ms());
-  known_.insert(message.worker);
-  if (std::holds_alternative<cluster::Alive>(message.body)) return;
-  event::Received received{message};
-  if (world_->bug == PlantedBug::kOldLeaseAccepted) AcceptOldLease(&received.message);
-  Happen(std::move(received));
+  const bool is_new = streams_[message.worker].Accept(message, world_->time.now_ms());
+  SendDue(message.worker);
+  if (is_heartbeat) return;
+  SendTo(message.worker, {});  // acknowledges
+  if (!is_new) return;
+  Happen(event::Received{message});
 }
 
 void Service::Happen(coordinator::Event event) {
@@ -139,8 +148,24 @@ void Service::LookAround() {
 
 void Service::SendHeartbeats() {
   heartbeat_ms_ = world_->time.now_ms();
-  for (const WorkerId& worker : known_) {
-    world_->ToWorker(worker, incarnation_, cluster::CoordinatorAlive{});
+  for (const auto& [worker, stream] : streams_) SendTo(worker, {});
+}
+
+// A heartbeat when the message has no body.
+void Service::SendTo(const WorkerId& worker, cluster::Message message) {
+  if (message.sequence == 0) message.body = cluster::CoordinatorAlive{};
+  message.acknowledged = streams_[worker].received();
+  world_->ToWorker(worker, incarnation_, message);
+}
+
+void Service::SendDue(const WorkerId& worker) {
+  cluster::ReliableStream& stream = streams_[worker];
+  while (const cluster::ReliableStream::Outgoing* due = stream.Due()) {
+    cluster::Message message;
+    message.body = due->body;
+    message.sequence = due->sequence;
+    stream.Sent(world_->time.now_ms());
+    SendTo(worker, message);
   }
 }
 
@@ -172,12 +197,13 @@ void Service::TryWork() {
 
 // --- planted bugs ---
 
-void Service::AcceptOldLease(cluster::Message* message) const {
-  auto* done = std::get_if<cluster::TaskDone>(&message->body);
+void Service::AcceptOldLease(cluster::Message message) {
+  auto* done = std::get_if<cluster::TaskDone>(&message.body);
   if (done == nullptr) return;
   const auto last = leases_.find(done->task);
   if (last == leases_.end()) return;
-  std::tie(done->fence, message->worker) = last->second;
+  std::tie(done->fence, message.worker) = last->second;
+  Happen(event::Received{std::move(message)});
 }
 
 bool Service::IsDropped(const coordinator::Effect& effect) const {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "cluster/failure_detector.h"
+#include "cluster/reliable_stream.h"
 #include "coordinator/run/job_run.h"
 #include "tests/simulation/agent.h"
 #include "tests/simulation/gang.h"
@@ -44,6 +45,8 @@ class Service : public Process {
   void Execute(const coordinator::Effects& effects);
   void LookAround();
   void SendHeartbeats();
+  void SendTo(const WorkerId& worker, cluster::Message message);
+  void SendDue(const WorkerId& worker);
   void Post(
       std::function<coordinator::Event()> finish,
       std::function<bool()> is_ready = [] { return true; });
@@ -84,7 +87,7 @@ class Service : public Process {
   const std::string& Label(jobs::NodeId id) const;
 
   // Planted bugs.
-  void AcceptOldLease(cluster::Message* message) const;
+  void AcceptOldLease(cluster::Message message);
   bool IsDropped(const coordinator::Effect& effect) const;
   bool IsDropped(const coordinator::Event& event) const;
 
@@ -95,7 +98,8 @@ class Service : public Process {
   coordinator::EarlierLaunches earlier_;  // not adopted yet
   coordinator::JobRun run_;
   cluster::FailureDetector detector_;
-  std::set<WorkerId> known_;  // get heartbeats
+  std::map<WorkerId, cluster::ReliableStream> streams_;  // of workers that get heartbeats
+  std::set<WorkerId> forgotten_;
   std::deque<coordinator::Event> events_;
   std::deque<cluster::Message> unread_;  // that came while the process was stopped
   bool is_pumping_ = false;

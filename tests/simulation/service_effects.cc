@@ -40,12 +40,15 @@ void Service::Do(const effect::Send& send) {
   if (const auto* lease = std::get_if<cluster::Lease>(&send.body)) {
     leases_[lease->task] = {lease->fence, send.worker};
   }
-  world_->ToWorker(send.worker, incarnation_, send.body);
+  if (forgotten_.contains(send.worker)) return;
+  streams_[send.worker].Queue(send.body);
+  SendDue(send.worker);
 }
 
 void Service::Do(const effect::Forget& forget) {
   detector_.Remove(forget.worker);
-  known_.erase(forget.worker);
+  streams_.erase(forget.worker);
+  forgotten_.insert(forget.worker);
   std::erase_if(events_, [&](const coordinator::Event& event) {
     const auto* received = std::get_if<event::Received>(&event);
     return received != nullptr && received->message.worker == forget.worker;

@@ -9,19 +9,6 @@
 #include "tests/simulation/world.h"
 
 namespace halcyon::simulation {
-namespace {
-
-bool MayBeDoubled(const cluster::Body& body) {
-  return !std::holds_alternative<cluster::Ready>(body) &&
-         !std::holds_alternative<cluster::Lease>(body);
-}
-
-bool MayBeLost(const cluster::Body& body) {
-  return MayBeDoubled(body) && !std::holds_alternative<cluster::Hello>(body) &&
-         !std::holds_alternative<cluster::Welcome>(body);
-}
-
-}  // namespace
 
 Worker::Worker(World* world, WorkerId id, uint64_t incarnation)
     : Process(&world->time), world_(world), id_(std::move(id)), incarnation_(incarnation) {}
@@ -42,19 +29,33 @@ int64_t Worker::ArrivalMs(Direction* direction) const {
   return arrival_ms;
 }
 
-int Worker::Copies(const cluster::Body& body) const {
+int Worker::Copies() const {
   if (!world_->scenario.hostile_network || world_->faults_are_over()) return 1;
-  if (MayBeLost(body) && world_->random.Chance(0.03)) return 0;
-  if (MayBeDoubled(body) && world_->random.Chance(0.05)) return 2;
-  return 1;
+  if (world_->random.Chance(0.03)) return 0;
+  return world_->random.Chance(0.05) ? 2 : 1;
 }
 
 void Worker::Send(cluster::Body body) {
-  cluster::Message message;
+  stream_.Queue(std::move(body));
+  SendDue();
+}
+
+void Worker::SendDue() {
+  while (const cluster::ReliableStream::Outgoing* due = stream_.Due()) {
+    cluster::Message message;
+    message.body = due->body;
+    message.sequence = due->sequence;
+    stream_.Sent(world_->time.now_ms());
+    Carry(message);
+  }
+}
+
+void Worker::Carry(const cluster::Message& sent) {
+  cluster::Message message = sent;
   message.worker = id_;
   message.incarnation = Incarnation(incarnation_);
-  message.body = std::move(body);
-  for (int copies = Copies(message.body); copies > 0; --copies) {
+  message.acknowledged = stream_.received();
+  for (int copies = Copies(); copies > 0; --copies) {
     const bool held = up_.held_until_ms > world_->time.now_ms();
     const auto self = std::static_pointer_cast<Worker>(shared_from_this());
     world_->time.At(ArrivalMs(&up_), [self, held, message] {
@@ -65,12 +66,16 @@ void Worker::Send(cluster::Body body) {
   }
 }
 
-void Worker::Deliver(const cluster::Body& body) {
-  for (int copies = Copies(body); copies > 0; --copies) {
+void Worker::Deliver(const cluster::Message& message) {
+  for (int copies = Copies(); copies > 0; --copies) {
     const int64_t delay_ms = ArrivalMs(&down_) - world_->time.now_ms();
-    Later(delay_ms, [this, body] {
+    Later(delay_ms, [this, message] {
       heard_ms_ = world_->time.now_ms();
-      if (!std::holds_alternative<cluster::CoordinatorAlive>(body)) OnMessage(body);
+      if (!stream_.Accept(message, world_->time.now_ms())) return;
+      SendDue();
+      const auto* stop = std::get_if<cluster::Stop>(&message.body);
+      if (stop != nullptr && stop->end_now) return End("told to end at once");
+      if (!std::holds_alternative<cluster::CoordinatorAlive>(message.body)) OnMessage(message.body);
     });
   }
 }
@@ -117,7 +122,9 @@ void Worker::Turn() {
   if (now_ms - heard_ms_ >= cluster::kHeartbeatTimeoutMs && !Reconnect()) {
     return End("no message from the coordinator");
   }
-  Send(cluster::Alive{"working"});
+  cluster::Message heartbeat;
+  heartbeat.body = cluster::Alive{"working"};
+  Carry(heartbeat);
   Later(cluster::kHeartbeatIntervalMs, [this] { Turn(); });
 }
 

@@ -1,13 +1,11 @@
 // A worker process and its connection to the coordinator, as cluster/coordinator_link.h has it:
 // heartbeats, and an end at once when the coordinator has sent nothing for too long.
 //
-// What the network does. ZeroMQ over a local socket or TCP delivers the messages of one connection
-// once and in order, or, when a process ends, not at all; between different workers any order is
-// possible. That is simulated always: delays, directions that are cut and deliver late, messages
-// that are lost with their sender. A hostile network (scenario.h) does more than the transport can:
-// it doubles messages, lets later ones overtake, and loses single ones. Some are exempt, since the
-// protocol relies on the transport for them: while heartbeats go on Ready, Lease, Hello and Welcome
-// are not lost, and Ready and Lease are not doubled.
+// What the network does. ZeroMQ delivers the messages of one connection once and in order; between
+// different workers any order is possible. That is simulated always: delays, directions that are
+// cut and deliver late, messages that are lost with their sender. On a hostile network (scenario.h)
+// connections break and are made again: messages of any kind are lost, come twice and overtake. The
+// streams (cluster/reliable_stream.h) make up for it, here as in programs.
 #ifndef HALCYON_TESTS_SIMULATION_WORKER_H_
 #define HALCYON_TESTS_SIMULATION_WORKER_H_
 
@@ -16,6 +14,7 @@
 
 #include "base/ids.h"
 #include "cluster/messages.h"
+#include "cluster/reliable_stream.h"
 #include "tests/simulation/process.h"
 
 namespace halcyon::simulation {
@@ -34,7 +33,7 @@ class Worker : public Process {
   // Sends Hello and goes on from there.
   virtual void Start() = 0;
   // The coordinator sends this.
-  void Deliver(const cluster::Body& body);
+  void Deliver(const cluster::Message& message);
   // The process is gone.
   void End(const std::string& why);
   void CutUntil(int64_t time_ms, bool up, bool down);
@@ -57,7 +56,9 @@ class Worker : public Process {
   };
   // When a message that is sent now comes in; how often it does.
   int64_t ArrivalMs(Direction* direction) const;
-  int Copies(const cluster::Body& body) const;
+  int Copies() const;
+  void SendDue();
+  void Carry(const cluster::Message& message);
   void Turn();
   bool Reconnect();
 
@@ -65,6 +66,7 @@ class Worker : public Process {
   WorkerId id_;
   uint64_t incarnation_;
   Direction up_, down_;
+  cluster::ReliableStream stream_;
   int64_t heard_ms_ = 0, turned_ms_ = 0;
 };
 

@@ -85,10 +85,10 @@ void World::RunEnded(const absl::Status& how, int64_t began_ms) {
   });
 }
 
-void World::ToWorker(const WorkerId& id, uint64_t incarnation, const cluster::Body& body) {
+void World::ToWorker(const WorkerId& id, uint64_t incarnation, const cluster::Message& message) {
   for (const auto& worker : workers) {
     if (worker->alive() && worker->id() == id && worker->incarnation() == incarnation) {
-      return worker->Deliver(body);
+      return worker->Deliver(message);
     }
   }
 }

@@ -43,7 +43,7 @@ class World {
   bool Fails(double probability) { return !faults_are_over() && random.Chance(probability); }
   // Whether what is killed now goes on for a while.
   bool Lingers() { return scenario.lingering && !faults_are_over() && random.Chance(0.5); }
-  void ToWorker(const WorkerId& worker, uint64_t incarnation, const cluster::Body& body);
+  void ToWorker(const WorkerId& worker, uint64_t incarnation, const cluster::Message& message);
   void RunEnded(const absl::Status& how, int64_t began_ms);
   void Note(const std::string& line) { trace.Add(time.now_ms(), line); }
   void NoteEvent(const coordinator::Event& event);
