@@ -105,34 +105,17 @@ absl::StatusOr<FoundStage> JobFiles::Find(NodeId id, Notes* notes) {
 
 absl::Status JobFiles::Claim(NodeId id, FoundStage* found) {
   Stage& one = stage(id);
-  const std::string name(jobs::StageName(kind(id)));
-  if (!one.seeker) {
-    one.seeker.emplace(*context_->env, *context_->clock,
-                       context_->home.Claim(name, found->fingerprint),
-                       storage::ThisProcess("job " + context_->job.value()));
-    if (context_->owner_before) one.seeker->AssumeDead(*context_->owner_before);
-  }
-  if (!one.claim) {
-    // Above the fence of the checkpoints, whose claims may have been lost.
-    const std::string checkpoints = CheckpointsOf(context_->home.Work(name, found->fingerprint));
-    const auto fence = storage::CheckpointStore(*context_->env, checkpoints).ReadFence();
-    ASSIGN_OR_RETURN(one.claim, one.seeker->TryTake(fence.ok() ? fence->claim : 0));
-    if (one.claim != nullptr) context_->leases->Keep(one.claim);
-  }
-  if (one.claim != nullptr) {
+  if (!one.claim) one.claim.emplace(context_, kind(id), found->fingerprint);
+  ASSIGN_OR_RETURN(const bool is_mine, one.claim->TryTake());
+  if (is_mine) {
     found->claim = one.claim->number();
   } else {
-    found->busy_with = one.seeker->holder().ToString();
+    found->busy_with = one.claim->holder();
   }
   return absl::OkStatus();
 }
 
-void JobFiles::Release(NodeId id) {
-  Stage& one = stage(id);
-  if (one.claim == nullptr) return;
-  context_->leases->Drop(one.claim);
-  one.claim.reset();
-}
+void JobFiles::Release(NodeId id) { stage(id).claim.reset(); }
 
 absl::StatusOr<std::optional<Artifact>> JobFiles::FindMade(NodeId id,
                                                            const std::string& fingerprint,

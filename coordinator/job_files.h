@@ -15,8 +15,8 @@
 #include "coordinator/job_context.h"
 #include "coordinator/notes.h"
 #include "coordinator/run/events.h"
+#include "coordinator/stage_claim.h"
 #include "jobs/stage_graph.h"
-#include "storage/lease.h"
 #include "storage/source_digests.h"
 
 namespace halcyon::coordinator {
@@ -60,8 +60,7 @@ class JobFiles {
     cluster::StageAssignment assignment;
     std::unique_ptr<CacheStage> cache;  // of a stage of shards
     StageOutcome outcome;               // of a single task
-    std::optional<storage::LeaseSeeker> seeker;
-    std::shared_ptr<storage::Lease> claim;
+    std::optional<StageClaim> claim;    // held, or tried for
   };
 
   jobs::StageIdentity IdentityOf(NodeId id) const;

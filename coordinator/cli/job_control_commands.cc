@@ -46,6 +46,7 @@ absl::Status WaitForJob(const WaitArguments& arguments, const std::string& home_
   }
   // Between the look at the job and that at the queue it may have begun and ended.
   ASSIGN_OR_RETURN(job, FindJob(home, job.job_id, /*done_only=*/false));
+  ShowPlace(WhereaboutsReader(*Env::Posix(), home).Of(job), &job);
   return EndOf(job);
 }
 

@@ -93,7 +93,7 @@ absl::Status ListJobs(bool as_json, const std::string& home_flag) {
   std::vector<Whereabouts> places;
   for (JobStatus& job : jobs) {
     places.push_back(reader.Of(job));
-    ShowQueued(places.back(), &job);
+    ShowPlace(places.back(), &job);
   }
   if (as_json) {
     nlohmann::json list = nlohmann::json::array();

@@ -34,7 +34,7 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
   const Whereabouts place = WhereaboutsReader(*Env::Posix(), home).Of(job);
-  ShowQueued(place, &job);
+  ShowPlace(place, &job);
   if (arguments.json) {
     nlohmann::json json = ToJson(job);
     json["submission"] = ToJson(place);

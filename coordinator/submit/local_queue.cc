@@ -7,12 +7,13 @@
 namespace halcyon::coordinator {
 namespace {
 
-constexpr std::string_view kEntrySuffix = ".json";
+constexpr std::string_view kEntryEnding = ".json";
 constexpr size_t kTimeDigits = 15;
 
 std::string JobOfEntry(const std::string& file) {
-  if (file.size() < kTimeDigits + 1 + kEntrySuffix.size() || !file.ends_with(kEntrySuffix)) return "";
-  return file.substr(kTimeDigits + 1, file.size() - kTimeDigits - 1 - kEntrySuffix.size());
+  if (file.size() < kTimeDigits + 1 + kEntryEnding.size() || !file.ends_with(kEntryEnding))
+    return "";
+  return file.substr(kTimeDigits + 1, file.size() - kTimeDigits - 1 - kEntryEnding.size());
 }
 
 nlohmann::json TakenToJson(const TakenJob& job) {
@@ -70,9 +71,10 @@ absl::Status LocalQueue::Add(const std::string& job_id, const JobNeeds& needs,
   const std::string waiting = JoinPath(folder_, "waiting");
   RETURN_IF_ERROR(env_.CreateDirs(waiting));
   const TakenJob entry{.job_id = job_id, .needs = needs, .gpus = {}, .boot_id = ""};
-  return WriteFileAtomically(
-      env_, JoinPath(waiting, fmt::format("{:0{}}-{}{}", submitted_ms, kTimeDigits, job_id, kEntrySuffix)),
-      TakenToJson(entry).dump() + "\n");
+  return WriteFileAtomically(env_,
+                             JoinPath(waiting, fmt::format("{:0{}}-{}{}", submitted_ms, kTimeDigits,
+                                                           job_id, kEntryEnding)),
+                             TakenToJson(entry).dump() + "\n");
 }
 
 std::vector<WaitingJob> LocalQueue::Waiting() {
@@ -101,7 +103,7 @@ absl::StatusOr<bool> LocalQueue::Take(const WaitingJob& job, const std::string& 
   RETURN_IF_ERROR(env_.CreateDirs(TakenFolder(host)));
   const std::string from = JoinPath(JoinPath(folder_, "waiting"), job.file);
   const absl::Status moved =
-      env_.Rename(from, JoinPath(TakenFolder(host), job.job_id + std::string(kEntrySuffix)));
+      env_.Rename(from, JoinPath(TakenFolder(host), job.job_id + std::string(kEntryEnding)));
   if (absl::IsNotFound(moved)) return false;
   RETURN_IF_ERROR(moved);
   return true;
@@ -110,21 +112,22 @@ absl::StatusOr<bool> LocalQueue::Take(const WaitingJob& job, const std::string& 
 std::vector<TakenJob> LocalQueue::TakenBy(const std::string& host) {
   std::vector<TakenJob> taken;
   for (const std::string& file : NamesIn(env_, TakenFolder(host))) {
-    if (!file.ends_with(kEntrySuffix)) continue;
+    if (!file.ends_with(kEntryEnding)) continue;
     const auto text = env_.ReadFile(JoinPath(TakenFolder(host), file));
     if (!text.ok()) continue;
-    taken.push_back(TakenFromJson(file.substr(0, file.size() - kEntrySuffix.size()), *text));
+    taken.push_back(TakenFromJson(file.substr(0, file.size() - kEntryEnding.size()), *text));
   }
   return taken;
 }
 
 absl::Status LocalQueue::WriteTaken(const std::string& host, const TakenJob& job) {
-  return WriteFileAtomically(env_, JoinPath(TakenFolder(host), job.job_id + std::string(kEntrySuffix)),
+  return WriteFileAtomically(env_,
+                             JoinPath(TakenFolder(host), job.job_id + std::string(kEntryEnding)),
                              TakenToJson(job).dump() + "\n");
 }
 
 absl::Status LocalQueue::RemoveTaken(const std::string& host, const std::string& job_id) {
-  return env_.RemoveFile(JoinPath(TakenFolder(host), job_id + std::string(kEntrySuffix)));
+  return env_.RemoveFile(JoinPath(TakenFolder(host), job_id + std::string(kEntryEnding)));
 }
 
 std::optional<std::string> LocalQueue::Find(const std::string& job_id) {

@@ -69,10 +69,9 @@ void WhereaboutsReader::AddSlurm(Whereabouts* place) {
   if (!jobs.ok()) {
     // It may be waiting there: that is not known, and not to be guessed.
     place->slurm_error = MessageOf(jobs.status());
-    if (!place->is_live) {
-      place->text =
-          fmt::format("was Slurm job {}; Slurm does not say more ({})", id, place->slurm_error);
-    }
+    place->text =
+        fmt::format("{}; Slurm does not answer ({})",
+                    place->is_live ? place->text : "was Slurm job " + id, place->slurm_error);
     return;
   }
   const auto found = jobs->find(id);
@@ -89,7 +88,12 @@ const absl::StatusOr<std::map<std::string, SlurmJob>>& WhereaboutsReader::SlurmJ
   return *slurm_jobs_;
 }
 
-void ShowQueued(const Whereabouts& place, JobStatus* job) {
+void ShowPlace(const Whereabouts& place, JobStatus* job) {
+  const bool was_stopped =
+      job->state == jobs::JobState::kPreempted || job->state == jobs::JobState::kInterrupted;
+  if (was_stopped && place.slurm && place.slurm->state == "CANCELLED") {
+    job->state = jobs::JobState::kCancelled;
+  }
   if (place.is_outstanding && !place.is_live && job->state != jobs::JobState::kRunning) {
     job->state = jobs::JobState::kQueued;
   }

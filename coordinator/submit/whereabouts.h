@@ -47,8 +47,9 @@ class WhereaboutsReader {
   std::optional<absl::StatusOr<std::map<std::string, SlurmJob>>> slurm_jobs_;
 };
 
-// A job that waits to be started, whatever its last run left: queued.
-void ShowQueued(const Whereabouts& place, JobStatus* job);
+// Sets the state of a job that its last run did not record: queued when it waits to be started, and
+// cancelled when Slurm ended its job at somebody's wish before it could save.
+void ShowPlace(const Whereabouts& place, JobStatus* job);
 // {"launcher", "slurm_job_id", "slurm_state", "slurm_reason", "where"}; null without a submission.
 nlohmann::json ToJson(const Whereabouts& place);
 

@@ -110,7 +110,7 @@ TEST_F(SubmitCommandTest, WithoutAnAnswerOfSlurmThatIsSaid) {
   ASSERT_EQ(Submit("slurm"), 0) << err_;
   slurm_.Refuse("squeue", "Unable to contact slurm controller");
   ASSERT_EQ(Run({"list"}), 0) << err_;
-  EXPECT_THAT(out_, HasSubstr("was Slurm job 1; Slurm does not say more"));
+  EXPECT_THAT(out_, HasSubstr("was Slurm job 1; Slurm does not answer"));
   EXPECT_THAT(out_, HasSubstr("Unable to contact slurm controller"));
   EXPECT_EQ(Run({"wait", job_, "--timeout", "1"}), 4) << "it may be waiting there";
   EXPECT_EQ(Run({"cancel", job_}), 4);
@@ -147,6 +147,13 @@ TEST_F(SubmitCommandTest, AJobThatSlurmRunsIsAskedToEnd) {
   const auto request = env_.ReadFile(JoinPath(home_.Job(job_), "requests/cancel"));
   ASSERT_TRUE(request.ok());
   EXPECT_EQ(nlohmann::json::parse(*request)["submission"], ReadSubmission(env_, home_, job_)->id);
+  // Slurm killed it before it could save.
+  ShowJob("CANCELLED");
+  JobStatus status = *ReadJobStatus(env_, home_, job_);
+  status.state = jobs::JobState::kPreempted;
+  ASSERT_TRUE(WriteJobStatus(env_, home_, status).ok());
+  EXPECT_EQ(Run({"wait", job_}), 6);
+  ShowJob("RUNNING");
   ASSERT_EQ(Run({"cancel", job_, "--stop"}), 0) << err_;
   EXPECT_TRUE(env_.Exists(JoinPath(home_.Job(job_), "requests/stop")));
 }
