@@ -13,7 +13,7 @@
 namespace halcyon {
 namespace {
 
-constexpr std::string_view kParentSuffix = "@parent", kStopSuffix = "@stop";
+constexpr std::string_view kParentSuffix = "@parent", kStopSuffix = "@stop", kHangSuffix = "@hang";
 
 bool FirstTime(int number) {
   const char* marker = std::getenv("HALCYON_FAULT_MARKER");
@@ -38,11 +38,15 @@ void FaultPoint(std::string_view name) {
       point.remove_suffix(kStopSuffix.size());
       signal = SIGSTOP;
     }
+    const bool hangs = point.ends_with(kHangSuffix);
+    if (hangs) point.remove_suffix(kHangSuffix.size());
     if (point.ends_with(kParentSuffix)) {
       point.remove_suffix(kParentSuffix.size());
       victim = getppid();
     }
-    if (point == name && FirstTime(number)) kill(victim, signal);
+    if (point != name || !FirstTime(number)) continue;
+    while (hangs) pause();
+    kill(victim, signal);
   }
 }
 

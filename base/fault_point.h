@@ -9,9 +9,10 @@ namespace halcyon {
 
 // HALCYON_FAULT_POINT is a list of points, divided by ';'. When `name` is one of them, this process
 // gets SIGKILL; when `name` + "@parent" is, its parent does; when `name` + "@stop" is, this process
-// gets SIGSTOP. HALCYON_FAULT_MARKER is the start of a
-// path: the fault number i of the list first makes the file PATH-i, which must not exist, so each
-// fault happens once, however often the processes are started again.
+// gets SIGSTOP; when `name` + "@hang" is, the calling thread stands still for ever, and the
+// process' others go on. HALCYON_FAULT_MARKER is the start of a path: the fault number i of the
+// list first makes the file PATH-i, which must not exist, so each fault happens once, however often
+// the processes are started again.
 void FaultPoint(std::string_view name);
 
 }  // namespace halcyon

@@ -35,6 +35,8 @@ uint64_t CollectiveLog::Start(std::string name, Traffic traffic, int64_t now_ms)
   ++figures_.collectives;
   figures_.bytes += traffic.received_bytes;
   if (started_.empty()) oldest_since_ms_ = now_ms;
+  ++changes_;
+  changed_ms_ = now_ms;
   started_.push_back({std::move(name), ++count_});
   return count_;
 }
@@ -43,7 +45,22 @@ void CollectiveLog::EndOldest(int64_t busy_us, int64_t now_ms) {
   HALCYON_CHECK(!started_.empty());
   figures_.busy_us += busy_us;
   started_.pop_front();
-  oldest_since_ms_ = now_ms;
+  oldest_since_ms_ = changed_ms_ = now_ms;
+}
+
+void CollectiveLog::EndWait(int64_t now_ms) {
+  waits_ = false;
+  ++changes_;
+  changed_ms_ = now_ms;
+}
+
+CollectiveStanding CollectiveLog::Standing() const {
+  CollectiveStanding standing{.started = count_, .changes = changes_, .changed_ms = changed_ms_};
+  if (started_.empty()) return standing;
+  standing.under_way = started_.front().number;
+  standing.name = started_.front().name;
+  standing.waits = waits_;
+  return standing;
 }
 
 std::string CollectiveLog::Oldest() const {

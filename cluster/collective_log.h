@@ -42,7 +42,11 @@ class CollectiveLog {
   // The oldest's number when it has been the oldest for `after_ms` or more; else 0.
   uint64_t Overdue(int64_t now_ms, int64_t after_ms) const;
   // The oldest counts as the oldest since now: what passed before is no one's delay.
-  void RestartClock(int64_t now_ms) { oldest_since_ms_ = now_ms; }
+  void RestartClock(int64_t now_ms) { oldest_since_ms_ = changed_ms_ = now_ms; }
+  // The thread that starts them waits for one, or does so no more.
+  void BeginWait() { waits_ = true; }
+  void EndWait(int64_t now_ms);
+  CollectiveStanding Standing() const;
   // Of the oldest: it has not ended in time, because of `whom` (arrivals.h).
   std::string NotEnded(int64_t timeout_ms, std::string_view whom) const;
   uint64_t order_digest() const { return digest_; }
@@ -56,6 +60,9 @@ class CollectiveLog {
   std::deque<Started> started_;
   int64_t oldest_since_ms_ = 0;
   uint64_t count_ = 0, digest_ = 0;
+  bool waits_ = false;  // the thread that starts them
+  uint64_t changes_ = 0;
+  int64_t changed_ms_ = 0;
   CollectiveFigures figures_;
 };
 

@@ -149,8 +149,10 @@ absl::Status CollectiveQueue::WaitFor(const Started& started) {
   const MutexLock lock(&mutex_);
   if (!started.done) {
     const int64_t began_us = clock_->MonotonicUs();
+    log_.BeginWait();
     changed_.Wait(&mutex_, [&] { return started.done; });
     log_.AddWaited(clock_->MonotonicUs() - began_us);
+    log_.EndWait(clock_->MonotonicMs());
   }
   return started.status;
 }
@@ -211,6 +213,11 @@ CollectiveFigures CollectiveQueue::TakeFigures() {
 std::string CollectiveQueue::Current() const {
   const MutexLock lock(&mutex_);
   return log_.Current(clock_->MonotonicMs());
+}
+
+CollectiveStanding CollectiveQueue::Standing() const {
+  const MutexLock lock(&mutex_);
+  return log_.Standing();
 }
 
 }  // namespace halcyon::cluster

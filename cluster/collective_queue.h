@@ -58,6 +58,7 @@ class CollectiveQueue final : public Collectives {
   uint64_t order_digest() const override;
   CollectiveFigures TakeFigures() override;
   std::string Current() const override;
+  CollectiveStanding Standing() const override;
 
  private:
   struct Place {

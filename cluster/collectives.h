@@ -59,6 +59,16 @@ struct CollectiveFigures {
   int64_t cpu_us = 0;     // processor time of the thread that runs them
 };
 
+// How far a rank is in the order of collectives, whose numbers 1, 2, ... are the same on all ranks.
+struct CollectiveStanding {
+  uint64_t started = 0;
+  uint64_t under_way = 0;  // the number of the oldest that has not ended; 0: none
+  std::string name = {};   // of that one: "all-gather of block.3"
+  bool waits = false;      // the thread that starts them waits for one
+  uint64_t changes = 0;    // how often that thread has started one, or ended a wait
+  int64_t changed_ms = 0;  // when it last did, or one ended, on Clock::MonotonicMs
+};
+
 class Collectives {
  public:
   virtual ~Collectives() = default;
@@ -90,6 +100,8 @@ class Collectives {
   // The one under way and since when: "all-gather of block.3, number 17, for 12 s" (without the
   // time in its first second); "" when there is none. Any thread.
   virtual std::string Current() const = 0;
+  // Any thread.
+  virtual CollectiveStanding Standing() const = 0;
 };
 
 // A gang of one: copies.
@@ -105,6 +117,7 @@ class SingleRank final : public Collectives {
   uint64_t order_digest() const override { return 0; }
   CollectiveFigures TakeFigures() override { return {}; }
   std::string Current() const override { return ""; }
+  CollectiveStanding Standing() const override { return {}; }
 };
 
 }  // namespace halcyon::cluster

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <deque>
 #include <thread>
 
@@ -76,12 +77,7 @@ class Link : public CoordinatorLink {
 
   bool stop_requested() const override { return stop_requested_; }
 
-  void SetPhase(std::string phase) override {
-    const MutexLock lock(&mutex_);
-    phase_ = std::move(phase);
-  }
-
-  void SetActivity(std::function<std::string()> activity) override {
+  void SetActivity(std::function<Activity()> activity) override {
     const MutexLock lock(&mutex_);
     activity_ = std::move(activity);
   }
@@ -106,6 +102,7 @@ class Link : public CoordinatorLink {
       if (pause_.Turn(now_ms)) {
         spdlog::warn("this process was stopped for a while; the coordinator's timeout starts anew");
         last_message_ms_ = now_ms;
+        resumed_ms_ = now_ms;
       }
       if (now_ms - last_message_ms_ >= kHeartbeatTimeoutMs) {
         spdlog::error("no message from the coordinator for {} ms", kHeartbeatTimeoutMs);
@@ -156,13 +153,14 @@ class Link : public CoordinatorLink {
     if (heartbeat_ms_.has_value() && now_ms - *heartbeat_ms_ < kHeartbeatIntervalMs) return;
     heartbeat_ms_ = now_ms;
     // A lost heartbeat is ignored: the next one follows, or the coordinator's timeout expires.
-    transport_->Send(Heartbeat()).IgnoreError();
+    transport_->Send(HeartbeatAt(now_ms)).IgnoreError();
   }
 
-  Message Heartbeat() {
+  Message HeartbeatAt(int64_t now_ms) {
     const MutexLock lock(&mutex_);
-    const std::string activity = activity_ ? activity_() : "";
-    Message message = Addressed(Alive{activity.empty() ? phase_ : phase_ + ": " + activity});
+    Activity activity = activity_ ? activity_() : Activity();
+    if (resumed_ms_) activity.age_ms = std::min(activity.age_ms, now_ms - *resumed_ms_);
+    Message message = Addressed(Alive{std::move(activity)});
     message.acknowledged = stream_.received();
     return message;
   }
@@ -202,6 +200,7 @@ class Link : public CoordinatorLink {
   Clock* const clock_;
   int64_t last_message_ms_;              // of the thread
   std::optional<int64_t> heartbeat_ms_;  // of the thread
+  std::optional<int64_t> resumed_ms_;    // of the thread: when this process was last found stopped
   PauseDetector pause_;                  // of the thread
   bool told_to_end_ = false;             // of the thread
   std::atomic<bool> stop_requested_ = false;
@@ -210,8 +209,7 @@ class Link : public CoordinatorLink {
   ConditionVariable changed_;
   ReliableStream stream_ ABSL_GUARDED_BY(mutex_);
   std::deque<Message> incoming_ ABSL_GUARDED_BY(mutex_);
-  std::string phase_ ABSL_GUARDED_BY(mutex_);
-  std::function<std::string()> activity_ ABSL_GUARDED_BY(mutex_);
+  std::function<Activity()> activity_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::thread thread_;  // last: it uses all the others

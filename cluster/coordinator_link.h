@@ -52,11 +52,10 @@ class CoordinatorLink {
   // behind it; nullopt when there is none, and `timeout_ms` passed or Stop has come.
   virtual std::optional<Message> Receive(int64_t timeout_ms) = 0;
   virtual bool stop_requested() const = 0;
-  // What the heartbeat reports this worker to be doing.
-  virtual void SetPhase(std::string phase) = 0;
-  // Called for each heartbeat, on the link's thread; what it returns, unless "", follows the phase.
-  // The function before is not called any more when this returns. An empty function: none.
-  virtual void SetActivity(std::function<std::string()> activity) = 0;
+  // Called for each heartbeat, on the link's thread: what this worker does. Time in which this
+  // process did not run does not count in its age. The function before is not called any more when
+  // this returns. An empty function: none.
+  virtual void SetActivity(std::function<Activity()> activity) = 0;
 };
 
 }  // namespace halcyon::cluster

@@ -71,7 +71,8 @@ struct Wire<Hello> {
                                       Field{"claim", &Hello::claim},
                                       Field{"launch", &Hello::launch},
                                       Field{"task", &Hello::task},
-                                      Field{"fence", &Hello::fence}};
+                                      Field{"fence", &Hello::fence},
+                                      Field{"host", &Hello::host}};
 };
 template <>
 struct Wire<Ready> {
@@ -79,9 +80,19 @@ struct Wire<Ready> {
   static constexpr std::tuple kFields{Field{"last_fence", &Ready::last_fence}};
 };
 template <>
+struct Wire<Activity> {
+  static constexpr std::tuple kFields{Field{"phase", &Activity::phase},
+                                      Field{"what", &Activity::what},
+                                      Field{"step", &Activity::step},
+                                      Field{"advances", &Activity::advances},
+                                      Field{"age_ms", &Activity::age_ms},
+                                      Field{"collectives", &Activity::collectives},
+                                      Field{"collective", &Activity::collective}};
+};
+template <>
 struct Wire<Alive> {
   static constexpr std::string_view kType = "alive";
-  static constexpr std::tuple kFields{Field{"phase", &Alive::phase}};
+  static constexpr std::tuple kFields{Field{"activity", &Alive::activity}};
 };
 template <>
 struct Wire<TaskProgress> {

@@ -51,14 +51,26 @@ struct Hello {
   uint64_t launch = 0;
   std::string task = {};  // of an agent, with a result that no coordinator has taken; "": none
   uint64_t fence = 0;     // of its lease
+  std::string host = {};  // the machine's name, for people
   bool operator==(const Hello&) const = default;
 };
 struct Ready {              // an agent has nothing to do
   uint64_t last_fence = 0;  // of the last lease that it has served; 0: of none
   bool operator==(const Ready&) const = default;
 };
-struct Alive {        // every heartbeat interval
-  std::string phase;  // "step 120: reduce-scatter block-2"
+// What a worker does, and whether it goes on (cluster/work_progress.h).
+struct Activity {
+  std::string phase = {};    // "forward", "collective", "task"
+  std::string what = {};     // of: "block.3", "all-gather of block.3", "tokens/3"
+  int64_t step = -1;         // of training; -1: none
+  uint64_t advances = 0;     // how often its own thread has gone on
+  int64_t age_ms = 0;        // since it last did, on the worker's clock
+  uint64_t collectives = 0;  // that it has started
+  uint64_t collective = 0;   // the number of the oldest under way; 0: none
+  bool operator==(const Activity&) const = default;
+};
+struct Alive {  // every heartbeat interval
+  Activity activity;
   bool operator==(const Alive&) const = default;
 };
 struct TaskProgress {

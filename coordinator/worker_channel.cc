@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cluster/coordinator_link.h"
+#include "cluster/work_progress.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -201,8 +202,8 @@ void WorkerChannel::Take(cluster::Message message) {
   if (!worker.exceeded.empty()) return;
   const bool is_new = worker.stream.Accept(message, now_ms);
   if (auto* alive = std::get_if<cluster::Alive>(&message.body)) {
-    worker.phase = std::move(alive->phase);
     if (worker.stream.Due() != nullptr) due_.insert(message.worker);
+    worker.activity = std::move(alive->activity);
     return;
   }
   due_.insert(message.worker);
@@ -252,8 +253,8 @@ std::vector<WorkerChannel::Suspect> WorkerChannel::Suspects() {
   const MutexLock lock(&mutex_);
   std::vector<Suspect> suspects;
   for (const WorkerId& worker : detector_.Suspects(turned_ms_)) {
-    const std::string& phase = workers_.at(worker).phase;
-    suspects.push_back({worker, "stopped sending" + (phase.empty() ? "" : " in " + phase)});
+    const std::string doing = cluster::Describe(workers_.at(worker).activity);
+    suspects.push_back({worker, "stopped sending" + (doing.empty() ? "" : " in " + doing)});
   }
   for (const auto& [id, worker] : workers_) {
     if (!worker.exceeded.empty()) suspects.push_back({id, worker.exceeded});

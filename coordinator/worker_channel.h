@@ -85,7 +85,7 @@ class WorkerChannel {
 
  private:
   struct Worker {
-    std::string phase;  // what its last heartbeat reported that it is doing
+    cluster::Activity activity;  // of its last heartbeat
     cluster::ReliableStream stream;
     size_t waiting = 0, waiting_bytes = 0;
     int64_t span_began_ms = 0, span_messages = 0;

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/fault_point.h"
+#include "cluster/work_progress.h"
 #include "jobs/job_spec.h"
 #include "worker/compute_device.h"
 #include "worker/inputs/artifacts.h"
@@ -35,17 +36,22 @@ class Agent {
  public:
   // `number`: among the agents of this machine.
   Agent(cluster::CoordinatorLink* link, uint32_t threads, uint32_t number)
-      : link_(link), threads_(threads), number_(number) {}
+      : link_(link), threads_(threads), number_(number) {
+    link_->SetActivity([this] { return progress_.Now(); });
+  }
+  ~Agent() { link_->SetActivity(nullptr); }
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
 
   void Serve(const cluster::Lease& lease) {
     spdlog::info("task {} fence {}", lease.task, lease.fence);
-    link_->SetPhase(lease.task);
+    progress_.Enter(cluster::WorkPhase::kTask, lease.task);
     const absl::StatusOr<json> result = RunTask(lease);
     FaultPoint("agent " + lease.task);
     absl::Status status = result.status();
     if (status.ok()) status = link_->Send(cluster::TaskDone{lease.task, lease.fence, *result});
     if (!status.ok()) Fail(lease, status);
-    link_->SetPhase("idle");
+    progress_.Enter(cluster::WorkPhase::kIdle);
   }
 
  private:
@@ -71,6 +77,7 @@ class Agent {
     double reported = 0;
     TaskContext context{
         &lease, &spec, Env::Posix(), [&](double fraction) {
+          progress_.Advance();
           if (fraction < reported + kProgressStep) return;
           reported = fraction;
           SendSmall(link_, cluster::TaskProgress{lease.task, lease.fence, fraction});
@@ -101,6 +108,7 @@ class Agent {
 
   cluster::CoordinatorLink* link_;
   uint32_t threads_, number_;
+  cluster::WorkProgress progress_;
   std::optional<ComputeDevice> compute_;
   LatentsTask latents_;
 };

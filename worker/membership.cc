@@ -38,7 +38,9 @@ absl::StatusOr<std::unique_ptr<Membership>> Membership::Join(const WorkerOptions
 
 cluster::Hello HelloOf(const std::string& role, uint32_t rank) {
   const auto self = cluster::IdentityOfProcess(getpid());
-  return {role, "", rank, getpid(), self ? self->start_time : 0, cluster::BootId()};
+  cluster::Hello hello{role, "", rank, getpid(), self ? self->start_time : 0, cluster::BootId()};
+  hello.host = HostName();
+  return hello;
 }
 
 }  // namespace halcyon::worker

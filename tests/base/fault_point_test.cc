@@ -6,7 +6,9 @@
 
 #include <cstdlib>
 #include <string>
+#include <thread>
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "tests/testing/temp_dir.h"
 
@@ -44,6 +46,17 @@ TEST_F(FaultPointDeathTest, KillsAtANamedPointOnce) {
   EXPECT_EXIT(Reach("other;here", "here"), lives, "");
   EXPECT_EXIT(Reach("other;here", "other"), killed, "");
   EXPECT_TRUE(Marked(0));
+}
+
+TEST_F(FaultPointDeathTest, HangsTheCallingThreadAlone) {
+  const auto reach = [this] {
+    std::thread other([this] {
+      while (!Marked(0)) Clock::Real()->SleepMs(1);
+      _exit(7);
+    });
+    Reach("here@hang", "here");
+  };
+  EXPECT_EXIT(reach(), ::testing::ExitedWithCode(7), "");
 }
 
 TEST_F(FaultPointDeathTest, OtherPointsGoOn) {

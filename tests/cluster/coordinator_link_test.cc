@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "cluster/in_memory_transport.h"
+#include "cluster/work_progress.h"
 #include "tests/cluster/stream_end.h"
 #include "tests/testing/shared_clock.h"
 
@@ -110,38 +111,56 @@ TEST_F(CoordinatorLinkTest, SendsInOrder) {
   EXPECT_EQ(NextFromWorker(), Body(Ready{}));
 }
 
-TEST_F(CoordinatorLinkTest, SendsAHeartbeatWithItsPhaseAtEachInterval) {
+TEST_F(CoordinatorLinkTest, SendsAHeartbeatWithItsActivityAtEachInterval) {
   Start();
-  EXPECT_EQ(NextFromWorker(true), Body(Alive{""}));
-  link_->SetPhase("step 1");
+  EXPECT_EQ(NextFromWorker(true), Body(Alive{}));
+  link_->SetActivity([] { return Activity{"step 1"}; });
   Settle();
   clock_.SleepMs(kHeartbeatIntervalMs - 1);
   Settle();
   EXPECT_FALSE(server_->Receive(0)->has_value());
   clock_.SleepMs(1);
-  EXPECT_EQ(NextFromWorker(true), Body(Alive{"step 1"}));
+  EXPECT_EQ(NextFromWorker(true), Body(Alive{{"step 1"}}));
   Settle();
   EXPECT_FALSE(server_->Receive(0)->has_value());
 }
 
 TEST_F(CoordinatorLinkTest, AsksForTheActivityAtEachBeat) {
   Start();
-  EXPECT_EQ(NextFromWorker(true), Body(Alive{""}));
-  link_->SetPhase("step 1");
+  EXPECT_EQ(NextFromWorker(true), Body(Alive{}));
   std::atomic<int> asked = 0;
-  link_->SetActivity([&] { return "all-gather, number " + std::to_string(++asked); });
+  link_->SetActivity([&] { return Activity{"forward", std::to_string(++asked)}; });
   const auto next_beat = [&] {
     Settle();
     clock_.SleepMs(kHeartbeatIntervalMs);
     return NextFromWorker(true);
   };
-  EXPECT_EQ(next_beat(), Body(Alive{"step 1: all-gather, number 1"}));
-  EXPECT_EQ(next_beat(), Body(Alive{"step 1: all-gather, number 2"}));
-  link_->SetActivity([] { return std::string(); });
-  EXPECT_EQ(next_beat(), Body(Alive{"step 1"})) << "nothing is under way";
+  EXPECT_EQ(next_beat(), Body(Alive{{"forward", "1"}}));
+  EXPECT_EQ(next_beat(), Body(Alive{{"forward", "2"}}));
   link_->SetActivity(nullptr);
-  EXPECT_EQ(next_beat(), Body(Alive{"step 1"}));
+  EXPECT_EQ(next_beat(), Body(Alive{}));
   EXPECT_EQ(asked, 2);
+}
+
+// A process that was stopped did not hang: its work did not go on because nothing of it did.
+TEST_F(CoordinatorLinkTest, APauseOfTheProcessDoesNotCountInTheAgeOfItsWork) {
+  WorkProgress progress(&clock_);
+  Start();
+  link_->SetActivity([&] { return progress.Now(); });
+  NextFromWorker(true);
+  Settle();
+  const auto age_ms = [&] { return std::get<Alive>(NextFromWorker(true)).activity.age_ms; };
+  clock_.SleepMs(kHeartbeatIntervalMs);
+  EXPECT_EQ(age_ms(), kHeartbeatIntervalMs);
+  clock_.SleepMs(60'000);
+  age_ms();  // of a turn that began before the pause was noticed, or after it
+  Settle();
+  clock_.SleepMs(kHeartbeatIntervalMs);
+  EXPECT_EQ(age_ms(), kHeartbeatIntervalMs);
+  progress.Advance();
+  Settle();
+  clock_.SleepMs(kHeartbeatIntervalMs);
+  EXPECT_EQ(age_ms(), kHeartbeatIntervalMs);
 }
 
 TEST_F(CoordinatorLinkTest, GivesLeasesAndWelcomesAndKeepsHeartbeatsInside) {

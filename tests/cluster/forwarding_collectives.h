@@ -33,6 +33,7 @@ class ForwardingCollectives : public Collectives {
   uint64_t order_digest() const override { return gang_->order_digest(); }
   CollectiveFigures TakeFigures() override { return gang_->TakeFigures(); }
   std::string Current() const override { return gang_->Current(); }
+  CollectiveStanding Standing() const override { return gang_->Standing(); }
 
  protected:
   Collectives& gang() { return *gang_; }

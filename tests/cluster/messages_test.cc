@@ -33,9 +33,9 @@ std::vector<Body> AllBodies() {
   const Json json = {{"loss", 0.1}, {"eval", {{"brier", -3}}}, {"list", {1, "two", nullptr, true}}};
   return {
       Hello{"rank", "model", std::numeric_limits<uint32_t>::max(), -1, kLargest, "böot", "f00", 3,
-            kLargest, "tokens/3", 17},
+            kLargest, "tokens/3", 17, "höst"},
       Ready{kLargest},
-      Alive{"step 120: reduce-scatter block-2"},
+      Alive{{"collective", "all-gather of block.2", 120, kLargest, -1, kLargest, 7}},
       TaskProgress{"tokens/3", kLargest, 0.1},
       TaskDone{"tokens/3", 7, json},
       TaskFailed{"tokens/3", 7, -13, "no space left"},

@@ -158,9 +158,9 @@ TYPED_TEST(TransportContract, WaitsForAServerThatIsNotThereYet) {
 TYPED_TEST(TransportContract, DeliversWhatWasSentBeforeTheClientEnded) {
   auto server = this->backend_.Bind();
   auto client = this->backend_.Connect(kAgent);
-  ASSERT_TRUE(client->Send(From(kAgent, Alive{"the end"})).ok());
+  ASSERT_TRUE(client->Send(From(kAgent, Alive{{"the end"}})).ok());
   client.reset();
-  EXPECT_EQ(ReceiveFrom(*server).body, Body(Alive{"the end"}));
+  EXPECT_EQ(ReceiveFrom(*server).body, Body(Alive{{"the end"}}));
 }
 
 TYPED_TEST(TransportContract, GoesOnWithANewServer) {
@@ -173,7 +173,7 @@ TYPED_TEST(TransportContract, GoesOnWithANewServer) {
   // What is sent before the break is noticed may be lost, so heartbeats repeat.
   bool came = false;
   for (int attempt = 0; attempt < 200 && !came; ++attempt) {
-    ASSERT_TRUE(client->Send(From(kAgent, Alive{"again"})).ok());
+    ASSERT_TRUE(client->Send(From(kAgent, Alive{{"again"}})).ok());
     came = server->Receive(kQuietMs)->has_value();
   }
   EXPECT_TRUE(came);
@@ -220,7 +220,7 @@ TEST(ZmqTransport, APathMayBeLongAndHaveAnyCharacters) {
 TEST(ZmqTransport, RefusesAMessageThatIsTooLarge) {
   ZmqBackend backend;
   auto client = backend.Connect(kAgent);
-  const Message large = From(kAgent, Alive{std::string(17 << 20, 'x')});
+  const Message large = From(kAgent, Alive{{std::string(17 << 20, 'x')}});
   EXPECT_TRUE(absl::IsInvalidArgument(client->Send(large)));
 }
 
@@ -278,7 +278,7 @@ TEST(ZmqTransport, ASecondProcessDoesNotTakeTheFirstOnesPlace) {
   ASSERT_TRUE(first->Send(From(kAgent, Ready{})).ok());
   ReceiveFrom(*server);
   auto second = backend.Connect(kAgent);
-  ASSERT_TRUE(second->Send(From(kAgent, Alive{"impostor"})).ok());
+  ASSERT_TRUE(second->Send(From(kAgent, Alive{{"impostor"}})).ok());
   ExpectQuiet(*server);
   ASSERT_TRUE(server->Send(From(kAgent, Stop{})).ok());
   EXPECT_EQ(ReceiveFrom(*first).body, Body(Stop{}));

@@ -92,8 +92,8 @@ absl::StatusOr<std::optional<cluster::Message>> FakeCluster::Receive(int64_t tim
   std::this_thread::yield();
   if (clock_->MonotonicMs() - alive_sent_ms_ >= 1000) {
     alive_sent_ms_ = clock_->MonotonicMs();
-    for (const auto& [agent, pid] : agents_) Send(agent, cluster::Alive{"idle"});
-    for (const WorkerId& rank : gang_ranks_) Send(rank, cluster::Alive{"step 1"});
+    for (const auto& [agent, pid] : agents_) Send(agent, cluster::Alive{{"idle"}});
+    for (const WorkerId& rank : gang_ranks_) Send(rank, cluster::Alive{{"step 1"}});
   }
   return std::nullopt;
 }

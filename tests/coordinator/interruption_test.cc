@@ -104,7 +104,7 @@ TEST_F(InterruptionTest, StrayMessagesDoNotProlongTheEndOfAGang) {
   cluster_.on_turn = [&] {
     if (clock_.MonotonicMs() - spoke_ms < 200) return;
     spoke_ms = clock_.MonotonicMs();
-    cluster_.Send({"model-rank-0", 77}, cluster::Alive{"step 3"});
+    cluster_.Send({"model-rank-0", 77}, cluster::Alive{{"step 3"}});
     cluster_.Send({"model-rank-0", 77}, cluster::TrainProgress{"model", 3, 9, {}});
   };
   cluster_.on_gang = [](const std::string& stage, int launch) {

@@ -38,7 +38,7 @@ class WorkerChannelTest : public ::testing::Test {
   void PassWithHeartbeats(const WorkerId& worker, int64_t duration_ms, bool speaks) {
     for (; duration_ms > 0; duration_ms -= 500) {
       clock_.SleepMs(std::min<int64_t>(duration_ms, 500));
-      if (speaks) SendFrom(worker, cluster::Alive{"step 7"});
+      if (speaks) SendFrom(worker, cluster::Alive{{"step 7"}});
       ASSERT_TRUE(channel_.Next(0).ok());
     }
   }
@@ -73,7 +73,7 @@ TEST_F(WorkerChannelTest, AMissingWorkerIsNoticedWhileAnotherSendsSteadily) {
 }
 
 TEST_F(WorkerChannelTest, APauseOfThisProcessRestartsTheTimeouts) {
-  SendFrom(kRank, cluster::Alive{"step 7"});
+  SendFrom(kRank, cluster::Alive{{"step 7"}});
   ASSERT_TRUE(channel_.Next(0).ok());
   clock_.SleepMs(10 * cluster::kHeartbeatTimeoutMs);
   ASSERT_TRUE(channel_.Next(0).ok());
@@ -132,12 +132,12 @@ TEST_F(WorkerChannelTest, AfterADroppedMessageNoLaterOneIsTaken) {
 
 // The coordinator's thread is blocked in an fsync; its heartbeats reach the workers all the same.
 TEST_F(WorkerChannelTest, HeartbeatsGoOnWhileTheCoordinatorsThreadIsBlocked) {
-  SendFrom(kRank, cluster::Alive{""});
+  SendFrom(kRank, cluster::Alive{{""}});
   ASSERT_TRUE(channel_.Next(0).ok());
   channel_.StartThread();
   for (int beat = 0; beat < 10; ++beat) {
     // This thread is the blocked one: it calls nothing of the channel.
-    SendFrom(kRank, cluster::Alive{""});
+    SendFrom(kRank, cluster::Alive{{""}});
     clock_.SleepMs(cluster::kHeartbeatIntervalMs);
     const auto heartbeat = clients_[kRank]->Receive(kPatienceMs);
     ASSERT_TRUE(heartbeat.ok() && heartbeat->has_value()) << beat;
@@ -171,7 +171,7 @@ TEST_F(WorkerChannelTest, TheThreadCarriesMessagesBothWays) {
 
 TEST_F(WorkerChannelTest, KnowsABoundedNumberOfWorkersAndForgetsThoseThatLongSentNothing) {
   for (uint64_t life = 1; life <= kWorkersMax; ++life) {
-    SendFrom({"agent-0", life}, cluster::Alive{""});
+    SendFrom({"agent-0", life}, cluster::Alive{{""}});
     ASSERT_TRUE(channel_.Next(0).ok());
   }
   SendFrom(kRank, cluster::Ready{});

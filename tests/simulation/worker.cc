@@ -123,7 +123,7 @@ void Worker::Turn() {
     return End("no message from the coordinator");
   }
   cluster::Message heartbeat;
-  heartbeat.body = cluster::Alive{"working"};
+  heartbeat.body = cluster::Alive{{"working"}};
   Carry(heartbeat);
   Later(cluster::kHeartbeatIntervalMs, [this] { Turn(); });
 }

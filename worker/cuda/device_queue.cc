@@ -214,4 +214,9 @@ std::string DeviceQueue::Current() const {
   return log_.Current(NowMs());
 }
 
+cluster::CollectiveStanding DeviceQueue::Standing() const {
+  const MutexLock lock(&mutex_);
+  return log_.Standing();
+}
+
 }  // namespace halcyon::worker

@@ -47,6 +47,7 @@ class DeviceQueue {
   uint64_t order_digest() const;
   cluster::CollectiveFigures TakeFigures();
   std::string Current() const;
+  cluster::CollectiveStanding Standing() const;
 
  private:
   // A collective on the stream: between two events, which others use when it is done.

@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -56,6 +57,7 @@ class NcclCollectives final : public cluster::Collectives {
     const std::string on_device = queue_.Current();
     return on_device.empty() ? host_->Current() : on_device;
   }
+  cluster::CollectiveStanding Standing() const override;
 
  private:
   bool IsOnDevice(const ConstBuffer& buffer) const {
@@ -105,6 +107,24 @@ at::Tensor NcclCollectives::InFloat32(ConstBuffer in) const {
       const_cast<void*>(in.data), {static_cast<int64_t>(in.count)},
       at::TensorOptions(at::kBFloat16).device(c10::kCUDA, queue_.stream().device_index()));
   return values.to(at::kFloat);
+}
+
+// Those on the host block, and begin when all on the device have ended. So the order of both counts
+// is that of their sum.
+cluster::CollectiveStanding NcclCollectives::Standing() const {
+  const cluster::CollectiveStanding on_host = host_->Standing();
+  cluster::CollectiveStanding standing = queue_.Standing();
+  if (standing.under_way != 0) {
+    standing.under_way += on_host.started;
+  } else if (on_host.under_way != 0) {
+    standing.under_way = on_host.under_way + standing.started;
+    standing.name = on_host.name;
+    standing.waits = on_host.waits;
+  }
+  standing.started += on_host.started;
+  standing.changes += on_host.changes;
+  standing.changed_ms = std::max(standing.changed_ms, on_host.changed_ms);
+  return standing;
 }
 
 CollectiveFigures NcclCollectives::TakeFigures() {

@@ -100,7 +100,15 @@ void Fsdp::BeginPass(bool is_last) {
   order_.BeginPass();
 }
 
+void Fsdp::ReportUse(ShardedUnit& unit, bool backward) {
+  if (options_.progress == nullptr) return;
+  if (!in_pass_) return options_.progress->Advance();
+  options_.progress->Enter(backward ? cluster::WorkPhase::kBackward : cluster::WorkPhase::kForward,
+                           unit.unit().name());
+}
+
 void Fsdp::Use(ShardedUnit& unit, bool backward) {
+  ReportUse(unit, backward);
   if (backward && options_.sharding != jobs::Sharding::kGradient) {
     for (auto& other : units_) {
       if (other.get() != &unit) other->FreeUnneeded();

@@ -87,6 +87,7 @@ class Fsdp final : private UnitOwner {
 
  private:
   void Use(ShardedUnit& unit, bool backward) override;
+  void ReportUse(ShardedUnit& unit, bool backward);
   bool StaysWhole(const ShardedUnit& unit) const override;
   bool Recomputes(const ShardedUnit& unit) override;
   void GradientsReady(ShardedUnit& unit) override;

@@ -5,6 +5,7 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
+#include "cluster/work_progress.h"
 #include "jobs/job_spec.h"
 
 namespace halcyon::worker {
@@ -21,6 +22,7 @@ struct FsdpOptions {
   // float32.
   at::ScalarType gather_type = at::kFloat;
   c10::Device device = c10::kCPU;
+  cluster::WorkProgress* progress = nullptr;  // is told which unit computes; null: nobody is
 };
 
 }  // namespace halcyon::worker

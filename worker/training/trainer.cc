@@ -19,6 +19,7 @@
 namespace halcyon::worker {
 namespace {
 
+using cluster::WorkPhase;
 using nlohmann::json;
 
 constexpr int64_t kReportIntervalMs = 500;
@@ -51,7 +52,9 @@ Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Colle
       store_(*env, JoinPath(options.assignment.work_dir, "checkpoints")),
       order_(options.seed, trainee->items()),
       metrics_(JoinPath(options.assignment.work_dir, kMetricsFile), clock) {
+  HALCYON_CHECK(options.progress != nullptr);
   options_.fsdp.device = options.compute.device;
+  options_.fsdp.progress = options.progress;
 }
 
 absl::StatusOr<json> Trainer::Run() {
@@ -63,7 +66,8 @@ absl::StatusOr<json> Trainer::Run() {
   if (steps_done_ < steps) RETURN_IF_ERROR(MeasureRate());
   StartFeeder();
   while (steps_done_ < steps) {
-    listener_->OnPhase("step " + std::to_string(steps_done_));
+    options_.progress->BeginStep(steps_done_);
+    options_.progress->Enter(WorkPhase::kData);
     FaultPoint("rank " + std::to_string(collectives_->rank()) + " " + options_.assignment.stage +
                " step " + std::to_string(steps_done_));
     ASSIGN_OR_RETURN(last_figures_, Step(steps_done_), "step " + std::to_string(steps_done_));
@@ -98,7 +102,7 @@ absl::Status Trainer::Start() {
   ASSIGN_OR_RETURN(const ShardPlan plan, PlanShards(options_.fsdp.sharding, *collectives_));
   fsdp_ = std::make_unique<Fsdp>(trainee_->units(), collectives_, plan, options_.fsdp);
   fsdp_->Initialise(trainee_->init_rule(), trainee_->init_std(), options_.seed);
-  listener_->OnPhase("loading a checkpoint");
+  options_.progress->Enter(WorkPhase::kLoading, "a checkpoint");
   RETURN_IF_ERROR(store_.Fence({options_.assignment.claim, options_.assignment.launch}));
   ASSIGN_OR_RETURN(const Resumed resumed, RestoreCheckpoint(store_, *fsdp_, *collectives_,
                                                             options_.assignment.fingerprint));
@@ -151,7 +155,7 @@ absl::StatusOr<std::vector<std::string>> Trainer::Notices() {
 
 absl::Status Trainer::MeasureRate() {
   if (options_.step_flops == 0) return absl::OkStatus();
-  listener_->OnPhase("measuring the rate of matrix products");
+  options_.progress->Enter(WorkPhase::kStarting, "the measurement of matrix products");
   RETURN_IF_ERROR(collectives_->Barrier());
   std::vector<double> rate = {MeasureMatrixRate(options_.fsdp.gather_type, options_.fsdp.device)};
   RETURN_IF_ERROR(collectives_->AllReduceSum(rate));
@@ -173,6 +177,7 @@ void Trainer::StartFeeder() {
 absl::StatusOr<std::map<std::string, double>> Trainer::Accumulate(uint64_t step) {
   std::map<std::string, at::Tensor> sums;
   for (bool is_last = false; !is_last;) {
+    options_.progress->Enter(WorkPhase::kData);
     ASSIGN_OR_RETURN(const LoadedPass pass, feeder_->Next());
     HALCYON_CHECK(pass.plan.step == step);
     is_last = pass.is_last;
@@ -222,6 +227,7 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   }
   const double scale = train.clip_norm > 0 && norm > train.clip_norm ? train.clip_norm / norm : 1.0;
   const int64_t update_began_us = clock_->MonotonicUs();
+  options_.progress->Enter(WorkPhase::kOptimizer);
   fsdp_->OptimizerStep(train, step, scale);
   options_.compute.Synchronise();  // for the times' sake
   if (collectives_->rank() != 0) return figures;
@@ -275,8 +281,9 @@ storage::CheckpointManifest Trainer::Manifest() const {
 
 absl::Status Trainer::Save() {
   if (saved_step_ == steps_done_) return absl::OkStatus();
-  listener_->OnPhase("saving step " + std::to_string(steps_done_));
   const int64_t began_us = clock_->MonotonicUs();
+  options_.progress->BeginStep(steps_done_);
+  options_.progress->Enter(WorkPhase::kSaving, "a checkpoint");
   RETURN_IF_ERROR(
       SaveCheckpoint(store_, *fsdp_, *collectives_, Manifest(), options_.checkpoint.keep),
       "checkpoint of step " + std::to_string(steps_done_));
@@ -290,7 +297,8 @@ absl::Status Trainer::Save() {
 }
 
 absl::Status Trainer::EvaluateAndReport() {
-  listener_->OnPhase("evaluating step " + std::to_string(steps_done_));
+  options_.progress->BeginStep(steps_done_);
+  options_.progress->Enter(WorkPhase::kEvaluating);
   ASSIGN_OR_RETURN(const json evaluation, trainee_->Evaluate(*collectives_, /*final=*/false),
                    "evaluation");
   if (collectives_->rank() != 0) return absl::OkStatus();
@@ -300,10 +308,11 @@ absl::Status Trainer::EvaluateAndReport() {
 }
 
 absl::StatusOr<json> Trainer::Finish() {
-  listener_->OnPhase("final evaluation");
+  options_.progress->EndSteps();
+  options_.progress->Enter(WorkPhase::kEvaluating, "the finished model");
   ASSIGN_OR_RETURN(json facts, trainee_->Evaluate(*collectives_, /*final=*/true),
                    "final evaluation");
-  listener_->OnPhase("writing the artifact");
+  options_.progress->Enter(WorkPhase::kWriting, "the artifact");
   const std::string out = cluster::GangOutputDir(options_.assignment);
   absl::StatusOr<WrittenNetwork> written =
       WriteNetwork(*fsdp_, *collectives_, *env_,

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "cluster/collectives.h"
 #include "cluster/messages.h"
+#include "cluster/work_progress.h"
 #include "jobs/job_spec.h"
 #include "pipeline/sample_order.h"
 #include "storage/checkpoint.h"
@@ -30,7 +31,6 @@ namespace halcyon::worker {
 class TrainerListener {
  public:
   virtual ~TrainerListener() = default;
-  virtual void OnPhase(const std::string& phase) = 0;
   // Rank 0 only.
   virtual void OnProgress(uint64_t step, const nlohmann::json& figures) = 0;
   virtual bool StopRequested() = 0;
@@ -41,8 +41,9 @@ struct TrainerOptions {
   jobs::CheckpointSpec checkpoint;
   int64_t evaluate_every = 0;  // steps; 0: never while training
   uint64_t seed = 0;
-  FsdpOptions fsdp;  // its device is `compute`'s
+  FsdpOptions fsdp;  // its device is `compute`'s, its progress is `progress`
   ComputeDevice compute;
+  cluster::WorkProgress* progress = nullptr;  // required: is told how far this rank is
   double step_flops = 0;          // of the model (jobs/flops.h); 0: utilisation is not reported
   uint64_t memory_bytes_min = 0;  // of all ranks (jobs/estimate.h); 0: not reported
   std::string spec_toml;  // the resolved spec, bound into checkpoints and kept with the weights

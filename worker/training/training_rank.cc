@@ -36,7 +36,6 @@ class LinkListener : public TrainerListener {
  public:
   LinkListener(cluster::CoordinatorLink* link, std::string stage, uint64_t steps)
       : link_(link), stage_(std::move(stage)), steps_(steps) {}
-  void OnPhase(const std::string& phase) override { link_->SetPhase(phase); }
   void OnProgress(uint64_t step, const json& figures) override {
     const absl::Status sent = link_->Send(cluster::TrainProgress{stage_, step, steps_, figures});
     if (!sent.ok()) spdlog::warn("figures of step {} are not shown: {}", step, MessageOf(sent));
@@ -67,6 +66,7 @@ struct Rank {
   jobs::JobSpec spec;
   std::string spec_toml;
   ComputeDevice compute;
+  cluster::WorkProgress* progress;
 
   absl::StatusOr<json> Train(Trainee& trainee, int64_t vocab_size) {
     const jobs::StageKind kind =
@@ -81,6 +81,7 @@ struct Rank {
                                           .recompute = spec.launch.recompute,
                                           .gather_type = GatherTypeOf(trainee.train_spec())},
                                  .compute = compute,
+                                 .progress = progress,
                                  .step_flops = jobs::StepFlops(spec, kind, vocab_size),
                                  .memory_bytes_min = MemoryMin(spec, kind, vocab_size),
                                  .spec_toml = spec_toml};
@@ -164,29 +165,37 @@ absl::StatusOr<std::unique_ptr<cluster::Collectives>> MakeGpuCollectives(
                                          {.device = compute.device.index(), .arrivals = arrivals});
 }
 
-// `gpu`: the collectives of a GPU, made over `collectives`; null on the CPU.
+// What outlives a run of a rank: its heartbeats use it.
+struct RankState {
+  std::string stage;
+  std::unique_ptr<cluster::Collectives> gpu;  // made over the host's; null on the CPU
+  cluster::WorkProgress progress;
+};
+
 absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::ArrivalFiles& arrivals,
-                             cluster::CoordinatorLink& link, std::string* stage,
-                             std::unique_ptr<cluster::Collectives>* gpu) {
+                             cluster::CoordinatorLink& link, RankState* state) {
+  const cluster::WorkProgress& progress = state->progress;
+  link.SetActivity([&] { return progress.Now(collectives.Standing()); });
   RETURN_IF_ERROR(link.Send(HelloOf("rank", static_cast<uint32_t>(collectives.rank()))));
-  Rank rank{&collectives, &link, {}, {}, {}, {}};
+  Rank rank{&collectives, &link, {}, {}, {}, {}, &state->progress};
   ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
-  *stage = rank.assignment.stage;
+  state->stage = rank.assignment.stage;
+  state->progress.Enter(cluster::WorkPhase::kLoading, "the inputs");
   RETURN_IF_ERROR(arrivals.Open(JoinPath(rank.assignment.work_dir, kWaitsFolder),
                                 rank.assignment.claim, rank.assignment.launch));
-  link.SetActivity([&collectives] { return collectives.Current(); });
   ASSIGN_OR_RETURN(rank.spec_toml, Env::Posix()->ReadFile(rank.assignment.spec_path));
   ASSIGN_OR_RETURN(rank.spec,
                    jobs::ParseJobSpec(rank.spec_toml, rank.assignment.spec_path,
                                       DirName(rank.assignment.spec_path), /*check_files=*/false));
   ASSIGN_OR_RETURN(rank.compute, ChooseGangDevice(rank.spec.launch.device, collectives));
-  spdlog::info("stage {} rank {} of {}, of {} on its node, on {} {}", *stage, collectives.rank(),
-               collectives.size(), collectives.size_of(cluster::Group::kNode), rank.compute.name,
-               rank.compute.why_cpu);
+  spdlog::info("stage {} rank {} of {}, of {} on its node, on {} {}", state->stage,
+               collectives.rank(), collectives.size(), collectives.size_of(cluster::Group::kNode),
+               rank.compute.name, rank.compute.why_cpu);
   if (rank.compute.is_gpu()) {
-    ASSIGN_OR_RETURN(*gpu, MakeGpuCollectives(rank.compute, collectives, rank.assignment));
-    rank.collectives = gpu->get();
-    link.SetActivity([active = gpu->get()] { return active->Current(); });
+    ASSIGN_OR_RETURN(state->gpu, MakeGpuCollectives(rank.compute, collectives, rank.assignment));
+    rank.collectives = state->gpu.get();
+    link.SetActivity(
+        [&progress, active = state->gpu.get()] { return progress.Now(active->Standing()); });
   }
   // LibTorch reports its faults by exceptions; none leaves this function.
   try {
@@ -230,12 +239,12 @@ absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
     FlushLog(kFlushLogMs);
     _exit(static_cast<int>(ExitCodeOf(membership.status())));
   }
-  std::string stage;
-  std::unique_ptr<cluster::Collectives> gpu;
+  RankState state;
   const absl::StatusOr<json> result =
-      RunRank(*collectives, *arrivals, (*membership)->link(), &stage, &gpu);
+      RunRank(*collectives, *arrivals, (*membership)->link(), &state);
   (*membership)->link().SetActivity(nullptr);
-  const absl::Status status = Report(result, stage, collectives->rank(), &(*membership)->link());
+  const absl::Status status =
+      Report(result, state.stage, collectives->rank(), &(*membership)->link());
   membership->reset();  // sends what is queued
   if (!status.ok()) {
     spdlog::error("{}", MessageOf(status));

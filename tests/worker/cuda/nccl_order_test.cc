@@ -152,6 +152,7 @@ class FirstOfThree final : public cluster::Collectives {
   uint64_t order_digest() const override { return 0; }
   cluster::CollectiveFigures TakeFigures() override { return {}; }
   std::string Current() const override { return ""; }
+  cluster::CollectiveStanding Standing() const override { return {}; }
 };
 
 struct Notes : cluster::Arrivals {

@@ -23,13 +23,15 @@ using nlohmann::json;
 class Listener : public TrainerListener {
  public:
   explicit Listener(uint64_t stop_at) : stop_at_(stop_at) {}
-  void OnPhase(const std::string& phase) override {
-    stop_ = stop_ || (stop_at_ > 0 && phase == "step " + std::to_string(stop_at_)) ||
-            (!stop_in_.empty() && phase == stop_in_);
-  }
   void StopIn(const std::string& phase) { stop_in_ = phase; }
   void OnProgress(uint64_t, const json& figures) override { figures_.push_back(figures); }
-  bool StopRequested() override { return stop_; }
+  bool StopRequested() override {
+    const cluster::Activity now = progress_.Now();
+    const bool in_step = now.phase != "evaluating" && now.step == static_cast<int64_t>(stop_at_);
+    stop_ = stop_ || (stop_at_ > 0 && in_step) || (!stop_in_.empty() && now.phase == stop_in_);
+    return stop_;
+  }
+  cluster::WorkProgress* progress() { return &progress_; }
   const std::vector<json>& figures() const { return figures_; }
 
  private:
@@ -37,6 +39,7 @@ class Listener : public TrainerListener {
   bool stop_ = false;
   std::string stop_in_;
   std::vector<json> figures_;
+  cluster::WorkProgress progress_;
 };
 
 struct Outcome {
@@ -83,7 +86,9 @@ class TrainerTest : public testing::Test {
       if (gives_nan_ && collectives.rank() == ranks - 1) toy.GiveNaN(*gives_nan_);
       Listener listener(stop_at);
       if (collectives.rank() == ranks - 1) listener.StopIn(stop_in_);
-      Trainer trainer(options, &toy, &collectives, &listener, Env::Posix(), Clock::Real());
+      TrainerOptions of_rank = options;
+      of_rank.progress = listener.progress();
+      Trainer trainer(of_rank, &toy, &collectives, &listener, Env::Posix(), Clock::Real());
       const auto result = trainer.Run();
       const std::lock_guard lock(mutex);
       outcome.of_ranks.insert(MessageOf(result.status()));
@@ -347,7 +352,7 @@ TEST_F(TrainerTest, AnEarlierLaunchCannotCommit) {
 }
 
 TEST_F(TrainerTest, AStopBeforeTheFirstStepDoesNone) {
-  stop_in_ = "loading a checkpoint";
+  stop_in_ = "loading";
   const Outcome stopped = Run("parts", 2);
   EXPECT_TRUE(absl::IsAborted(stopped.status)) << stopped.status;
   storage::CheckpointStore store(*Env::Posix(), WorkDir("parts") + "/checkpoints");
@@ -356,7 +361,7 @@ TEST_F(TrainerTest, AStopBeforeTheFirstStepDoesNone) {
 
 TEST_F(TrainerTest, AStopInAnEvaluationSavesAtOnce) {
   options_.evaluate_every = 3;
-  stop_in_ = "evaluating step 3";
+  stop_in_ = "evaluating";
   EXPECT_TRUE(absl::IsAborted(Run("parts", 2).status));
   storage::CheckpointStore store(*Env::Posix(), WorkDir("parts") + "/checkpoints");
   EXPECT_EQ(*store.ListCommitted(), std::vector<uint64_t>{3});
