@@ -14,6 +14,7 @@ namespace {
 constexpr int kProcessDepthMax = 64;
 
 struct ProcessStat {
+  char state = 0;  // proc(5): 'T' stopped, 't' by a debugger
   pid_t parent = 0;
   uint64_t start_time = 0;
 };
@@ -30,7 +31,8 @@ std::optional<ProcessStat> ReadProcessStat(pid_t pid) {
   ProcessStat stat;
   fields >> state >> stat.parent;
   if (state == "Z" || state == "X") return std::nullopt;  // ended, but not yet reaped
-  constexpr int kParentField = 4, kStartTimeField = 22;   // proc(5)
+  stat.state = state.empty() ? '\0' : state.front();
+  constexpr int kParentField = 4, kStartTimeField = 22;  // proc(5)
   for (int field = kParentField + 1; field < kStartTimeField; ++field) fields >> skipped;
   fields >> stat.start_time;
   if (!fields) return std::nullopt;
@@ -65,6 +67,12 @@ std::string BootId() {
   std::string id;
   std::getline(file, id);
   return id;
+}
+
+bool IsStopped(const ProcessIdentity& process) {
+  const auto stat = ReadProcessStat(process.pid);
+  return stat && stat->start_time == process.start_time &&
+         (stat->state == 'T' || stat->state == 't');
 }
 
 bool IsAlive(const ProcessIdentity& process) {

@@ -18,6 +18,8 @@ struct ProcessIdentity {
 // nullopt: there is no such process, or it has ended and only waits to be reaped.
 std::optional<ProcessIdentity> IdentityOfProcess(pid_t pid);
 bool IsAlive(const ProcessIdentity& process);
+// Whether it exists and is stopped: by SIGSTOP, a terminal or a debugger.
+bool IsStopped(const ProcessIdentity& process);
 // Kill -9 unless the pid has been reused.
 void KillProcess(const ProcessIdentity& process);
 // Whether `process` runs and is `ancestor` or below it. False when that cannot be determined.

@@ -6,6 +6,11 @@ void FailureDetector::RestartTimeouts(int64_t now_ms) {
   for (auto& [worker, last_ms] : last_message_ms_) last_ms = now_ms;
 }
 
+int64_t FailureDetector::SilentMs(const WorkerId& worker, int64_t now_ms) const {
+  const auto it = last_message_ms_.find(worker);
+  return it == last_message_ms_.end() ? 0 : now_ms - it->second;
+}
+
 std::vector<WorkerId> FailureDetector::Suspects(int64_t now_ms) const {
   std::vector<WorkerId> suspects;
   for (const auto& [worker, last_ms] : last_message_ms_) {

@@ -22,6 +22,8 @@ class FailureDetector {
   void RestartTimeouts(int64_t now_ms);
   // Ends the worker's timeout; OK when it has none.
   void Remove(const WorkerId& worker) { last_message_ms_.erase(worker); }
+  // Since it sent something, or its timeout started anew; 0 when it has none.
+  int64_t SilentMs(const WorkerId& worker, int64_t now_ms) const;
   // All that have sent nothing for the timeout or longer, in the order of WorkerId. They stay
   // suspected until they send again or are removed.
   std::vector<WorkerId> Suspects(int64_t now_ms) const;

@@ -74,6 +74,7 @@ using halcyon::BootId;
 using halcyon::DescendsFrom;
 using halcyon::IdentityOfProcess;
 using halcyon::IsAlive;
+using halcyon::IsStopped;
 using halcyon::KillProcess;
 using halcyon::ProcessIdentity;
 

@@ -13,6 +13,7 @@ constexpr size_t kLinesMax = 6;
 constexpr size_t kBytesMax = 1500;
 // What a shell or mpirun gives for a process that a signal ended.
 constexpr int kSignalCodeBase = 128;
+constexpr char kRanOut[] = "; the process ran out of memory";
 constexpr char kMemoryAdvice[] =
     " (lower the stage's micro_batch or launch.ranks, or use smaller sizes)";
 
@@ -46,11 +47,13 @@ std::string FirstLine(const std::string& message) { return message.substr(0, mes
 std::string MemoryHint(const std::string& text) {
   for (const char* sign : {"bad_alloc", "can't allocate memory", "Cannot allocate memory"}) {
     if (text.find(sign) != std::string::npos) {
-      return std::string("; the process ran out of memory") + kMemoryAdvice;
+      return std::string(kRanOut) + kMemoryAdvice;
     }
   }
   return "";
 }
+
+bool SaysOutOfMemory(const std::string& text) { return text.find(kRanOut) != std::string::npos; }
 
 absl::Status ChildEndStatus(const std::string& what, const cluster::GangEnd& end,
                             const ChildLog& log) {

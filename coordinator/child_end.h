@@ -34,6 +34,9 @@ std::string FirstLine(const std::string& message);
 // "; the process ran out of memory: ..." when `text`, an error or a log, says so; else "".
 std::string MemoryHint(const std::string& text);
 
+// Whether an error has such a hint because the process itself said so.
+bool SaysOutOfMemory(const std::string& text);
+
 // A child that ended without being told to: kResourceExhausted when its exit code says that the
 // disk is full, else kUnavailable. The message has how it ended, its last lines, or where to look
 // when there are none, and a hint about memory where one fits.

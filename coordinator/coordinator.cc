@@ -18,7 +18,10 @@ Coordinator::Coordinator(const JobContext* context)
       run_(jobs::StageGraph(std::span(&context->spec, 1)),
            {.agents = AgentCount(context->spec),
             .ranks = context->spec.launch.ranks,
-            .restarts_max = context->spec.launch.restarts_max},
+            .restarts_max = context->spec.launch.restarts_max,
+            .ranks_min = context->spec.launch.ranks_min,
+            .hang = {.floor_ms = 1000 * context->spec.launch.hang_floor_s,
+                     .factor = context->spec.launch.hang_factor}},
            LaunchesOf(context->earlier_gangs)),
       service_(context, &run_.graph()) {}
 

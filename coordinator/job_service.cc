@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/fault_point.h"
+#include "cluster/coordinator_link.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -107,6 +108,11 @@ void JobService::LookAround() {
   if (const absl::Status lost = context_->leases->lost(); !lost.ok() && !is_lost_) {
     is_lost_ = true;
     Happened(event::OwnershipLost{lost});
+  }
+  const int64_t now_ms = *looked_ms_;
+  if (!beats_ms_ || now_ms - *beats_ms_ >= cluster::kHeartbeatIntervalMs) {
+    beats_ms_ = now_ms;
+    Happened(event::Beats{channel_.Beats()});
   }
   Happened(event::Tick{});
 }

@@ -65,6 +65,8 @@ class JobService {
   void Do(const effect::ShowFingerprint& show) { board_.Show(show); }
   void Do(const effect::ShowTasks& show) { board_.Show(show); }
   void Do(const effect::ShowSteps& show);
+  void Do(const effect::ShowRestart& show) { board_.Show(show); }
+  void Do(const effect::ShowWorkers& show) { board_.Show(show); }
   void Do(const effect::Tell& tell) { context_->observer->Notify(tell.line); }
   void Do(const effect::LogInfo& log);
   void Do(const effect::LogWarning& log);
@@ -92,7 +94,7 @@ class JobService {
   StopSchedule stop_schedule_;
   event::StopRequested stop_seen_;
   int pauses_seen_ = 0;
-  std::optional<int64_t> looked_ms_;
+  std::optional<int64_t> looked_ms_, beats_ms_;
   bool channel_broken_ = false, is_lost_ = false;
   Background background_;  // last: its work uses all the others
 };

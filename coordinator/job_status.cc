@@ -27,7 +27,9 @@ nlohmann::json StageToJson(const StageStatus& stage) {
           {"started_ms", stage.started_ms},
           {"ended_ms", stage.ended_ms},
           {"start_fraction", stage.start_fraction},
-          {"pace", stage.pace}};
+          {"pace", stage.pace},
+          {"restarts", stage.restarts},
+          {"restart_why", stage.restart_why}};
 }
 
 absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
@@ -47,9 +49,31 @@ absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
   json.at("start_fraction").get_to(stage.start_fraction);
   // Older versions did not write these.
   stage.pace = json.value("pace", 0.0);
+  stage.restarts = json.value("restarts", int64_t{0});
+  stage.restart_why = json.value("restart_why", std::string());
   stage.label = json.value("label", std::string(jobs::StageName(stage.kind)));
   stage.inputs = json.value("inputs", std::vector<std::string>());
   return stage;
+}
+
+nlohmann::json WorkerToJson(const WorkerStatus& worker) {
+  return {{"worker", worker.worker},     {"rank", worker.rank},
+          {"host", worker.host},         {"step", worker.step},
+          {"phase", worker.phase},       {"waits_for", worker.waits_for},
+          {"since_ms", worker.since_ms}, {"verdict", worker.verdict}};
+}
+
+WorkerStatus WorkerFromJson(const nlohmann::json& json) {
+  WorkerStatus worker;
+  json.at("worker").get_to(worker.worker);
+  json.at("rank").get_to(worker.rank);
+  json.at("host").get_to(worker.host);
+  json.at("step").get_to(worker.step);
+  json.at("phase").get_to(worker.phase);
+  json.at("waits_for").get_to(worker.waits_for);
+  json.at("since_ms").get_to(worker.since_ms);
+  json.at("verdict").get_to(worker.verdict);
+  return worker;
 }
 
 // A running stage of a job that does not run is interrupted.
@@ -73,6 +97,9 @@ absl::StatusOr<JobStatus> FromParsed(const nlohmann::json& json) {
   for (const nlohmann::json& stage : json.at("stages")) {
     ASSIGN_OR_RETURN(StageStatus parsed, StageFromJson(stage));
     status.stages.push_back(std::move(parsed));
+  }
+  for (const nlohmann::json& worker : json.value("workers", nlohmann::json::array())) {
+    status.workers.push_back(WorkerFromJson(worker));
   }
   if (status.state != jobs::JobState::kRunning) InterruptStages(&status);
   return status;
@@ -117,6 +144,8 @@ JobStatus NewJobStatus(const std::string& job_id, const std::string& name,
 nlohmann::json ToJson(const JobStatus& status) {
   nlohmann::json stages = nlohmann::json::array();
   for (const StageStatus& stage : status.stages) stages.push_back(StageToJson(stage));
+  nlohmann::json workers = nlohmann::json::array();
+  for (const WorkerStatus& worker : status.workers) workers.push_back(WorkerToJson(worker));
   return {{"job_id", status.job_id},
           {"name", status.name},
           {"state", jobs::NameOf(status.state)},
@@ -126,7 +155,8 @@ nlohmann::json ToJson(const JobStatus& status) {
           {"pid", status.pid},
           {"exit_code", status.exit_code},
           {"error", status.error},
-          {"stages", std::move(stages)}};
+          {"stages", std::move(stages)},
+          {"workers", std::move(workers)}};
 }
 
 absl::StatusOr<JobStatus> JobStatusFromJson(const std::string& text) {

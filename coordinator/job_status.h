@@ -30,10 +30,26 @@ struct StageStatus {
   std::string note;                                   // why it is made, why it failed
   int64_t started_ms = 0;                             // wall time
   int64_t ended_ms = 0;
-  double start_fraction = 0;  // where this run of the stage took over
-  double pace = 0;            // fraction a second at this time (coordinator/pace.h); 0: unknown
+  double start_fraction = 0;     // where this run of the stage took over
+  double pace = 0;               // fraction a second at this time (coordinator/pace.h); 0: unknown
+  int64_t restarts = 0;          // of its gang in this run, after a failure
+  std::string restart_why = {};  // the last of these failures
 
   bool operator==(const StageStatus&) const = default;
+};
+
+// A rank, or an agent that has a task, when its state was last looked at.
+struct WorkerStatus {
+  std::string worker = {};  // "model-rank-1"
+  int64_t rank = -1;        // -1: it is an agent
+  std::string host = {};
+  int64_t step = -1;           // of training; -1: none
+  std::string phase = {};      // "forward block.3", "tokens/3"
+  std::string waits_for = {};  // "rank 1", "all-gather of block.3, number 917"; "" for nothing
+  int64_t since_ms = 0;        // wall time: when its work last went on, or it last sent anything
+  std::string verdict = {};    // coordinator/run/worker_health.h: "running", "stuck", "cut off"
+
+  bool operator==(const WorkerStatus&) const = default;
 };
 
 struct JobStatus {
@@ -47,6 +63,7 @@ struct JobStatus {
   int exit_code = 0;       // of a run that has ended (base/exit_code.h)
   std::string error;
   std::vector<StageStatus> stages;
+  std::vector<WorkerStatus> workers;  // as they were last seen
 
   StageStatus& Stage(jobs::StageKind kind);
   const StageStatus* Find(jobs::StageKind kind) const;

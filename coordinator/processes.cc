@@ -101,7 +101,6 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t la
   const std::string prefix = RankPrefix(node.label);
   const auto threads = static_cast<uint32_t>(context_->spec.launch.threads);
   cluster::GangOptions options;
-  options.ranks = static_cast<uint32_t>(context_->spec.launch.ranks);
   options.threads = threads;
   options.env = cluster::ReproducibleEnvironment(threads, context_->spec.launch.arithmetic);
   options.log_path = LauncherLogPath(*context_, node.label);
@@ -131,7 +130,8 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t la
 absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNode& node,
                                const std::string& endpoint) {
   EndEarlierGangs();  // one gang at a time
-  const cluster::GangOptions options = Options(node, launch.launch, endpoint);
+  cluster::GangOptions options = Options(node, launch.launch, endpoint);
+  options.ranks = static_cast<uint32_t>(launch.ranks);
   Gang& gang = gangs_[launch.stage];
   gang = Gang();
   gang.launch = launch.launch;

@@ -67,10 +67,35 @@ void StatusBoard::Show(const effect::ShowSteps& show) {
   one.figures.update(show.figures);
 }
 
+void StatusBoard::Show(const effect::ShowRestart& show) {
+  StageStatus& one = stage(show.stage);
+  ++one.restarts;
+  one.restart_why = show.why;
+}
+
+void StatusBoard::Show(const effect::ShowWorkers& show) {
+  const int64_t now_ms = context_->clock->WallMs();
+  if (!status_.workers.empty()) workers_before_ = std::move(status_.workers);
+  status_.workers.clear();
+  for (const WorkerHealth& one : show.workers) {
+    status_.workers.push_back({.worker = one.worker,
+                               .rank = one.rank,
+                               .host = one.host,
+                               .step = one.step,
+                               .phase = one.phase,
+                               .waits_for = one.waits_for,
+                               .since_ms = now_ms - one.age_ms,
+                               .verdict = std::string(NameOf(one.verdict))});
+  }
+}
+
 void StatusBoard::Move(const effect::MoveJob& move) {
   HALCYON_CHECK(jobs::CanMove(status_.state, move.state));
   status_.state = move.state;
   status_.error = move.end.ok() ? "" : MessageOf(move.end);
+  if (move.state == jobs::JobState::kFailed && status_.workers.empty()) {
+    status_.workers = workers_before_;
+  }
   status_.exit_code = static_cast<int>(ExitCodeOf(move.end));
   Record();
 }

@@ -31,6 +31,8 @@ class StatusBoard {
   void Show(const effect::ShowFingerprint& show);
   void Show(const effect::ShowTasks& show);
   void Show(const effect::ShowSteps& show);
+  void Show(const effect::ShowRestart& show);
+  void Show(const effect::ShowWorkers& show);
   // State changes go to status.json and to the journal.
   // REQUIRES: the move is legal (jobs/job_state.h).
   void Move(const effect::MoveJob& move);
@@ -53,6 +55,8 @@ class StatusBoard {
   const JobContext* context_;
   const Post post_;
   JobStatus status_;
+  // The last that were shown: of a job that fails they are what led to it.
+  std::vector<WorkerStatus> workers_before_;
   int64_t created_ms_ = 0;
   std::optional<int64_t> written_ms_;
   std::vector<StagePace> paces_;    // by node

@@ -206,6 +206,10 @@ void WorkerChannel::Take(cluster::Message message) {
     worker.activity = std::move(alive->activity);
     return;
   }
+  if (const auto* hello = std::get_if<cluster::Hello>(&message.body)) {
+    const bool is_here = hello->boot_id == boot_id_ && std::in_range<pid_t>(hello->pid);
+    if (is_here) worker.process = {static_cast<pid_t>(hello->pid), hello->start_time};
+  }
   due_.insert(message.worker);
   if (!is_new) return;
   if (worker.waiting >= kWaitingMessagesMax ||
@@ -247,6 +251,23 @@ void WorkerChannel::Remove(const WorkerId& worker) {
   if (forgotten_order_.size() <= kForgottenMax) return;
   forgotten_.erase(forgotten_order_.front());
   forgotten_order_.pop_front();
+}
+
+std::vector<WorkerBeat> WorkerChannel::Beats() {
+  std::vector<WorkerBeat> beats;
+  std::vector<std::pair<size_t, cluster::ProcessIdentity>> silent;
+  {
+    const MutexLock lock(&mutex_);
+    for (const auto& [id, worker] : workers_) {
+      beats.push_back({.worker = id,
+                       .activity = worker.activity,
+                       .silent_ms = detector_.SilentMs(id, turned_ms_)});
+      const bool is_late = beats.back().silent_ms >= 2 * cluster::kHeartbeatIntervalMs;
+      if (is_late && worker.process) silent.emplace_back(beats.size() - 1, *worker.process);
+    }
+  }
+  for (const auto& [index, process] : silent) beats[index].is_stopped = IsStopped(process);
+  return beats;
 }
 
 std::vector<WorkerChannel::Suspect> WorkerChannel::Suspects() {

@@ -21,8 +21,10 @@
 #include "cluster/failure_detector.h"
 #include "cluster/messages.h"
 #include "cluster/pause_detector.h"
+#include "cluster/process.h"
 #include "cluster/reliable_stream.h"
 #include "cluster/transport.h"
+#include "coordinator/run/worker_health.h"
 
 namespace halcyon::coordinator {
 
@@ -75,6 +77,8 @@ class WorkerChannel {
   // Workers that have sent something and then nothing for cluster::kHeartbeatTimeoutMs, and those
   // that send more than is read or allowed. They stay suspects until they are forgotten.
   std::vector<Suspect> Suspects();
+  // What is known of each worker that has sent something.
+  std::vector<WorkerBeat> Beats();
   // The worker has ended: no more heartbeats to it, no timeout, and its unread messages are
   // dropped. When it sends a heartbeat all the same, it is told to end at once.
   void Forget(const WorkerId& worker);
@@ -85,8 +89,9 @@ class WorkerChannel {
 
  private:
   struct Worker {
-    cluster::Activity activity;  // of its last heartbeat
     cluster::ReliableStream stream;
+    cluster::Activity activity;                       // of its last heartbeat
+    std::optional<cluster::ProcessIdentity> process;  // when it is of this machine
     size_t waiting = 0, waiting_bytes = 0;
     int64_t span_began_ms = 0, span_messages = 0;
     std::string exceeded;  // the limit; no message is taken any more
@@ -109,6 +114,7 @@ class WorkerChannel {
   Clock* const clock_;
   const JobId job_;
   const Incarnation incarnation_;
+  const std::string boot_id_ = cluster::BootId();
   std::optional<int64_t> heartbeat_ms_;  // when the last one was sent; used as the transport is
   cluster::PauseDetector pause_;         // used as the transport is
 

@@ -217,11 +217,16 @@ struct SlurmSpec {
 
 struct LaunchSpec {
   int64_t ranks = 2;
-  int64_t threads = 1;  // a rank
-  int64_t agents = 0;   // data-task processes; 0: one a processor
+  int64_t ranks_min = 0;  // with which a gang is launched when not all come up; 0: as `ranks`
+  int64_t threads = 1;    // a rank
+  int64_t agents = 0;     // data-task processes; 0: one a processor
   DeviceChoice device = DeviceChoice::kAuto;
   Arithmetic arithmetic = Arithmetic::kNative;  // of the CPU
   int64_t restarts_max = 3;                     // of a failed gang or task before the job fails
+  // What lasts longer than this and than hang_factor times the longest of its past hangs; 0:
+  // nothing does.
+  int64_t hang_floor_s = 300;
+  double hang_factor = 10;
   Sharding sharding = Sharding::kFull;
   Accumulate accumulate = Accumulate::kReduced;
   int64_t recompute = 0;     // transformer blocks that compute their forward pass again in backward

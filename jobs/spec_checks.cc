@@ -223,6 +223,23 @@ class Checker {
     check("eval.temperature_samples", spec_.eval.temperature_samples, 1, width, of_width, 34);
   }
 
+  void CheckLaunch() {
+    const LaunchSpec& launch = spec_.launch;
+    if (launch.ranks_min > launch.ranks) {
+      Refuse({"launch.ranks_min", "launch.ranks"},
+             fmt::format("{} is more than launch.ranks, {}; it says with how many fewer a gang may "
+                         "be launched",
+                         launch.ranks_min, launch.ranks));
+    }
+    const bool may_shrink = launch.ranks_min > 0 && launch.ranks_min < launch.ranks;
+    if (may_shrink && launch.sharding == Sharding::kHybrid) {
+      Refuse(
+          {"launch.ranks_min", "launch.sharding"},
+          "sharding = \"hybrid\" needs equally many ranks on every node, so none may be missing; "
+          "remove it");
+    }
+  }
+
  private:
   void Refuse(const std::vector<std::string>& paths, const std::string& message) {
     jobs::Refuse(paths, message, lines_, errors_);
@@ -267,6 +284,7 @@ void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const J
   checker.CheckEval();
   checker.CheckRandomNumbers();
   CheckSlurm("launch.slurm", spec.launch.slurm, lines, errors);
+  checker.CheckLaunch();
 }
 
 }  // namespace halcyon::jobs

@@ -174,11 +174,15 @@ void AddEval(EvalSpec& eval, KeyTable& keys) {
 void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Section("launch");
   keys.Integer("ranks", &launch.ranks, 1, kProcessesMax, "a gang has a rank");
+  keys.Integer("ranks_min", &launch.ranks_min, 0, kProcessesMax, "0 means as many as ranks");
   keys.Integer("threads", &launch.threads, 1, kProcessesMax, "a rank has a thread");
   keys.Integer("agents", &launch.agents, 0, kProcessesMax, "0 means one a processor");
   keys.Choice("device", &launch.device, {"auto", "cpu", "cuda"});
   keys.Choice("arithmetic", &launch.arithmetic, {"native", "portable"});
   keys.Integer("restarts_max", &launch.restarts_max, 0, 1000, "0 means that no failure is retried");
+  keys.Integer("hang_floor_s", &launch.hang_floor_s, 0, 7 * 86'400, "0 means that nothing hangs");
+  keys.Number("hang_factor", &launch.hang_factor, {.min = 2, .max = 1000},
+              "how long a phase takes varies");
   keys.Choice("sharding", &launch.sharding, {"full", "gradient", "none", "hybrid"});
   keys.Choice("accumulate", &launch.accumulate, {"reduced", "local"});
   keys.Integer("recompute", &launch.recompute, 0, kLayersMax, "it is a number of blocks");

@@ -4,9 +4,13 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/check.h"
 #include "cluster/coordinator_link.h"
+#include "cluster/work_progress.h"
 #include "coordinator/child_end.h"
+#include "coordinator/run/gang_watch.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -15,12 +19,11 @@ constexpr char kNamePrefix[] = "agent-";
 
 }  // namespace
 
-AgentPool::AgentPool(int64_t agents, int64_t restarts_max) {
+AgentPool::AgentPool(int64_t agents, int64_t restarts_max, const HangLimits& hang) : past_(hang) {
   HALCYON_CHECK(agents >= 1);
   for (int64_t i = 0; i < agents; ++i) {
-    agents_.push_back({.id = {.name = kNamePrefix + std::to_string(i)},
-                       .lost = std::nullopt,
-                       .budget = RestartBudget(restarts_max)});
+    agents_.push_back(
+        {.id = {.name = kNamePrefix + std::to_string(i)}, .budget = RestartBudget(restarts_max)});
     to_tend_.insert(to_tend_.end(), static_cast<size_t>(i));
   }
 }
@@ -42,21 +45,26 @@ void AgentPool::Lose(Agent* agent, Lost how) {
 }
 
 absl::Status AgentPool::Maintain(int64_t now_ms, Scheduler* scheduler, Effects* effects) {
-  while (!to_tend_.empty()) {
-    Agent& agent = agents_[*to_tend_.begin()];
+  for (auto it = to_tend_.begin(); it != to_tend_.end();) {
+    Agent& agent = agents_[*it];
     if (agent.lost) RETURN_IF_ERROR(Report(&agent, now_ms, scheduler, effects));
+    if (now_ms < agent.start_after_ms) {
+      ++it;
+      continue;
+    }
     agent.id.incarnation = ++launches_;
     agent.is_started = true;
     agent.has_registered = false;
+    agent.reader = {};
     effects->push_back(effect::StartAgent{agent.id});
-    to_tend_.erase(to_tend_.begin());
+    it = to_tend_.erase(it);
   }
   return absl::OkStatus();
 }
 
 absl::Status AgentPool::Report(Agent* agent, int64_t now_ms, Scheduler* scheduler,
                                Effects* effects) {
-  const bool paused = paused_ms_ && now_ms - *paused_ms_ < 2 * cluster::kHeartbeatTimeoutMs;
+  const bool paused = IsPausedAt(now_ms);
   const Lost lost = *agent->lost;
   const std::string task = scheduler->TaskOf(agent->id).value_or("no task");
   const std::string what = "(" + task + ") " + MessageOf(lost.how);
@@ -68,13 +76,50 @@ absl::Status AgentPool::Report(Agent* agent, int64_t now_ms, Scheduler* schedule
   agent->lost.reset();
   agent->is_started = false;
   if (absl::IsResourceExhausted(lost.how)) return lost.how;
-  const EndCause cause = paused                  ? EndCause::kOwnPause
-                         : agent->has_registered ? EndCause::kFailure
-                                                 : EndCause::kBeforeHello;
-  if (agent->budget.MayStartAgain(cause)) return absl::OkStatus();
+  const EndCause cause = paused                                 ? EndCause::kOwnPause
+                         : !agent->has_registered               ? EndCause::kBeforeHello
+                         : SaysOutOfMemory(MessageOf(lost.how)) ? EndCause::kOutOfMemory
+                                                                : EndCause::kFailure;
+  if (const auto wait_ms = agent->budget.WaitMsAfter(cause)) {
+    agent->start_after_ms = now_ms + *wait_ms;
+    return absl::OkStatus();
+  }
   if (absl::IsResourceExhausted(lost.room)) return lost.room;
   return Internal(what + "\n" + std::to_string(agent->budget.failures()) +
                   " times in a row without a task done");
+}
+
+bool AgentPool::IsPausedAt(int64_t now_ms) const {
+  return paused_ms_ && now_ms - *paused_ms_ < 2 * cluster::kHeartbeatTimeoutMs;
+}
+
+std::vector<WorkerHealth> AgentPool::On(const event::Beats& beats, int64_t now_ms) {
+  std::vector<WorkerHealth> health;
+  for (const WorkerBeat& beat : beats.beats) {
+    Agent* const agent = Find(beat.worker);
+    if (agent == nullptr || agent->lost) continue;
+    const bool has_task = beat.activity.phase == cluster::NameOf(cluster::WorkPhase::kTask);
+    const std::string& task = beat.activity.what;
+    const std::string stage = has_task ? task.substr(0, task.find('/')) : "";
+    agent->reader.Take(beat.activity, stage, &past_);
+    if (!has_task) continue;
+    const bool is_silent = beat.silent_ms >= kSilentMsMin;
+    const bool hangs = !is_silent && past_.Hangs(stage, beat.activity.age_ms);
+    health.push_back({.worker = agent->id.name,
+                      .host = agent->host,
+                      .phase = task,
+                      .age_ms = is_silent ? beat.silent_ms : beat.activity.age_ms,
+                      .verdict = is_silent ? beat.is_stopped ? Verdict::kStopped : Verdict::kSilent
+                                 : hangs   ? Verdict::kStuck
+                                           : Verdict::kRunning});
+    if (!hangs || IsPausedAt(now_ms)) continue;
+    const std::string on_host = agent->host.empty() ? "" : " on " + agent->host;
+    Lose(agent, {Unavailable(fmt::format("{}{} is stuck in {} (at most {} s are expected)",
+                                         agent->id.name, on_host, cluster::Describe(beat.activity),
+                                         past_.LimitMs(stage) / 1000)),
+                 absl::OkStatus()});
+  }
+  return health;
 }
 
 bool AgentPool::OnMessage(const cluster::Message& message, Scheduler* scheduler, Effects* effects) {
@@ -84,8 +129,9 @@ bool AgentPool::OnMessage(const cluster::Message& message, Scheduler* scheduler,
     effects->push_back(effect::Forget{message.worker});
     return true;
   }
-  if (std::holds_alternative<cluster::Hello>(message.body)) {
+  if (const auto* hello = std::get_if<cluster::Hello>(&message.body)) {
     agent->has_registered = true;
+    agent->host = hello->host;
     effects->push_back(effect::Send{message.worker, cluster::Welcome{}});
     return true;
   }

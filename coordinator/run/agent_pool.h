@@ -7,7 +7,8 @@
 //
 // Invariants:
 //   - each start has an incarnation of its own: messages of an earlier process are not its own;
-//   - an agent that is lost holds no lease after Maintain.
+//   - an agent that is lost holds no lease after Maintain;
+//   - an agent that ended is started again after a wait, which grows from one end to the next.
 // A message costs the same whatever the number of agents; Maintain as much as there are absent and
 // lost ones.
 #ifndef HALCYON_COORDINATOR_RUN_AGENT_POOL_H_
@@ -21,6 +22,7 @@
 
 #include "coordinator/restart_budget.h"
 #include "coordinator/run/events.h"
+#include "coordinator/run/phase_past.h"
 #include "coordinator/scheduler.h"
 
 namespace halcyon::coordinator {
@@ -30,10 +32,12 @@ inline constexpr int64_t kAgentEndMsMax = 5000;
 
 class AgentPool {
  public:
-  AgentPool(int64_t agents, int64_t restarts_max);
+  AgentPool(int64_t agents, int64_t restarts_max, const HangLimits& hang = {});
 
   void On(const event::AgentEnded& ended);
   void On(const event::Suspected& suspected);
+  // An agent whose task stands still is lost. Returns the health of those that have a task.
+  std::vector<WorkerHealth> On(const event::Beats& beats, int64_t now_ms);
   void On(const event::Paused&, int64_t now_ms) { paused_ms_ = now_ms; }
 
   // Starts those that do not run, and gives the leases of lost ones back to the scheduler. Call
@@ -65,17 +69,22 @@ class AgentPool {
     WorkerId id;
     bool is_started = false;
     bool has_registered = false;
-    std::optional<Lost> lost;
+    std::string host = {};
+    std::optional<Lost> lost = {};
     RestartBudget budget;
+    int64_t start_after_ms = 0;
+    PhaseReader reader = {};
   };
   absl::Status Report(Agent* agent, int64_t now_ms, Scheduler* scheduler, Effects* effects);
   Agent* Find(const WorkerId& worker);
   void Lose(Agent* agent, Lost how);
+  bool IsPausedAt(int64_t now_ms) const;
 
   uint64_t launches_ = 0;
   std::optional<int64_t> paused_ms_, stopped_ms_;
   std::vector<Agent> agents_;  // "agent-3" is the fourth
   std::set<size_t> to_tend_;   // of agents_: absent and lost ones
+  PhasePast past_;             // of tasks, by stage
 };
 
 }  // namespace halcyon::coordinator

@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "cluster/messages.h"
 #include "coordinator/run/stage_tasks.h"
+#include "coordinator/run/worker_health.h"
 #include "coordinator/stage_outcome.h"
 #include "jobs/job_state.h"
 #include "jobs/stage_graph.h"
@@ -74,6 +75,9 @@ struct Suspected {  // repeated until the worker is forgotten
   WorkerId worker;
   std::string why;    // "stopped sending in step 12"
   absl::Status room;  // kResourceExhausted: the disk is full
+};
+struct Beats {  // about once a second: the last of every worker
+  std::vector<WorkerBeat> beats;
 };
 struct AgentEnded {  // not told to
   WorkerId agent;
@@ -141,10 +145,10 @@ struct Broken {  // an effect without an answer of its own failed
 
 using Event =
     std::variant<event::Tick, event::Received, event::StopRequested, event::Paused,
-                 event::Suspected, event::AgentEnded, event::LauncherEnded, event::JobChecked,
-                 event::StageFound, event::StagePrepared, event::Ingested, event::LaunchPrepared,
-                 event::Adopted, event::Launched, event::RoomChecked, event::RanksEnded,
-                 event::Installed, event::OwnershipLost, event::Broken>;
+                 event::Suspected, event::Beats, event::AgentEnded, event::LauncherEnded,
+                 event::JobChecked, event::StageFound, event::StagePrepared, event::Ingested,
+                 event::LaunchPrepared, event::Adopted, event::Launched, event::RoomChecked,
+                 event::RanksEnded, event::Installed, event::OwnershipLost, event::Broken>;
 
 namespace effect {
 
@@ -200,6 +204,8 @@ struct Launch {  // Launched, and when it has ended LauncherEnded
   uint64_t launch = 0;
   uint64_t claim = 0;  // for the journal, with the fingerprint: what a later coordinator adopts by
   std::string fingerprint = {};
+  int64_t ranks = 0;
+  std::vector<std::string> excluded_hosts = {};  // where no rank may be
 };
 struct TrackRank {  // remembers the process that the rank reports, when it is one of the launch
   NodeId stage;
@@ -248,6 +254,13 @@ struct ShowSteps {
   nlohmann::json figures;
   bool is_start = false;  // of this launch
 };
+struct ShowRestart {  // of its gang
+  NodeId stage;
+  std::string why;
+};
+struct ShowWorkers {
+  std::vector<WorkerHealth> workers;  // those that work, kWorkersShownMax of them at most
+};
 struct Tell {  // one line, for a person
   std::string line;
 };
@@ -267,8 +280,11 @@ using Effect =
                  effect::AdoptGang, effect::Launch, effect::TrackRank, effect::KillGang,
                  effect::LeaveWorkers, effect::CheckRoom, effect::EndRanks, effect::MoveJob,
                  effect::MoveStage, effect::ShowNote, effect::ShowFingerprint, effect::ShowTasks,
-                 effect::ShowSteps, effect::Tell, effect::LogInfo, effect::LogWarning>;
+                 effect::ShowSteps, effect::ShowRestart, effect::ShowWorkers, effect::Tell,
+                 effect::LogInfo, effect::LogWarning>;
 using Effects = std::vector<Effect>;
+
+inline constexpr size_t kWorkersShownMax = 512;
 
 }  // namespace halcyon::coordinator
 

@@ -53,15 +53,16 @@ std::vector<std::string> ResumptionLines(const nlohmann::json& figures) {
 
 std::string RankPrefix(const std::string& label) { return label + "-rank"; }
 
-GangStage::GangStage(NodeId id, std::string label, PreparedStage prepared, int64_t ranks,
-                     int64_t restarts_max, Effects* effects)
+GangStage::GangStage(NodeId id, std::string label, PreparedStage prepared, const GangLimits& limits,
+                     Effects* effects)
     : id_(id),
       label_(std::move(label)),
-      ranks_wanted_(static_cast<size_t>(ranks)),
       assignment_(std::move(prepared.assignment)),
       claim_(assignment_.claim),
       newest_step_(prepared.newest_step),
-      budget_(restarts_max) {
+      budget_(limits.restarts_max),
+      plan_(limits.ranks, limits.ranks_min > 0 ? limits.ranks_min : limits.ranks),
+      watch_(limits.hang) {
   if (prepared.earlier_gang) {
     AdoptGang(*prepared.earlier_gang, effects);
   } else {
@@ -73,6 +74,7 @@ void GangStage::AdoptGang(const EarlierGang& gang, Effects* effects) {
   assignment_.claim = gang.claim;
   assignment_.launch = gang.launch;
   launch_.is_adopted = true;
+  watch_.Begin(ranks_wanted());
   state_ = State::kAdopting;
   effects->push_back(effect::AdoptGang{id_, gang.launch});
 }
@@ -96,17 +98,19 @@ void GangStage::PrepareLaunch(Effects* effects) {
   // Above an adopted launch, too: its number names its ranks.
   ++assignment_.launch;
   launch_ = Launch();
+  watch_.Begin(ranks_wanted());
   state_ = State::kPreparing;
   effects->push_back(effect::PrepareLaunch{id_, assignment_.launch});
 }
 
-void GangStage::On(const event::LaunchPrepared& prepared, int64_t, Effects* effects) {
+void GangStage::On(const event::LaunchPrepared& prepared, int64_t now_ms, Effects* effects) {
   if (!prepared.status.ok()) return End(prepared.status);
   if (!fatal_.ok()) return End(fatal_);
   if (stop_requests_ > 0) return End(StoppedGang(Aborted("not launched"), newest_step_));
   state_ = State::kStarting;
-  effects->push_back(
-      effect::Launch{id_, assignment_.launch, assignment_.claim, assignment_.fingerprint});
+  effects->push_back(effect::Launch{id_, assignment_.launch, assignment_.claim,
+                                    assignment_.fingerprint, plan_.ranks(),
+                                    plan_.ExcludedAt(now_ms)});
 }
 
 void GangStage::On(const event::Launched& launched, int64_t now_ms, Effects* effects) {
@@ -138,6 +142,7 @@ bool GangStage::OnMessage(const cluster::Message& message, int64_t now_ms, Effec
 
 void GangStage::OnHello(const cluster::Hello& hello, const WorkerId& worker, Effects* effects) {
   if (launch_.ranks.insert(worker).second) ++launch_.came_up;
+  watch_.OnHello(worker, hello);
   effects->push_back(effect::TrackRank{id_, worker, hello});
   effects->push_back(effect::Send{worker, cluster::Welcome{assignment_}});
   // A rank that came after the Stop must get it too.
@@ -167,6 +172,7 @@ void GangStage::OnProgress(const cluster::TrainProgress& progress, Effects* effe
 void GangStage::OnEnded(const cluster::RankEnded& ended, const WorkerId& worker, int64_t now_ms,
                         Effects* effects) {
   effects->push_back(effect::Forget{worker});
+  watch_.OnEnded(worker);
   if (launch_.ranks.erase(worker) > 0) ++launch_.ended;
   if (ended.code == 0) {
     if (ended.rank == 0) launch_.result = ended.result;
@@ -185,10 +191,11 @@ void GangStage::OnEnded(const cluster::RankEnded& ended, const WorkerId& worker,
 // Kills a gang that does not come up, or does not end.
 void GangStage::On(const event::Tick&, int64_t now_ms, Effects* effects) {
   if (state_ == State::kDraining) return EndWhenQuiet(now_ms, effects);
+  if (state_ == State::kWaiting && now_ms >= launch_after_ms_) return PrepareLaunch(effects);
   if (state_ != State::kRunning || launch_.killed) return;
   if (!all_came_up() && now_ms - launch_.launched_ms > kGangStartMsMax) {
     return Kill(Unavailable("only " + std::to_string(launch_.came_up) + " of " +
-                            std::to_string(ranks_wanted_) + " ranks came up in " +
+                            std::to_string(ranks_wanted()) + " ranks came up in " +
                             std::to_string(kGangStartMsMax / 1000) + " s"),
                 effects);
   }
@@ -208,8 +215,24 @@ void GangStage::On(const event::RoomChecked& checked, Effects* effects) {
 
 void GangStage::On(const event::Suspected& suspected, Effects* effects) {
   if (state_ != State::kRunning || !launch_.ranks.contains(suspected.worker)) return;
-  Kill(Unavailable(suspected.worker.name + " " + suspected.why), effects);
+  KillForNode(suspected.worker.name + " " + suspected.why + watch_.WhySilent(suspected.worker),
+              watch_.HostOf(suspected.worker), effects);
   effects->push_back(effect::Forget{suspected.worker});
+}
+
+void GangStage::On(const event::Beats& beats, int64_t now_ms, Effects* effects) {
+  if (state_ != State::kRunning) return;
+  watch_.Take(beats.beats);
+  for (const std::string& slow : watch_.TakeSlow()) {
+    effects->push_back(effect::Tell{"warning: " + label_ + ": " + slow});
+    effects->push_back(effect::LogWarning{label_ + ": " + slow});
+  }
+  if (launch_.killed || launch_.failed_ms || IsPausedAt(now_ms)) return;
+  if (const auto hang = watch_.FindHang()) KillForNode(hang->why, hang->host, effects);
+}
+
+std::vector<WorkerHealth> GangStage::Health() const {
+  return state_ == State::kRunning ? watch_.Health() : std::vector<WorkerHealth>();
 }
 
 void GangStage::On(const event::Paused&, int64_t now_ms) {
@@ -222,6 +245,9 @@ void GangStage::On(const event::StopRequested& stop, int64_t now_ms, Effects* ef
   const bool is_first = stop_requests_ == 0 && stop.requests > 0;
   stop_requests_ = stop.requests;
   if (state_ == State::kDraining) return EndWhenQuiet(now_ms, effects);
+  if (state_ == State::kWaiting && stop_requests_ > 0) {
+    return End(StoppedGang(Aborted("not launched"), newest_step_));
+  }
   if (state_ != State::kRunning && state_ != State::kStarting) return;
   if (is_first) {
     effects->push_back(effect::Tell{
@@ -237,6 +263,7 @@ void GangStage::On(const event::StopRequested& stop, int64_t now_ms, Effects* ef
 
 void GangStage::Abandon(const absl::Status& why, Effects* effects) {
   if (fatal_.ok()) fatal_ = why;
+  if (state_ == State::kWaiting) return End(fatal_);
   if ((state_ == State::kRunning || state_ == State::kStarting) && !launch_.killed) {
     Kill(why, effects);
   }
@@ -249,6 +276,15 @@ void GangStage::Kill(const absl::Status& why, Effects* effects) {
   effects->push_back(effect::KillGang{id_});
 }
 
+void GangStage::KillForNode(const std::string& why, const std::string& host, Effects* effects) {
+  // The first fault is the cause of those that follow.
+  if (launch_.failure.ok()) {
+    launch_.is_node_fault = true;
+    launch_.fault_host = host;
+  }
+  Kill(Unavailable(why), effects);
+}
+
 void GangStage::On(const event::LauncherEnded& ended, int64_t now_ms, Effects* effects) {
   if (state_ != State::kRunning || ended.launch != assignment_.launch) return;
   state_ = State::kDraining;
@@ -259,7 +295,7 @@ void GangStage::On(const event::LauncherEnded& ended, int64_t now_ms, Effects* e
 
 void GangStage::EndWhenQuiet(int64_t now_ms, Effects* effects) {
   // Only messages of this launch prolong the wait, and they only to a point.
-  const bool may_come = launch_.ended < ranks_wanted_ && stop_requests_ < 2 &&
+  const bool may_come = launch_.ended < ranks_wanted() && stop_requests_ < 2 &&
                         now_ms - launch_.exit_ms < kLastMessagesMsMax &&
                         now_ms - launch_.last_message_ms < kQuietMs;
   if (!may_come) EndRanks(effects);
@@ -281,7 +317,7 @@ void GangStage::On(const event::RanksEnded& ended, int64_t now_ms, Effects* effe
 
 absl::StatusOr<StageOutcome> GangStage::Conclude(const GangRemains& remains) const {
   // How an adopted launcher ended is not known; its ranks have said how they did.
-  const bool all_ended = !launch_.is_adopted || launch_.ended >= ranks_wanted_;
+  const bool all_ended = !launch_.is_adopted || launch_.ended >= ranks_wanted();
   if (launch_.has_exited && remains.exit.ok() && launch_.result && all_ended) {
     return OutcomeFromResult(*launch_.result, cluster::GangOutputDir(assignment_));
   }
@@ -296,24 +332,59 @@ void GangStage::Decide(const absl::Status& status, uint64_t step, int64_t now_ms
                        Effects* effects) {
   if (stop_requests_ > 0) return End(StoppedGang(status, step));
   if (EndsJob(status.code())) return End(status);
-  if (step > newest_step_) budget_.Progress();
+  if (step > newest_step_) {
+    budget_.Progress();
+    plan_.Progress();
+  }
   newest_step_ = step;
-  if (!budget_.MayStartAgain(CauseAt(now_ms))) {
+  const std::optional<int64_t> wait_ms = WaitMsAfter(status, now_ms, effects);
+  if (!wait_ms) {
     return End(Internal("failed " + std::to_string(budget_.failures()) +
                         " times without a checkpoint between, last: " + MessageOf(status)));
   }
   effects->push_back(effect::Tell{label_ +
                                   ": launched again, it resumes from its last checkpoint (" +
                                   FirstLine(MessageOf(status)) + ")"});
-  PrepareLaunch(effects);
+  effects->push_back(effect::ShowRestart{id_, MessageOf(status)});
+  if (*wait_ms == 0) return PrepareLaunch(effects);
+  launch_after_ms_ = now_ms + *wait_ms;
+  state_ = State::kWaiting;
 }
 
-EndCause GangStage::CauseAt(int64_t now_ms) const {
-  // Ranks end when their coordinator was stopped and so sent nothing.
-  if (launch_.paused_ms && now_ms - *launch_.paused_ms < 2 * cluster::kHeartbeatTimeoutMs) {
-    return EndCause::kOwnPause;
+// Changes the plan of the next launch after what has failed; nullopt: there is no other.
+std::optional<int64_t> GangStage::WaitMsAfter(const absl::Status& status, int64_t now_ms,
+                                              Effects* effects) {
+  const EndCause cause = CauseOf(status, now_ms);
+  if (cause == EndCause::kNodeFault &&
+      plan_.Exclude(launch_.fault_host, watch_.ranks_by_host(), now_ms)) {
+    effects->push_back(effect::Tell{label_ + ": " + launch_.fault_host + " is left out for " +
+                                    std::to_string(kExcludedMs / 60'000) + " minutes"});
   }
-  return all_came_up() ? EndCause::kFailure : EndCause::kBeforeHello;
+  if (cause == EndCause::kBeforeHello) {
+    const int64_t before = plan_.ranks();
+    if (plan_.NotComeUp(static_cast<int64_t>(launch_.came_up), watch_.ranks_by_host(), now_ms)) {
+      if (plan_.ranks() < before) {
+        effects->push_back(effect::Tell{
+            label_ + ": " + std::to_string(before) + " ranks do not come up; tried with " +
+            std::to_string(plan_.ranks()) + ", as launch.ranks_min allows"});
+      }
+      return RestartBudget::kWaitMsMin;
+    }
+  }
+  return budget_.WaitMsAfter(cause);
+}
+
+bool GangStage::IsPausedAt(int64_t now_ms) const {
+  return launch_.paused_ms && now_ms - *launch_.paused_ms < 2 * cluster::kHeartbeatTimeoutMs;
+}
+
+EndCause GangStage::CauseOf(const absl::Status& status, int64_t now_ms) const {
+  // Ranks end when their coordinator was stopped and so sent nothing.
+  if (IsPausedAt(now_ms)) return EndCause::kOwnPause;
+  if (!all_came_up()) return EndCause::kBeforeHello;
+  if (launch_.is_node_fault) return EndCause::kNodeFault;
+  if (absl::IsAborted(status)) return EndCause::kPreempted;
+  return SaysOutOfMemory(MessageOf(status)) ? EndCause::kOutOfMemory : EndCause::kFailure;
 }
 
 void GangStage::End(absl::StatusOr<StageOutcome> how) {

@@ -6,13 +6,14 @@
 //   adopting -> running     the ranks of an earlier coordinator's launch still train
 //   adopting -> preparing   they do not
 //   starting -> ending      the launcher could not be started
-//   ending -> preparing     the next launch
+//   ending -> waiting -> preparing   the next launch
 //
 //   adopting   an earlier coordinator's launch is looked for
 //   preparing  earlier launches are being fenced off
 //   running    the launcher runs
 //   draining   it has ended; the last messages of its ranks are awaited
 //   ending     what is left of the launch is being killed
+//   waiting    before the next launch, the longer the more have failed
 //
 // Invariants:
 //   - no launch begins before no process of the earlier one is left that could be found;
@@ -25,9 +26,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "coordinator/restart_budget.h"
 #include "coordinator/run/events.h"
+#include "coordinator/run/gang_watch.h"
+#include "coordinator/run/launch_plan.h"
 
 namespace halcyon::coordinator {
 
@@ -41,11 +45,19 @@ inline constexpr int64_t kLastMessagesMsMax = 3000;
 // What the names of a gang's ranks start with: "model-rank-0" is that of "model"'s first.
 std::string RankPrefix(const std::string& label);
 
+// Of [launch].
+struct GangLimits {
+  int64_t ranks = 1;
+  int64_t ranks_min = 0;  // 0: as `ranks`
+  int64_t restarts_max = 0;
+  HangLimits hang = {};
+};
+
 class GangStage {
  public:
   // Adopts prepared.earlier_gang if there is one, and launches a gang otherwise.
-  GangStage(NodeId id, std::string label, PreparedStage prepared, int64_t ranks,
-            int64_t restarts_max, Effects* effects);
+  GangStage(NodeId id, std::string label, PreparedStage prepared, const GangLimits& limits,
+            Effects* effects);
 
   // False when the message is not of the present launch of this gang.
   bool OnMessage(const cluster::Message& message, int64_t now_ms, Effects* effects);
@@ -54,6 +66,7 @@ class GangStage {
   void On(const event::Paused&, int64_t now_ms);
   void On(const event::Suspected& suspected, Effects* effects);
   void On(const event::Adopted& adopted, int64_t now_ms, Effects* effects);
+  void On(const event::Beats& beats, int64_t now_ms, Effects* effects);
   void On(const event::LaunchPrepared& prepared, int64_t now_ms, Effects* effects);
   void On(const event::Launched& launched, int64_t now_ms, Effects* effects);
   void On(const event::RoomChecked& checked, Effects* effects);
@@ -66,9 +79,20 @@ class GangStage {
   // saved. A failure that EndsJob is given at once; others after restarts_max launches more without
   // a checkpoint between them, as kInternal.
   const std::optional<absl::StatusOr<StageOutcome>>& end() const { return end_; }
+  // Of the ranks of the present launch.
+  std::vector<WorkerHealth> Health() const;
 
  private:
-  enum class State { kAdopting, kPreparing, kStarting, kRunning, kDraining, kEnding, kEnded };
+  enum class State {
+    kAdopting,
+    kPreparing,
+    kStarting,
+    kRunning,
+    kDraining,
+    kEnding,
+    kWaiting,
+    kEnded
+  };
 
   // Of one launch.
   struct Launch {
@@ -79,6 +103,9 @@ class GangStage {
     bool killed = false, has_exited = false;
     bool started = false;  // it has reported a step
     bool is_adopted = false;
+    // Not the ranks' own: their machine's or the network's; the machine where one is known.
+    bool is_node_fault = false;
+    std::string fault_host;
     int64_t launched_ms = 0, room_checked_ms = 0, exit_ms = 0, last_message_ms = 0;
     std::optional<int64_t> failed_ms, paused_ms;
   };
@@ -90,21 +117,27 @@ class GangStage {
   void OnEnded(const cluster::RankEnded& ended, const WorkerId& worker, int64_t now_ms,
                Effects* effects);
   void Kill(const absl::Status& why, Effects* effects);
+  void KillForNode(const std::string& why, const std::string& host, Effects* effects);
   void EndWhenQuiet(int64_t now_ms, Effects* effects);
   void EndRanks(Effects* effects);
   absl::StatusOr<StageOutcome> Conclude(const GangRemains& remains) const;
   void Decide(const absl::Status& status, uint64_t step, int64_t now_ms, Effects* effects);
+  std::optional<int64_t> WaitMsAfter(const absl::Status& status, int64_t now_ms, Effects* effects);
   void End(absl::StatusOr<StageOutcome> how);
-  EndCause CauseAt(int64_t now_ms) const;
-  bool all_came_up() const { return launch_.came_up >= ranks_wanted_; }
+  EndCause CauseOf(const absl::Status& status, int64_t now_ms) const;
+  bool IsPausedAt(int64_t now_ms) const;
+  size_t ranks_wanted() const { return static_cast<size_t>(plan_.ranks()); }
+  bool all_came_up() const { return launch_.came_up >= ranks_wanted(); }
 
   NodeId id_;
   std::string label_;
-  size_t ranks_wanted_;
   cluster::StageAssignment assignment_;
   const uint64_t claim_;  // this coordinator's; an adopted launch has that of its own
   uint64_t newest_step_;
   RestartBudget budget_;
+  LaunchPlan plan_;
+  GangWatch watch_;
+  int64_t launch_after_ms_ = 0;  // of the state waiting
   State state_ = State::kPreparing;
   Launch launch_;
   int stop_requests_ = 0;

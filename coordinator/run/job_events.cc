@@ -101,6 +101,18 @@ void JobRun::Handle(const event::Suspected& suspected) {
   if (has_tasks) agents_.On(suspected);
 }
 
+void JobRun::Handle(const event::Beats& beats) {
+  std::vector<WorkerHealth> workers;
+  for (Stage& stage : stages_) {
+    if (!stage.gang) continue;
+    stage.gang->On(beats, now_ms_, &effects_);
+    for (WorkerHealth& health : stage.gang->Health()) workers.push_back(std::move(health));
+  }
+  for (WorkerHealth& health : agents_.On(beats, now_ms_)) workers.push_back(std::move(health));
+  if (workers.size() > kWorkersShownMax) workers.resize(kWorkersShownMax);
+  Do(effect::ShowWorkers{std::move(workers)});
+}
+
 void JobRun::Handle(const event::LauncherEnded& ended) {
   if (GangStage* one = gang(ended.stage)) one->On(ended, now_ms_, &effects_);
 }
@@ -169,7 +181,11 @@ void JobRun::Run(NodeId id, PreparedStage prepared) {
   Stage& one = stage(id);
   one.state = State::kRunning;
   if (is_gang(id)) {
-    one.gang.emplace(id, label(id), std::move(prepared), limits_.ranks, limits_.restarts_max,
+    one.gang.emplace(id, label(id), std::move(prepared),
+                     GangLimits{.ranks = limits_.ranks,
+                                .ranks_min = limits_.ranks_min,
+                                .restarts_max = limits_.restarts_max,
+                                .hang = limits_.hang},
                      &effects_);
     if (stop_requests_ > 0) {
       one.gang->On(event::StopRequested{stop_requests_}, now_ms_, &effects_);

@@ -25,7 +25,7 @@ JobRun::JobRun(jobs::StageGraph graph, const RunLimits& limits, EarlierLaunches 
     : graph_(std::move(graph)),
       limits_(limits),
       scheduler_(limits.restarts_max),
-      agents_(limits.agents, limits.restarts_max),
+      agents_(limits.agents, limits.restarts_max, limits.hang),
       stages_(graph_.size()),
       earlier_(std::move(earlier)) {
   for (size_t i = 0; i < graph_.size(); ++i) ids_.push_back(NodeId(i));

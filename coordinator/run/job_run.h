@@ -33,6 +33,7 @@
 #include "coordinator/run/agent_pool.h"
 #include "coordinator/run/events.h"
 #include "coordinator/run/gang_stage.h"
+#include "coordinator/run/phase_past.h"
 #include "coordinator/run/task_stage.h"
 #include "coordinator/scheduler.h"
 #include "jobs/stage_graph.h"
@@ -44,6 +45,8 @@ struct RunLimits {
   int64_t agents = 1;
   int64_t ranks = 1;
   int64_t restarts_max = 0;
+  int64_t ranks_min = 0;  // 0: as `ranks`
+  HangLimits hang = {};
 };
 
 // The launches of the job's earlier coordinator that may be adopted, by the label of their stage.
@@ -100,6 +103,7 @@ class JobRun {
   void Handle(const event::StopRequested& stop);
   void Handle(const event::Paused& paused);
   void Handle(const event::Suspected& suspected);
+  void Handle(const event::Beats& beats);
   void Handle(const event::AgentEnded& ended) { agents_.On(ended); }
   void Handle(const event::LauncherEnded& ended);
   void Handle(const event::JobChecked& checked);

@@ -31,6 +31,8 @@ class GangTest : public JobRunTest {
     Prepare();
   }
   void Prepare(absl::Status status = absl::OkStatus()) {
+    // After a failure it waits.
+    if (!Has<effect::PrepareLaunch>()) PassMs(RestartBudget::kWaitMsMax);
     const auto prepare = Only<effect::PrepareLaunch>();
     launch_ = prepare.launch;
     Happen(event::LaunchPrepared{prepare.stage, prepare.launch, std::move(status)});
@@ -43,8 +45,16 @@ class GangTest : public JobRunTest {
   WorkerId Rank(uint32_t rank) const {
     return {"autoencoder-rank-" + std::to_string(rank), launch_};
   }
-  void Hello(uint32_t rank) {
-    From(Rank(rank), cluster::Hello{"rank", "autoencoder", rank, 1, 2, ""});
+  void Hello(uint32_t rank, const std::string& host = "") {
+    cluster::Hello hello{"rank", "autoencoder", rank, 1, 2, ""};
+    hello.host = host;
+    From(Rank(rank), hello);
+  }
+  // What rank `rank` of two last said; the other waits for it.
+  void Beat(uint32_t rank, const cluster::Activity& activity) {
+    const cluster::Activity waits{
+        "collective", "all-reduce", activity.step, 5, activity.age_ms, 5, 5};
+    Happen(event::Beats{{{Rank(rank), activity}, {Rank(1 - rank), waits}}});
   }
   void Run() {
     Launch();
@@ -274,6 +284,103 @@ TEST_F(GangTest, ARankThatHangsEndsTheGangAndIsNamed) {
   PassMs(1000);
   RanksGone(Unavailable("killed by signal 9"));
   EXPECT_THAT(Told(), HasSubstr("(autoencoder-rank-1 stopped sending in step 50"));
+}
+
+TEST_F(GangTest, ARankThatAnswersAndStandsStillEndsTheGangAndIsNamed) {
+  limits_.hang = {.floor_ms = 5000, .factor = 4};
+  BeginGang();
+  Launch();
+  Hello(0, "a");
+  Hello(1, "b");
+  Beat(1, {"forward", "block.3", 14, 7, 10, 4});
+  Beat(1, {"forward", "block.3", 14, 7, 30'000, 4});
+  EXPECT_THAT(All<effect::KillGang>(), IsEmpty()) << "nothing is known of it yet";
+  Beat(1, {"forward", "block.3", 15, 9, 0, 4});
+  Happen(event::Paused{});
+  Beat(1, {"forward", "block.3", 15, 9, 120'001, 4});
+  EXPECT_THAT(All<effect::KillGang>(), IsEmpty()) << "this process did not run";
+  PassMs(2 * cluster::kHeartbeatTimeoutMs);
+  Beat(1, {"forward", "block.3", 15, 9, 120'001, 4});
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  const auto shown = All<effect::ShowWorkers>().back().workers;
+  ASSERT_THAT(shown, SizeIs(2));
+  EXPECT_EQ(shown[0].waits_for, "rank 1");
+  EXPECT_EQ(shown[1].verdict, Verdict::kStuck);
+  Beat(1, {"forward", "block.3", 15, 9, 121'000, 4});
+  EXPECT_THAT(All<effect::KillGang>(), IsEmpty()) << "once";
+  LauncherEnds();
+  PassMs(1000);
+  RanksGone(Unavailable("killed by signal 9"));
+  EXPECT_THAT(Told(), HasSubstr("(rank 1 on b is stuck in step 15: forward block.3, for 120 s"));
+  // Its machine is left out, since the gang was on two.
+  Prepare();
+  EXPECT_EQ(Only<effect::Launch>().excluded_hosts, std::vector<std::string>{"b"});
+}
+
+TEST_F(GangTest, TheNextLaunchWaitsAndAStopEndsTheWait) {
+  BeginGang();
+  FailOnce();
+  PassMs(999);
+  EXPECT_FALSE(Has<effect::PrepareLaunch>());
+  PassMs(1);
+  EXPECT_TRUE(Has<effect::PrepareLaunch>());
+  Prepare();
+  FailOnce(/*newest_step=*/0);
+  PassMs(1999);
+  EXPECT_FALSE(Has<effect::PrepareLaunch>());
+  Stop();
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted, "stopped; no step was done")) << HowItEnded();
+  PassMs(60'000);
+  EXPECT_FALSE(Has<effect::PrepareLaunch>());
+}
+
+TEST_F(GangTest, FewerRanksAreLaunchedWhenNotAllComeUp) {
+  limits_.ranks = 3;
+  limits_.ranks_min = 2;
+  BeginGang();
+  for (int launch = 0; launch < 2; ++launch) {
+    const auto asked = Only<effect::Launch>();
+    EXPECT_EQ(asked.ranks, 3);
+    Happen(event::Launched{asked.stage, asked.launch, absl::OkStatus()});
+    Hello(0);
+    Hello(1);
+    PassMs(kGangStartMsMax + 1);
+    LauncherEnds();
+    PassMs(1000);
+    RanksGone(Unavailable("killed by signal 9"));
+    Prepare();
+  }
+  EXPECT_THAT(Told(),
+              HasSubstr("3 ranks do not come up; tried with 2, as launch.ranks_min allows"));
+  const auto fewer = Only<effect::Launch>();
+  EXPECT_EQ(fewer.ranks, 2);
+  Happen(event::Launched{fewer.stage, fewer.launch, absl::OkStatus()});
+  Hello(0);
+  Hello(1);
+  PassMs(kGangStartMsMax + 1);
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(2)) << "of the two launches before";
+  // Once it has got on, the next launch is one of all.
+  RankEnds(0, Unavailable("lost"));
+  LauncherEnds();
+  PassMs(1000);
+  RanksGone(Unavailable("exit code 1"), /*newest_step=*/10);
+  Prepare();
+  EXPECT_EQ(Only<effect::Launch>().ranks, 3);
+}
+
+TEST_F(GangTest, WhatRunsOutOfMemoryTwiceEndsTheJobWithAdvice) {
+  BeginGang();
+  for (int launch = 0; launch < 2; ++launch) {
+    if (launch > 0) Prepare();
+    Run();
+    RankEnds(1, Internal("std::bad_alloc"));
+    LauncherEnds();
+    PassMs(1000);
+    RanksGone(Unavailable("exit code 3"));
+  }
+  EXPECT_TRUE(
+      Ended(absl::StatusCode::kInternal, "ran out of memory (lower the stage's micro_batch"))
+      << HowItEnded();
 }
 
 TEST_F(GangTest, TheOtherRanksOfAFailedOneHaveALimit) {

@@ -111,6 +111,9 @@ TEST_F(LeaseTest, TheTaskOfAWorkerThatDiesGoesToAnother) {
   const auto [worker, lease] = leases_[0];
   Happen(event::AgentEnded{worker, Unavailable("agent-0 ended with exit code 1"), {}});
   EXPECT_THAT(Told(), HasSubstr("(tokens/0) agent-0 ended with exit code 1"));
+  PassMs(RestartBudget::kWaitMsMin - 1);
+  EXPECT_FALSE(Has<effect::StartAgent>()) << "it waits first";
+  PassMs(1);
   Settle();
   const auto again = Sent<cluster::Lease>();
   ASSERT_THAT(again, SizeIs(1));
@@ -204,7 +207,29 @@ TEST_F(LeaseTest, AnAgentThatHangsIsReplaced) {
   Happen(event::Suspected{leases_[0].first, "stopped sending", {}});
   EXPECT_EQ(Only<effect::EndAgent>().agent, leases_[0].first);
   EXPECT_THAT(Told(), HasSubstr("(tokens/0) agent-0 stopped sending"));
+  PassMs(RestartBudget::kWaitMsMin);
   EXPECT_EQ(Only<effect::StartAgent>().agent.name, "agent-0");
+}
+
+TEST_F(LeaseTest, AnAgentWhoseTaskStandsStillIsReplacedAlthoughItAnswers) {
+  const int64_t limit_ms = kUnknownFactor * HangLimits().floor_ms;
+  const auto beat = [&](const std::string& phase, uint64_t advances, int64_t age_ms) {
+    Happen(event::Beats{
+        {{.worker = leases_[0].first,
+          .activity = {
+              .phase = phase, .what = "tokens/0", .advances = advances, .age_ms = age_ms}}}});
+  };
+  beat("idle", 1, 10 * limit_ms);
+  beat("task", 2, limit_ms);
+  EXPECT_FALSE(Has<effect::EndAgent>()) << "idle for long, or nothing known of its task";
+  Happen(event::Paused{});
+  beat("task", 2, limit_ms + 1);
+  EXPECT_FALSE(Has<effect::EndAgent>()) << "this process did not run";
+  PassMs(2 * cluster::kHeartbeatTimeoutMs);
+  beat("task", 2, limit_ms + 1);
+  EXPECT_EQ(Only<effect::EndAgent>().agent, leases_[0].first);
+  EXPECT_EQ(All<effect::ShowWorkers>().back().workers.at(0).verdict, Verdict::kStuck);
+  EXPECT_THAT(Told(), HasSubstr("(tokens/0) agent-0 is stuck in tokens/0, for 1800 s"));
 }
 
 TEST_F(LeaseTest, AnAgentIsKnownByItsWholeId) {
@@ -232,6 +257,7 @@ TEST_F(LeaseTest, AnEndShortlyAfterAPauseDoesNotCount) {
   for (int end = 0; end < 2; ++end) {
     EXPECT_EQ(StateOf(Node("tokens")), StageState::kRunning);
     Happen(event::AgentEnded{worker, Unavailable("ended"), {}});
+    PassMs(RestartBudget::kWaitMsMin);
     if (end == 0) worker = Only<effect::StartAgent>().agent;
   }
   EXPECT_EQ(StateOf(Node("tokens")), StageState::kFailed) << "twice before its Hello";

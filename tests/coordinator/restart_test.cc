@@ -2,9 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "base/env.h"
 #include "coordinator/child_end.h"
 #include "coordinator/restart_budget.h"
+#include "coordinator/run/launch_plan.h"
 #include "coordinator/stop_signals.h"
 #include "tests/testing/temp_dir.h"
 
@@ -29,33 +34,105 @@ TEST(StopCounter, SignalsWithinASecondAreOneRequest) {
 TEST(RestartBudget, CountsFailuresSinceTheLastProgress) {
   RestartBudget budget(2);
   for (int day = 0; day < 10; ++day) {
-    EXPECT_TRUE(budget.MayStartAgain(EndCause::kFailure));
-    EXPECT_TRUE(budget.MayStartAgain(EndCause::kFailure));
+    EXPECT_TRUE(budget.WaitMsAfter(EndCause::kFailure));
+    EXPECT_TRUE(budget.WaitMsAfter(EndCause::kFailure));
     budget.Progress();
   }
-  EXPECT_TRUE(budget.MayStartAgain(EndCause::kFailure));
-  EXPECT_TRUE(budget.MayStartAgain(EndCause::kFailure));
-  EXPECT_FALSE(budget.MayStartAgain(EndCause::kFailure));
+  EXPECT_TRUE(budget.WaitMsAfter(EndCause::kFailure));
+  EXPECT_TRUE(budget.WaitMsAfter(EndCause::kFailure));
+  EXPECT_FALSE(budget.WaitMsAfter(EndCause::kFailure));
   EXPECT_EQ(budget.failures(), 3);
 }
 
 TEST(RestartBudget, WhatEndsBeforeItsHelloIsStartedAgainOnce) {
   RestartBudget budget(10);
-  EXPECT_TRUE(budget.MayStartAgain(EndCause::kBeforeHello));
-  EXPECT_FALSE(budget.MayStartAgain(EndCause::kBeforeHello));
-  EXPECT_FALSE(RestartBudget(0).MayStartAgain(EndCause::kBeforeHello));
+  EXPECT_TRUE(budget.WaitMsAfter(EndCause::kBeforeHello));
+  EXPECT_FALSE(budget.WaitMsAfter(EndCause::kBeforeHello));
+  EXPECT_FALSE(RestartBudget(0).WaitMsAfter(EndCause::kBeforeHello));
   RestartBudget between(10);
-  EXPECT_TRUE(between.MayStartAgain(EndCause::kBeforeHello));
-  EXPECT_TRUE(between.MayStartAgain(EndCause::kFailure));
-  EXPECT_TRUE(between.MayStartAgain(EndCause::kBeforeHello));
+  EXPECT_TRUE(between.WaitMsAfter(EndCause::kBeforeHello));
+  EXPECT_TRUE(between.WaitMsAfter(EndCause::kFailure));
+  EXPECT_TRUE(between.WaitMsAfter(EndCause::kBeforeHello));
 }
 
 TEST(RestartBudget, APauseOfThisProcessCountsForNothing) {
   RestartBudget budget(0);
   for (int pause = 0; pause < 100; ++pause) {
-    EXPECT_TRUE(budget.MayStartAgain(EndCause::kOwnPause));
+    EXPECT_TRUE(budget.WaitMsAfter(EndCause::kOwnPause));
   }
-  EXPECT_FALSE(budget.MayStartAgain(EndCause::kFailure));
+  EXPECT_FALSE(budget.WaitMsAfter(EndCause::kFailure));
+}
+
+TEST(RestartBudget, TheWaitDoublesWithEachFailureAndEndsWithProgress) {
+  RestartBudget budget(100);
+  for (const int64_t seconds : {1, 2, 4, 8, 16, 32, 60, 60, 60}) {
+    EXPECT_EQ(budget.WaitMsAfter(EndCause::kFailure), 1000 * seconds);
+  }
+  for (int i = 0; i < 80; ++i) EXPECT_EQ(budget.WaitMsAfter(EndCause::kNodeFault), 60'000);
+  budget.Progress();
+  EXPECT_EQ(budget.WaitMsAfter(EndCause::kFailure), 1000);
+}
+
+TEST(RestartBudget, APreemptedOneIsStartedAgainAtOnceAndWithoutCounting) {
+  RestartBudget budget(0);
+  for (int64_t i = 0; i < RestartBudget::kPreemptionsMax; ++i) {
+    EXPECT_EQ(budget.WaitMsAfter(EndCause::kPreempted), 0);
+  }
+  EXPECT_EQ(budget.failures(), 0);
+  EXPECT_FALSE(budget.WaitMsAfter(EndCause::kPreempted)) << "but not for ever";
+}
+
+TEST(RestartBudget, WhatRanOutOfMemoryIsTriedOnceMore) {
+  RestartBudget budget(10);
+  EXPECT_TRUE(budget.WaitMsAfter(EndCause::kOutOfMemory));
+  EXPECT_FALSE(budget.WaitMsAfter(EndCause::kOutOfMemory));
+}
+
+TEST(LaunchPlan, AMachineWithAFaultIsLeftOutForAWhile) {
+  LaunchPlan plan(4, 4);
+  const std::map<std::string, size_t> hosts = {{"a", 2}, {"b", 2}};
+  EXPECT_FALSE(plan.Exclude("a", {{"a", 4}}, 1000)) << "the gang was on no other";
+  EXPECT_FALSE(plan.Exclude("", hosts, 1000));
+  EXPECT_TRUE(plan.Exclude("a", hosts, 1000));
+  EXPECT_EQ(plan.ExcludedAt(1000), std::vector<std::string>{"a"});
+  EXPECT_FALSE(plan.Exclude("b", hosts, 2000)) << "none would be left";
+  EXPECT_EQ(plan.ExcludedAt(999 + kExcludedMs), std::vector<std::string>{"a"});
+  EXPECT_TRUE(plan.ExcludedAt(1000 + kExcludedMs).empty());
+}
+
+TEST(LaunchPlan, WhereNoneMayBeMissingEveryMachineIsTriedAgain) {
+  LaunchPlan plan(4, 4);
+  const std::map<std::string, size_t> hosts = {{"a", 2}, {"b", 2}};
+  EXPECT_FALSE(plan.NotComeUp(0, hosts, 1000)) << "the next one would be the same";
+  plan.Exclude("a", hosts, 1000);
+  EXPECT_TRUE(plan.NotComeUp(0, hosts, 2000));
+  EXPECT_EQ(plan.ranks(), 4);
+  EXPECT_TRUE(plan.ExcludedAt(2000).empty());
+  EXPECT_FALSE(plan.NotComeUp(0, hosts, 3000));
+}
+
+TEST(LaunchPlan, AGangThatDoesNotComeUpIsTriedWithFewerRanks) {
+  LaunchPlan plan(8, 3);
+  EXPECT_FALSE(plan.NotComeUp(0, {}, 1000)) << "tried once more";
+  EXPECT_TRUE(plan.NotComeUp(6, {}, 2000));
+  EXPECT_EQ(plan.ranks(), 6) << "as many as came up";
+  EXPECT_TRUE(plan.NotComeUp(0, {}, 3000));
+  EXPECT_EQ(plan.ranks(), 5);
+  EXPECT_TRUE(plan.NotComeUp(1, {}, 4000));
+  EXPECT_EQ(plan.ranks(), 3) << "launch.ranks_min";
+  EXPECT_FALSE(plan.NotComeUp(0, {}, 5000));
+  plan.Progress();
+  EXPECT_EQ(plan.ranks(), 8);
+  EXPECT_FALSE(plan.NotComeUp(0, {}, 6000));
+}
+
+TEST(LaunchPlan, WithoutTheRanksOfAMachineThatIsLeftOut) {
+  LaunchPlan plan(8, 3);
+  const std::map<std::string, size_t> hosts = {{"a", 3}, {"b", 3}, {"c", 2}};
+  plan.Exclude("a", hosts, 1000);
+  EXPECT_EQ(plan.ranks(), 8) << "another machine may take its place";
+  EXPECT_TRUE(plan.NotComeUp(0, hosts, 2000));
+  EXPECT_EQ(plan.ranks(), 5);
 }
 
 class ChildEndTest : public ::testing::Test {

@@ -123,6 +123,11 @@ class JobRunTest : public ::testing::Test {
     return found;
   }
   template <typename Kind>
+  bool Has() const {
+    return std::any_of(effects_.begin(), effects_.end(),
+                       [](const Effect& effect) { return std::holds_alternative<Kind>(effect); });
+  }
+  template <typename Kind>
   Kind Only() {
     const std::vector<Kind> found = All<Kind>();
     EXPECT_EQ(found.size(), 1u);

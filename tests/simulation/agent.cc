@@ -1,5 +1,6 @@
 #include "tests/simulation/agent.h"
 
+#include "cluster/work_progress.h"
 #include "tests/simulation/world.h"
 
 namespace halcyon::simulation {
@@ -19,19 +20,32 @@ void Agent::OnMessage(const cluster::Body& body) {
   if (!is_serving_) ServeNext();
 }
 
+cluster::Activity Agent::Doing() const {
+  if (task_.empty()) return {.phase = std::string(NameOf(cluster::WorkPhase::kIdle))};
+  return {.phase = std::string(NameOf(cluster::WorkPhase::kTask)), .what = task_};
+}
+
 void Agent::ServeNext() {
   is_serving_ = false;
+  task_.clear();
+  Advance();
   if (is_stopping_) return End("told to stop");
   if (leases_.empty()) return;
   is_serving_ = true;
   const cluster::Lease lease = leases_.front();
   leases_.pop_front();
+  task_ = lease.task;
   const int64_t half_ms = world().random.Between(1, world().scenario.task_ms_max);
-  Later(half_ms, [this, lease] { Send(cluster::TaskProgress{lease.task, lease.fence, 0.5}); });
+  Later(half_ms, [this, lease] {
+    if (is_hung()) return;
+    Advance();
+    Send(cluster::TaskProgress{lease.task, lease.fence, 0.5});
+  });
   Later(2 * half_ms, [this, lease] { Finish(lease); });
 }
 
 void Agent::Finish(const cluster::Lease& lease) {
+  if (is_hung()) return;
   absl::Status status = world().disk.Room();
   if (status.ok() && world().Fails(world().scenario.task_error)) {
     status = world().random.Chance(0.1) ? FailedPrecondition("the source has changed")

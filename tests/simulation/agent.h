@@ -15,10 +15,12 @@ class Agent : public Worker {
 
  private:
   void OnMessage(const cluster::Body& body) override;
+  cluster::Activity Doing() const override;
   void ServeNext();
   void Finish(const cluster::Lease& lease);
 
   std::deque<cluster::Lease> leases_;
+  std::string task_;  // "": none
   bool is_serving_ = false, is_stopping_ = false;
 };
 

@@ -61,9 +61,12 @@ void World::Fault() {
 }
 
 void World::FaultOfWorker(Worker* worker) {
-  switch (random.Between(0, 3)) {
+  switch (random.Between(0, 4)) {
     case 0:
       return worker->End("fault: killed");
+    case 4:
+      Note("fault: the work of " + worker->Name() + " stands still");
+      return worker->Hang();
     case 1:
       Note("fault: " + worker->Name() + " is stopped for a while");
       return worker->PauseUntil(FaultEndMs(20'000));

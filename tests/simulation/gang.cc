@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cluster/outputs.h"
+#include "cluster/work_progress.h"
 #include "tests/simulation/world.h"
 
 namespace halcyon::simulation {
@@ -40,6 +41,23 @@ void Rank::OnMessage(const cluster::Body& body) {
     is_welcome_ = true;
     gang->Welcomed(welcome->assignment);
   }
+}
+
+void Rank::OnStep(uint64_t step) {
+  steps_done_ = step;
+  Advance();
+}
+
+// In each step there is one collective, at its end.
+cluster::Activity Rank::Doing() const {
+  const auto gang = gang_.lock();
+  const bool waits = !is_hung() && gang != nullptr && gang->any_hung();
+  cluster::Activity activity;
+  activity.phase = NameOf(waits ? cluster::WorkPhase::kCollective : cluster::WorkPhase::kForward);
+  activity.step = static_cast<int64_t>(steps_done_);
+  activity.collectives = steps_done_ + (waits ? 1 : 0);
+  activity.collective = waits ? activity.collectives : 0;
+  return activity;
 }
 
 void Rank::Progress(uint64_t step, uint64_t steps) {
@@ -80,6 +98,11 @@ bool Gang::all_alive() const {
   return std::all_of(ranks_.begin(), ranks_.end(), [](const auto& rank) { return rank->alive(); });
 }
 
+bool Gang::any_hung() const {
+  return std::any_of(ranks_.begin(), ranks_.end(),
+                     [](const auto& rank) { return rank->alive() && rank->is_hung(); });
+}
+
 bool Gang::MayCommit() const {
   return !is_finishing_ && all_alive() && world_->disk.stages[fingerprint_].fence <= writer_;
 }
@@ -100,7 +123,7 @@ void Gang::Welcomed(const cluster::StageAssignment& assignment) {
 }
 
 void Gang::Step() {
-  if (!all_alive() || is_finishing_) return;
+  if (!all_alive() || is_finishing_ || any_hung()) return;
   int64_t paused_until_ms = 0;
   for (const auto& rank : ranks_) {
     paused_until_ms = std::max(paused_until_ms, rank->paused_until_ms());
@@ -113,6 +136,7 @@ void Gang::Step() {
   }
   const uint64_t steps = world_->scenario.steps;
   if (step_ < steps) ++step_;
+  for (const auto& rank : ranks_) rank->OnStep(step_);
   ranks_[0]->Progress(step_, steps);
   int64_t delay_ms = world_->random.Between(1, world_->scenario.step_ms_max);
   if (step_ % world_->scenario.checkpoint_every != 0 && step_ < steps && !is_stopping_) {

@@ -23,6 +23,8 @@ class Rank : public Worker {
       : Worker(world, std::move(id), incarnation), gang_(std::move(gang)), number_(number) {}
   void Start() override;
   bool is_welcome() const { return is_welcome_; }
+  // It has done a step, or has come to the end of one and waits for the others.
+  void OnStep(uint64_t step);
   void Progress(uint64_t step, uint64_t steps);
   // Sends how it ended, and ends.
   void Finish(const absl::Status& how);
@@ -32,10 +34,12 @@ class Rank : public Worker {
   void OnEnd() override;
   bool IsAdopted() const override;
   void SayHello() override;
+  cluster::Activity Doing() const override;
 
   std::weak_ptr<Gang> gang_;
   uint32_t number_;
   bool is_welcome_ = false;
+  uint64_t steps_done_ = 0;
 };
 
 class Gang : public std::enable_shared_from_this<Gang> {
@@ -55,6 +59,8 @@ class Gang : public std::enable_shared_from_this<Gang> {
   const std::optional<absl::Status>& exit() const { return exit_; }  // of the launcher
   bool any_alive() const;
   const std::string& rank_prefix() const { return rank_prefix_; }
+  // A rank that hangs does not come to the end of the step, for which the others wait.
+  bool any_hung() const;
   // Whether what its ranks write, now or once they have started, would count.
   bool MayCommit() const;
   const std::string& fingerprint() const { return fingerprint_; }

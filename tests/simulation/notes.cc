@@ -18,6 +18,7 @@ struct EventText {
     return what + (" " + world->graph.node(stage).label) + ": " + Outcome(status);
   }
   std::string operator()(const event::Tick&) const { return ""; }
+  std::string operator()(const event::Beats&) const { return ""; }
   std::string operator()(const event::Received& received) const {
     const cluster::Message& message = received.message;
     std::string text = std::string(cluster::TypeName(message.body)) + " of " + message.worker.name +

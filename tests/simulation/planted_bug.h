@@ -16,6 +16,7 @@ enum class PlantedBug {
   kClaimNotRaised,        // a restarted coordinator claims a stage under the number before
   kIncarnationNotRaised,  // a restarted coordinator has the number of the one before
   kLostAgentNotNoticed,   // neither AgentEnded nor Suspected is reported
+  kHangNotNoticed,        // Beats are not reported
 };
 
 struct NamedBug {
@@ -23,7 +24,7 @@ struct NamedBug {
   const char* name;
 };
 
-inline constexpr std::array<NamedBug, 7> kPlantedBugs = {{
+inline constexpr std::array<NamedBug, 8> kPlantedBugs = {{
     {PlantedBug::kOldLeaseAccepted, "old-lease-accepted"},
     {PlantedBug::kLostAgentNotEnded, "lost-agent-not-ended"},
     {PlantedBug::kLaunchNotFenced, "launch-not-fenced"},
@@ -31,6 +32,7 @@ inline constexpr std::array<NamedBug, 7> kPlantedBugs = {{
     {PlantedBug::kClaimNotRaised, "claim-not-raised"},
     {PlantedBug::kIncarnationNotRaised, "incarnation-not-raised"},
     {PlantedBug::kLostAgentNotNoticed, "lost-agent-not-noticed"},
+    {PlantedBug::kHangNotNoticed, "hang-not-noticed"},
 }};
 
 }  // namespace halcyon::simulation

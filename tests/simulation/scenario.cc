@@ -37,7 +37,9 @@ Scenario ScenarioOf(Random* random) {
   ChooseJob(&scenario, random);
   scenario.limits = {.agents = random->Between(1, 4),
                      .ranks = random->Between(1, 4),
-                     .restarts_max = random->Between(0, 4)};
+                     .restarts_max = random->Between(0, 4),
+                     .hang = {.floor_ms = 30'000, .factor = 4}};
+  if (random->Chance(0.3)) scenario.limits.ranks_min = random->Between(1, scenario.limits.ranks);
   scenario.shards = static_cast<uint32_t>(random->Between(1, 6));
   scenario.steps = static_cast<uint64_t>(random->Between(1, random->Chance(0.5) ? 16 : 80));
   scenario.checkpoint_every = static_cast<uint64_t>(random->Between(1, 12));

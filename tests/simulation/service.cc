@@ -76,7 +76,10 @@ void Service::Deliver(const cluster::Message& message) {
   detector_.OnMessage(message.worker, world_->time.now_ms());
   const bool is_new = streams_[message.worker].Accept(message, world_->time.now_ms());
   SendDue(message.worker);
-  if (is_heartbeat) return;
+  if (const auto* alive = std::get_if<cluster::Alive>(&message.body)) {
+    activities_[message.worker] = alive->activity;
+    return;
+  }
   SendTo(message.worker, {});  // acknowledges
   if (!is_new) return;
   Happen(event::Received{message});
@@ -124,6 +127,10 @@ void Service::LookAround() {
   turned_ms_ = now_ms;
   for (const cluster::Message& message : std::exchange(unread_, {})) Deliver(message);
   if (now_ms - heartbeat_ms_ >= cluster::kHeartbeatIntervalMs) SendHeartbeats();
+  if (now_ms - beats_ms_ >= cluster::kHeartbeatIntervalMs) {
+    beats_ms_ = now_ms;
+    events_.push_back(Beats());
+  }
   if (stops_asked_ != stops_told_) {
     stops_told_ = stops_asked_;
     Happen(event::StopRequested{stops_told_});
@@ -144,6 +151,17 @@ void Service::LookAround() {
   std::erase_if(events_, [this](const coordinator::Event& event) { return IsDropped(event); });
   Happen(event::Tick{});
   Later(kTickMs, [this] { LookAround(); });
+}
+
+event::Beats Service::Beats() const {
+  event::Beats beats;
+  for (const auto& [worker, activity] : activities_) {
+    if (!streams_.contains(worker)) continue;
+    beats.beats.push_back({.worker = worker,
+                           .activity = activity,
+                           .silent_ms = detector_.SilentMs(worker, world_->time.now_ms())});
+  }
+  return beats;
 }
 
 void Service::SendHeartbeats() {
@@ -214,6 +232,9 @@ bool Service::IsDropped(const coordinator::Effect& effect) const {
 }
 
 bool Service::IsDropped(const coordinator::Event& event) const {
+  if (world_->bug == PlantedBug::kHangNotNoticed) {
+    return std::holds_alternative<event::Beats>(event);
+  }
   if (world_->bug != PlantedBug::kLostAgentNotNoticed) return false;
   const auto* suspected = std::get_if<event::Suspected>(&event);
   return std::holds_alternative<event::AgentEnded>(event) ||

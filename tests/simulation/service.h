@@ -47,6 +47,7 @@ class Service : public Process {
   void SendHeartbeats();
   void SendTo(const WorkerId& worker, cluster::Message message);
   void SendDue(const WorkerId& worker);
+  coordinator::event::Beats Beats() const;
   void Post(
       std::function<coordinator::Event()> finish,
       std::function<bool()> is_ready = [] { return true; });
@@ -100,11 +101,12 @@ class Service : public Process {
   cluster::FailureDetector detector_;
   std::map<WorkerId, cluster::ReliableStream> streams_;  // of workers that get heartbeats
   std::set<WorkerId> forgotten_;
+  std::map<WorkerId, cluster::Activity> activities_;  // of the last heartbeats
   std::deque<coordinator::Event> events_;
   std::deque<cluster::Message> unread_;  // that came while the process was stopped
   bool is_pumping_ = false;
   int stops_asked_ = 0, stops_told_ = 0;
-  int64_t turned_ms_ = 0, heartbeat_ms_ = 0;
+  int64_t turned_ms_ = 0, heartbeat_ms_ = 0, beats_ms_ = 0;
   std::deque<Work> work_;
 
   std::map<WorkerId, std::shared_ptr<Agent>> agents_;

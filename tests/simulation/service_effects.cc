@@ -213,7 +213,7 @@ void Service::Do(const effect::Launch& launch) {
     launched.gang = std::make_shared<Gang>(world_, Fingerprint(launch.stage),
                                            coordinator::RankPrefix(Label(launch.stage)), writer);
     world_->gangs.push_back(launched.gang);
-    launched.gang->Launch(world_->scenario.limits.ranks);
+    launched.gang->Launch(launch.ranks);
     world_->disk.launches[Label(launch.stage)] = {Fingerprint(launch.stage), writer};
   }
   Happen(event::Launched{launch.stage, launch.launch, trouble});

@@ -93,7 +93,7 @@ void Worker::CutUntil(int64_t time_ms, bool up, bool down) {
 }
 
 void Worker::BeginHeartbeats() {
-  heard_ms_ = turned_ms_ = world_->time.now_ms();
+  heard_ms_ = turned_ms_ = advanced_ms_ = world_->time.now_ms();
   Turn();
 }
 
@@ -113,17 +113,26 @@ bool Worker::Reconnect() {
   return true;
 }
 
+void Worker::Advance() {
+  ++advances_;
+  advanced_ms_ = world_->time.now_ms();
+}
+
 void Worker::Turn() {
   const int64_t now_ms = world_->time.now_ms();
   if (now_ms - turned_ms_ >= cluster::kHeartbeatIntervalMs + cluster::kPauseMsMin) {
     heard_ms_ = now_ms;
+    advanced_ms_ = now_ms;
   }
   turned_ms_ = now_ms;
   if (now_ms - heard_ms_ >= cluster::kHeartbeatTimeoutMs && !Reconnect()) {
     return End("no message from the coordinator");
   }
+  cluster::Activity activity = Doing();
+  activity.advances = advances_;
+  activity.age_ms = now_ms - advanced_ms_;
   cluster::Message heartbeat;
-  heartbeat.body = cluster::Alive{{"working"}};
+  heartbeat.body = cluster::Alive{std::move(activity)};
   Carry(heartbeat);
   Later(cluster::kHeartbeatIntervalMs, [this] { Turn(); });
 }

@@ -37,6 +37,9 @@ class Worker : public Process {
   // The process is gone.
   void End(const std::string& why);
   void CutUntil(int64_t time_ms, bool up, bool down);
+  // Its work stands still from here on, while its heartbeats go on.
+  void Hang() { is_hung_ = true; }
+  bool is_hung() const { return is_hung_; }
   void Heal() { up_.held_until_ms = down_.held_until_ms = 0; }
 
  protected:
@@ -46,6 +49,9 @@ class Worker : public Process {
   // Hello again.
   virtual bool IsAdopted() const { return false; }
   virtual void SayHello() {}
+  // What it does, without its age.
+  virtual cluster::Activity Doing() const = 0;
+  void Advance();
   void Send(cluster::Body body);
   void BeginHeartbeats();
   World& world() const { return *world_; }
@@ -67,7 +73,9 @@ class Worker : public Process {
   uint64_t incarnation_;
   Direction up_, down_;
   cluster::ReliableStream stream_;
-  int64_t heard_ms_ = 0, turned_ms_ = 0;
+  int64_t heard_ms_ = 0, turned_ms_ = 0, advanced_ms_ = 0;
+  uint64_t advances_ = 0;
+  bool is_hung_ = false;
 };
 
 }  // namespace halcyon::simulation
