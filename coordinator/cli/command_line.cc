@@ -53,6 +53,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddValidate(app, &line);
   AddList(app, &line);
   AddStatus(app, &line);
+  AddWhy(app, &line);
   AddWatch(app, &line);
   AddLogs(app, &line);
   AddMetrics(app, &line);

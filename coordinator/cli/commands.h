@@ -36,6 +36,7 @@ void AddResume(CLI::App& app, CommandLine* line);
 void AddValidate(CLI::App& app, CommandLine* line);
 void AddList(CLI::App& app, CommandLine* line);
 void AddStatus(CLI::App& app, CommandLine* line);
+void AddWhy(CLI::App& app, CommandLine* line);
 void AddWatch(CLI::App& app, CommandLine* line);
 void AddLogs(CLI::App& app, CommandLine* line);
 void AddMetrics(CLI::App& app, CommandLine* line);

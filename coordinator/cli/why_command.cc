@@ -1,0 +1,39 @@
+#include <CLI/CLI.hpp>
+
+#include "base/clock.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/why.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+struct WhyArguments {
+  std::string job;
+  bool json = false;
+};
+
+absl::Status PrintWhy(const WhyArguments& arguments, const std::string& home_flag) {
+  ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
+  ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
+  const int64_t now_ms = Clock::Real()->WallMs();
+  const Why why = ExplainJob(job, now_ms);
+  if (arguments.json) {
+    PrintJson(ToJson(why, job.job_id));
+  } else {
+    PrintText(WhyText(why, job.job_id, now_ms));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddWhy(CLI::App& app, CommandLine* line) {
+  const auto arguments = std::make_shared<WhyArguments>();
+  CLI::App* command = app.add_subcommand(
+      "why", "Say why a job stands where it stands: what it waits for, who is stuck, what to do");
+  command->add_option("job", arguments->job, "The job's id; the last changed job by default");
+  command->add_flag("--json", arguments->json, "Print as JSON");
+  command->callback([=] { line->chosen = [=] { return PrintWhy(*arguments, line->home); }; });
+}
+
+}  // namespace halcyon::coordinator

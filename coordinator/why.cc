@@ -1,0 +1,288 @@
+#include "coordinator/why.h"
+
+#include <algorithm>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "base/exit_code.h"
+#include "coordinator/child_end.h"
+#include "coordinator/progress_format.h"
+
+namespace halcyon::coordinator {
+namespace {
+
+constexpr char kSameCommand[] = "run the same command again; it goes on from there";
+
+std::string NameOfWorker(const WorkerStatus& worker) {
+  return (worker.rank >= 0 ? "rank " + std::to_string(worker.rank) : worker.worker) +
+         (worker.host.empty() ? "" : " on " + worker.host);
+}
+
+std::string DoingOf(const WorkerStatus& worker) {
+  if (worker.phase.empty()) return "";
+  return worker.step >= 0 ? fmt::format("step {}: {}", worker.step, worker.phase) : worker.phase;
+}
+
+// What is done about each verdict, worst first. "running" and "waiting" are not here.
+struct VerdictText {
+  const char* verdict;
+  const char* state;
+  const char* what;    // follows the worker's name
+  const char* advice;  // what happens by itself, and what a person can do
+};
+constexpr VerdictText kVerdicts[] = {
+    {"stopped", "stuck",
+     "exists, but its process is stopped (SIGSTOP, a debugger, a frozen container)",
+     "nothing, or continue the process (kill -CONT): it is killed after 6 s without a heartbeat, "
+     "and "
+     "its work goes on from the last commit"},
+    {"cut off", "stuck", "sends nothing, and neither does anything else on its machine",
+     "look whether the machine and its network are up; the work is launched again, without that "
+     "machine where others are left"},
+    {"silent", "stuck", "sends nothing",
+     "look whether its machine is up, overloaded or out of memory; after 6 s without a heartbeat "
+     "it is "
+     "killed and its work goes on from the last commit"},
+    {"stuck", "stuck", "answers, but its work stands still",
+     "it is killed and its work goes on from the last commit. If it recurs on one machine, take "
+     "that "
+     "machine out; if such a phase is only slow, raise launch.hang_floor_s"},
+    {"slow", "slow", "computes much longer for a step than the others, which wait for it",
+     "look what else runs on its machine, whether it is throttled, or give the job other machines"},
+};
+
+const VerdictText* TextOf(const WorkerStatus& worker) {
+  const auto* const it =
+      std::find_if(std::begin(kVerdicts), std::end(kVerdicts),
+                   [&](const VerdictText& text) { return worker.verdict == text.verdict; });
+  return it == std::end(kVerdicts) ? nullptr : it;
+}
+
+// Those with the worst verdict first, then those for which their work stands still the longest.
+std::vector<WorkerStatus> InOrder(std::vector<WorkerStatus> workers) {
+  const auto key = [](const WorkerStatus& worker) {
+    const VerdictText* text = TextOf(worker);
+    const std::ptrdiff_t place = text == nullptr ? std::ssize(kVerdicts) : text - kVerdicts;
+    return std::tuple(place, worker.verdict == "waiting", worker.since_ms, worker.rank);
+  };
+  std::stable_sort(workers.begin(), workers.end(),
+                   [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  return workers;
+}
+
+// "; ranks 0 and 2 wait for it": of a gang.
+std::string WhoWaitsFor(const WorkerStatus& culprit, const std::vector<WorkerStatus>& workers) {
+  int64_t waiting = 0;
+  std::string first;
+  for (const WorkerStatus& worker : workers) {
+    if (worker.waits_for != "rank " + std::to_string(culprit.rank)) continue;
+    ++waiting;
+    if (first.empty()) first = "rank " + std::to_string(worker.rank);
+  }
+  if (culprit.rank < 0 || waiting == 0) return "";
+  if (waiting == 1) return "; " + first + " waits for it";
+  return fmt::format("; {} ranks wait for it", waiting);
+}
+
+// An advice by signs in an error's text, in the order of importance.
+struct ErrorText {
+  const char* sign;
+  const char* advice;
+};
+constexpr ErrorText kErrors[] = {
+    {"ran out of memory",
+     "lower the stage's micro_batch or launch.ranks, use more machines, or smaller sizes"},
+    {"runs out of memory",
+     "its process got SIGKILL, which the kernel does when memory is short: lower the stage's "
+     "micro_batch or launch.ranks, or give the job more memory; `dmesg` of that machine may say "
+     "more"},
+    {"is stuck in",
+     "look at that machine and at the rank's log (halcyon logs); if the phase is only slow, raise "
+     "launch.hang_floor_s. The same command tries again"},
+    {"the network between the ranks does not work",
+     "look at the network between the machines and at the interfaces that the launcher uses; the "
+     "same "
+     "command tries again"},
+    {"stopped sending",
+     "look whether that machine was down, overloaded or cut off; the same command tries again"},
+    {"came up in",
+     "look at the launcher's log (halcyon logs) and whether the machines are there; "
+     "launch.ranks_min "
+     "allows to go on with fewer ranks"},
+    {"is not a finite number", "lower the learning rate, or look at the data of that step"},
+};
+
+std::string AdviceOf(const JobStatus& status) {
+  switch (static_cast<ExitCode>(status.exit_code)) {
+    case ExitCode::kBadInput:
+      return "change what the message names, then run the same command; trying again alone changes "
+             "nothing";
+    case ExitCode::kDiskFull:
+      return "free space on that disk (halcyon cache list and halcyon rm show what may go), then "
+             "run "
+             "the same command again";
+    default:
+      break;
+  }
+  for (const ErrorText& error : kErrors) {
+    if (status.error.find(error.sign) != std::string::npos) return error.advice;
+  }
+  return "see `halcyon logs " + status.job_id + "`; the same command tries again";
+}
+
+const StageStatus* StageIn(const JobStatus& status, jobs::StageState state) {
+  const auto it = std::find_if(status.stages.begin(), status.stages.end(),
+                               [state](const StageStatus& stage) { return stage.state == state; });
+  return it == status.stages.end() ? nullptr : &*it;
+}
+
+std::string HowFar(const StageStatus& stage) {
+  if (stage.steps > 0) return fmt::format("step {} of {}", stage.step, stage.steps);
+  if (stage.tasks > 0) return fmt::format("{} of {} tasks are done", stage.tasks_done, stage.tasks);
+  return "it is starting";
+}
+
+std::string Restarts(const StageStatus& stage) {
+  if (stage.restarts == 0) return "";
+  return fmt::format(". It was launched again {} in this run, last because: {}",
+                     stage.restarts == 1 ? "once" : fmt::format("{} times", stage.restarts),
+                     FirstLine(stage.restart_why));
+}
+
+void ExplainEnded(const JobStatus& status, Why* why) {
+  why->since_ms = status.updated_ms;
+  switch (status.state) {
+    case jobs::JobState::kDone:
+      why->cause = "it is finished";
+      why->ranks.clear();
+      return;
+    case jobs::JobState::kQueued:
+      why->cause = "it has not begun: it waits for its turn";
+      why->advice = "nothing; `halcyon list` shows what runs before it";
+      return;
+    case jobs::JobState::kPreempted:
+      why->cause = "it was told to stop: " + status.error;
+      why->advice = kSameCommand;
+      return;
+    case jobs::JobState::kInterrupted:
+      why->cause = fmt::format(
+          "its coordinator (process {}) ended without a word: kill -9, the kernel for lack of "
+          "memory "
+          "(exit code 137), or the machine itself",
+          status.pid);
+      why->advice = kSameCommand;
+      return;
+    default:
+      why->cause = status.error;
+      why->advice = AdviceOf(status);
+  }
+}
+
+// What of a job that runs does not go on; false when there is nothing to tell.
+bool ExplainTrouble(const JobStatus& status, Why* why) {
+  if (why->ranks.empty()) return false;
+  const WorkerStatus& worst = why->ranks.front();
+  const VerdictText* const text = TextOf(worst);
+  if (text == nullptr) return false;
+  why->state = text->state;
+  why->since_ms = worst.since_ms;
+  const std::string doing = DoingOf(worst);
+  why->cause = NameOfWorker(worst) + " " + text->what + (doing.empty() ? "" : ", in " + doing) +
+               WhoWaitsFor(worst, status.workers);
+  why->advice = text->advice;
+  return true;
+}
+
+void ExplainRunning(const JobStatus& status, int64_t now_ms, Why* why) {
+  if (now_ms - status.updated_ms > kStatusAgeMsMax) {
+    why->state = "unknown";
+    why->since_ms = status.updated_ms;
+    why->cause = fmt::format(
+        "its coordinator (process {}) lives, but has not written its state for {}: it is stopped, "
+        "or "
+        "the disk of the state folder does not write",
+        status.pid, FormatDuration(now_ms - status.updated_ms));
+    why->advice = "look at that process (is it stopped?) and at the disk or file server";
+    return;
+  }
+  if (ExplainTrouble(status, why)) return;
+  const StageStatus* const running = StageIn(status, jobs::StageState::kRunning);
+  why->since_ms = running == nullptr ? status.started_ms : running->started_ms;
+  if (running == nullptr) {
+    for (const StageStatus& stage : status.stages) {
+      if (stage.state != jobs::StageState::kWaiting || stage.note.empty()) continue;
+      why->state = "waiting";
+      why->cause = "it waits for " + stage.label + ", " + stage.note;
+      why->advice = "nothing: it takes what the other job makes, or makes it when that job ends";
+      return;
+    }
+    why->cause = "it looks for what is made already, or is about to end";
+    return;
+  }
+  why->cause = "nothing is wrong: " + running->label + " is being made, " + HowFar(*running);
+  const auto longest = std::find_if(why->ranks.begin(), why->ranks.end(), [&](const auto& worker) {
+    return worker.verdict == "running" && now_ms - worker.since_ms >= kLongMs;
+  });
+  if (longest != why->ranks.end()) {
+    why->cause += fmt::format("; {} is in {} for {}", NameOfWorker(*longest), DoingOf(*longest),
+                              FormatDuration(now_ms - longest->since_ms)) +
+                  WhoWaitsFor(*longest, status.workers);
+  }
+  why->cause += Restarts(*running);
+}
+
+std::string TimeText(int64_t wall_ms) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)));
+}
+
+}  // namespace
+
+Why ExplainJob(const JobStatus& status, int64_t now_ms) {
+  Why why;
+  why.state = jobs::NameOf(status.state);
+  why.ranks = InOrder(status.workers);
+  if (status.state == jobs::JobState::kRunning) {
+    ExplainRunning(status, now_ms, &why);
+  } else {
+    ExplainEnded(status, &why);
+  }
+  return why;
+}
+
+nlohmann::json ToJson(const Why& why, const std::string& job) {
+  nlohmann::json ranks = nlohmann::json::array();
+  for (const WorkerStatus& worker : why.ranks) {
+    ranks.push_back({{"worker", worker.worker},
+                     {"rank", worker.rank},
+                     {"host", worker.host},
+                     {"step", worker.step},
+                     {"phase", worker.phase},
+                     {"waits_for", worker.waits_for},
+                     {"since", TimeText(worker.since_ms)},
+                     {"verdict", worker.verdict}});
+  }
+  return {{"job", job},         {"state", why.state},   {"since", TimeText(why.since_ms)},
+          {"cause", why.cause}, {"advice", why.advice}, {"ranks", std::move(ranks)}};
+}
+
+std::string WhyText(const Why& why, const std::string& job, int64_t now_ms) {
+  std::string text = fmt::format("{}: {} for {}\n  {}\n", job, why.state,
+                                 FormatDuration(now_ms - why.since_ms), why.cause);
+  if (!why.advice.empty()) text += "  what to do: " + why.advice + "\n";
+  if (why.ranks.empty()) return text;
+  text += fmt::format("\n  {:<22} {:<16} {:<8} {:>8} {:>8}  {}\n", "WORKER", "HOST", "VERDICT",
+                      "STEP", "FOR", "PHASE");
+  for (const WorkerStatus& worker : why.ranks) {
+    const std::string waits = worker.waits_for.empty() || worker.waits_for == worker.phase
+                                  ? ""
+                                  : ", waits for " + worker.waits_for;
+    text += fmt::format("  {:<22} {:<16} {:<8} {:>8} {:>8}  {}\n", worker.worker, worker.host,
+                        worker.verdict, worker.step < 0 ? "" : std::to_string(worker.step),
+                        FormatDuration(now_ms - worker.since_ms), worker.phase + waits);
+  }
+  return text;
+}
+
+}  // namespace halcyon::coordinator
