@@ -91,6 +91,7 @@ TEST(KillTest, InBFloat16TheyAreToo) {
                {"HALCYON_FAULT_MARKER", job.root() + "/fault"}});
   ASSERT_TRUE(killed.status.ok()) << killed.output;
   EXPECT_NE(killed.output.find("model-rank-1 stopped sending"), std::string::npos) << killed.output;
+  EXPECT_NE(killed.output.find("but is stopped: SIGSTOP"), std::string::npos) << killed.output;
   EXPECT_EQ(SharedMemory(), shared_before);
   for (const char* marker : {"/fault-0", "/fault-1", "/fault-2"}) {
     EXPECT_TRUE(Env::Posix()->Exists(job.root() + marker)) << marker;
