@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/fault_point.h"
+#include "base/logging.h"
 #include "cluster/coordinator_link.h"
 
 namespace halcyon::coordinator {
@@ -258,7 +259,16 @@ void JobService::Do(const effect::ShowSteps& show) {
   board_.Show(show);
 }
 
-void JobService::Do(const effect::LogInfo& log) { spdlog::info("{}", log.line); }
-void JobService::Do(const effect::LogWarning& log) { spdlog::warn("{}", log.line); }
+void JobService::Log(spdlog::level::level_enum level, const std::string& line,
+                     const std::optional<NodeId>& stage) {
+  std::optional<ScopedLogField> field;
+  if (stage) field.emplace("stage", graph_->node(*stage).label);
+  spdlog::log(level, "{}", line);
+}
+
+void JobService::Do(const effect::LogInfo& log) { Log(spdlog::level::info, log.line, log.stage); }
+void JobService::Do(const effect::LogWarning& log) {
+  Log(spdlog::level::warn, log.line, log.stage);
+}
 
 }  // namespace halcyon::coordinator

@@ -8,6 +8,8 @@
 #ifndef HALCYON_COORDINATOR_JOB_SERVICE_H_
 #define HALCYON_COORDINATOR_JOB_SERVICE_H_
 
+#include <spdlog/common.h>
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -70,6 +72,8 @@ class JobService {
   void Do(const effect::Tell& tell) { context_->observer->Notify(tell.line); }
   void Do(const effect::LogInfo& log);
   void Do(const effect::LogWarning& log);
+  void Log(spdlog::level::level_enum level, const std::string& line,
+           const std::optional<NodeId>& stage);
 
   // Has `work` done in the background; its event follows.
   template <typename Work>

@@ -54,6 +54,7 @@ absl::Status PrepareJobFolder(const JobContext& context) {
   const std::string& id = context.job.value();
   RETURN_IF_ERROR(context.env->CreateDirs(context.home.JobLogs(id)));
   RETURN_IF_ERROR(LogToFile("coordinator", JoinPath(context.home.JobLogs(id), "coordinator.log")));
+  SetLogField("job", id);
   return WriteFileAtomically(*context.env, context.home.JobSpec(id), jobs::ToToml(context.spec));
 }
 

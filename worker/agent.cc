@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/fault_point.h"
+#include "base/logging.h"
 #include "cluster/work_progress.h"
 #include "jobs/job_spec.h"
 #include "worker/compute_device.h"
@@ -44,7 +45,9 @@ class Agent {
   Agent& operator=(const Agent&) = delete;
 
   void Serve(const cluster::Lease& lease) {
-    spdlog::info("task {} fence {}", lease.task, lease.fence);
+    const ScopedLogField stage("stage", lease.assignment.stage);
+    const ScopedLogField task("task", lease.task);
+    spdlog::info("begins under fence {}", lease.fence);
     progress_.Enter(cluster::WorkPhase::kTask, lease.task);
     const absl::StatusOr<json> result = RunTask(lease);
     FaultPoint("agent " + lease.task);
@@ -125,6 +128,7 @@ uint32_t NumberIn(const std::string& name) {
 
 absl::Status RunAgent(const WorkerOptions& options, uint32_t threads) {
   ConfigureRuntime(1);
+  SetLogField("job", options.job);
   ASSIGN_OR_RETURN(const auto membership, Membership::Join(options));
   cluster::CoordinatorLink& link = membership->link();
   SendSmall(&link, HelloOf("agent", /*rank=*/0));

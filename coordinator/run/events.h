@@ -266,9 +266,11 @@ struct Tell {  // one line, for a person
 };
 struct LogInfo {
   std::string line;
+  std::optional<NodeId> stage = std::nullopt;  // that it is about
 };
 struct LogWarning {
   std::string line;
+  std::optional<NodeId> stage = std::nullopt;
 };
 
 }  // namespace effect

@@ -271,7 +271,7 @@ void GangStage::Abandon(const absl::Status& why, Effects* effects) {
 
 void GangStage::Kill(const absl::Status& why, Effects* effects) {
   if (launch_.failure.ok()) launch_.failure = why;
-  effects->push_back(effect::LogWarning{label_ + ": killed: " + MessageOf(why)});
+  effects->push_back(effect::LogWarning{label_ + ": killed: " + MessageOf(why), id_});
   launch_.killed = true;
   effects->push_back(effect::KillGang{id_});
 }

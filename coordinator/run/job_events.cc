@@ -156,7 +156,7 @@ void JobRun::Handle(const event::StageFound& found) {
   one.state = State::kPreparing;
   Do(effect::MoveStage{found.stage, jobs::StageState::kRunning, one.why});
   Do(effect::Tell{label(found.stage) + ": made, " + one.why});
-  Do(effect::LogInfo{label(found.stage) + ": made, " + one.why});
+  Do(effect::LogInfo{label(found.stage) + ": made, " + one.why, found.stage});
   Do(effect::PrepareStage{found.stage});
 }
 

@@ -23,7 +23,8 @@ TaskStage::TaskStage(NodeId id, std::string label, PreparedStage prepared, Sched
 
 void TaskStage::OnGrant(const Grant& grant, Effects* effects) {
   effects->push_back(effect::LogInfo{"lease " + grant.name + " to " + grant.worker.name +
-                                     ", fence " + std::to_string(grant.fence.value())});
+                                         ", fence " + std::to_string(grant.fence.value()),
+                                     id_});
   effects->push_back(effect::Send{
       grant.worker, cluster::Lease{grant.name, grant.fence.value(), prepared_.assignment,
                                    prepared_.tasks.parameters(grant.task)}});
@@ -80,7 +81,7 @@ bool TaskStage::NeedsAgents() const {
 
 void TaskStage::Fail(const std::string& task, Fence fence, const absl::Status& why,
                      Effects* effects) {
-  effects->push_back(effect::LogWarning{task + " failed: " + MessageOf(why)});
+  effects->push_back(effect::LogWarning{task + " failed: " + MessageOf(why), id_});
   effects->push_back(effect::Tell{task + " failed: " + MessageOf(why)});
   scheduler_->Failed(fence, why);
   Show(effects);
@@ -91,7 +92,7 @@ void TaskStage::ShowWarnings(const nlohmann::json& warnings, Effects* effects) {
   for (const nlohmann::json& warning : warnings) {
     if (!warning.is_string()) continue;
     const auto text = warning.get<std::string>();
-    effects->push_back(effect::LogWarning{text});
+    effects->push_back(effect::LogWarning{text, id_});
     if (++warnings_ <= kWarningsMax) effects->push_back(effect::Tell{"warning: " + text});
     if (warnings_ == kWarningsMax + 1) {
       effects->push_back(effect::Tell{"warning: and more of this kind, see coordinator.log"});

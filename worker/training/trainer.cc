@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/fault_point.h"
+#include "base/logging.h"
 #include "cluster/outputs.h"
 #include "model/learning_rate.h"
 #include "worker/runtime.h"
@@ -195,6 +196,7 @@ absl::StatusOr<std::map<std::string, double>> Trainer::Accumulate(uint64_t step)
 }
 
 absl::StatusOr<json> Trainer::Step(uint64_t step) {
+  SetLogField("step", std::to_string(step));
   const jobs::TrainSpec& train = trainee_->train_spec();
   const int64_t began_us = clock_->MonotonicUs();
   // Not of this step.

@@ -180,6 +180,7 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Arrival
   Rank rank{&collectives, &link, {}, {}, {}, {}, &state->progress};
   ASSIGN_OR_RETURN(rank.assignment, AwaitAssignment(link));
   state->stage = rank.assignment.stage;
+  SetLogField("stage", state->stage);
   state->progress.Enter(cluster::WorkPhase::kLoading, "the inputs");
   RETURN_IF_ERROR(arrivals.Open(JoinPath(rank.assignment.work_dir, kWaitsFolder),
                                 rank.assignment.claim, rank.assignment.launch));
@@ -233,6 +234,8 @@ absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
   const std::string suffix = fmt::format("-{}", collectives->rank());
   options.name += suffix;
   RETURN_IF_ERROR(LogToFile(options.name, options.log_path + suffix + ".log"));
+  SetLogField("job", options.job);
+  SetLogField("rank", std::to_string(collectives->rank()));
   auto membership = Membership::Join(options);
   if (!membership.ok()) {
     spdlog::error("{}", MessageOf(membership.status()));
