@@ -1,5 +1,7 @@
 #include "coordinator/cache_stage.h"
 
+#include <set>
+
 #include "base/fault_point.h"
 #include "cluster/outputs.h"
 #include "coordinator/start_over.h"
@@ -22,13 +24,19 @@ absl::Status RemoveLeftovers(Env& env, const std::string& work_dir) {
   return absl::OkStatus();
 }
 
+// Says what to do about a damaged cache.
+absl::Status Advise(const absl::Status& status) {
+  if (!absl::IsDataLoss(status)) return status;
+  return DataLoss("its unfinished cache is damaged: " + MessageOf(status) +
+                  "; to make the stage anew run the same command with --from-scratch");
+}
+
 absl::StatusOr<std::unique_ptr<storage::CacheBuilder>> OpenBuilder(
     const cluster::StageAssignment& assignment) {
   const std::string dir = JoinPath(assignment.work_dir, kBuildingFolder);
   auto builder = storage::CacheBuilder::Open(dir, assignment.fingerprint);
-  if (!absl::IsDataLoss(builder.status())) return builder;
-  return DataLoss("its unfinished cache is damaged: " + MessageOf(builder.status()) +
-                  "; to make the stage anew run the same command with --from-scratch");
+  RETURN_IF_ERROR(Advise(builder.status()));
+  return builder;
 }
 
 // A worker's report of the SST file that its lease made.
@@ -49,7 +57,7 @@ absl::StatusOr<std::unique_ptr<CacheStage>> CacheStage::Open(
   auto stage = std::unique_ptr<CacheStage>(new CacheStage(env, assignment));
   RETURN_IF_ERROR(RemoveLeftovers(env, assignment.work_dir));
   ASSIGN_OR_RETURN(stage->builder_, OpenBuilder(assignment));
-  ASSIGN_OR_RETURN(const auto committed, stage->builder_->Committed());
+  const std::set<uint32_t> committed = stage->builder_->Committed();
   stage->shards_ = shards.count;
   for (uint32_t shard = 0; shard < shards.count; ++shard) {
     if (committed.contains(shard)) continue;
@@ -71,9 +79,9 @@ absl::Status CacheStage::Ingest(size_t task, Fence fence, const nlohmann::json& 
 absl::StatusOr<StageOutcome> CacheStage::Publish(const std::string& dir) {
   RETURN_IF_ERROR(env_.RemoveTree(dir));
   RETURN_IF_ERROR(env_.CreateDirs(dir));
-  storage::CacheBuilder::Published published;
-  ASSIGN_OR_RETURN(published,
-                   builder_->Publish(storage::GenerationPath(dir), static_cast<uint32_t>(shards_)));
+  auto made = builder_->Publish(storage::GenerationPath(dir), static_cast<uint32_t>(shards_));
+  RETURN_IF_ERROR(Advise(made.status()));
+  const storage::CacheBuilder::Published published = *std::move(made);
   RETURN_IF_ERROR(env_.SyncDir(dir));
   StageOutcome outcome;
   outcome.made_dir = dir;

@@ -5,6 +5,8 @@
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "absl/strings/escaping.h"
 #include "base/env.h"
@@ -54,31 +56,43 @@ class RocksBuilder : public CacheBuilder {
   RocksBuilder(std::unique_ptr<rocksdb::DB> db, std::string dataset)
       : db_(std::move(db)), dataset_(std::move(dataset)) {}
 
-  // The database's records say which shards are committed; one seek a shard.
+  // The database's own list of files says which shards are committed: an ingest adds one file,
+  // which ends with the record of its shard. None but the first is opened.
   absl::Status FindCommitted() {
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
-    it->SeekToFirst();
-    while (it->Valid()) {
-      ASSIGN_OR_RETURN(const CacheKey key, DecodeKey(it->key().ToStringView()), db_->GetName());
-      const uint32_t shard = key.page.shard;
-      const std::string record_key = EncodeRecordKey(dataset_, shard);
-      if (key.dataset_prefix != dataset_.substr(0, key.dataset_prefix.size())) {
-        return OtherDataset(key.dataset_prefix + "...");
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db_->GetLiveFilesMetaData(&files);
+    for (const rocksdb::LiveFileMetaData& file : files) {
+      ASSIGN_OR_RETURN(const CacheKey first, DecodeKey(file.smallestkey), db_->GetName());
+      if (first.dataset_prefix != dataset_.substr(0, first.dataset_prefix.size())) {
+        return OtherDataset(first.dataset_prefix + "...");
       }
-      it->Seek(record_key);
-      if (!it->Valid() || it->key().ToStringView() != record_key) {
-        RETURN_IF_ERROR(FromRocks(it->status(), "cannot read " + db_->GetName()));
-        return DataLoss(db_->GetName() + ": shard " + std::to_string(shard) + " has no record");
+      if (file.largestkey != EncodeRecordKey(dataset_, first.page.shard)) {
+        return NoRecord(first.page.shard);
       }
-      ASSIGN_OR_RETURN(committed_[shard], DecodeRecord(shard, it->value().ToStringView()),
-                       db_->GetName());
-      if (committed_[shard].dataset != dataset_) return OtherDataset(committed_[shard].dataset);
-      it->Next();
+      committed_.emplace(first.page.shard, std::nullopt);
     }
-    return FromRocks(it->status(), "cannot read " + db_->GetName());
+    // Keys have the start of the data set's name; a record has all of it.
+    return committed_.empty() ? absl::OkStatus() : RecordOf(committed_.begin()->first).status();
   }
 
-  absl::StatusOr<std::map<uint32_t, ShardRecord>> Committed() override { return committed_; }
+  std::set<uint32_t> Committed() const override {
+    std::set<uint32_t> shards;
+    for (const auto& [shard, record] : committed_) shards.insert(shards.end(), shard);
+    return shards;
+  }
+
+  absl::StatusOr<ShardRecord> RecordOf(uint32_t shard) override {
+    std::optional<ShardRecord>& record = committed_.at(shard);
+    if (record) return *record;
+    std::string value;
+    const rocksdb::Status got =
+        db_->Get(rocksdb::ReadOptions(), EncodeRecordKey(dataset_, shard), &value);
+    if (got.IsNotFound()) return NoRecord(shard);
+    RETURN_IF_ERROR(FromRocks(got, "cannot read " + db_->GetName()));
+    ASSIGN_OR_RETURN(record, DecodeRecord(shard, value), db_->GetName());
+    if (record->dataset != dataset_) return OtherDataset(record->dataset);
+    return *record;
+  }
 
   absl::StatusOr<ShardRecord> Ingest(const SstFile& file, uint32_t shard,
                                      uint64_t fence_min) override {
@@ -119,7 +133,8 @@ class RocksBuilder : public CacheBuilder {
     CacheManifest manifest;
     Published published;
     std::vector<ShardRecord> records;
-    for (const auto& [shard, record] : committed_) {
+    for (const auto& [shard, known] : committed_) {
+      ASSIGN_OR_RETURN(const ShardRecord record, RecordOf(shard));
       records.push_back(record);
       for (const auto& [name, count] : record.counts) published.counts[name] += count;
     }
@@ -136,6 +151,10 @@ class RocksBuilder : public CacheBuilder {
   }
 
  private:
+  absl::Status NoRecord(uint32_t shard) {
+    return DataLoss(db_->GetName() + ": shard " + std::to_string(shard) + " has no record");
+  }
+
   absl::Status OtherDataset(const std::string& found) {
     return FailedPrecondition(db_->GetName() + ": holds data set " + found + ", expected " +
                               dataset_);
@@ -184,7 +203,7 @@ class RocksBuilder : public CacheBuilder {
 
   std::unique_ptr<rocksdb::DB> db_;
   std::string dataset_;
-  std::map<uint32_t, ShardRecord> committed_;
+  std::map<uint32_t, std::optional<ShardRecord>> committed_;  // records as far as they were read
 };
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,8 +83,10 @@ class CacheBuilder {
                                                             const std::string& dataset);
   virtual ~CacheBuilder() = default;
 
-  // The committed shards, with their records.
-  virtual absl::StatusOr<std::map<uint32_t, ShardRecord>> Committed() = 0;
+  // The committed shards. Costs no reading, whatever their number.
+  virtual std::set<uint32_t> Committed() const = 0;
+  // Of a committed shard. kDataLoss: damaged.
+  virtual absl::StatusOr<ShardRecord> RecordOf(uint32_t shard) = 0;
 
   // Verifies (file checksum, block checksums, record: dataset, shard, fence >= `fence_min`) and
   // ingests, moving the file: it must lie on the database's file system. kAlreadyExists when the

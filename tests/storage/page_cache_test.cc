@@ -9,7 +9,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Key;
 using Code = absl::StatusCode;
 
 using PageCacheTest = CacheTest;
@@ -84,8 +83,8 @@ TEST_F(PageCacheTest, TheIngestIsTheCommit) {
     ASSERT_TRUE(builder->Ingest(WriteShard(2, 5), 2, 4).ok());
   }
   auto builder = OpenBuilder();
-  EXPECT_THAT(*builder->Committed(), ElementsAre(Key(0), Key(2)));
-  const ShardRecord record = builder->Committed()->at(2);
+  EXPECT_THAT(builder->Committed(), ElementsAre(0, 2));
+  const ShardRecord record = *builder->RecordOf(2);
   EXPECT_EQ(record.dataset, kDataset);
   EXPECT_EQ(record.shard, 2u);
   EXPECT_EQ(record.fence, 5u);
@@ -133,7 +132,7 @@ TEST_F(PageCacheTest, IngestRefusesAnotherShardOrDataSet) {
   // The keys cannot tell these two apart: their fingerprints start alike.
   const std::string twin = kDataset.substr(0, 62) + "02";
   EXPECT_EQ(CodeOf(builder->Ingest(WriteShard(twin, 0, 1, PagesOf(0)), 0, 1)), Code::kDataLoss);
-  EXPECT_THAT(*builder->Committed(), ElementsAre());
+  EXPECT_THAT(builder->Committed(), ElementsAre());
 }
 
 TEST_F(PageCacheTest, IngestRefusesEveryDamagedByte) {
@@ -152,7 +151,7 @@ TEST_F(PageCacheTest, IngestRefusesEveryDamagedByte) {
     EXPECT_EQ(CodeOf(builder->Ingest(file, 0, 1)), Code::kDataLoss) << bytes;
     Overwrite(file.path, good);
   }
-  EXPECT_THAT(*builder->Committed(), ElementsAre());
+  EXPECT_THAT(builder->Committed(), ElementsAre());
   EXPECT_TRUE(builder->Ingest(file, 0, 1).ok());
 }
 
@@ -166,7 +165,7 @@ TEST_F(PageCacheTest, IngestRefusesOtherBytesThanTheProducerWrote) {
   file.path += "-gone";
   file.file_checksum = "00000000";
   EXPECT_FALSE(builder->Ingest(file, 0, 1).ok());
-  EXPECT_THAT(*builder->Committed(), ElementsAre());
+  EXPECT_THAT(builder->Committed(), ElementsAre());
 }
 
 TEST_F(PageCacheTest, PublishWantsAllShardsAndNoOthers) {
@@ -196,6 +195,21 @@ TEST_F(PageCacheTest, ABuildingDatabaseBelongsToOneDataSet) {
   EXPECT_EQ(CodeOf(CacheBuilder::Open(BuildDir(), kOtherDataset)), Code::kFailedPrecondition);
   const std::string twin = kDataset.substr(0, 62) + "02";
   EXPECT_EQ(CodeOf(CacheBuilder::Open(BuildDir(), twin)), Code::kFailedPrecondition);
+}
+
+TEST_F(PageCacheTest, ADamagedRecordIsNoticedBeforeItIsPublished) {
+  for (const uint32_t shard : {0u, 1u}) {
+    ASSERT_TRUE(OpenBuilder()->Ingest(WriteShard(shard), shard, 1).ok());
+  }
+  // Files are numbered in the order of their ingest.
+  const std::string sst = FilesEnding(BuildDir(), ".sst").at(1);
+  std::string bytes = Read(sst);
+  bytes[bytes.size() / 8] ^= 1;
+  Overwrite(sst, bytes);
+  auto builder = OpenBuilder();
+  EXPECT_THAT(builder->Committed(), ElementsAre(0, 1)) << "known without reading the files";
+  EXPECT_EQ(CodeOf(builder->Publish(Generation(), 2)), Code::kDataLoss);
+  EXPECT_FALSE(Env::Posix()->Exists(Generation()));
 }
 
 TEST_F(PageCacheTest, ADamagedBuildingDatabaseIsNamedSo) {
