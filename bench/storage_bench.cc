@@ -132,6 +132,31 @@ void Ingest(benchmark::State& state) {
 }
 BENCHMARK(Ingest)->Unit(benchmark::kMillisecond)->Iterations(20);
 
+SstFile WriteDocument(const std::string& path, const std::string& dataset, uint32_t shard) {
+  TokenShardWriter writer(path, dataset, shard, 0, kVocabSize);
+  writer.AddDocument(Split::kTrain, std::vector<uint32_t>{shard % kVocabSize, 1, 2});
+  return Must(writer.Finish({}));
+}
+
+// What a coordinator that starts again needs to know which tasks are done.
+void Reopen(benchmark::State& state) {
+  const Scratch scratch;
+  const std::string dataset(64, 'a');
+  const auto shards = static_cast<uint32_t>(state.range(0));
+  {
+    const auto builder = Must(CacheBuilder::Open(scratch.Path("build"), dataset));
+    for (uint32_t shard = 0; shard < shards; ++shard) {
+      Must(builder->Ingest(WriteDocument(scratch.Path("sst"), dataset, shard), shard, 0));
+    }
+  }
+  for (auto _ : state) {
+    const auto builder = Must(CacheBuilder::Open(scratch.Path("build"), dataset));
+    HALCYON_CHECK(builder->Committed().size() == shards);
+  }
+}
+BENCHMARK(Reopen)->ArgName("shards")->Arg(1'000)->Arg(10'000)->Iterations(2)->Unit(
+    benchmark::kMillisecond);
+
 // Each is on the disk when the call returns.
 void JournalAppend(benchmark::State& state) {
   const Scratch scratch;

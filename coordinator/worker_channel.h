@@ -32,7 +32,7 @@ namespace halcyon::coordinator {
 inline constexpr size_t kWaitingMessagesMax = 4096;
 inline constexpr size_t kWaitingBytesMax = 8 << 20;
 // Workers known at a time; messages of others are dropped.
-inline constexpr size_t kWorkersMax = 4096;
+inline constexpr size_t kWorkersMax = 16384;
 // What one worker may send in kRateSpanMs, heartbeats included; one that sends more is a suspect.
 inline constexpr int64_t kRateSpanMs = 10'000;
 inline constexpr int64_t kRateMessagesMax = 50'000;
