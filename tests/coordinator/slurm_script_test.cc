@@ -206,14 +206,15 @@ TEST_F(SlurmScriptTest, ASignalReachesTheJobWhichThenTakesItsTime) {
   for (const int number : {SIGUSR1, SIGTERM}) {
     const std::string name = number == SIGUSR1 ? "USR1" : "TERM";
     // The job saves for a while, and gets a second signal meanwhile.
-    Program("trap 'touch told-" + name + "; sleep 1; exit 4' " + name + "\ntouch ready-" + name +
-            "; while :; do sleep 0.05; done");
+    Program("trap 'touch told-" + name + "; sleep 1; touch saved-" + name + "; exit 4' " + name +
+            "\ntouch ready-" + name + "; while :; do sleep 0.05; done");
     const auto script = Start();
     ASSERT_TRUE(WaitForFile("ready-" + name));
     script->Signal(number);
     EXPECT_TRUE(WaitForFile("told-" + name));
     script->Signal(number);
     EXPECT_EQ(CodeOf(*script), 4) << Read("output");
+    EXPECT_TRUE(env_.Exists(dir_.Path("saved-" + name))) << "the script did not wait for it";
   }
   EXPECT_EQ(RunCalls(), 2u);
 }

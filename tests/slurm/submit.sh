@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# Jobs through a real Slurm: done, over several allocations, preempted, cancelled, coordinator killed.
+# Each job that finishes has the weights of an undisturbed run, byte for byte.
+#
+#   tests/slurm/cluster.sh run tests/slurm/submit.sh BIN
+#
+# BIN: the folder of halcyon and halcyon-worker. Exit status 0: all held.
+set -euo pipefail
+
+bin=$(readlink -f "${1:?the folder of halcyon and halcyon-worker}")
+root=$(mktemp -d)
+# A name that a shell and sbatch would trip over.
+home="$root/a home, it's #1"
+failures=0
+trap 'rm -rf "$root"' EXIT
+
+halcyon() { "$bin/halcyon" --home "$home" "$@"; }
+check() { # WHAT CONDITION...
+  local what=$1
+  shift
+  if "$@"; then
+    echo "ok: $what"
+  else
+    echo "FAILED: $what"
+    failures=$((failures + 1))
+  fi
+}
+# job NAME STEPS EXTRA: a job file whose model stage has so many steps.
+job() {
+  cat >"$root/$1.toml" <<TOML
+name = "$1"
+seed = 3
+[data]
+sources = ["corpus.txt"]
+documents = "entries"
+heldout = 0.1
+shard_bytes = 16384
+[tokenizer]
+vocab_size = 300
+[autoencoder]
+latent_size = 8
+hidden_size = 32
+intermediate_size = 48
+[autoencoder.train]
+steps = 20
+batch = 64
+warmup_steps = 2
+[model]
+hidden_size = 32
+intermediate_size = 48
+layers = 2
+attention_heads = 2
+noise_size = 16
+window_chunks = 16
+samples = 4
+[train]
+steps = $2
+batch = 5
+warmup_steps = 2
+[checkpoint]
+every = 100000
+[eval]
+final_windows = 4
+samples = 2
+bootstrap = 50
+continuations = 0
+[launch]
+ranks = 2
+agents = 2
+$3
+TOML
+}
+status_of() { halcyon status "$1" --json | python3 -c "import json,sys; d=json.load(sys.stdin); print($2)"; }
+weights_of() { # JOB_ID
+  local home_of=${2:-$home} fingerprint
+  fingerprint=$("$bin/halcyon" --home "$home_of" status "$1" --json |
+    python3 -c 'import json,sys; print([s["fingerprint"] for s in json.load(sys.stdin)["stages"] if s["stage"]=="model"][0][:16])')
+  sha256sum "$home_of/artifacts/model/$fingerprint"/*.safetensors | cut -d' ' -f1
+}
+submit() { halcyon submit "$root/$1.toml" --launcher slurm --json "${@:2}" |
+  python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["job"], d["slurm_job_id"])'; }
+# until_step JOB STEP: waits until the model stage has come so far.
+until_step() {
+  local tries
+  for ((tries = 0; tries < 1200; ++tries)); do
+    if [[ $(status_of "$1" '[s["step"] for s in d["stages"] if s["stage"]=="model"][0]') -ge $2 ]]; then
+      return 0
+    fi
+    sleep 0.1
+  done
+  echo "job $1 does not come to step $2" >&2
+  halcyon status "$1" >&2 || true
+  return 1
+}
+code_of() { local code=0; "$@" >/dev/null 2>&1 || code=$?; echo "$code"; }
+log_says() { grep -q "$2" "$home/jobs/$1/logs/"slurm-*.log; }
+
+for ((i = 0; i < 700; ++i)); do
+  printf '\nword%d, n. [Obs.]\n   the small river of %d stones is %d any kind that carry water for old light\n' \
+    "$i" $((i * 7 % 13)) $((i * 31 % 17))
+done >"$root/corpus.txt"
+steps=${STEPS:-2000}
+mkdir "$root/whole"
+cp "$root/corpus.txt" "$root/whole/"
+job whole "$steps" ""
+"$bin/halcyon" --home "$root/whole/home" run "$root/whole.toml" --quiet
+whole_id=$("$bin/halcyon" --home "$root/whole/home" list --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["jobs"][0]["job_id"])')
+wanted=$(weights_of "$whole_id" "$root/whole/home")
+same_weights() { [[ $(weights_of "$1") == "$wanted" ]]; }
+
+echo "=== a time limit that is shorter than the job"
+# The job stops 45 s before the limit of a minute.
+job limit "$steps" $'stop_margin_s = 45\n[launch.slurm]\ntime = "1"\n'
+read -r id slurm_id < <(submit limit)
+check "the status has Slurm's id" test "$(status_of "$id" 'd["submission"]["slurm_job_id"]')" = "$slurm_id"
+check "a second submit is refused" test "$(code_of halcyon submit "$root/limit.toml" --launcher slurm)" = 3
+check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+check "it took more than one allocation" test "$(status_of "$id" 'd["state"]')$(python3 -c "
+import json; print(json.load(open('''$home/jobs/$id/submission.json'''))['requeues'] >= 1)")" = doneTrue
+check "the weights are those of an undisturbed run" same_weights "$id"
+
+echo "=== preempted: Slurm itself requeues the job"
+rm -rf "$home"
+job requeue "$steps" ""
+read -r id slurm_id < <(submit requeue)
+until_step "$id" 50
+scontrol requeue "$slurm_id"
+check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+check "it went on in the same Slurm job" log_says "$id" "Slurm requeues job $slurm_id itself"
+check "the weights are those of an undisturbed run" same_weights "$id"
+
+echo "=== cancelled by halcyon, then resumed"
+rm -rf "$home"
+job cancel "$steps" ""
+read -r id slurm_id < <(submit cancel)
+until_step "$id" 50
+halcyon cancel "$id"
+check "it ends as cancelled" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
+check "what was done is saved" test "$(status_of "$id" '"saved step" in d["error"]')" = True
+check "it is not in Slurm's queue" test -z "$(squeue -h -j "$slurm_id" -t PENDING,RUNNING 2>/dev/null)"
+halcyon resume "$id"
+check "resumed, it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+check "the weights are those of an undisturbed run" same_weights "$id"
+
+echo "=== cancelled by scancel"
+rm -rf "$home"
+job scancel "$steps" ""
+read -r id slurm_id < <(submit scancel)
+until_step "$id" 50
+scancel "$slurm_id"
+check "it ends as cancelled and does not come back" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
+
+echo "=== the coordinator is killed in its allocation; slurmctld is away meanwhile"
+rm -rf "$home"
+job kill "$steps" ""
+read -r id slurm_id < <(submit kill)
+until_step "$id" 50
+node=$(status_of "$id" 'd["submission"]["slurm_nodes"]')
+"$(dirname "$0")/cluster.sh" controller stop
+# The pid is one of its node.
+"$(dirname "$0")/cluster.sh" at "$node" kill -9 "$(status_of "$id" 'd["pid"]')"
+check "list says that Slurm is away" grep -q "Slurm does not answer" <<<"$(halcyon list 2>&1)"
+"$(dirname "$0")/cluster.sh" controller start
+check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+check "it was started again in its allocation" log_says "$id" "started again, 1 of"
+check "the weights are those of an undisturbed run" same_weights "$id"
+
+check "nothing is left running" test -z "$(pgrep -f halcyon-worker || true)"
+((failures == 0))
