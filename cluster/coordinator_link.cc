@@ -5,10 +5,15 @@
 #include <algorithm>
 #include <deque>
 #include <thread>
+#include <utility>
 
+#include "base/env.h"
 #include "base/mutex.h"
+#include "cluster/contact.h"
+#include "cluster/curve_keys.h"
 #include "cluster/pause_detector.h"
 #include "cluster/reliable_stream.h"
+#include "cluster/restatement.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -19,6 +24,8 @@ constexpr int64_t kPollMs = 10;
 constexpr size_t kQueuedMax = 10'000;
 // With so many messages unacknowledged, progress is not sent: what matters comes behind it.
 constexpr size_t kProgressQueuedMax = 256;
+// How often an orphan looks for the next coordinator.
+constexpr int64_t kFindIntervalMs = 1000;
 // Rounds in which the destructor waits for the acknowledgements.
 constexpr int kLastRoundsMax = 5000 / kPollMs;
 
@@ -28,13 +35,14 @@ bool IsProgress(const Body& body) {
 
 class Link : public CoordinatorLink {
  public:
-  Link(std::unique_ptr<ClientTransport> transport, Identity identity, std::function<void()> on_lost,
+  Link(std::unique_ptr<ClientTransport> transport, Options options, FindNext find_next,
        Clock* clock)
       : transport_(std::move(transport)),
-        identity_(std::move(identity)),
-        on_lost_(std::move(on_lost)),
+        options_(std::move(options)),
+        find_next_(std::move(find_next)),
         clock_(clock),
         last_message_ms_(clock->MonotonicMs()),
+        incarnation_(options_.identity.incarnation),
         thread_([this] { Run(); }) {}
 
   ~Link() override {
@@ -46,13 +54,13 @@ class Link : public CoordinatorLink {
   }
 
   absl::Status Send(Body body) override {
-    Message message = Addressed(std::move(body));
+    const MutexLock lock(&mutex_);
+    const Message message = Addressed(std::move(body));
     if (const size_t bytes = Encode(message).size(); bytes > kMessageBytesMax) {
       return InvalidArgument("a " + std::string(TypeName(message.body)) + " of " +
                              std::to_string(bytes) + " bytes cannot be sent; at most " +
                              std::to_string(kMessageBytesMax) + " can");
     }
-    const MutexLock lock(&mutex_);
     const size_t queued = stream_.unacknowledged();
     if (queued >= kProgressQueuedMax && IsProgress(message.body)) return absl::OkStatus();
     if (queued >= kQueuedMax) {
@@ -60,7 +68,8 @@ class Link : public CoordinatorLink {
                     TypeName(message.body), kQueuedMax);
       return absl::OkStatus();
     }
-    stream_.Queue(std::move(message.body));
+    restatement_.OnSent(message.body);
+    stream_.Queue(message.body);
     return absl::OkStatus();
   }
 
@@ -88,7 +97,8 @@ class Link : public CoordinatorLink {
     int last_rounds = 0;
     while (true) {
       SendQueued();
-      if (closing() && (!HasUnacknowledged() || ++last_rounds > kLastRoundsMax)) return;
+      if (closing() && !HasUnacknowledged()) return;
+      if (closing() && options_.orphan_grace_ms == 0 && ++last_rounds > kLastRoundsMax) return;
       SendHeartbeat();
       absl::StatusOr<std::optional<Message>> received = transport_->Receive(kPollMs);
       if (!received.ok()) {
@@ -104,10 +114,12 @@ class Link : public CoordinatorLink {
         last_message_ms_ = now_ms;
         resumed_ms_ = now_ms;
       }
-      if (now_ms - last_message_ms_ >= kHeartbeatTimeoutMs) {
-        spdlog::error("no message from the coordinator for {} ms", kHeartbeatTimeoutMs);
+      const int64_t silent_ms = now_ms - last_message_ms_;
+      if (silent_ms >= kHeartbeatTimeoutMs + options_.orphan_grace_ms) {
+        spdlog::error("no message from a coordinator for {} ms", silent_ms);
         return MarkLost();
       }
+      if (silent_ms >= kHeartbeatTimeoutMs) LookForNext(now_ms);
     }
   }
 
@@ -118,7 +130,43 @@ class Link : public CoordinatorLink {
 
   // Final: nothing more is sent or received.
   void MarkLost() {
-    if (!closing()) on_lost_();
+    if (!closing()) options_.on_lost();
+  }
+
+  void LookForNext(int64_t now_ms) {
+    if (looked_ms_ && now_ms - *looked_ms_ < kFindIntervalMs) return;
+    if (!looked_ms_) {
+      spdlog::warn("the coordinator is gone; this worker goes on for up to {} s without one",
+                   options_.orphan_grace_ms / 1000);
+    }
+    looked_ms_ = now_ms;
+    absl::StatusOr<std::optional<Connection>> next = find_next_(incarnation());
+    if (!next.ok()) {
+      spdlog::warn("cannot reach the next coordinator: {}", MessageOf(next.status()));
+    } else if (*next) {
+      GoOnWith(**std::move(next));
+    }
+  }
+
+  void GoOnWith(Connection next) {
+    spdlog::info("goes on with coordinator incarnation {}", next.incarnation.value());
+    {
+      const MutexLock lock(&mutex_);
+      incarnation_ = next.incarnation;
+      const std::vector<Body> bodies = restatement_.Compose(stream_.Unacknowledged());
+      stream_ = ReliableStream();
+      for (const Body& body : bodies) stream_.Queue(body);
+    }
+    heartbeat_ms_.reset();
+    looked_ms_.reset();
+    last_message_ms_ = clock_->MonotonicMs();
+    transport_->Abandon();
+    transport_ = std::move(next.transport);
+  }
+
+  Incarnation incarnation() {
+    const MutexLock lock(&mutex_);
+    return incarnation_;
   }
 
   void SendQueued() {
@@ -166,14 +214,14 @@ class Link : public CoordinatorLink {
   }
 
   void Take(Message message) {
-    if (message.incarnation != identity_.incarnation) {
+    const MutexLock lock(&mutex_);
+    if (message.incarnation != incarnation_) {
       spdlog::warn("ignored: {} of coordinator incarnation {}; this worker belongs to {}",
-                   TypeName(message.body), message.incarnation.value(),
-                   identity_.incarnation.value());
+                   TypeName(message.body), message.incarnation.value(), incarnation_.value());
       return;
     }
     last_message_ms_ = clock_->MonotonicMs();
-    const MutexLock lock(&mutex_);
+    looked_ms_.reset();
     if (!stream_.Accept(message, last_message_ms_)) return;
     if (std::holds_alternative<CoordinatorAlive>(message.body)) return;
     if (const auto* stop = std::get_if<Stop>(&message.body)) {
@@ -183,6 +231,7 @@ class Link : public CoordinatorLink {
     } else if ((std::holds_alternative<Welcome>(message.body) ||
                 std::holds_alternative<Lease>(message.body)) &&
                incoming_.size() < kQueuedMax) {
+      restatement_.OnReceived(message.body);
       incoming_.push_back(std::move(message));
     } else {
       spdlog::warn("dropped: {} from the coordinator", TypeName(message.body));
@@ -190,23 +239,26 @@ class Link : public CoordinatorLink {
     changed_.NotifyAll();
   }
 
-  Message Addressed(Body body) const {
-    return {identity_.job, identity_.worker, identity_.incarnation, std::move(body)};
+  Message Addressed(Body body) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return {options_.identity.job, options_.identity.worker, incarnation_, std::move(body)};
   }
 
-  const std::unique_ptr<ClientTransport> transport_;  // used by the thread alone
-  const Identity identity_;
-  const std::function<void()> on_lost_;
+  std::unique_ptr<ClientTransport> transport_;  // used by the thread alone
+  const Options options_;
+  const FindNext find_next_;  // used by the thread alone
   Clock* const clock_;
   int64_t last_message_ms_;              // of the thread
   std::optional<int64_t> heartbeat_ms_;  // of the thread
   std::optional<int64_t> resumed_ms_;    // of the thread: when this process was last found stopped
+  std::optional<int64_t> looked_ms_;     // of the thread: for the next coordinator, as an orphan
   PauseDetector pause_;                  // of the thread
   bool told_to_end_ = false;             // of the thread
   std::atomic<bool> stop_requested_ = false;
 
   Mutex mutex_;
   ConditionVariable changed_;
+  Incarnation incarnation_ ABSL_GUARDED_BY(mutex_);  // of the coordinator that is spoken to
+  Restatement restatement_ ABSL_GUARDED_BY(mutex_);
   ReliableStream stream_ ABSL_GUARDED_BY(mutex_);
   std::deque<Message> incoming_ ABSL_GUARDED_BY(mutex_);
   std::function<Activity()> activity_ ABSL_GUARDED_BY(mutex_);
@@ -215,18 +267,49 @@ class Link : public CoordinatorLink {
   std::thread thread_;  // last: it uses all the others
 };
 
+absl::StatusOr<std::unique_ptr<ClientTransport>> ConnectTo(const Contact& contact,
+                                                           const WorkerId& self,
+                                                           const std::string& job_folder) {
+  ClientOptions options{.endpoint = contact.endpoint,
+                        .self = self,
+                        .incarnation = contact.incarnation,
+                        .server_key = contact.server_key,
+                        .keys = {}};
+  if (!contact.server_key.empty()) {
+    ASSIGN_OR_RETURN(const CurveKeys keys, ReadCurveKeys(CurveFile(job_folder)));
+    options.keys = keys.worker;
+  }
+  return ConnectZmq(options);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CoordinatorLink>> CoordinatorLink::Start(
-    const std::string& endpoint, Identity identity, std::function<void()> on_lost) {
-  ASSIGN_OR_RETURN(auto transport, ConnectZmq(endpoint, identity.worker));
-  return StartWith(std::move(transport), std::move(identity), std::move(on_lost), Clock::Real());
+    const std::string& contact_file, Options options) {
+  ASSIGN_OR_RETURN(const Contact contact, ReadContact(contact_file));
+  const Incarnation started_by = options.identity.incarnation;
+  if (contact.incarnation < started_by ||
+      (contact.incarnation != started_by && options.orphan_grace_ms == 0)) {
+    return Aborted("this worker belongs to coordinator incarnation " +
+                   std::to_string(started_by.value()) + ", " + contact_file + " names " +
+                   std::to_string(contact.incarnation.value()));
+  }
+  options.identity.incarnation = contact.incarnation;
+  const std::string folder = DirName(contact_file);
+  ASSIGN_OR_RETURN(auto transport, ConnectTo(contact, options.identity.worker, folder));
+  FindNext find_next = [contact_file, folder, self = options.identity.worker](
+                           Incarnation last) -> absl::StatusOr<std::optional<Connection>> {
+    ASSIGN_OR_RETURN(const Contact next, ReadContact(contact_file));
+    if (next.incarnation <= last) return std::nullopt;
+    ASSIGN_OR_RETURN(auto connection, ConnectTo(next, self, folder));
+    return Connection{next.incarnation, std::move(connection)};
+  };
+  return StartWith(std::move(transport), std::move(options), std::move(find_next), Clock::Real());
 }
 
 std::unique_ptr<CoordinatorLink> CoordinatorLink::StartWith(
-    std::unique_ptr<ClientTransport> transport, Identity identity, std::function<void()> on_lost,
-    Clock* clock) {
-  return std::make_unique<Link>(std::move(transport), std::move(identity), std::move(on_lost),
+    std::unique_ptr<ClientTransport> transport, Options options, FindNext find_next, Clock* clock) {
+  return std::make_unique<Link>(std::move(transport), std::move(options), std::move(find_next),
                                 clock);
 }
 

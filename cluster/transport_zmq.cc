@@ -4,13 +4,17 @@
 
 #include <cerrno>
 #include <chrono>
-#include <string_view>
+#include <memory>
+#include <optional>
 #include <vector>
 #include <zmq.hpp>
 
 #include "base/env.h"
 #include "base/file_descriptor.h"
+#include "base/terminal_text.h"
+#include "cluster/endpoint.h"
 #include "cluster/transport.h"
+#include "cluster/zap_handler.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -22,8 +26,13 @@ constexpr int kReceivedMessagesMax = 32;
 // How long closing a transport may wait for what is still queued: enough for a worker's last
 // messages on an overloaded machine.
 constexpr int kLingerMs = 5000;
-
-constexpr std::string_view kIpcScheme = "ipc://";
+// A peer that cannot be reached is tried again, first soon, then less and less often.
+constexpr int kReconnectMs = 100, kReconnectMsMax = 5000, kConnectMsMax = 5000;
+// A connection over which ZeroMQ's own heartbeats do not come is closed, and made again by the
+// client: one that is half open would take in what is sent and lose it.
+constexpr int kProbeMs = 2000, kProbeTimeoutMs = 6000;
+// A peer that connects and does not prove its key within this time is disconnected.
+constexpr int kHandshakeMsMax = 10'000;
 
 absl::Status ZmqStatus(const zmq::error_t& error, const std::string& what) {
   return Internal(what + ": " + error.what());
@@ -34,11 +43,7 @@ absl::Status ZmqStatus(const zmq::error_t& error, const std::string& what) {
 // again, so this outlives the socket.
 class SocketFile {
  public:
-  static absl::StatusOr<SocketFile> Open(const std::string& endpoint) {
-    if (!endpoint.starts_with(kIpcScheme)) {
-      return InvalidArgument("endpoint " + endpoint + " is not of the form ipc:///path");
-    }
-    const std::string path = endpoint.substr(kIpcScheme.size());
+  static absl::StatusOr<SocketFile> Open(const std::string& path) {
     ASSIGN_OR_RETURN(FileDescriptor folder,
                      FileDescriptor::Open(DirName(path), O_PATH | O_DIRECTORY), "socket " + path);
     return SocketFile(std::move(folder), path);
@@ -46,8 +51,7 @@ class SocketFile {
   const std::string& path() const { return path_; }
   // The endpoint for ZeroMQ; of this process alone.
   std::string Address() const {
-    return std::string(kIpcScheme) + "/proc/self/fd/" + std::to_string(folder_.get()) + "/" +
-           BaseName(path_);
+    return "ipc:///proc/self/fd/" + std::to_string(folder_.get()) + "/" + BaseName(path_);
   }
 
  private:
@@ -57,8 +61,18 @@ class SocketFile {
   std::string path_;
 };
 
-std::string RoutingId(const WorkerId& worker) {
-  return worker.name + ":" + std::to_string(worker.incarnation);
+// The endpoint for ZeroMQ; `file` is set for ipc and outlives the socket.
+absl::StatusOr<std::string> AddressOf(const Endpoint& endpoint, std::optional<SocketFile>* file) {
+  if (endpoint.is_tcp) return "tcp://" + endpoint.host + ":" + endpoint.port;
+  ASSIGN_OR_RETURN(*file, SocketFile::Open(endpoint.path));
+  return (*file)->Address();
+}
+
+// With the coordinator's incarnation: a worker that goes on with the next coordinator is another
+// peer for ZeroMQ, which may not have noticed yet that the last connection ended.
+std::string RoutingId(const WorkerId& worker, Incarnation incarnation) {
+  return worker.name + ":" + std::to_string(worker.incarnation) + ":" +
+         std::to_string(incarnation.value());
 }
 
 // ZeroMQ's calls fail at any signal; in the middle of a message of several parts they are repeated.
@@ -82,8 +96,29 @@ class ZmqSocket {
     socket_.set(zmq::sockopt::rcvhwm, kReceivedMessagesMax);
     // A peer that sends a longer one is disconnected.
     socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kMessageBytesMax));
+    socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMsMax);
+    socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+    socket_.set(zmq::sockopt::reconnect_ivl_max, kReconnectMsMax);
   }
   zmq::socket_t& socket() { return socket_; }
+
+  void PrepareTcp(const Endpoint& endpoint) {
+    socket_.set(zmq::sockopt::ipv6, endpoint.is_ipv6());
+    socket_.set(zmq::sockopt::tcp_keepalive, 1);
+    socket_.set(zmq::sockopt::connect_timeout, kConnectMsMax);
+    socket_.set(zmq::sockopt::heartbeat_ivl, kProbeMs);
+    socket_.set(zmq::sockopt::heartbeat_timeout, kProbeTimeoutMs);
+    socket_.set(zmq::sockopt::heartbeat_ttl, kProbeTimeoutMs);
+  }
+
+  // From here on only peers with the worker's key are connected.
+  absl::Status Protect(const CurveKeys& keys) {
+    ASSIGN_OR_RETURN(zap_, ZapHandler::Start(context_.handle(), {keys.worker.public_key}));
+    socket_.set(zmq::sockopt::zap_domain, kZapDomain);
+    socket_.set(zmq::sockopt::curve_server, true);
+    socket_.set(zmq::sockopt::curve_secretkey, keys.server.secret_key);
+    return absl::OkStatus();
+  }
 
   // Never waits. kUnavailable: the queue is full.
   absl::Status Send(const std::vector<std::string>& parts) {
@@ -98,8 +133,7 @@ class ZmqSocket {
         const auto flags =
             last ? zmq::send_flags::dontwait : zmq::send_flags::dontwait | zmq::send_flags::sndmore;
         if (!RetryInterrupted([&] { return socket_.send(zmq::buffer(part), flags); })) {
-          return Unavailable("the peer does not read its messages: " +
-                             std::to_string(kQueuedMessagesMax) + " are queued for it");
+          return Unavailable("the peer is not connected, or does not read its messages");
         }
       }
     } catch (const zmq::error_t& error) {
@@ -112,8 +146,11 @@ class ZmqSocket {
   absl::StatusOr<std::vector<std::string>> Receive(int64_t timeout_ms) {
     std::vector<std::string> parts;
     try {
-      zmq::pollitem_t item{socket_.handle(), 0, ZMQ_POLLIN, 0};
-      if (zmq::poll(&item, 1, std::chrono::milliseconds(timeout_ms)) == 0) return parts;
+      zmq::pollitem_t items[] = {{socket_.handle(), 0, ZMQ_POLLIN, 0},
+                                 {zap_ == nullptr ? nullptr : zap_->socket(), 0, ZMQ_POLLIN, 0}};
+      const size_t sockets = zap_ == nullptr ? 1 : 2;
+      if (zmq::poll(items, sockets, std::chrono::milliseconds(timeout_ms)) == 0) return parts;
+      if (zap_ != nullptr) zap_->Serve();
       zmq::message_t part;
       const auto receive = [&] { return socket_.recv(part, zmq::recv_flags::dontwait); };
       while ((parts.empty() || part.more()) && RetryInterrupted(receive)) {
@@ -127,6 +164,7 @@ class ZmqSocket {
 
  private:
   zmq::context_t context_;
+  std::unique_ptr<ZapHandler> zap_;
   zmq::socket_t socket_;
 };
 
@@ -140,25 +178,27 @@ std::optional<Message> DecodeOrDrop(const std::string& bytes) {
 
 class ZmqServer : public ServerTransport {
  public:
-  ZmqServer(std::string endpoint, SocketFile file)
-      : endpoint_(std::move(endpoint)),
-        file_(std::move(file)),
-        connection_(zmq::socket_type::router) {
-    // Off is ZeroMQ's default and what we rely on: a second process with the identity of a worker
-    // that is still connected must not take its place.
-    connection_.socket().set(zmq::sockopt::router_handover, false);
-  }
+  ZmqServer() : connection_(zmq::socket_type::router) {}
 
-  absl::Status Bind() {
-    connection_.socket().bind(file_.Address());  // replaces a socket file left behind
-    if (chmod(file_.path().c_str(), 0600) != 0) {
-      return ErrnoStatus(errno, "cannot protect " + file_.path());
+  absl::Status Bind(const ServerOptions& options, const Endpoint& endpoint) {
+    zmq::socket_t& socket = connection_.socket();
+    ASSIGN_OR_RETURN(const std::string address, AddressOf(endpoint, &file_));
+    // A second process with the identity of a worker that is connected must not take its place.
+    // Over TCP it may be the same one, whose last connection is half open; its key says that it
+    // may.
+    socket.set(zmq::sockopt::router_handover, options.keys.has_value());
+    if (endpoint.is_tcp) connection_.PrepareTcp(endpoint);
+    if (options.keys) RETURN_IF_ERROR(connection_.Protect(*options.keys));
+    socket.bind(address);  // replaces a socket file left behind
+    endpoint_ = endpoint.is_tcp ? socket.get(zmq::sockopt::last_endpoint) : options.endpoint;
+    if (file_ && chmod(file_->path().c_str(), 0600) != 0) {
+      return ErrnoStatus(errno, "cannot protect " + file_->path());
     }
     return absl::OkStatus();
   }
 
   absl::Status Send(const Message& message) override {
-    return connection_.Send({RoutingId(message.worker), Encode(message)});
+    return connection_.Send({RoutingId(message.worker, message.incarnation), Encode(message)});
   }
 
   absl::StatusOr<std::optional<Message>> Receive(int64_t timeout_ms) override {
@@ -169,9 +209,11 @@ class ZmqServer : public ServerTransport {
       return std::nullopt;
     }
     std::optional<Message> message = DecodeOrDrop(parts[1]);
-    if (message.has_value() && RoutingId(message->worker) != parts[0]) {
-      spdlog::warn("dropped: {} sent a message in the name of {}", parts[0],
-                   RoutingId(message->worker));
+    if (!message) return std::nullopt;
+    const std::string sender = RoutingId(message->worker, message->incarnation);
+    if (sender != parts[0]) {
+      spdlog::warn("dropped: {} sent a message in the name of {}", EscapeForTerminal(parts[0]),
+                   EscapeForTerminal(sender));
       return std::nullopt;
     }
     return message;
@@ -181,17 +223,32 @@ class ZmqServer : public ServerTransport {
 
  private:
   std::string endpoint_;
-  SocketFile file_;
+  std::optional<SocketFile> file_;
   ZmqSocket connection_;
 };
 
 class ZmqClient : public ClientTransport {
  public:
-  ZmqClient(SocketFile file, const WorkerId& self)
-      : file_(std::move(file)), connection_(zmq::socket_type::dealer) {
-    connection_.socket().set(zmq::sockopt::routing_id, RoutingId(self));
+  ZmqClient() : connection_(zmq::socket_type::dealer) {}
+
+  absl::Status Connect(const ClientOptions& options, const Endpoint& endpoint) {
+    zmq::socket_t& socket = connection_.socket();
+    ASSIGN_OR_RETURN(const std::string address, AddressOf(endpoint, &file_));
+    socket.set(zmq::sockopt::routing_id, RoutingId(options.self, options.incarnation));
+    // Nothing is queued for a connection that is not there: the streams keep it, and heartbeats
+    // that are late are worth nothing.
+    socket.set(zmq::sockopt::immediate, true);
+    if (endpoint.is_tcp) connection_.PrepareTcp(endpoint);
+    if (!options.server_key.empty()) {
+      socket.set(zmq::sockopt::curve_serverkey, options.server_key);
+      socket.set(zmq::sockopt::curve_publickey, options.keys.public_key);
+      socket.set(zmq::sockopt::curve_secretkey, options.keys.secret_key);
+    }
+    socket.connect(address);
+    return absl::OkStatus();
   }
-  void Connect() { connection_.socket().connect(file_.Address()); }
+
+  void Abandon() override { connection_.socket().set(zmq::sockopt::linger, 0); }
 
   absl::Status Send(const Message& message) override { return connection_.Send({Encode(message)}); }
 
@@ -202,32 +259,38 @@ class ZmqClient : public ClientTransport {
   }
 
  private:
-  SocketFile file_;
+  std::optional<SocketFile> file_;
   ZmqSocket connection_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ServerTransport>> BindZmq(const std::string& endpoint) {
-  ASSIGN_OR_RETURN(SocketFile file, SocketFile::Open(endpoint));
+absl::StatusOr<std::unique_ptr<ServerTransport>> BindZmq(const ServerOptions& options) {
+  ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(options.endpoint));
+  if (!options.keys && !endpoint.is_local()) {
+    return InvalidArgument("refused to listen at " + options.endpoint +
+                           " without keys: anybody in that network could take a worker's place");
+  }
   try {
-    auto server = std::make_unique<ZmqServer>(endpoint, std::move(file));
-    RETURN_IF_ERROR(server->Bind());
+    auto server = std::make_unique<ZmqServer>();
+    RETURN_IF_ERROR(server->Bind(options, endpoint));
     return server;
   } catch (const zmq::error_t& error) {
-    return ZmqStatus(error, "cannot listen at " + endpoint);
+    return ZmqStatus(error, "cannot listen at " + options.endpoint);
   }
 }
 
-absl::StatusOr<std::unique_ptr<ClientTransport>> ConnectZmq(const std::string& endpoint,
-                                                            const WorkerId& self) {
-  ASSIGN_OR_RETURN(SocketFile file, SocketFile::Open(endpoint));
+absl::StatusOr<std::unique_ptr<ClientTransport>> ConnectZmq(const ClientOptions& options) {
+  ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(options.endpoint));
+  if (options.server_key.empty() && !endpoint.is_local()) {
+    return InvalidArgument("refused to connect to " + options.endpoint + " without its key");
+  }
   try {
-    auto client = std::make_unique<ZmqClient>(std::move(file), self);
-    client->Connect();
+    auto client = std::make_unique<ZmqClient>();
+    RETURN_IF_ERROR(client->Connect(options, endpoint));
     return client;
   } catch (const zmq::error_t& error) {
-    return ZmqStatus(error, "cannot connect to " + endpoint);
+    return ZmqStatus(error, "cannot connect to " + options.endpoint);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/disk_space.h"
+#include "cluster/contact.h"
 #include "coordinator/run/gang_stage.h"
 
 namespace halcyon::coordinator {
@@ -95,8 +96,7 @@ absl::Status Processes::StartAgent(const WorkerId& agent) {
   return absl::OkStatus();
 }
 
-cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t launch,
-                                        const std::string& endpoint) const {
+cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t launch) const {
   const std::string logs = context_->home.JobLogs(context_->job.value());
   const std::string prefix = RankPrefix(node.label);
   const auto threads = static_cast<uint32_t>(context_->spec.launch.threads);
@@ -108,8 +108,10 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t la
   options.working_dir = context_->home.Job(context_->job.value());
   options.argv = {context_->worker_program,
                   "rank",
-                  "--endpoint",
-                  endpoint,
+                  "--contact-file",
+                  cluster::ContactFile(context_->home.Job(context_->job.value())),
+                  "--orphan-grace-s",
+                  std::to_string(context_->spec.launch.orphan_grace_s),
                   "--job",
                   context_->job.value(),
                   "--name-prefix",
@@ -127,10 +129,9 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t la
   return options;
 }
 
-absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNode& node,
-                               const std::string& endpoint) {
+absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNode& node) {
   EndEarlierGangs();  // one gang at a time
-  cluster::GangOptions options = Options(node, launch.launch, endpoint);
+  cluster::GangOptions options = Options(node, launch.launch);
   options.ranks = static_cast<uint32_t>(launch.ranks);
   Gang& gang = gangs_[launch.stage];
   gang = Gang();

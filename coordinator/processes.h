@@ -34,8 +34,7 @@ class Processes {
   void EndAgent(const WorkerId& agent) { agents_.erase(agent); }
 
   // kResourceExhausted: no room for the ranks' shared memory and logs.
-  absl::Status Launch(const effect::Launch& launch, const jobs::StageNode& node,
-                      const std::string& endpoint);
+  absl::Status Launch(const effect::Launch& launch, const jobs::StageNode& node);
   // Takes over the launch that the job's journal names for the stage. kNotFound: none of it runs
   // any more, as far as this machine can tell.
   absl::Status Adopt(const effect::AdoptGang& adopt, const jobs::StageNode& node);
@@ -75,8 +74,7 @@ class Processes {
                   const cluster::Gang& gang);
   void EndEarlierGangs();
   void Record(const std::string& name, const cluster::ProcessIdentity& process);
-  cluster::GangOptions Options(const jobs::StageNode& node, uint64_t launch,
-                               const std::string& endpoint) const;
+  cluster::GangOptions Options(const jobs::StageNode& node, uint64_t launch) const;
 
   const JobContext* context_;
   const Post post_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/logging.h"
+#include "cluster/contact.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/early_checks.h"
 #include "coordinator/processes.h"
@@ -23,17 +24,18 @@ constexpr int64_t kEvalThreadsMax = 1024;
 
 class ProcessAgentSpawner : public AgentSpawner {
  public:
-  ProcessAgentSpawner(const JobContext* context, std::string endpoint)
-      : context_(context), endpoint_(std::move(endpoint)) {}
+  explicit ProcessAgentSpawner(const JobContext* context) : context_(context) {}
 
   absl::StatusOr<std::unique_ptr<cluster::Gang>> Spawn(const WorkerId& agent) override {
     const jobs::LaunchSpec& launch = context_->spec.launch;
     const std::string log_path = AgentLogPath(*context_, agent.name);
     cluster::ProcessOptions options;
     options.argv = {
-        context_->worker_program, "agent", "--endpoint", endpoint_, "--job", context_->job.value(),
-        "--name", agent.name, "--worker-incarnation", std::to_string(agent.incarnation),
-        "--incarnation", std::to_string(context_->incarnation.value()), "--alive-file",
+        context_->worker_program, "agent", "--contact-file",
+        cluster::ContactFile(context_->home.Job(context_->job.value())), "--orphan-grace-s",
+        std::to_string(launch.orphan_grace_s), "--job", context_->job.value(), "--name", agent.name,
+        "--worker-incarnation", std::to_string(agent.incarnation), "--incarnation",
+        std::to_string(context_->incarnation.value()), "--alive-file",
         context_->home.AliveFile(context_->job.value()), "--log", log_path,
         // For the final evaluation, when no ranks run.
         "--threads", std::to_string(std::min(launch.ranks * launch.threads, kEvalThreadsMax))};
@@ -47,7 +49,6 @@ class ProcessAgentSpawner : public AgentSpawner {
 
  private:
   const JobContext* context_;
-  std::string endpoint_;
 };
 
 absl::Status PrepareJobFolder(const JobContext& context) {
@@ -134,12 +135,17 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   notes.insert(notes.end(), repaired.begin(), repaired.end());
   std::for_each(notes.begin(), notes.end(), notify);
 
-  ASSIGN_OR_RETURN(const auto transport,
-                   cluster::BindZmq("ipc://" + context.home.Socket(context.job.value())));
+  ASSIGN_OR_RETURN(
+      const auto transport,
+      cluster::BindZmq(
+          {.endpoint = "ipc://" + context.home.Socket(context.job.value()), .keys = std::nullopt}));
+  RETURN_IF_ERROR(
+      cluster::WriteContact(cluster::ContactFile(context.home.Job(context.job.value())),
+                            {context.incarnation, transport->endpoint(), /*server_key=*/""}));
   context.transport = transport.get();
   const auto gang_launcher = cluster::MakeMpirunLauncher();
   context.gang_launcher = gang_launcher.get();
-  ProcessAgentSpawner agent_spawner(&context, transport->endpoint());
+  ProcessAgentSpawner agent_spawner(&context);
   context.agent_spawner = &agent_spawner;
   Coordinator coordinator(&context);
   coordinator.StartThreads();

@@ -85,7 +85,6 @@ class WorkerChannel {
   // How often this process was found to have been stopped for a while; the timeouts then start
   // anew.
   int pauses();
-  const std::string& endpoint() const { return transport_->endpoint(); }
 
  private:
   struct Worker {

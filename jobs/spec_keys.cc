@@ -18,6 +18,7 @@ constexpr int64_t kWidthMax = 1 << 18;
 constexpr int64_t kDrawsMax = 1024;
 constexpr int64_t kBytesMax = int64_t{1} << 40;
 constexpr int64_t kProcessesMax = 1024;
+constexpr int64_t kOrphanGraceSMax = 86400;
 constexpr int64_t kLayersMax = 1024;
 constexpr int64_t kSecondsMax = 86'400;
 constexpr double kStdMax = 10;
@@ -183,6 +184,8 @@ void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Integer("hang_floor_s", &launch.hang_floor_s, 0, 7 * 86'400, "0 means that nothing hangs");
   keys.Number("hang_factor", &launch.hang_factor, {.min = 2, .max = 1000},
               "how long a phase takes varies");
+  keys.Integer("orphan_grace_s", &launch.orphan_grace_s, 0, kOrphanGraceSMax,
+               "0 means that workers end with their coordinator");
   keys.Choice("sharding", &launch.sharding, {"full", "gradient", "none", "hybrid"});
   keys.Choice("accumulate", &launch.accumulate, {"reduced", "local"});
   keys.Integer("recompute", &launch.recompute, 0, kLayersMax, "it is a number of blocks");

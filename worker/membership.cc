@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/env.h"
 #include "base/exit_code.h"
 #include "base/logging.h"
@@ -11,28 +13,33 @@
 namespace halcyon::worker {
 
 absl::StatusOr<std::unique_ptr<Membership>> Membership::Join(const WorkerOptions& options) {
-  cluster::DieWithParent();
+  if (options.orphan_grace_s == 0) cluster::DieWithParent();
   std::unique_ptr<Membership> membership(new Membership);
-  ASSIGN_OR_RETURN(membership->alive_, storage::FileLock::TryAcquire(
-                                           options.alive_file, storage::FileLock::Mode::kShared));
-  if (membership->alive_ == nullptr) {
+  auto alive = storage::FileLock::TryAcquire(options.alive_file, storage::FileLock::Mode::kShared);
+  if (!alive.ok()) {
+    spdlog::warn("goes on without a lock: {}", MessageOf(alive.status()));
+  } else if (*alive == nullptr) {
     return Aborted("a newer coordinator is taking over " + options.alive_file);
+  } else {
+    membership->alive_ = *std::move(alive);
   }
   ASSIGN_OR_RETURN(const std::string current, Env::Posix()->ReadFile(options.alive_file));
   if (current != std::to_string(options.incarnation)) {
     return Aborted("this worker belongs to coordinator incarnation " +
                    std::to_string(options.incarnation) + ", the job is at " + current);
   }
-  const cluster::CoordinatorLink::Identity identity{
-      JobId(options.job), WorkerId{options.name, options.worker_incarnation},
-      Incarnation(options.incarnation)};
+  cluster::CoordinatorLink::Options link_options{
+      .identity = {JobId(options.job), WorkerId{options.name, options.worker_incarnation},
+                   Incarnation(options.incarnation)},
+      .orphan_grace_ms = 1000 * options.orphan_grace_s,
+      .on_lost = [] {
+        spdlog::error("this process belongs to no coordinator any more; ending");
+        FlushLog(kFlushLogMs);
+        // Without returning: other threads may be in a collective that never ends.
+        _exit(static_cast<int>(ExitCode::kPreempted));
+      }};
   ASSIGN_OR_RETURN(membership->link_,
-                   cluster::CoordinatorLink::Start(options.endpoint, identity, [] {
-                     spdlog::error("no message from the coordinator; ending");
-                     FlushLog(kFlushLogMs);
-                     // Without returning: other threads may be in a collective that never ends.
-                     _exit(static_cast<int>(ExitCode::kPreempted));
-                   }));
+                   cluster::CoordinatorLink::Start(options.contact_file, std::move(link_options)));
   return membership;
 }
 

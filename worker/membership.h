@@ -14,22 +14,24 @@ namespace halcyon::worker {
 
 // What the coordinator put on the worker's command line.
 struct WorkerOptions {
-  std::string endpoint;  // "ipc://..."
+  std::string contact_file;  // how to reach the coordinator (cluster/contact.h)
   std::string job;
   std::string name;  // "agent-0", "model-rank-1"
   uint64_t worker_incarnation = 0;
-  uint64_t incarnation = 0;  // of the coordinator
+  uint64_t incarnation = 0;    // of the coordinator that started it
+  int64_t orphan_grace_s = 0;  // how long it goes on without a coordinator
   std::string alive_file;
   std::string log_path;
 };
 
 // Holds the job's alive file (shared) and the connection to the coordinator, for the life of the
 // process. A new coordinator writes its incarnation into the alive file and then waits for every
-// holder to end, so a worker of an old one can neither start late nor go on unnoticed.
+// holder to end, so a worker of an old one can neither start late nor go on unnoticed. Where the
+// file system has no locks, fences alone keep it from doing harm.
 class Membership {
  public:
-  // kAborted: this worker belongs to an older incarnation. When the coordinator stops sending the
-  // process ends at once with ExitCode::kPreempted.
+  // kAborted: this worker belongs to an older incarnation. When the coordinator has stopped sending
+  // and the grace has passed, the process ends at once with ExitCode::kPreempted.
   static absl::StatusOr<std::unique_ptr<Membership>> Join(const WorkerOptions& options);
   cluster::CoordinatorLink& link() { return *link_; }
 

@@ -29,13 +29,16 @@ namespace {
 
 void AddWorkerOptions(CLI::App* app, WorkerOptions* options, const char* name_flag,
                       const char* log_flag) {
-  app->add_option("--endpoint", options->endpoint, "where the coordinator listens")->required();
+  app->add_option("--contact-file", options->contact_file, "names the present coordinator")
+      ->required();
   app->add_option("--job", options->job, "job id")->required();
   app->add_option(name_flag, options->name, "name among the job's workers")->required();
   app->add_option("--worker-incarnation", options->worker_incarnation,
                   "incarnation of this worker");
   app->add_option("--incarnation", options->incarnation, "incarnation of the coordinator")
       ->required();
+  app->add_option("--orphan-grace-s", options->orphan_grace_s,
+                  "how long it goes on without a coordinator");
   app->add_option("--alive-file", options->alive_file, "the job's alive file")->required();
   app->add_option(log_flag, options->log_path, "log file")->required();
 }

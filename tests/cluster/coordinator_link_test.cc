@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/env.h"
+#include "cluster/contact.h"
 #include "cluster/in_memory_transport.h"
 #include "cluster/work_progress.h"
 #include "tests/cluster/stream_end.h"
@@ -40,9 +41,14 @@ class CoordinatorLinkTest : public ::testing::Test {
     ending.join();
   }
 
-  void Start() {
-    link_ = CoordinatorLink::StartWith(
-        network_.Connect(identity_.worker), identity_, [this] { ++losses_; }, &clock_);
+  void Start(int64_t orphan_grace_ms = 0, CoordinatorLink::FindNext find_next = nullptr) {
+    link_ = CoordinatorLink::StartWith(network_.Connect(identity_.worker), Options(orphan_grace_ms),
+                                       std::move(find_next), &clock_);
+  }
+  CoordinatorLink::Options Options(int64_t orphan_grace_ms = 0) {
+    return {.identity = identity_, .orphan_grace_ms = orphan_grace_ms, .on_lost = [this] {
+              ++losses_;
+            }};
   }
 
   // The next message of the worker; heartbeats are passed over unless asked for.
@@ -348,9 +354,8 @@ class FailingTransport : public ClientTransport {
 TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTreatsAFailureAsALoss) {
   std::atomic<int> sent = 0;
   std::atomic<bool> broken = false;
-  link_ = CoordinatorLink::StartWith(
-      std::make_unique<FailingTransport>(&sent, &broken), identity_, [this] { ++losses_; },
-      &clock_);
+  link_ = CoordinatorLink::StartWith(std::make_unique<FailingTransport>(&sent, &broken), Options(),
+                                     nullptr, &clock_);
   EXPECT_TRUE(link_->Send(Ready{}).ok());
   EXPECT_TRUE(Clock::Real()->WaitFor([&] { return sent == 3; }, kPatienceMs));
   EXPECT_EQ(losses_, 0) << "a full queue is no loss";
@@ -363,11 +368,15 @@ TEST_F(CoordinatorLinkTest, TriesAgainWhenTheQueueIsFullAndTreatsAFailureAsALoss
 TEST_F(CoordinatorLinkTest, UsesZeroMqInPrograms) {
   const std::string folder = ::testing::TempDir() + "link_" + std::to_string(getpid());
   ASSERT_TRUE(Env::Posix()->CreateDirs(folder).ok());
-  auto server = BindZmq("ipc://" + folder + "/socket");
+  auto server = BindZmq({.endpoint = "ipc://" + folder + "/socket", .keys = std::nullopt});
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
   coordinator_ = {server_.get(), identity_.job, identity_.worker, identity_.incarnation};
-  auto link = CoordinatorLink::Start(server_->endpoint(), identity_, [this] { ++losses_; });
+  const std::string contact = ContactFile(folder);
+  ASSERT_TRUE(WriteContact(contact, {Incarnation(6), server_->endpoint(), ""}).ok());
+  EXPECT_TRUE(absl::IsAborted(CoordinatorLink::Start(contact, Options()).status()));
+  ASSERT_TRUE(WriteContact(contact, {identity_.incarnation, server_->endpoint(), ""}).ok());
+  auto link = CoordinatorLink::Start(contact, Options());
   ASSERT_TRUE(link.ok()) << link.status();
   EXPECT_TRUE((*link)->Send(Ready{}).ok());
   EXPECT_EQ(NextFromWorker(), Body(Ready{}));

@@ -134,9 +134,9 @@ class Exchange {
   explicit Exchange(uint64_t seed) : random_(seed, NoiseStream::kSampleOrder, 0, 0) {}
 
   void Run() {
-    const uint64_t messages = 1 + Below(300);
+    const uint64_t messages = 1 + Below(120);
     loss_ = Below(60), doubling_ = Below(30), reordering_ = Below(50);
-    for (int turn = 0; turn < 400; ++turn) Turn(messages);
+    for (int turn = 0; turn < 150; ++turn) Turn(messages);
     // The network and the readers recover, and all comes in.
     loss_ = reordering_ = 0;
     reads_max_ = 10'000;
@@ -171,8 +171,8 @@ class Exchange {
   }
 
   void Carry(const Message& message, int to) {
-    if (Below(100) < loss_) return;
     std::deque<Message>& arriving = ends_[to].arriving;
+    if (Below(100) < loss_ || arriving.size() > 200) return;
     const size_t at = Below(100) < reordering_ ? Below(arriving.size() + 1) : arriving.size();
     arriving.insert(arriving.begin() + static_cast<std::ptrdiff_t>(at), message);
     if (Below(100) < doubling_) arriving.push_back(message);
@@ -192,7 +192,7 @@ class Exchange {
 };
 
 TEST(ReliableStream, EverythingComesInOnceAndInOrderOverABadNetwork) {
-  for (uint64_t seed = 0; seed < 300; ++seed) {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed);
     Exchange(seed).Run();
     if (::testing::Test::HasFailure()) break;

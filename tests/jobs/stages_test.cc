@@ -199,6 +199,7 @@ std::vector<KeyCase> RunCases() {
       {"launch.ranks_min", [](JobSpec& s) { s.launch.ranks_min = 1; }, none},
       {"launch.hang_floor_s", [](JobSpec& s) { s.launch.hang_floor_s = 9; }, none},
       {"launch.hang_factor", [](JobSpec& s) { s.launch.hang_factor = 9; }, none},
+      {"launch.orphan_grace_s", [](JobSpec& s) { s.launch.orphan_grace_s = 9; }, none},
       {"launch.sharding", [](JobSpec& s) { s.launch.sharding = Sharding::kNone; }, none},
       {"launch.accumulate", [](JobSpec& s) { s.launch.accumulate = Accumulate::kLocal; }, none},
       {"launch.recompute", [](JobSpec& s) { s.launch.recompute = 9; }, none},
