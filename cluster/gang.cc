@@ -1,14 +1,14 @@
 #include "cluster/gang.h"
 
-#include <limits.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/process_identity.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -19,12 +19,7 @@ constexpr int64_t kKillCommandMsMax = 5000;
 // Where a pid means something: this boot of this machine, this namespace of processes.
 struct Place {
   std::string host, boot_id, pid_namespace;
-  static Place Here() {
-    char name[HOST_NAME_MAX + 1] = {};
-    gethostname(name, sizeof(name) - 1);
-    std::error_code none;
-    return {name, BootId(), std::filesystem::read_symlink("/proc/self/ns/pid", none).string()};
-  }
+  static Place Here() { return {HostName(), BootId(), PidNamespace()}; }
 };
 
 std::unique_ptr<ChildProcess> StartKillCommand(const std::vector<std::string>& command) {
@@ -36,6 +31,21 @@ std::unique_ptr<ChildProcess> StartKillCommand(const std::vector<std::string>& c
   if (started.ok()) return *std::move(started);
   spdlog::warn("{} could not be started: {}", command[0], MessageOf(started.status()));
   return nullptr;
+}
+
+// Empty when the process has ended: what it left behind has another parent now.
+std::vector<ProcessIdentity> ProcessesBelow(const ProcessIdentity& process) {
+  std::vector<ProcessIdentity> below;
+  if (!IsAlive(process)) return below;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const auto identity = IdentityOfProcess(static_cast<pid_t>(std::atol(name.c_str())));
+    if (!identity || identity->pid == process.pid) continue;
+    if (DescendsFrom(*identity, process.pid)) below.push_back(*identity);
+  }
+  return below;
 }
 
 class ProcessGang final : public Gang {
@@ -102,11 +112,15 @@ class ProcessGang final : public Gang {
   }
 
   void KillLauncher() {
+    // mpirun puts each rank of its own host into a group of its own. One that has not joined MPI
+    // yet would not notice that its launcher is gone.
+    const std::vector<ProcessIdentity> below = ProcessesBelow(launcher_);
     if (child_ != nullptr) {
       child_->SignalGroup(SIGKILL);
     } else if (IsAlive(launcher_)) {
       kill(-launcher_.pid, SIGKILL);  // a launcher leads a group of its own
     }
+    for (const ProcessIdentity& process : below) KillProcess(process);
   }
 
   const ProcessIdentity launcher_;

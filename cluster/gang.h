@@ -28,8 +28,8 @@ class Gang {
   virtual ~Gang() = default;
   // nullopt while the launcher runs; it ends when all ranks have ended.
   virtual std::optional<GangEnd> Poll() = 0;
-  // Ends the ranks on all hosts. Does not wait: Poll says when the launcher is gone. Ranks that
-  // have joined MPI, or that die with their parent, end within about a second of it.
+  // Ends the ranks on all hosts. Does not wait: Poll says when the launcher is gone; what it has
+  // started elsewhere ends within seconds of it.
   virtual void Kill() = 0;
   // Gives the gang up without ending it: another coordinator has it now. The destructor leaves it
   // alone.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cluster/allocation.h"
 #include "cluster/gang.h"
 #include "cluster/process.h"
 #include "jobs/job_spec.h"
@@ -16,7 +17,10 @@
 namespace halcyon::cluster {
 
 struct GangOptions {
+  std::string name = "gang";  // among those of its job: "model-3"
   uint32_t ranks = 1;
+  // Where they run; empty: as PlaceRanks spreads them over the launcher's hosts.
+  std::vector<jobs::HostRanks> placement = {};
   uint32_t threads = 1;           // a rank
   std::vector<std::string> argv;  // the worker program and its arguments
   std::map<std::string, std::string> env;
@@ -25,13 +29,18 @@ struct GangOptions {
   std::string working_dir;  // where launcher and ranks start; exists
 };
 
+struct LauncherCheck {
+  std::string scratch_dir;     // as in GangOptions
+  std::string working_dir;     // in the state folder
+  std::string worker_program;  // the same on all hosts
+};
+
 class GangLauncher {
  public:
   virtual ~GangLauncher() = default;
-  // Whether gangs can be launched here, asked before the first stage is made. kNotFound or
-  // kInvalidArgument says what was found, where, and what to do. `scratch_dir` is as in
-  // GangOptions.
-  virtual absl::Status Check(const std::string& scratch_dir) = 0;
+  // Whether gangs can be launched on all hosts, asked before the first stage is made; takes as long
+  // as a launch. kNotFound or kInvalidArgument says what was found, where, and what to do.
+  virtual absl::Status Check(const LauncherCheck& check) = 0;
   virtual absl::StatusOr<std::unique_ptr<Gang>> Launch(const GangOptions& options) = 0;
   // A gang that another coordinator launched, by its record(): see AdoptGang.
   virtual absl::StatusOr<std::unique_ptr<Gang>> Adopt(const nlohmann::json& record) {
@@ -39,11 +48,25 @@ class GangLauncher {
   }
 };
 
-// Open MPI's mpirun on this machine: more ranks than cores are allowed, waiting ranks yield,
-// nothing is bound, temporary files and shared-memory segments stay in scratch_dir, and every port
-// is opened on the loopback device alone. An allocation of a resource manager, or another mpirun,
-// that this process runs in is ignored. Neither mpirun nor the ranks are ended by stop signals.
-std::unique_ptr<GangLauncher> MakeMpirunLauncher();
+// Open MPI's mpirun: more ranks than cores are allowed, and waiting ranks yield. Neither mpirun nor
+// the ranks are ended by stop signals.
+//
+// On this machine alone, temporary files and shared-memory segments stay in scratch_dir, every port
+// is opened on the loopback device alone, and an allocation of a resource manager, or another
+// mpirun, that this process runs in is ignored. On several hosts its daemons are started by srun
+// within the allocation, else by placement.rsh_agent.
+std::unique_ptr<GangLauncher> MakeMpirunLauncher(const jobs::PlacementSpec& placement = {},
+                                                 const Allocation& allocation = {});
+
+// Slurm's srun with PMIx, a step of the allocation for each gang, which shares the processors with
+// other steps.
+// REQUIRES: allocation.slurm_job is not empty.
+std::unique_ptr<GangLauncher> MakeSrunLauncher(const jobs::PlacementSpec& placement,
+                                               const Allocation& allocation);
+
+// The one that the allocation is for.
+std::unique_ptr<GangLauncher> MakeGangLauncher(const jobs::PlacementSpec& placement,
+                                               const Allocation& allocation);
 
 // Takes what `mpirun --version` printed: OK for Open MPI 4, the version that the worker is built
 // against. `path`: where it was found, for the error.
@@ -54,6 +77,10 @@ absl::Status CheckMpirunVersion(const std::string& output, const std::string& pa
 // worker's description of itself.
 std::map<std::string, std::string> ReproducibleEnvironment(uint32_t threads,
                                                            jobs::Arithmetic arithmetic);
+
+// The number of ranks that a launch is for: a rank that finds itself in a world of another size
+// ends. Some launchers, asked for N ranks, start N worlds of one.
+inline constexpr char kRanksVariable[] = "HALCYON_RANKS";
 
 // The path of halcyon-worker: beside this program. kNotFound tells how to build it.
 absl::StatusOr<std::string> WorkerProgram();

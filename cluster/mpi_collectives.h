@@ -22,6 +22,9 @@ struct MpiOptions {
   QueueOptions queue = {};
 };
 
+// kFailedPrecondition: HALCYON_RANKS (cluster/launcher.h) names another number of ranks than MPI
+// has brought together: what started them does not work with this MPI, and each is alone.
+//
 // MPI_Init on construction, MPI_Finalize on destruction: once a process. Only the queue's thread
 // calls MPI. Finalizing waits for the other ranks, so a rank that has failed ends its process
 // (_exit with a non-zero code) instead of destroying this; mpirun then ends the others.

@@ -16,7 +16,7 @@ EarlierLaunches LaunchesOf(const EarlierGangs& gangs) {
 Coordinator::Coordinator(const JobContext* context)
     : context_(context),
       run_(jobs::StageGraph(std::span(&context->spec, 1)),
-           {.agents = AgentCount(context->spec),
+           {.agents = AgentCount(context->spec, context->allocation),
             .ranks = context->spec.launch.ranks,
             .restarts_max = context->spec.launch.restarts_max,
             .ranks_min = context->spec.launch.ranks_min,

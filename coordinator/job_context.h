@@ -71,6 +71,7 @@ struct JobContext {
   EarlierGangs earlier_gangs;  // launches of that coordinator that may still run
   std::string spec_path;       // as the user gave it, absolute
   jobs::JobSpec spec;
+  cluster::Allocation allocation;  // the hosts that take part
   std::string worker_program;
   bool remake_damaged = false;              // artifacts are read whole, and damaged ones made again
   bool from_scratch = false;                // unfinished stages begin anew

@@ -96,13 +96,18 @@ absl::Status Processes::StartAgent(const WorkerId& agent) {
   return absl::OkStatus();
 }
 
-cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t launch) const {
+cluster::GangOptions Processes::Options(const jobs::StageNode& node,
+                                        const effect::Launch& launch) const {
   const std::string logs = context_->home.JobLogs(context_->job.value());
   const std::string prefix = RankPrefix(node.label);
   const auto threads = static_cast<uint32_t>(context_->spec.launch.threads);
   cluster::GangOptions options;
+  // Of all jobs in an allocation no two gangs have one name.
+  options.name = context_->job.value() + "-" + node.label + "-" + std::to_string(launch.launch);
+  options.ranks = static_cast<uint32_t>(launch.ranks);
   options.threads = threads;
   options.env = cluster::ReproducibleEnvironment(threads, context_->spec.launch.arithmetic);
+  options.env[cluster::kRanksVariable] = std::to_string(options.ranks);
   options.log_path = LauncherLogPath(*context_, node.label);
   options.scratch_dir = LauncherScratchDir(*context_);
   options.working_dir = context_->home.Job(context_->job.value());
@@ -117,7 +122,7 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t la
                   "--name-prefix",
                   prefix,
                   "--worker-incarnation",
-                  std::to_string(launch),
+                  std::to_string(launch.launch),
                   "--incarnation",
                   std::to_string(context_->incarnation.value()),
                   "--alive-file",
@@ -131,8 +136,7 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node, uint64_t la
 
 absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNode& node) {
   EndEarlierGangs();  // one gang at a time
-  cluster::GangOptions options = Options(node, launch.launch);
-  options.ranks = static_cast<uint32_t>(launch.ranks);
+  const cluster::GangOptions options = Options(node, launch);
   Gang& gang = gangs_[launch.stage];
   gang = Gang();
   gang.launch = launch.launch;
@@ -215,9 +219,14 @@ std::vector<Event> Processes::Poll(const std::function<absl::Status()>& room) {
   return events;
 }
 
-int64_t AgentCount(const jobs::JobSpec& spec) {
+int64_t AgentCount(const jobs::JobSpec& spec, const cluster::Allocation& allocation) {
   if (spec.launch.agents > 0) return spec.launch.agents;
-  return std::max<int64_t>(1, std::thread::hardware_concurrency());
+  if (allocation.hosts.empty()) return std::max<int64_t>(1, std::thread::hardware_concurrency());
+  int64_t agents = 0;
+  for (const jobs::Host& host : allocation.hosts) {
+    agents += std::clamp<int64_t>(std::max(host.cpus, host.slots), 1, kAgentsAHostMax);
+  }
+  return agents;
 }
 
 std::string AgentLogPath(const JobContext& context, const std::string& agent) {

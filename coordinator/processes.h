@@ -74,7 +74,7 @@ class Processes {
                   const cluster::Gang& gang);
   void EndEarlierGangs();
   void Record(const std::string& name, const cluster::ProcessIdentity& process);
-  cluster::GangOptions Options(const jobs::StageNode& node, uint64_t launch) const;
+  cluster::GangOptions Options(const jobs::StageNode& node, const effect::Launch& launch) const;
 
   const JobContext* context_;
   const Post post_;
@@ -83,8 +83,12 @@ class Processes {
   EarlierGangs earlier_;  // not adopted yet
 };
 
-// launch.agents, or one a processor.
-int64_t AgentCount(const jobs::JobSpec& spec);
+// An agent on another host has a launcher's process here.
+inline constexpr int64_t kAgentsAHostMax = 8;
+
+// launch.agents, or one a processor; on several hosts one a processor or slot of each, at most
+// kAgentsAHostMax.
+int64_t AgentCount(const jobs::JobSpec& spec, const cluster::Allocation& allocation);
 std::string AgentLogPath(const JobContext& context, const std::string& agent);
 
 // Whether the state folder's disk has room for ranks that are being started.

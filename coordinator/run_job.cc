@@ -4,7 +4,11 @@
 #include <filesystem>
 
 #include "base/logging.h"
+#include "base/process_identity.h"
 #include "cluster/contact.h"
+#include "cluster/curve_keys.h"
+#include "cluster/endpoint.h"
+#include "coordinator/agent_spawner.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/early_checks.h"
 #include "coordinator/processes.h"
@@ -18,38 +22,6 @@
 
 namespace halcyon::coordinator {
 namespace {
-
-// A thousand ranks of a thousand threads are allowed; one process cannot have them all.
-constexpr int64_t kEvalThreadsMax = 1024;
-
-class ProcessAgentSpawner : public AgentSpawner {
- public:
-  explicit ProcessAgentSpawner(const JobContext* context) : context_(context) {}
-
-  absl::StatusOr<std::unique_ptr<cluster::Gang>> Spawn(const WorkerId& agent) override {
-    const jobs::LaunchSpec& launch = context_->spec.launch;
-    const std::string log_path = AgentLogPath(*context_, agent.name);
-    cluster::ProcessOptions options;
-    options.argv = {
-        context_->worker_program, "agent", "--contact-file",
-        cluster::ContactFile(context_->home.Job(context_->job.value())), "--orphan-grace-s",
-        std::to_string(launch.orphan_grace_s), "--job", context_->job.value(), "--name", agent.name,
-        "--worker-incarnation", std::to_string(agent.incarnation), "--incarnation",
-        std::to_string(context_->incarnation.value()), "--alive-file",
-        context_->home.AliveFile(context_->job.value()), "--log", log_path,
-        // For the final evaluation, when no ranks run.
-        "--threads", std::to_string(std::min(launch.ranks * launch.threads, kEvalThreadsMax))};
-    options.env = cluster::ReproducibleEnvironment(1, launch.arithmetic);
-    options.output_path = log_path;
-    options.working_dir = context_->home.Job(context_->job.value());
-    options.block_stop_signals = true;
-    ASSIGN_OR_RETURN(auto child, cluster::ChildProcess::Spawn(options));
-    return cluster::MakeGang(std::move(child), {.launcher = "exec", .hosts = {}});
-  }
-
- private:
-  const JobContext* context_;
-};
 
 absl::Status PrepareJobFolder(const JobContext& context) {
   const std::string& id = context.job.value();
@@ -76,6 +48,43 @@ absl::Status BeginSubmission(const JobContext& context, const RunOptions& option
                           .host = HostName()});
 }
 
+// Opens the coordinator's endpoint, and tells the workers in contact.json where it is.
+absl::StatusOr<std::unique_ptr<cluster::ServerTransport>> Listen(const JobContext& context) {
+  const std::string folder = context.home.Job(context.job.value());
+  cluster::ServerOptions options;
+  ASSIGN_OR_RETURN(
+      options.endpoint,
+      cluster::CoordinatorEndpoint(context.spec.launch, context.allocation, HostName(),
+                                   context.home.Socket(context.job.value())));
+  ASSIGN_OR_RETURN(const cluster::Endpoint endpoint, cluster::ParseEndpoint(options.endpoint));
+  if (endpoint.is_tcp) {
+    ASSIGN_OR_RETURN(options.keys, cluster::ReadOrMakeCurveKeys(cluster::CurveFile(folder)));
+  }
+  ASSIGN_OR_RETURN(auto transport, cluster::BindZmq(options));
+  RETURN_IF_ERROR(cluster::WriteContact(
+      cluster::ContactFile(folder), {context.incarnation, transport->endpoint(),
+                                     options.keys ? options.keys->server.public_key : ""}));
+  return transport;
+}
+
+// Ends what the job's earlier coordinator has left, but for the gangs that may be adopted, and
+// removes what nobody finishes.
+absl::Status TakeOver(JobContext* context, std::vector<std::string>* notes) {
+  storage::JobJournal& journal = *context->journal;
+  if (context->spec.launch.orphan_grace_s > 0 && !context->from_scratch) {
+    context->earlier_gangs = FindEarlierGangs(journal.history(), *context->gang_launcher);
+  }
+  RETURN_IF_ERROR(EndOldWorkers(*context->env, *context->clock, context->home,
+                                context->job.value(), context->incarnation, journal.history(),
+                                context->earlier_gangs));
+  // Until they are adopted the journal goes on naming them.
+  if (context->earlier_gangs.empty()) RETURN_IF_ERROR(journal.ForgetProcesses());
+  ASSIGN_OR_RETURN(const std::vector<std::string> repaired,
+                   ArtifactStore(*context->env, context->home).Repair(*context->clock));
+  notes->insert(notes->end(), repaired.begin(), repaired.end());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string AbsolutePath(const std::string& path) {
@@ -93,6 +102,9 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   ASSIGN_OR_RETURN(const auto overrides, jobs::ParseOverrides(options.set));
   ASSIGN_OR_RETURN(context.spec, jobs::LoadJobSpec(spec_path, overrides));
   ASSIGN_OR_RETURN(context.worker_program, cluster::WorkerProgram());
+  ASSIGN_OR_RETURN(
+      context.allocation,
+      cluster::FindAllocation(context.spec.launch, cluster::Surroundings::OfThisProcess()));
   context.job = JobIdOf(context.spec.name, context.spec_path);
   const auto notify = [observer](const std::string& line) { observer->Notify(line); };
   context.memory_limit = FindMemoryLimit();
@@ -127,24 +139,13 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
                                            *context.env, context.home.Journal(context.job.value()),
                                            context.incarnation.value(), &notes));
   context.journal = journal.get();
-  RETURN_IF_ERROR(EndOldWorkers(*context.env, *context.clock, context.home, context.job.value(),
-                                context.incarnation, journal->history()));
-  RETURN_IF_ERROR(journal->ForgetProcesses());
-  ASSIGN_OR_RETURN(const std::vector<std::string> repaired,
-                   ArtifactStore(*context.env, context.home).Repair(*context.clock));
-  notes.insert(notes.end(), repaired.begin(), repaired.end());
-  std::for_each(notes.begin(), notes.end(), notify);
-
-  ASSIGN_OR_RETURN(
-      const auto transport,
-      cluster::BindZmq(
-          {.endpoint = "ipc://" + context.home.Socket(context.job.value()), .keys = std::nullopt}));
-  RETURN_IF_ERROR(
-      cluster::WriteContact(cluster::ContactFile(context.home.Job(context.job.value())),
-                            {context.incarnation, transport->endpoint(), /*server_key=*/""}));
-  context.transport = transport.get();
-  const auto gang_launcher = cluster::MakeMpirunLauncher();
+  const auto gang_launcher =
+      cluster::MakeGangLauncher(context.spec.launch.placement, context.allocation);
   context.gang_launcher = gang_launcher.get();
+  ASSIGN_OR_RETURN(const auto transport, Listen(context));
+  context.transport = transport.get();
+  RETURN_IF_ERROR(TakeOver(&context, &notes));
+  std::for_each(notes.begin(), notes.end(), notify);
   ProcessAgentSpawner agent_spawner(&context);
   context.agent_spawner = &agent_spawner;
   Coordinator coordinator(&context);

@@ -215,6 +215,29 @@ struct SlurmSpec {
   bool operator==(const SlurmSpec&) const = default;
 };
 
+// What starts the processes on other hosts.
+enum class LauncherKind {
+  kAuto,    // srun in an allocation of several nodes where Slurm has PMIx, else mpirun
+  kMpirun,  // Open MPI's
+  kSrun,    // Slurm's, with PMIx
+};
+// What a rank may run on.
+enum class Binding { kNone, kCore, kSocket };
+
+// [launch]: which hosts take part, and how they are reached. Without hosts: the nodes of the Slurm
+// allocation that the coordinator runs in, or its own machine alone.
+struct PlacementSpec {
+  LauncherKind launcher = LauncherKind::kAuto;
+  std::vector<std::string> hosts;   // "n1:4", "n2": jobs/hosts.h
+  std::string hostfile;             // instead of hosts; absolute after parsing
+  std::string coordinator_address;  // where workers of other hosts reach the coordinator
+  std::string interfaces;           // networks of the ranks: "eth0", "10.0.0.0/8"; with commas
+  std::string transports;           // Open MPI's byte transfer layers: "self,vader,tcp"
+  Binding bind = Binding::kNone;
+  std::string rsh_agent;  // what mpirun starts its daemons on other hosts with; "": ssh
+  bool operator==(const PlacementSpec&) const = default;
+};
+
 struct LaunchSpec {
   int64_t ranks = 2;
   int64_t ranks_min = 0;  // with which a gang is launched when not all come up; 0: as `ranks`
@@ -227,13 +250,14 @@ struct LaunchSpec {
   // nothing does.
   int64_t hang_floor_s = 300;
   double hang_factor = 10;
-  int64_t orphan_grace_s = 0;                   // workers go on so long without a coordinator
+  int64_t orphan_grace_s = 600;                   // workers go on so long without a coordinator
   Sharding sharding = Sharding::kFull;
   Accumulate accumulate = Accumulate::kReduced;
   int64_t recompute = 0;     // transformer blocks that compute their forward pass again in backward
   int64_t stop_grace_s = 0;  // from a stop to the end without saving; 0: as long as it takes
   int64_t stop_margin_s = 60;  // of the time before an allocation's end at which the job stops
   SlurmSpec slurm = {};
+  PlacementSpec placement = {};
   bool operator==(const LaunchSpec&) const = default;
 };
 

@@ -285,6 +285,7 @@ void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const J
   checker.CheckRandomNumbers();
   CheckSlurm("launch.slurm", spec.launch.slurm, lines, errors);
   checker.CheckLaunch();
+  CheckPlacement(spec.launch.placement, lines, errors);
 }
 
 }  // namespace halcyon::jobs

@@ -17,6 +17,9 @@ namespace halcyon::jobs {
 void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const JobSpec& spec,
                SpecErrors& errors);
 
+// The part of it about hosts and launchers.
+void CheckPlacement(const PlacementSpec& placement, const SpecLines& lines, SpecErrors& errors);
+
 // Makes file names absolute; `base_dir` is where relative ones count from. With `check_files` the
 // files must exist, must not be empty and must not be recognised as another kind of file.
 void ResolveFiles(const std::string& base_dir, bool check_files, const SpecLines& lines,

@@ -36,6 +36,8 @@ class FileChecker {
         CheckFile(path, source, /*is_plain_text=*/spec_.data.format == DataFormat::kText);
       }
     }
+    std::string& hostfile = spec_.launch.placement.hostfile;
+    if (!hostfile.empty()) hostfile = Absolute(base_dir, hostfile);
     if (spec_.tokenizer.path.empty()) return;
     spec_.tokenizer.path = Absolute(base_dir, spec_.tokenizer.path);
     if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path, /*is_plain_text=*/false);

@@ -191,6 +191,15 @@ void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Integer("recompute", &launch.recompute, 0, kLayersMax, "it is a number of blocks");
   keys.Integer("stop_grace_s", &launch.stop_grace_s, 0, kSecondsMax, "0 means no limit");
   keys.Integer("stop_margin_s", &launch.stop_margin_s, 0, kSecondsMax, "a margin is a time");
+  PlacementSpec& placement = launch.placement;
+  keys.Choice("launcher", &placement.launcher, {"auto", "mpirun", "srun"});
+  keys.List("hosts", &placement.hosts);
+  keys.Text("hostfile", &placement.hostfile);
+  keys.Text("coordinator_address", &placement.coordinator_address);
+  keys.Text("interfaces", &placement.interfaces);
+  keys.Text("transports", &placement.transports);
+  keys.Choice("bind", &placement.bind, {"none", "core", "socket"});
+  keys.Text("rsh_agent", &placement.rsh_agent);
 }
 
 std::string ListText(const std::vector<std::string>& values) {

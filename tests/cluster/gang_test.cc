@@ -60,6 +60,19 @@ TEST_F(GangTest, IsAdoptedByItsRecordAndKilled) {
   EXPECT_TRUE(end.ok());  // nothing is known against it
 }
 
+// As mpirun starts its ranks: each in a session, and so in a group, of its own.
+TEST_F(GangTest, AKillEndsWhatTheLauncherHasStartedInOtherGroups) {
+  const std::string path = folder_ + "/pid";
+  const auto gang = Launch("setsid sh -c 'echo $$ > " + path + ".new; mv " + path + ".new " + path +
+                           "; exec sleep 1000' & wait");
+  ASSERT_TRUE(Clock::Real()->WaitFor([&] { return Env::Posix()->Exists(path); }, kPatienceMs));
+  const auto rank = IdentityOfProcess(std::stoi(Env::Posix()->ReadFile(path).value_or("0")));
+  ASSERT_TRUE(rank.has_value());
+  gang->Kill();
+  EXPECT_EQ(Wait(*gang).exit->signal, SIGKILL);
+  EXPECT_TRUE(Clock::Real()->WaitFor([&] { return !IsAlive(*rank); }, kPatienceMs));
+}
+
 TEST_F(GangTest, IsNotAdoptedWhenItsLauncherHasEnded) {
   const auto launched = Launch("true");
   const nlohmann::json record = launched->record();

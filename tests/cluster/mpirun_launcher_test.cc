@@ -243,15 +243,16 @@ TEST_F(MpirunLauncherTest, TheRanksKeepTheirUsersPreload) {
 }
 
 TEST_F(MpirunLauncherTest, ChecksWhichMpirunComesFirst) {
-  EXPECT_TRUE(MakeMpirunLauncher()->Check(options_.scratch_dir).ok());
+  EXPECT_TRUE(MakeMpirunLauncher()->Check({options_.scratch_dir, folder_, "/bin/sh"}).ok());
   const std::string path = std::getenv("PATH");
   const std::string fake = folder_ + "/mpirun";
   std::ofstream(fake) << "#!/bin/sh\necho 'HYDRA build details:' >&2\necho '    Version: 4.0.2'\n";
   ASSERT_EQ(chmod(fake.c_str(), 0700), 0);
   setenv("PATH", (folder_ + ":" + path).c_str(), 1);
-  const absl::Status other = MakeMpirunLauncher()->Check(options_.scratch_dir);
+  const absl::Status other =
+      MakeMpirunLauncher()->Check({options_.scratch_dir, folder_, "/bin/sh"});
   setenv("PATH", "/no/such/folder", 1);
-  const absl::Status none = MakeMpirunLauncher()->Check(options_.scratch_dir);
+  const absl::Status none = MakeMpirunLauncher()->Check({options_.scratch_dir, folder_, "/bin/sh"});
   setenv("PATH", path.c_str(), 1);
   EXPECT_TRUE(absl::IsInvalidArgument(other)) << other;
   EXPECT_THAT(MessageOf(other), HasSubstr(fake));

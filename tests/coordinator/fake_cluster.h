@@ -66,7 +66,7 @@ class FakeCluster : public cluster::ServerTransport,
   absl::StatusOr<std::optional<cluster::Message>> Receive(int64_t timeout_ms) override;
   const std::string& endpoint() const override { return endpoint_; }
   // GangLauncher
-  absl::Status Check(const std::string&) override {
+  absl::Status Check(const cluster::LauncherCheck&) override {
     ++checks;
     return on_check ? on_check() : absl::OkStatus();
   }

@@ -102,6 +102,8 @@ TEST(KillTest, InBFloat16TheyAreToo) {
 // The promise is 10 s; the lock is free when the last agent and rank have ended.
 TEST(KillTest, WorkersEndByThemselvesWhenTheCoordinatorDies) {
   SmallJob job("kill-orphans");
+  job.values()["launch.orphan_grace_s"] = "0";
+  job.Write();
   const RunResult result = job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model"}});
   ASSERT_EQ(result.status.signal, 9) << result.output;
   const auto jobs = Env::Posix()->ListDir(job.home() + "/jobs");

@@ -446,6 +446,29 @@ TEST(JobSpec, DrawsThatNeedMoreRandomNumbersThanThereAreAreRefused) {
   EXPECT_TRUE(ParseAfterHead("[model]\nhead = \"diffusion\"\n[eval]\nsamples = 1024\n").ok());
 }
 
+TEST(JobSpec, HostsAreNamedOnceAndHoldNoShellText) {
+  const auto spec = ParseAfterHead(
+      "[launch]\nhosts = [\"n1:4\", \"n2\"]\nlauncher = \"mpirun\"\n"
+      "rsh_agent = \"ssh -o BatchMode=yes\"\ninterfaces = \"eth0,10.0.0.0/8\"\n");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->launch.placement.hosts, (std::vector<std::string>{"n1:4", "n2"}));
+  EXPECT_EQ(ParseAfterHead("[launch]\nhostfile = \"h\"\n")->launch.placement.hostfile, "/base/h");
+  EXPECT_THAT(ErrorsAfterHead("[launch]\nhosts = [\"n1\", \"n2:0\"]\n"),
+              ElementsAre(HasSubstr("5: launch.hosts[1]: \"n2:0\" does not say how many")));
+  EXPECT_THAT(ErrorsAfterHead("[launch]\nhosts = [\"n1\", \"n1:2\"]\n"),
+              ElementsAre(HasSubstr("5: launch.hosts: \"n1\" is named twice")));
+  EXPECT_THAT(ErrorsAfterHead("[launch]\nhosts = [\"n1\"]\nhostfile = \"h\"\n"),
+              ElementsAre(HasSubstr("launch.hostfile: both name the hosts")));
+  for (const char* key : {"rsh_agent", "interfaces", "transports", "coordinator_address"}) {
+    for (const char* text : {"a; reboot", "$(reboot)", "`x`", "-x", "a|b", "a\\\"b"}) {
+      const auto errors =
+          ErrorsAfterHead(std::string("[launch]\n") + key + " = \"" + text + "\"\n");
+      EXPECT_THAT(errors, ElementsAre(HasSubstr("holds a character that is not allowed there")))
+          << key << " " << text;
+    }
+  }
+}
+
 TEST(JobSpec, ATemperatureIsOneOverAWholeNumber) {
   EXPECT_THAT(ErrorsAfterHead("[eval]\ntemperature = 0.4\n"),
               ElementsAre("5: eval.temperature: 0.4 is not 1/n for a whole number n; choose "

@@ -203,6 +203,16 @@ std::vector<KeyCase> RunCases() {
       {"launch.sharding", [](JobSpec& s) { s.launch.sharding = Sharding::kNone; }, none},
       {"launch.accumulate", [](JobSpec& s) { s.launch.accumulate = Accumulate::kLocal; }, none},
       {"launch.recompute", [](JobSpec& s) { s.launch.recompute = 9; }, none},
+      {"launch.launcher", [](JobSpec& s) { s.launch.placement.launcher = LauncherKind::kSrun; },
+       none},
+      {"launch.hosts", [](JobSpec& s) { s.launch.placement.hosts = {"n1"}; }, none},
+      {"launch.hostfile", [](JobSpec& s) { s.launch.placement.hostfile = "/hosts"; }, none},
+      {"launch.coordinator_address",
+       [](JobSpec& s) { s.launch.placement.coordinator_address = "10.0.0.1"; }, none},
+      {"launch.interfaces", [](JobSpec& s) { s.launch.placement.interfaces = "eth0"; }, none},
+      {"launch.transports", [](JobSpec& s) { s.launch.placement.transports = "tcp,self"; }, none},
+      {"launch.bind", [](JobSpec& s) { s.launch.placement.bind = Binding::kCore; }, none},
+      {"launch.rsh_agent", [](JobSpec& s) { s.launch.placement.rsh_agent = "rsh"; }, none},
   };
 }
 
