@@ -180,7 +180,12 @@ class AgentsBeating final : public cluster::ServerTransport {
   absl::StatusOr<std::optional<cluster::Message>> Receive(int64_t) override {
     if (next_ == agents_) return std::nullopt;
     const std::string name = "agent-" + std::to_string(next_++);
-    return cluster::Message{JobId("scale"), {name, 1}, Incarnation(1), cluster::Alive{"tokens/3"}};
+    cluster::Message message;
+    message.job = JobId("scale");
+    message.worker = {name, 1};
+    message.incarnation = Incarnation(1);
+    message.body = cluster::Alive{{"tokens/3"}};
+    return message;
   }
   const std::string& endpoint() const override { return endpoint_; }
   void BeatAgain() { next_ = 0; }

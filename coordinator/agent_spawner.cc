@@ -47,15 +47,15 @@ ProcessAgentSpawner::ProcessAgentSpawner(const JobContext* context)
 
 std::vector<std::string> ProcessAgentSpawner::Command(const WorkerId& agent) const {
   const jobs::LaunchSpec& launch = context_->spec.launch;
-  return {
-      context_->worker_program, "agent", "--contact-file",
-      cluster::ContactFile(context_->home.Job(context_->job.value())), "--orphan-grace-s",
-      std::to_string(launch.orphan_grace_s), "--job", context_->job.value(), "--name", agent.name,
-      "--worker-incarnation", std::to_string(agent.incarnation), "--incarnation",
-      std::to_string(context_->incarnation.value()), "--alive-file",
-      context_->home.AliveFile(context_->job.value()), "--log", AgentLogPath(*context_, agent.name),
-      // For the final evaluation, when no ranks run.
-      "--threads", std::to_string(std::min(launch.ranks * launch.threads, kEvalThreadsMax))};
+  return {context_->worker_program, "agent", "--contact-file",
+          cluster::ContactFile(context_->home.Job(context_->job.value())), "--orphan-grace-s",
+          std::to_string(launch.orphan_grace_s), "--job", context_->job.value(), "--name",
+          agent.name, "--worker-incarnation", std::to_string(agent.incarnation), "--incarnation",
+          std::to_string(context_->incarnation.value()), "--alive-file",
+          context_->home.AliveFile(context_->job.value()), "--log",
+          AgentLogPath(*context_, agent.name),
+          // For the final evaluation, when no ranks run.
+          "--threads", std::to_string(std::min(launch.ranks * launch.threads, kEvalThreadsMax))};
 }
 
 absl::StatusOr<std::unique_ptr<cluster::Gang>> ProcessAgentSpawner::Spawn(const WorkerId& agent) {

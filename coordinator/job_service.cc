@@ -231,9 +231,8 @@ void JobService::Do(const effect::AdoptGang& adopt) {
 }
 
 void JobService::Do(const effect::Launch& launch) {
-  Happened(
-      event::Launched{launch.stage, launch.launch,
-                      processes_.Launch(launch, graph_->node(launch.stage))});
+  Happened(event::Launched{launch.stage, launch.launch,
+                           processes_.Launch(launch, graph_->node(launch.stage))});
 }
 
 void JobService::Do(const effect::TrackRank& track) { processes_.TrackRank(track); }

@@ -52,18 +52,17 @@ absl::Status BeginSubmission(const JobContext& context, const RunOptions& option
 absl::StatusOr<std::unique_ptr<cluster::ServerTransport>> Listen(const JobContext& context) {
   const std::string folder = context.home.Job(context.job.value());
   cluster::ServerOptions options;
-  ASSIGN_OR_RETURN(
-      options.endpoint,
-      cluster::CoordinatorEndpoint(context.spec.launch, context.allocation, HostName(),
-                                   context.home.Socket(context.job.value())));
+  ASSIGN_OR_RETURN(options.endpoint,
+                   cluster::CoordinatorEndpoint(context.spec.launch, context.allocation, HostName(),
+                                                context.home.Socket(context.job.value())));
   ASSIGN_OR_RETURN(const cluster::Endpoint endpoint, cluster::ParseEndpoint(options.endpoint));
   if (endpoint.is_tcp) {
     ASSIGN_OR_RETURN(options.keys, cluster::ReadOrMakeCurveKeys(cluster::CurveFile(folder)));
   }
   ASSIGN_OR_RETURN(auto transport, cluster::BindZmq(options));
-  RETURN_IF_ERROR(cluster::WriteContact(
-      cluster::ContactFile(folder), {context.incarnation, transport->endpoint(),
-                                     options.keys ? options.keys->server.public_key : ""}));
+  RETURN_IF_ERROR(cluster::WriteContact(cluster::ContactFile(folder),
+                                        {context.incarnation, transport->endpoint(),
+                                         options.keys ? options.keys->server.public_key : ""}));
   return transport;
 }
 
@@ -74,9 +73,8 @@ absl::Status TakeOver(JobContext* context, std::vector<std::string>* notes) {
   if (context->spec.launch.orphan_grace_s > 0 && !context->from_scratch) {
     context->earlier_gangs = FindEarlierGangs(journal.history(), *context->gang_launcher);
   }
-  RETURN_IF_ERROR(EndOldWorkers(*context->env, *context->clock, context->home,
-                                context->job.value(), context->incarnation, journal.history(),
-                                context->earlier_gangs));
+  RETURN_IF_ERROR(EndOldWorkers(*context->env, *context->clock, context->home, context->job.value(),
+                                context->incarnation, journal.history(), context->earlier_gangs));
   // Until they are adopted the journal goes on naming them.
   if (context->earlier_gangs.empty()) RETURN_IF_ERROR(journal.ForgetProcesses());
   ASSIGN_OR_RETURN(const std::vector<std::string> repaired,

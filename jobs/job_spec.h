@@ -250,7 +250,7 @@ struct LaunchSpec {
   // nothing does.
   int64_t hang_floor_s = 300;
   double hang_factor = 10;
-  int64_t orphan_grace_s = 600;                   // workers go on so long without a coordinator
+  int64_t orphan_grace_s = 600;  // workers go on so long without a coordinator
   Sharding sharding = Sharding::kFull;
   Accumulate accumulate = Accumulate::kReduced;
   int64_t recompute = 0;     // transformer blocks that compute their forward pass again in backward

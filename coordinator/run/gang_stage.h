@@ -110,6 +110,7 @@ class GangStage {
     std::optional<int64_t> failed_ms, paused_ms;
   };
 
+  static cluster::Body StopMessage();
   void AdoptGang(const EarlierGang& gang, Effects* effects);
   void PrepareLaunch(Effects* effects);
   void OnHello(const cluster::Hello& hello, const WorkerId& worker, Effects* effects);

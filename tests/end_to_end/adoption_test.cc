@@ -38,8 +38,8 @@ TEST(AdoptionTest, TheNextCoordinatorGoesOnWithTheSameRanks) {
   ASSERT_TRUE(IsAlive(before)) << "the ranks go on";
   // Rank 0 stands still before step 9 until it is continued.
   const ProcessIdentity first = RankOf(job, "model-rank-0");
-  ASSERT_TRUE(Clock::Real()->WaitFor(
-      [&] { return Env::Posix()->Exists(job.root() + "/fault-1"); }, 60000));
+  ASSERT_TRUE(
+      Clock::Real()->WaitFor([&] { return Env::Posix()->Exists(job.root() + "/fault-1"); }, 60000));
   kill(first.pid, SIGCONT);
   const RunResult adopted = job.Run();
   ASSERT_TRUE(adopted.status.ok()) << adopted.output;

@@ -56,9 +56,11 @@ TEST(SharedHomeTest, FactsArePrintedWhileAJobRuns) {
     return jobs.ok() && !jobs->empty() && job.Status().is_object();
   };
   ASSERT_TRUE(Clock::Real()->WaitFor(is_running, 60000));
-  for (const std::vector<std::string>& command :
-       {std::vector<std::string>{"list"}, {"status"}, {"cache", "list"}, {"cache", "verify"},
-        {"cache", "explain", job.job_file()}}) {
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"list"},
+                                                  {"status"},
+                                                  {"cache", "list"},
+                                                  {"cache", "verify"},
+                                                  {"cache", "explain", job.job_file()}}) {
     const RunResult facts = job.Halcyon(command);
     EXPECT_TRUE(facts.status.ok()) << facts.output;
     EXPECT_EQ(facts.output.find("waiting for"), std::string::npos) << facts.output;
