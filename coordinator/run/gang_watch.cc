@@ -72,9 +72,11 @@ void GangWatch::OnHello(const WorkerId& worker, const cluster::Hello& hello) {
 void GangWatch::Take(const std::vector<WorkerBeat>& beats) {
   for (const WorkerBeat& beat : beats) {
     const auto it = ranks_.find(beat.worker);
-    // Before its first heartbeat nothing is known of it.
-    if (it == ranks_.end() || beat.activity.phase.empty()) continue;
+    if (it == ranks_.end()) continue;
     Rank& rank = it->second;
+    rank.is_stopped = beat.is_stopped;
+    // Before it has said what it does nothing else is known of it.
+    if (beat.activity.phase.empty()) continue;
     rank.beat = beat;
     rank.reader.Take(beat.activity, beat.activity.phase, &past_);
     if (beat.activity.step >= 0 && !IsCollective(beat.activity)) ++rank.busy;
@@ -214,13 +216,13 @@ std::vector<WorkerHealth> GangWatch::Health() const {
 
 std::string GangWatch::WhySilent(const WorkerId& worker) const {
   const auto it = ranks_.find(worker);
-  if (it == ranks_.end() || !it->second.beat) return "";
+  if (it == ranks_.end()) return "";
   const std::string& host = it->second.host;
-  if (it->second.beat->is_stopped) {
+  if (it->second.is_stopped) {
     return "; its process exists" + On(host) +
            ", but is stopped: SIGSTOP, a debugger or a frozen container";
   }
-  if (!IsCutOff(host)) return "";
+  if (!it->second.beat || !IsCutOff(host)) return "";
   const auto ranks = ranks_by_host_.find(host);
   return fmt::format(
       "; nothing comes from any of the {} ranks{}: the machine is down, or cut off "

@@ -63,6 +63,7 @@ class GangWatch {
     PhaseReader reader;
     int busy = 0;  // of the beats of this window: in a step, and not waiting for others
     bool is_slow = false;
+    bool is_stopped = false;
   };
   bool Waits(const Rank& rank) const;
   // "rank 1", "ranks 1, 2"; "" when all have started collective `number`.
