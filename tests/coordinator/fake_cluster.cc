@@ -225,7 +225,7 @@ void FakeCluster::OnStop(const WorkerId& worker) {
   if (agents_.contains(worker)) {
     kill(agents_[worker], SIGKILL);
     agents_.erase(worker);
-  } else if (!gang_ends_ms_) {
+  } else if (!gang_ends_ms_ && std::ranges::find(gang_ranks_, worker) != gang_ranks_.end()) {
     gang_ends_ms_ = clock_->MonotonicMs() + last_step_ms;
   }
 }
@@ -243,7 +243,7 @@ void FakeCluster::EndGang() {
     }
   }
   gang_ranks_.clear();
-  kill(gang_pid_, SIGTERM);
+  if (gang_pid_ > 0) kill(gang_pid_, SIGTERM);
 }
 
 }  // namespace halcyon::coordinator
