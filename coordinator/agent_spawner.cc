@@ -33,7 +33,7 @@ std::vector<std::string> HostsOfAgents(const JobContext& context) {
 }
 
 // 3 of "agent-3"; 0 where there is no number.
-size_t NumberOf(const std::string& name) {
+size_t AgentNumber(const std::string& name) {
   size_t number = 0;
   const size_t digits = name.find_last_not_of("0123456789") + 1;
   std::from_chars(name.data() + digits, name.data() + name.size(), number);
@@ -62,7 +62,7 @@ absl::StatusOr<std::unique_ptr<cluster::Gang>> ProcessAgentSpawner::Spawn(const 
   const std::string log_path = AgentLogPath(*context_, agent.name);
   const std::string working_dir = context_->home.Job(context_->job.value());
   const auto env = cluster::ReproducibleEnvironment(1, context_->spec.launch.arithmetic);
-  const std::string host = hosts_.empty() ? here_ : hosts_[NumberOf(agent.name) % hosts_.size()];
+  const std::string host = hosts_.empty() ? here_ : hosts_[AgentNumber(agent.name) % hosts_.size()];
   if (!cluster::IsHost(host, here_)) {
     cluster::GangOptions options;
     options.name =

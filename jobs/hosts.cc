@@ -15,7 +15,7 @@ namespace halcyon::jobs {
 namespace {
 
 constexpr int64_t kSlotsMax = 1024;
-constexpr size_t kNodesMax = 1 << 14;
+constexpr size_t kHostsMax = 1 << 14;
 constexpr size_t kHostNameMax = 253;  // of the domain name system
 
 bool IsHostName(std::string_view name) {
@@ -66,7 +66,7 @@ bool ExpandRange(std::string_view range, std::vector<std::string>* out) {
   const std::string_view last = dash == std::string_view::npos ? first : range.substr(dash + 1);
   int64_t from = 0, to = 0;
   if (!ToNumber(first, &from) || !ToNumber(last, &to)) return false;
-  if (to < from || static_cast<size_t>(to - from) >= kNodesMax) return false;
+  if (to < from || static_cast<size_t>(to - from) >= kHostsMax) return false;
   for (int64_t number = from; number <= to; ++number) {
     out->push_back(fmt::format("{:0{}}", number, first.size()));
   }
@@ -90,7 +90,7 @@ bool ExpandNode(std::string_view text, std::vector<std::string>* out) {
   } else if (!ExpandNode(text.substr(close + 1), &rests)) {
     return false;
   }
-  if (numbers.size() * rests.size() > kNodesMax) return false;
+  if (numbers.size() * rests.size() > kHostsMax) return false;
   for (const std::string& number : numbers) {
     for (const std::string& rest : rests) {
       out->push_back(std::string(text.substr(0, open)) + number + rest);
@@ -162,7 +162,7 @@ absl::StatusOr<std::vector<Host>> ParseHostfile(std::string_view text, const std
 absl::StatusOr<std::vector<std::string>> ExpandNodeList(std::string_view text) {
   std::vector<std::string> nodes;
   for (const std::string_view part : SplitOutsideBrackets(text)) {
-    const bool read = ExpandNode(part, &nodes) && nodes.size() <= kNodesMax;
+    const bool read = ExpandNode(part, &nodes) && nodes.size() <= kHostsMax;
     if (!read || !std::ranges::all_of(nodes, IsHostName)) {
       return InvalidArgument(Quoted(text) + " is no list of nodes of Slurm");
     }
@@ -180,7 +180,7 @@ absl::StatusOr<std::vector<int64_t>> ExpandCounts(std::string_view text) {
       read = read && part.ends_with(')') &&
              ToNumber(part.substr(open + 2, part.size() - open - 3), &times);
     }
-    if (!read || counts.size() + static_cast<size_t>(times) > kNodesMax) {
+    if (!read || counts.size() + static_cast<size_t>(times) > kHostsMax) {
       return InvalidArgument(Quoted(text) + " is no list of counts of Slurm");
     }
     counts.insert(counts.end(), static_cast<size_t>(times), count);
