@@ -569,6 +569,7 @@ TEST_F(AdoptionTest, AResultCountsOnlyWhenAllRanksHaveEnded) {
   PassMs(5000);
   RanksGone();
   EXPECT_TRUE(All<effect::Install>().empty()) << "how its launcher ended is not known";
+  PassMs(10000);
   EXPECT_THAT(All<effect::PrepareLaunch>(), SizeIs(1));
 }
 
