@@ -71,6 +71,13 @@ absl::StatusOr<std::map<std::string, SlurmJob>> ParseSqueue(std::string_view jso
   if (!parsed.is_object() || jobs == parsed.end() || !jobs->is_array()) {
     return DataLoss("squeue --json did not print a list of jobs; Slurm 22.05 or later is needed");
   }
+  // Without slurmctld squeue exits with 0 and prints no jobs; only this list tells.
+  if (const auto errors = parsed.find("errors");
+      errors != parsed.end() && errors->is_array() && !errors->empty()) {
+    const nlohmann::json& first = errors->front();
+    const std::string what = first.is_object() ? TextIn(first, "description") : "";
+    return Unavailable("squeue: " + (what.empty() ? "an error without description" : what));
+  }
   std::map<std::string, SlurmJob> all;
   for (const nlohmann::json& one : *jobs) {
     if (!one.is_object()) continue;

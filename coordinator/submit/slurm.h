@@ -26,7 +26,8 @@ struct SlurmJob {
   bool IsLive() const;
 };
 
-// By job id. kDataLoss: not what squeue --json prints (22.05 and later).
+// By job id. kDataLoss: not what squeue --json prints (22.05 and later); kUnavailable: it prints
+// that slurmctld did not answer.
 absl::StatusOr<std::map<std::string, SlurmJob>> ParseSqueue(std::string_view json);
 
 class Slurm {

@@ -45,6 +45,15 @@ TEST(Squeue, ReadsTheFormsOfOldAndNewVersions) {
   EXPECT_FALSE(recent->at("10").IsLive());
 }
 
+// As 22.05.8 prints it, with exit code 0, while there is no slurmctld.
+TEST(Squeue, AnEmptyListWithAnErrorIsNoEmptyQueue) {
+  const auto jobs = ParseSqueue(R"({"errors": [{"description": "Failed while looking for jobs",
+      "error_number": -1, "error": "Unspecified error", "source": "slurm_load_jobs"}],
+      "jobs": []})");
+  EXPECT_TRUE(absl::IsUnavailable(jobs.status())) << jobs.status();
+  EXPECT_THAT(MessageOf(jobs.status()), HasSubstr("Failed while looking for jobs"));
+}
+
 TEST(Squeue, AnythingElseIsRefused) {
   for (const char* text :
        {"", "slurm_load_jobs error", "[]", "{}", "{\"jobs\": 3}", "{\"jobs\": [3"}) {

@@ -99,25 +99,32 @@ for ((i = 0; i < 700; ++i)); do
   printf '\nword%d, n. [Obs.]\n   the small river of %d stones is %d any kind that carry water for old light\n' \
     "$i" $((i * 7 % 13)) $((i * 31 % 17))
 done >"$root/corpus.txt"
-steps=${STEPS:-2000}
+steps=${STEPS:-3000}
 mkdir "$root/whole"
 cp "$root/corpus.txt" "$root/whole/"
-job whole "$steps" ""
-"$bin/halcyon" --home "$root/whole/home" run "$root/whole.toml" --quiet
-whole_id=$("$bin/halcyon" --home "$root/whole/home" list --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["jobs"][0]["job_id"])')
-wanted=$(weights_of "$whole_id" "$root/whole/home")
-same_weights() { [[ $(weights_of "$1") == "$wanted" ]]; }
+# undisturbed STEPS: the weights of a run that nothing happens to.
+undisturbed() {
+  job whole "$1" ""
+  "$bin/halcyon" --home "$root/whole/home" run "$root/whole.toml" --quiet 2>/dev/null
+  weights_of "$("$bin/halcyon" --home "$root/whole/home" list --json |
+    python3 -c 'import json,sys; print(json.load(sys.stdin)["jobs"][0]["job_id"])')" "$root/whole/home"
+}
+# The first job has to last longer than the 15 s that an allocation gives it.
+wanted_long=$(undisturbed "$((4 * steps))")
+wanted=$(undisturbed "$steps")
+same_weights() { [[ $(weights_of "$1") == "${2:-$wanted}" ]]; }
 
 echo "=== a time limit that is shorter than the job"
 # The job stops 45 s before the limit of a minute.
-job limit "$steps" $'stop_margin_s = 45\n[launch.slurm]\ntime = "1"\n'
+job limit "$((4 * steps))" $'stop_margin_s = 45\n[launch.slurm]\ntime = "1"\n'
 read -r id slurm_id < <(submit limit)
 check "the status has Slurm's id" test "$(status_of "$id" 'd["submission"]["slurm_job_id"]')" = "$slurm_id"
 check "a second submit is refused" test "$(code_of halcyon submit "$root/limit.toml" --launcher slurm)" = 3
 check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
-check "it took more than one allocation" test "$(status_of "$id" 'd["state"]')$(python3 -c "
-import json; print(json.load(open('''$home/jobs/$id/submission.json'''))['requeues'] >= 1)")" = doneTrue
-check "the weights are those of an undisturbed run" same_weights "$id"
+requeues=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["requeues"])' \
+  "$home/jobs/$id/submission.json")
+check "it took more than one allocation ($((requeues + 1)))" test "$requeues" -ge 1
+check "the weights are those of an undisturbed run" same_weights "$id" "$wanted_long"
 
 echo "=== preempted: Slurm itself requeues the job"
 rm -rf "$home"
