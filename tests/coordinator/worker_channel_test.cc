@@ -177,7 +177,7 @@ TEST_F(WorkerChannelTest, KnowsABoundedNumberOfWorkersAndForgetsThoseThatLongSen
   SendFrom(kRank, cluster::Ready{});
   EXPECT_FALSE(channel_.Next(0)->has_value());
   PassWithHeartbeats(kRank, 70'000, /*speaks=*/false);
-  SendFrom(kRank, cluster::Ready{});
+  SendFrom({"late", 1}, cluster::Ready{});
   EXPECT_TRUE(channel_.Next(0)->has_value());
 }
 
