@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <numeric>
 
@@ -83,6 +84,11 @@ absl::StatusOr<bool> BySrun(jobs::LauncherKind kind, bool is_one_host,
   return NoPmix(*list);
 }
 
+// Whole, or without its domain.
+bool IsNamed(const std::string& host, const std::string& host_name) {
+  return host == host_name || host == host_name.substr(0, host_name.find('.'));
+}
+
 struct AddressListDeleter {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
 };
@@ -117,8 +123,17 @@ Surroundings Surroundings::OfThisProcess() {
 }
 
 bool IsHost(const std::string& host, const std::string& host_name) {
-  return host == host_name || host == host_name.substr(0, host_name.find('.')) ||
-         host == "localhost" || host == "127.0.0.1";
+  return IsNamed(host, host_name) || host == "localhost" || host == "127.0.0.1";
+}
+
+std::vector<jobs::Host> HostsWithout(const std::vector<jobs::Host>& hosts,
+                                     const std::vector<std::string>& host_names) {
+  std::vector<jobs::Host> left;
+  std::ranges::copy_if(hosts, std::back_inserter(left), [&](const jobs::Host& host) {
+    return std::ranges::none_of(host_names,
+                                [&](const std::string& name) { return IsNamed(host.name, name); });
+  });
+  return left;
 }
 
 bool HasPmix(const std::string& mpi_list) { return mpi_list.find("pmix") != std::string::npos; }

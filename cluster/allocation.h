@@ -38,6 +38,10 @@ absl::StatusOr<Allocation> FindAllocation(const jobs::LaunchSpec& launch,
 // Whether a host of an allocation is the machine of that name.
 bool IsHost(const std::string& host, const std::string& host_name);
 
+// Those of the hosts that have none of the names, which processes there gave as their machine's.
+std::vector<jobs::Host> HostsWithout(const std::vector<jobs::Host>& hosts,
+                                     const std::vector<std::string>& host_names);
+
 // Whether the output of `srun --mpi=list` has PMIx.
 bool HasPmix(const std::string& mpi_list);
 

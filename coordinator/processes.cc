@@ -83,7 +83,7 @@ void Processes::RecordGang(const jobs::StageNode& node, const effect::Launch& la
 
 void Processes::Record(const std::string& name, const cluster::ProcessIdentity& process) {
   post_([this, name, process] {
-    return context_->journal->PutProcess(name, storage::ProcessRecord::OfThisMachine(process));
+    return context_->journal->PutProcess(name, LocatedProcess::OfThisMachine(process));
   });
 }
 
@@ -105,6 +105,12 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node,
   // Of all jobs in an allocation no two gangs have one name.
   options.name = context_->job.value() + "-" + node.label + "-" + std::to_string(launch.launch);
   options.ranks = static_cast<uint32_t>(launch.ranks);
+  // When all are excluded there is no better choice than any of them.
+  const std::vector<jobs::Host> hosts =
+      cluster::HostsWithout(context_->allocation.hosts, launch.excluded_hosts);
+  if (!hosts.empty() && !launch.excluded_hosts.empty()) {
+    options.placement = jobs::PlaceRanks(hosts, launch.ranks);
+  }
   options.threads = threads;
   options.env = cluster::ReproducibleEnvironment(threads, context_->spec.launch.arithmetic);
   options.env[cluster::kRanksVariable] = std::to_string(options.ranks);

@@ -134,5 +134,16 @@ TEST_F(AllocationTest, TheCoordinatorListensOnTheNetworkOnlyForOtherHosts) {
   EXPECT_EQ(*CoordinatorEndpoint(launch_, two, "n1", "/s"), "tcp://[fd00::1]:*");
 }
 
+TEST(HostsWithout, LeavesOutTheMachinesThatProcessesHaveNamed) {
+  const std::vector<jobs::Host> hosts = {{"n1", 4, 0}, {"n2", 2, 0}, {"n3.site", 2, 0}};
+  EXPECT_EQ(HostsWithout(hosts, {}), hosts);
+  EXPECT_EQ(HostsWithout(hosts, {"n2.cluster.site"}),
+            (std::vector<jobs::Host>{hosts[0], hosts[2]}));
+  EXPECT_EQ(HostsWithout(hosts, {"n1", "n3.site"}), (std::vector<jobs::Host>{hosts[1]}));
+  EXPECT_TRUE(HostsWithout(hosts, {"n1", "n2", "n3.site"}).empty());
+  const std::vector<jobs::Host> here = {{"localhost", 2, 0}, {"n2", 2, 0}};
+  EXPECT_EQ(HostsWithout(here, {"n2"}), (std::vector<jobs::Host>{here[0]}));
+}
+
 }  // namespace
 }  // namespace halcyon::cluster
