@@ -1,11 +1,11 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
 #include "base/clock.h"
 #include "base/terminal_text.h"
+#include "cluster/program_output.h"
 #include "coordinator/cli/choice_option.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/submit/local_queue.h"
@@ -27,16 +27,7 @@ struct SubmitArguments {
   bool json = false;
 };
 
-bool HasProgram(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  std::string folders = path != nullptr ? path : "";
-  while (!folders.empty()) {
-    const size_t end = std::min(folders.find(':'), folders.size());
-    if (access(JoinPath(folders.substr(0, end), name).c_str(), X_OK) == 0) return true;
-    folders.erase(0, end + 1);
-  }
-  return false;
-}
+bool HasProgram(const std::string& name) { return cluster::FoundInPath(name) != name; }
 
 absl::StatusOr<Launcher> LauncherOf(SubmitTo to, const std::string& home_flag) {
   if (to == SubmitTo::kSlurm) return Launcher::kSlurm;
