@@ -40,12 +40,6 @@ uint64_t VersionOf(std::string_view text) {
   return version->is_number_unsigned() ? version->get<uint64_t>() : 0;
 }
 
-absl::StatusOr<int64_t> SignedMember(const json& object, const char* name) {
-  ASSIGN_OR_RETURN(const json* value, Member(object, name));
-  if (!value->is_number_integer()) return DataLoss(std::string(name) + ": expected an integer");
-  return value->get<int64_t>();
-}
-
 absl::StatusOr<Artifact> FromJson(const json& object) {
   Artifact artifact;
   ArtifactRecord& record = artifact.record;
@@ -62,7 +56,7 @@ absl::StatusOr<Artifact> FromJson(const json& object) {
     ASSIGN_OR_RETURN(field.value, StringMember(entry, "value"));
   }
   ASSIGN_OR_RETURN(record.job_id, StringMember(object, "job_id"));
-  ASSIGN_OR_RETURN(record.created_ms, SignedMember(object, "created_ms"));
+  ASSIGN_OR_RETURN(record.created_ms, IntegerMember(object, "created_ms"));
   ASSIGN_OR_RETURN(record.bytes, UnsignedMember(object, "bytes"));
   ASSIGN_OR_RETURN(const json* files, ArrayMember(object, "files"));
   for (const json& entry : *files) {

@@ -16,12 +16,6 @@ using nlohmann::json;
 
 constexpr size_t kNameDigits = 32;
 
-absl::StatusOr<int64_t> TimeMember(const json& from, const char* name) {
-  ASSIGN_OR_RETURN(const json* value, Member(from, name));
-  if (value->is_number_integer()) return value->get<int64_t>();
-  return DataLoss(std::string("\"") + name + "\": expected an integer");
-}
-
 absl::StatusOr<SourceRecord> Stat(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "cannot read " + path);
@@ -54,8 +48,8 @@ absl::StatusOr<SourceRecord> DecodeSource(std::string_view text) {
   SourceRecord source;
   ASSIGN_OR_RETURN(source.path, StringMember(from, "path"));
   ASSIGN_OR_RETURN(source.size, UnsignedMember(from, "size"));
-  ASSIGN_OR_RETURN(source.mtime_ns, TimeMember(from, "mtime_ns"));
-  ASSIGN_OR_RETURN(source.ctime_ns, TimeMember(from, "ctime_ns"));
+  ASSIGN_OR_RETURN(source.mtime_ns, IntegerMember(from, "mtime_ns"));
+  ASSIGN_OR_RETURN(source.ctime_ns, IntegerMember(from, "ctime_ns"));
   ASSIGN_OR_RETURN(source.inode, UnsignedMember(from, "inode"));
   ASSIGN_OR_RETURN(source.sha256, StringMember(from, "sha256"));
   return source;

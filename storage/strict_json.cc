@@ -102,6 +102,12 @@ absl::StatusOr<const json*> Member(const json& object, const char* name) {
   return &*it;
 }
 
+absl::StatusOr<int64_t> IntegerMember(const json& object, const char* name) {
+  ASSIGN_OR_RETURN(const json* value, Member(object, name));
+  if (!value->is_number_integer()) return WrongType(name, "an integer");
+  return value->get<int64_t>();
+}
+
 absl::StatusOr<uint64_t> UnsignedMember(const json& object, const char* name) {
   ASSIGN_OR_RETURN(const json* value, Member(object, name));
   if (!value->is_number_unsigned()) return WrongType(name, "an integer from 0 to 2^64 - 1");

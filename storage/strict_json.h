@@ -22,6 +22,7 @@ absl::StatusOr<nlohmann::json> ParseStrictJson(std::string_view text);
 // The member `name` of an object. The pointer lives as long as `object`. kDataLoss, naming the
 // member, when `object` is none or lacks it; the typed ones also when the value is of another type.
 absl::StatusOr<const nlohmann::json*> Member(const nlohmann::json& object, const char* name);
+absl::StatusOr<int64_t> IntegerMember(const nlohmann::json& object, const char* name);
 absl::StatusOr<uint64_t> UnsignedMember(const nlohmann::json& object, const char* name);
 absl::StatusOr<std::string> StringMember(const nlohmann::json& object, const char* name);
 absl::StatusOr<const nlohmann::json*> ArrayMember(const nlohmann::json& object, const char* name);
