@@ -96,4 +96,10 @@ std::string HostName() {
   return host;
 }
 
+LocatedProcess LocatedProcess::OfThisMachine(const ProcessIdentity& process) {
+  return {HostName(), BootId(), PidNamespace(), process};
+}
+
+bool LocatedProcess::IsOnThisMachine() const { return *this == OfThisMachine(process); }
+
 }  // namespace halcyon

@@ -33,6 +33,19 @@ std::string PidNamespace();
 // The machine's name; "" when it has none.
 std::string HostName();
 
+// A process and where its pid means something: one boot of one machine, one pid namespace of it.
+struct LocatedProcess {
+  std::string host;
+  std::string boot_id;
+  std::string pid_namespace;
+  ProcessIdentity process;
+
+  static LocatedProcess OfThisMachine(const ProcessIdentity& process);
+  // Whether it can be looked up here.
+  bool IsOnThisMachine() const;
+  bool operator==(const LocatedProcess&) const = default;
+};
+
 }  // namespace halcyon
 
 #endif  // HALCYON_BASE_PROCESS_IDENTITY_H_

@@ -162,7 +162,7 @@ void JournalAppend(benchmark::State& state) {
   const Scratch scratch;
   std::vector<std::string> notes;
   const auto journal = Must(JobJournal::Begin(*Env::Posix(), scratch.Path("journal"), 1, &notes));
-  const ProcessRecord record = ProcessRecord::OfThisMachine({1, 2});
+  const LocatedProcess record = LocatedProcess::OfThisMachine({1, 2});
   for (auto _ : state) HALCYON_CHECK(journal->PutProcess("agent-0", record).ok());
   state.SetItemsProcessed(state.iterations());
 }

@@ -16,12 +16,6 @@ namespace {
 // A kill command that hangs, because its controller does not answer, must not keep the launcher.
 constexpr int64_t kKillCommandMsMax = 5000;
 
-// Where a pid means something: this boot of this machine, this namespace of processes.
-struct Place {
-  std::string host, boot_id, pid_namespace;
-  static Place Here() { return {HostName(), BootId(), PidNamespace()}; }
-};
-
 std::unique_ptr<ChildProcess> StartKillCommand(const std::vector<std::string>& command) {
   ProcessOptions options;
   options.argv = command;
@@ -94,7 +88,7 @@ class ProcessGang final : public Gang {
   ProcessIdentity launcher() const override { return launcher_; }
 
   nlohmann::json record() const override {
-    const Place here = Place::Here();
+    const LocatedProcess here = LocatedProcess::OfThisMachine(launcher_);
     return {{"launcher", description_.launcher},
             {"hosts", description_.hosts},
             {"kill_command", description_.kill_command},
@@ -147,17 +141,19 @@ std::unique_ptr<Gang> MakeGang(std::unique_ptr<ChildProcess> launcher,
 }
 
 absl::StatusOr<std::unique_ptr<Gang>> AdoptGang(const nlohmann::json& record) {
-  Place place;
-  ProcessIdentity launcher;
+  LocatedProcess place;
   GangDescription description;
   try {
     description = {record.at("launcher"), record.at("hosts"), record.at("kill_command")};
-    place = {record.at("host"), record.at("boot_id"), record.at("pid_namespace")};
-    launcher = {record.at("pid").get<pid_t>(), record.at("start_time").get<uint64_t>()};
+    place = {record.at("host"),
+             record.at("boot_id"),
+             record.at("pid_namespace"),
+             {record.at("pid").get<pid_t>(), record.at("start_time").get<uint64_t>()}};
   } catch (const nlohmann::json::exception& error) {
     return DataLoss(std::string("the record of a gang: ") + error.what());
   }
-  const Place here = Place::Here();
+  const ProcessIdentity& launcher = place.process;
+  const LocatedProcess here = LocatedProcess::OfThisMachine(launcher);
   const std::string shown = description.launcher + " (pid " + std::to_string(launcher.pid) + ")";
   if (place.boot_id == here.boot_id && place.pid_namespace != here.pid_namespace) {
     return FailedPrecondition(shown + " was started in another container of " + place.host);

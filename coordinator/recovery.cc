@@ -34,7 +34,7 @@ uint64_t NumberInAliveFile(Env& env, const std::string& path) {
   return parsed.ec == std::errc() ? number : 0;
 }
 
-std::string AliveAmong(const std::map<std::string, storage::ProcessRecord>& processes) {
+std::string AliveAmong(const std::map<std::string, LocatedProcess>& processes) {
   std::string names;
   for (const auto& [name, process] : processes) {
     if (!process.IsOnThisMachine() || !IsAlive(process.process)) continue;
@@ -44,8 +44,7 @@ std::string AliveAmong(const std::map<std::string, storage::ProcessRecord>& proc
   return names.empty() ? "a worker that is not on record" : names;
 }
 
-void KillThose(const std::map<std::string, storage::ProcessRecord>& processes,
-               const EarlierGangs& spared) {
+void KillThose(const std::map<std::string, LocatedProcess>& processes, const EarlierGangs& spared) {
   for (const auto& [name, process] : processes) {
     if (IsOfGangs(name, spared)) continue;
     if (!process.IsOnThisMachine() || !IsAlive(process.process)) continue;

@@ -68,7 +68,7 @@ absl::Status TakeSnapshot(const json& record, JobHistory* history) {
   ASSIGN_OR_RETURN(taken.job, JobRecordFromJson(*job));
   ASSIGN_OR_RETURN(const json* processes, Member(record, "processes"));
   for (const auto& [name, process] : processes->items()) {
-    ASSIGN_OR_RETURN(taken.processes[name], ProcessRecordFromJson(process));
+    ASSIGN_OR_RETURN(taken.processes[name], ProcessFromJson(process));
   }
   ASSIGN_OR_RETURN(const json* gangs, Member(record, "gangs"));
   for (const auto& [stage, gang] : gangs->items()) taken.gangs[stage] = gang;
@@ -87,7 +87,7 @@ absl::Status TakeRecord(const json& record, JobHistory* history) {
   if (type == "process") {
     ASSIGN_OR_RETURN(const std::string name, StringMember(record, "name"));
     ASSIGN_OR_RETURN(const json* process, Member(record, "process"));
-    ASSIGN_OR_RETURN(history->processes[name], ProcessRecordFromJson(*process));
+    ASSIGN_OR_RETURN(history->processes[name], ProcessFromJson(*process));
     return absl::OkStatus();
   }
   if (type == "gang") {
@@ -203,7 +203,7 @@ absl::Status JobJournal::PutJob(const JobRecord& job) {
   return Append({{"type", "job"}, {"job", ToJson(job)}});
 }
 
-absl::Status JobJournal::PutProcess(const std::string& name, const ProcessRecord& process) {
+absl::Status JobJournal::PutProcess(const std::string& name, const LocatedProcess& process) {
   return Append({{"type", "process"}, {"name", name}, {"process", ToJson(process)}});
 }
 

@@ -32,7 +32,7 @@ class JobJournal {
 
   const JobHistory& history() const { return history_; }
   absl::Status PutJob(const JobRecord& job);
-  absl::Status PutProcess(const std::string& name, const ProcessRecord& process);
+  absl::Status PutProcess(const std::string& name, const LocatedProcess& process);
   absl::Status PutGang(const std::string& stage, const nlohmann::json& gang);
   // The processes and gangs of earlier incarnations have ended.
   absl::Status ForgetProcesses();

@@ -9,12 +9,6 @@ namespace {
 
 using nlohmann::json;
 
-absl::StatusOr<int64_t> IntegerMember(const json& from, const char* name) {
-  ASSIGN_OR_RETURN(const json* value, Member(from, name));
-  if (value->is_number_integer()) return value->get<int64_t>();
-  return DataLoss(std::string("\"") + name + "\": expected an integer");
-}
-
 // An unknown enumerator name is damage here, whatever code the look-up returned.
 template <typename Enum>
 absl::Status ReadName(const json& from, const char* name,
@@ -37,14 +31,6 @@ absl::StatusOr<StageRecord> ReadStage(const json& from) {
 
 }  // namespace
 
-ProcessRecord ProcessRecord::OfThisMachine(const ProcessIdentity& process) {
-  return {HostName(), BootId(), PidNamespace(), process};
-}
-
-bool ProcessRecord::IsOnThisMachine() const {
-  return host == HostName() && boot_id == BootId() && pid_namespace == PidNamespace();
-}
-
 json ToJson(const JobRecord& job) {
   json stages = json::array();
   for (const StageRecord& stage : job.stages) {
@@ -59,7 +45,7 @@ json ToJson(const JobRecord& job) {
           {"error", job.error},           {"stages", stages}};
 }
 
-json ToJson(const ProcessRecord& process) {
+json ToJson(const LocatedProcess& process) {
   return {{"host", process.host},
           {"boot_id", process.boot_id},
           {"pid_namespace", process.pid_namespace},
@@ -83,8 +69,8 @@ absl::StatusOr<JobRecord> JobRecordFromJson(const json& from) {
   return job;
 }
 
-absl::StatusOr<ProcessRecord> ProcessRecordFromJson(const json& from) {
-  ProcessRecord process;
+absl::StatusOr<LocatedProcess> ProcessFromJson(const json& from) {
+  LocatedProcess process;
   ASSIGN_OR_RETURN(process.host, StringMember(from, "host"));
   ASSIGN_OR_RETURN(process.boot_id, StringMember(from, "boot_id"));
   ASSIGN_OR_RETURN(process.pid_namespace, StringMember(from, "pid_namespace"));

@@ -34,30 +34,20 @@ struct JobRecord {
   std::vector<StageRecord> stages;
 };
 
-// A process that the coordinator has started, or that one of those has started for it.
-struct ProcessRecord {
-  std::string host;  // the three say where a pid means something
-  std::string boot_id;
-  std::string pid_namespace;
-  ProcessIdentity process;
-
-  static ProcessRecord OfThisMachine(const ProcessIdentity& process);
-  bool IsOnThisMachine() const;
-};
-
 // Everything that the journal of a job says.
 struct JobHistory {
   JobRecord job;
-  std::map<std::string, ProcessRecord> processes;  // by name: "agent-0", "model-rank-1"
+  // That the coordinator has started, or that one of those has started for it.
+  std::map<std::string, LocatedProcess> processes;  // by name: "agent-0", "model-rank-1"
   // By a stage's label: what a later coordinator needs to find the gang that was launched last.
   std::map<std::string, nlohmann::json> gangs;
 };
 
 nlohmann::json ToJson(const JobRecord& job);
-nlohmann::json ToJson(const ProcessRecord& process);
+nlohmann::json ToJson(const LocatedProcess& process);
 // kDataLoss on anything that the functions above did not make.
 absl::StatusOr<JobRecord> JobRecordFromJson(const nlohmann::json& from);
-absl::StatusOr<ProcessRecord> ProcessRecordFromJson(const nlohmann::json& from);
+absl::StatusOr<LocatedProcess> ProcessFromJson(const nlohmann::json& from);
 
 }  // namespace halcyon::storage
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/job_record.h"
 #include "storage/strict_json.h"
 
 namespace halcyon::storage {
@@ -49,25 +50,17 @@ absl::StatusOr<uint64_t> HighestLease(Env& env, const std::string& dir) {
 }
 
 std::string HolderToText(const LeaseHolder& holder) {
-  const nlohmann::json json = {
-      {"who", holder.who},          {"host", holder.host},
-      {"boot_id", holder.boot_id},  {"pid_namespace", holder.pid_namespace},
-      {"pid", holder.process.pid},  {"start_time", holder.process.start_time},
-      {"since_ms", holder.since_ms}};
+  nlohmann::json json = ToJson(holder);
+  json["who"] = holder.who;
+  json["since_ms"] = holder.since_ms;
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 absl::StatusOr<LeaseHolder> HolderFromText(std::string_view text) {
   ASSIGN_OR_RETURN(const nlohmann::json from, ParseStrictJson(text));
   LeaseHolder holder;
+  ASSIGN_OR_RETURN(static_cast<LocatedProcess&>(holder), ProcessFromJson(from));
   ASSIGN_OR_RETURN(holder.who, StringMember(from, "who"));
-  ASSIGN_OR_RETURN(holder.host, StringMember(from, "host"));
-  ASSIGN_OR_RETURN(holder.boot_id, StringMember(from, "boot_id"));
-  ASSIGN_OR_RETURN(holder.pid_namespace, StringMember(from, "pid_namespace"));
-  ASSIGN_OR_RETURN(const uint64_t pid, UnsignedMember(from, "pid"));
-  if (!std::in_range<pid_t>(pid)) return DataLoss("\"pid\": too large");
-  holder.process.pid = static_cast<pid_t>(pid);
-  ASSIGN_OR_RETURN(holder.process.start_time, UnsignedMember(from, "start_time"));
   ASSIGN_OR_RETURN(const uint64_t since, UnsignedMember(from, "since_ms"));
   holder.since_ms = static_cast<int64_t>(since);
   return holder;
@@ -97,21 +90,15 @@ std::string LeaseHolder::ToString() const {
 }
 
 bool LeaseHolder::IsSameProcess(const LeaseHolder& other) const {
-  return host == other.host && boot_id == other.boot_id && pid_namespace == other.pid_namespace &&
-         process == other.process;
-}
-
-bool LeaseHolder::IsOnThisMachine() const {
-  return host == HostName() && boot_id == BootId() && pid_namespace == PidNamespace();
+  const LocatedProcess& process = *this;
+  return process == other;
 }
 
 LeaseHolder ThisProcess(std::string who) {
   LeaseHolder self;
+  static_cast<LocatedProcess&>(self) = LocatedProcess::OfThisMachine(
+      IdentityOfProcess(getpid()).value_or(ProcessIdentity{.pid = getpid()}));
   self.who = std::move(who);
-  self.host = HostName();
-  self.boot_id = BootId();
-  self.pid_namespace = PidNamespace();
-  self.process = IdentityOfProcess(getpid()).value_or(ProcessIdentity{.pid = getpid()});
   self.since_ms = Clock::Real()->WallMs();
   return self;
 }

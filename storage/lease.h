@@ -35,19 +35,13 @@ inline constexpr int64_t kLeaseBeatMs = 2000;
 inline constexpr int64_t kLeaseTimeMs = 20000;
 
 // The process that holds a lease, and for whom.
-struct LeaseHolder {
-  std::string who;  // "job quick-3f2a91c0"
-  std::string host;
-  std::string boot_id;
-  std::string pid_namespace;
-  ProcessIdentity process;
+struct LeaseHolder : LocatedProcess {
+  std::string who;       // "job quick-3f2a91c0"
   int64_t since_ms = 0;  // wall time, for people
 
   // "job quick-3f2a91c0 (pid 12 on node3)".
   std::string ToString() const;
   bool IsSameProcess(const LeaseHolder& other) const;
-  // Whether its process can be looked up here.
-  bool IsOnThisMachine() const;
 };
 LeaseHolder ThisProcess(std::string who);
 

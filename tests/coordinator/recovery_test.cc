@@ -27,7 +27,7 @@ class RecoveryTest : public testing::Test {
         {.argv = {"sleep", "1000"}, .env = {}, .output_path = "/dev/null"});
     EXPECT_TRUE(child.ok()) << child.status();
     history_.processes["agent-0"] =
-        storage::ProcessRecord::OfThisMachine(*IdentityOfProcess((*child)->pid()));
+        LocatedProcess::OfThisMachine(*IdentityOfProcess((*child)->pid()));
     return *std::move(child);
   }
   absl::Status End(uint64_t incarnation) {

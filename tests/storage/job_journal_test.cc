@@ -27,7 +27,7 @@ JobRecord TestJob(const std::string& id) {
   return job;
 }
 
-const ProcessRecord kAgent{"node1", "boot", "pid:[4]", {12, 99}};
+const LocatedProcess kAgent{"node1", "boot", "pid:[4]", {12, 99}};
 
 class JobJournalTest : public ::testing::Test {
  protected:
