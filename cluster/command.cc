@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,8 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file_descriptor.h"
-
-extern char** environ;
+#include "cluster/spawn.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -30,70 +28,6 @@ absl::StatusOr<Pipe> MakePipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoStatus(errno, "cannot make a pipe");
   return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
-}
-
-class CommandSpawn {
- public:
-  // `flags`: POSIX_SPAWN_SETSID, or POSIX_SPAWN_SETPGROUP with a group of its own.
-  CommandSpawn(int input, int output, int error, short flags) {
-    posix_spawnattr_init(&attributes_);
-    posix_spawnattr_setflags(
-        &attributes_, static_cast<short>(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    sigset_t none, defaulted;
-    sigemptyset(&none);
-    sigemptyset(&defaulted);
-    for (const int signal : StopSignalNumbers()) sigaddset(&defaulted, signal);
-    sigaddset(&defaulted, SIGPIPE);
-    sigaddset(&defaulted, SIGCHLD);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &defaulted);
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_adddup2(&actions_, input, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, error, STDERR_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
-  }
-  ~CommandSpawn() {
-    posix_spawnattr_destroy(&attributes_);
-    posix_spawn_file_actions_destroy(&actions_);
-  }
-  CommandSpawn(const CommandSpawn&) = delete;
-  CommandSpawn& operator=(const CommandSpawn&) = delete;
-
-  void ChangeDir(const std::string& path) {
-    posix_spawn_file_actions_addchdir_np(&actions_, path.c_str());
-  }
-
-  absl::StatusOr<pid_t> Start(std::vector<std::string> argv, std::vector<std::string> env) {
-    const auto pointers = [](std::vector<std::string>& strings) {
-      std::vector<char*> result;
-      for (std::string& text : strings) result.push_back(text.data());
-      result.push_back(nullptr);
-      return result;
-    };
-    pid_t pid = 0;
-    const int error = posix_spawnp(&pid, argv[0].c_str(), &actions_, &attributes_,
-                                   pointers(argv).data(), pointers(env).data());
-    if (error != 0) return ErrnoStatus(error, "cannot start " + argv[0]);
-    return pid;
-  }
-
- private:
-  posix_spawnattr_t attributes_;
-  posix_spawn_file_actions_t actions_;
-};
-
-std::vector<std::string> EnvironmentWith(std::map<std::string, std::string> changes) {
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const size_t equals = text.find('=');
-    if (equals != std::string::npos)
-      changes.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  std::vector<std::string> all;
-  for (const auto& [name, value] : changes) all.push_back(name + "=" + value);
-  return all;
 }
 
 // Reads both pipes until they are at their ends. False: `deadline_ms` passed, or it is too much.
@@ -138,8 +72,11 @@ absl::StatusOr<CommandOutput> RunCommand(const std::vector<std::string>& argv, i
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe error, MakePipe());
   ASSIGN_OR_RETURN(const FileDescriptor null, FileDescriptor::Open("/dev/null", O_RDONLY));
-  CommandSpawn spawn(null.get(), out.write.get(), error.write.get(), POSIX_SPAWN_SETPGROUP);
-  ASSIGN_OR_RETURN(const pid_t pid, spawn.Start(argv, EnvironmentWith({})));
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn({.argv = argv,
+                                           .env = {},
+                                           .input = null.get(),
+                                           .output = out.write.get(),
+                                           .error = error.write.get()}));
   out.write = FileDescriptor();
   error.write = FileDescriptor();
   const int64_t deadline_ms = Clock::Real()->MonotonicMs() + timeout_ms;
@@ -164,9 +101,13 @@ absl::StatusOr<pid_t> StartDetached(const DetachedOptions& options) {
   ASSIGN_OR_RETURN(const FileDescriptor null, FileDescriptor::Open("/dev/null", O_RDONLY));
   ASSIGN_OR_RETURN(const FileDescriptor output,
                    FileDescriptor::Open(options.output_path, O_WRONLY | O_CREAT | O_APPEND));
-  CommandSpawn spawn(null.get(), output.get(), output.get(), POSIX_SPAWN_SETSID);
-  if (!options.working_dir.empty()) spawn.ChangeDir(options.working_dir);
-  return spawn.Start(options.argv, EnvironmentWith(options.env));
+  return Spawn({.argv = options.argv,
+                .env = options.env,
+                .working_dir = options.working_dir,
+                .input = null.get(),
+                .output = output.get(),
+                .error = output.get(),
+                .own_session = true});
 }
 
 }  // namespace halcyon::cluster

@@ -2,92 +2,19 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "base/check.h"
 #include "base/file_descriptor.h"
-
-extern char** environ;
+#include "cluster/spawn.h"
 
 namespace halcyon::cluster {
 namespace {
-
-// What posix_spawn is told beside the program: a group of its own, no ignored signals, no blocked
-// ones but the stop signals on request, and no open file but these three.
-class SpawnSettings {
- public:
-  SpawnSettings(int input_fd, int output_fd, const ProcessOptions& options) {
-    posix_spawnattr_init(&attributes_);
-    posix_spawnattr_setflags(
-        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    sigset_t stop_signals, none;
-    sigemptyset(&stop_signals);
-    sigemptyset(&none);
-    for (const int signal : StopSignalNumbers()) sigaddset(&stop_signals, signal);
-    posix_spawnattr_setsigmask(&attributes_, options.block_stop_signals ? &stop_signals : &none);
-    sigset_t defaulted = stop_signals;
-    sigaddset(&defaulted, SIGPIPE);
-    posix_spawnattr_setsigdefault(&attributes_, &defaulted);
-
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_adddup2(&actions_, input_fd, STDIN_FILENO);
-    if (output_fd >= 0) {
-      posix_spawn_file_actions_adddup2(&actions_, output_fd, STDOUT_FILENO);
-      posix_spawn_file_actions_adddup2(&actions_, output_fd, STDERR_FILENO);
-    }
-    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
-    if (!options.working_dir.empty()) {
-      posix_spawn_file_actions_addchdir_np(&actions_, options.working_dir.c_str());
-    }
-  }
-  ~SpawnSettings() {
-    posix_spawnattr_destroy(&attributes_);
-    posix_spawn_file_actions_destroy(&actions_);
-  }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-
-  const posix_spawnattr_t* attributes() const { return &attributes_; }
-  const posix_spawn_file_actions_t* actions() const { return &actions_; }
-
- private:
-  posix_spawnattr_t attributes_;
-  posix_spawn_file_actions_t actions_;
-};
-
-// This process's environment with the changes made, as "NAME=value".
-std::vector<std::string> MergedEnvironment(const ProcessOptions& options) {
-  std::map<std::string, std::string> changes = options.env;
-  const auto dropped = [&](const std::string& name) {
-    const auto& prefixes = options.env_prefixes_dropped;
-    return std::any_of(prefixes.begin(), prefixes.end(),
-                       [&](const std::string& prefix) { return name.starts_with(prefix); });
-  };
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || dropped(text.substr(0, equals))) continue;
-    changes.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  std::vector<std::string> merged;
-  for (const auto& [name, value] : changes) merged.push_back(name + "=" + value);
-  return merged;
-}
-
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (std::string& text : strings) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
 
 ExitStatus FromWaitStatus(int status) {
   if (WIFSIGNALED(status)) return ExitStatus{.signal = WTERMSIG(status)};
@@ -112,13 +39,15 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Spawn(const ProcessO
                      FileDescriptor::Open(options.output_path, O_WRONLY | O_CREAT | O_APPEND),
                      "the output of " + options.argv[0]);
   }
-  const SpawnSettings settings(input.get(), output.get(), options);
-  std::vector<std::string> argv = options.argv;
-  std::vector<std::string> environment = MergedEnvironment(options);
-  pid_t pid = 0;
-  const int error = posix_spawnp(&pid, argv[0].c_str(), settings.actions(), settings.attributes(),
-                                 Pointers(argv).data(), Pointers(environment).data());
-  if (error != 0) return ErrnoStatus(error, "cannot start " + argv[0]);
+  ASSIGN_OR_RETURN(const pid_t pid,
+                   cluster::Spawn({.argv = options.argv,
+                                   .env = options.env,
+                                   .env_prefixes_dropped = options.env_prefixes_dropped,
+                                   .working_dir = options.working_dir,
+                                   .input = input.get(),
+                                   .output = output.get(),
+                                   .error = output.get(),
+                                   .block_stop_signals = options.block_stop_signals}));
   return std::unique_ptr<ChildProcess>(new ChildProcess(pid));
 }
 
