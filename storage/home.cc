@@ -163,17 +163,4 @@ absl::StatusOr<std::unique_ptr<FileLock>> FileLock::TryAcquire(const std::string
   return ErrnoStatus(errno, "cannot lock " + path);
 }
 
-absl::Status FileLock::Write(std::string_view contents) {
-  if (ftruncate(file_.get(), 0) != 0) return ErrnoStatus(errno, "cannot write the lock file");
-  size_t done = 0;
-  while (done < contents.size()) {
-    const ssize_t written = pwrite(file_.get(), contents.data() + done, contents.size() - done,
-                                   static_cast<off_t>(done));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "cannot write the lock file");
-    done += static_cast<size_t>(written);
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace halcyon::storage

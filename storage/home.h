@@ -21,7 +21,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "base/file_descriptor.h"
 #include "base/status.h"
@@ -71,9 +70,6 @@ class FileLock {
   enum class Mode { kShared, kExclusive };
   // Opens (and creates) the file; nullptr when another process holds a lock that conflicts.
   static absl::StatusOr<std::unique_ptr<FileLock>> TryAcquire(const std::string& path, Mode mode);
-
-  // Replaces the file's contents, e.g. to say who holds it.
-  absl::Status Write(std::string_view contents);
 
  private:
   explicit FileLock(FileDescriptor file) : file_(std::move(file)) {}

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/artifact_store.h"
 #include "coordinator/housekeeping/disk_usage.h"
 #include "coordinator/recovery.h"
-#include "storage/artifact_scan.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -62,13 +62,6 @@ std::string WholeFingerprint(const HomeContents& contents, const StageKey& key) 
     if (KeyOf(artifact.kind, artifact.fingerprint) == key) return artifact.fingerprint;
   }
   return "";
-}
-
-// It is not known whose those are that cannot be read: they stay.
-absl::StatusOr<std::vector<storage::ArtifactRecord>> AllArtifacts(Env& env,
-                                                                  const storage::HomeLayout& home) {
-  ASSIGN_OR_RETURN(const storage::ArtifactScan found, storage::ScanArtifacts(env, home));
-  return storage::RecordsOf(found);
 }
 
 void AddRemoved(const std::string& path, const StageKey& stage, const std::string& fingerprint,
@@ -130,7 +123,8 @@ absl::StatusOr<RemovalPlan> PlanRemoval(Env& env, const storage::HomeLayout& hom
   RETURN_IF_ERROR(CheckNoWorkerRuns(env, home, job_id));
   HomeContents contents;
   ASSIGN_OR_RETURN(contents.jobs, UseOfAllJobs(env, home));
-  ASSIGN_OR_RETURN(contents.artifacts, AllArtifacts(env, home));
+  // It is not known whose those are that cannot be read: they stay.
+  ASSIGN_OR_RETURN(contents.artifacts, ArtifactStore(env, home).List());
   ASSIGN_OR_RETURN(contents.work, ScanWork(env, home));
   const JobParts parts = PartsOf(job_id, contents);
   RemovalPlan plan;
