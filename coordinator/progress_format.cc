@@ -202,6 +202,8 @@ std::string FormatStageLine(const StageStatus& stage, int width) {
     line += "failed: " + stage.note;
   } else {
     line += jobs::NameOf(stage.state);
+    // Another job makes it.
+    if (stage.state == jobs::StageState::kWaiting && !stage.note.empty()) line += ", " + stage.note;
   }
   return CutToWidth(line, columns);
 }

@@ -99,6 +99,11 @@ TEST(ProgressFormatTest, StageLines) {
   EXPECT_EQ(FormatStageLine(stage, 200), "  model       done in 1m 05s");
   stage.state = jobs::StageState::kReused;
   EXPECT_EQ(FormatStageLine(stage, 200), "  model       reused");
+  stage.state = jobs::StageState::kWaiting;
+  stage.note = "";
+  EXPECT_EQ(FormatStageLine(stage, 200), "  model       waiting");
+  stage.note = "made by job b (pid 3 on n1)";
+  EXPECT_EQ(FormatStageLine(stage, 200), "  model       waiting, made by job b (pid 3 on n1)");
   stage.state = jobs::StageState::kFailed;
   stage.note = "no space\nleft";
   EXPECT_EQ(FormatStageLine(stage, 200), "  model       failed: no space left");
