@@ -87,6 +87,8 @@ class ProcessGang final : public Gang {
 
   ProcessIdentity launcher() const override { return launcher_; }
 
+  const std::vector<std::string>& hosts() const override { return description_.hosts; }
+
   nlohmann::json record() const override {
     const LocatedProcess here = LocatedProcess::OfThisMachine(launcher_);
     return {{"launcher", description_.launcher},

@@ -36,6 +36,8 @@ class Gang {
   virtual void Leave() = 0;
   // The launcher's process, which is on this machine: the ranks that run here descend from it.
   virtual ProcessIdentity launcher() const = 0;
+  // Where its ranks were placed; empty: on this machine.
+  virtual const std::vector<std::string>& hosts() const = 0;
   // What a later coordinator needs to find the gang: AdoptGang reads it.
   virtual nlohmann::json record() const = 0;
 };

@@ -35,6 +35,8 @@ struct LauncherCheck {
   std::string worker_program;  // the same on all hosts
 };
 
+inline constexpr int64_t kHostAnswerMsMax = 15'000;
+
 class GangLauncher {
  public:
   virtual ~GangLauncher() = default;
@@ -42,6 +44,13 @@ class GangLauncher {
   // as a launch. kNotFound or kInvalidArgument says what was found, where, and what to do.
   virtual absl::Status Check(const LauncherCheck& check) = 0;
   virtual absl::StatusOr<std::unique_ptr<Gang>> Launch(const GangOptions& options) = 0;
+  // Of the hosts of a gang that has failed, those where nothing can be started now. Waits for their
+  // answers, kHostAnswerMsMax at most, and counts those that do not answer. This machine is not
+  // asked. Any thread, beside the other functions.
+  virtual std::vector<std::string> LostHosts(const std::vector<std::string>& hosts) const {
+    (void)hosts;
+    return {};
+  }
   // A gang that another coordinator launched, by its record(): see AdoptGang.
   virtual absl::StatusOr<std::unique_ptr<Gang>> Adopt(const nlohmann::json& record) {
     return AdoptGang(record);

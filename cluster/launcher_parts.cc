@@ -150,6 +150,39 @@ absl::Status ProbeHosts(GangLauncher& launcher, const std::vector<jobs::Host>& h
                          log.substr(log.size() - std::min(log.size(), kProbeLogMax)));
 }
 
+std::vector<std::string> HostsThatFail(const std::vector<std::string>& hosts,
+                                       const HostCommand& command,
+                                       const std::vector<std::string>& env_prefixes_dropped) {
+  const std::string here = HostName();
+  std::vector<std::pair<std::string, std::unique_ptr<ChildProcess>>> asked;
+  for (const std::string& host : hosts) {
+    if (IsHost(host, here)) continue;
+    ProcessOptions process;
+    process.argv = command(host);
+    process.output_path = "/dev/null";
+    process.working_dir = "/";
+    process.env_prefixes_dropped = env_prefixes_dropped;
+    auto child = ChildProcess::Spawn(process);
+    // A host is not blamed for what is missing here.
+    if (child.ok()) asked.emplace_back(host, *std::move(child));
+  }
+  const auto all_ended = [&asked] {
+    return std::ranges::all_of(asked, [](auto& one) { return one.second->Poll().has_value(); });
+  };
+  Clock::Real()->WaitFor(all_ended, kHostAnswerMsMax);
+  std::vector<std::string> failing;
+  for (auto& [host, child] : asked) {
+    const auto exit = child->Poll();
+    if (!exit || !exit->ok()) failing.push_back(host);
+  }
+  return failing;
+}
+
+std::vector<std::string> SlurmHostCommand(const std::string& slurm_job, const std::string& host) {
+  return {"srun",       "--jobid=" + slurm_job, "--overlap",    "--mpi=none", "--nodes=1",
+          "--ntasks=1", "--nodelist=" + host,   "--input=none", "--chdir=/",  "true"};
+}
+
 std::unique_ptr<GangLauncher> MakeGangLauncher(const jobs::PlacementSpec& placement,
                                                const Allocation& allocation) {
   return allocation.by_srun ? MakeSrunLauncher(placement, allocation)

@@ -2,6 +2,7 @@
 #ifndef HALCYON_CLUSTER_LAUNCHER_PARTS_H_
 #define HALCYON_CLUSTER_LAUNCHER_PARTS_H_
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,18 @@ std::vector<jobs::HostRanks> PlacementOf(const GangOptions& options,
 // answer, and what to do; one line a host.
 absl::Status ProbeHosts(GangLauncher& launcher, const std::vector<jobs::Host>& hosts,
                         const LauncherCheck& check);
+
+// What has a host run `true`.
+using HostCommand = std::function<std::vector<std::string>(const std::string& host)>;
+
+// The hosts where `command` fails or takes more than kHostAnswerMsMax; asks all but this machine at
+// once.
+std::vector<std::string> HostsThatFail(const std::vector<std::string>& hosts,
+                                       const HostCommand& command,
+                                       const std::vector<std::string>& env_prefixes_dropped);
+
+// HostCommand through Slurm, a step of the allocation that shares the processors with others.
+std::vector<std::string> SlurmHostCommand(const std::string& slurm_job, const std::string& host);
 
 }  // namespace halcyon::cluster
 

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -18,6 +19,8 @@ namespace {
 constexpr char kMpirun[] = "mpirun";
 constexpr char kPreloadLibrary[] = "libhalcyon_mpirun.so";
 constexpr int64_t kVersionMsMax = 30'000;
+// Without a terminal ssh must not ask for a password.
+constexpr char kDefaultRshAgent[] = "ssh -x -o BatchMode=yes";
 constexpr char kWhatToDo[] =
     "install Open MPI 4 (Debian's openmpi-bin) and put its folder first in PATH";
 
@@ -86,7 +89,28 @@ class MpirunLauncher : public GangLauncher {
     return MakeGang(*std::move(child), std::move(description));
   }
 
+  std::vector<std::string> LostHosts(const std::vector<std::string>& hosts) const override {
+    if (is_local()) return {};
+    return HostsThatFail(
+        hosts,
+        [this](const std::string& host) {
+          return allocation_.slurm_job.empty() ? RemoteShell(host)
+                                               : SlurmHostCommand(allocation_.slurm_job, host);
+        },
+        ForeignVariables());
+  }
+
  private:
+  // As mpirun reaches the host, which tries the agents of a list divided by ':' in turn.
+  std::vector<std::string> RemoteShell(const std::string& host) const {
+    std::vector<std::string> command;
+    std::istringstream words(placement_.rsh_agent.empty() ? kDefaultRshAgent
+                                                          : placement_.rsh_agent);
+    for (std::string word; words >> word && word != ":";) command.push_back(word);
+    command.insert(command.end(), {host, "true"});
+    return command;
+  }
+
   bool is_local() const { return allocation_.hosts.empty(); }
 
   const std::vector<std::string>& ForeignVariables() const {

@@ -50,6 +50,13 @@ class SrunLauncher : public GangLauncher {
     return MakeGang(std::move(child), std::move(description));
   }
 
+  std::vector<std::string> LostHosts(const std::vector<std::string>& hosts) const override {
+    return HostsThatFail(
+        hosts,
+        [this](const std::string& host) { return SlurmHostCommand(allocation_.slurm_job, host); },
+        ForeignStepPrefixes());
+  }
+
  private:
   std::map<std::string, std::string> Parameters() const {
     std::map<std::string, std::string> parameters = {{"mpi_yield_when_idle", "1"}};

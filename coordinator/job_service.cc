@@ -265,6 +265,11 @@ void JobService::Log(spdlog::level::level_enum level, const std::string& line,
   spdlog::log(level, "{}", line);
 }
 
+void JobService::Do(const effect::Tell& tell) {
+  context_->observer->Notify(tell.line);
+  if (!tell.is_logged) Log(spdlog::level::info, tell.line, tell.stage);
+}
+
 void JobService::Do(const effect::LogInfo& log) { Log(spdlog::level::info, log.line, log.stage); }
 void JobService::Do(const effect::LogWarning& log) {
   Log(spdlog::level::warn, log.line, log.stage);

@@ -69,7 +69,7 @@ class JobService {
   void Do(const effect::ShowSteps& show);
   void Do(const effect::ShowRestart& show) { board_.Show(show); }
   void Do(const effect::ShowWorkers& show) { board_.Show(show); }
-  void Do(const effect::Tell& tell) { context_->observer->Notify(tell.line); }
+  void Do(const effect::Tell& tell);
   void Do(const effect::LogInfo& log);
   void Do(const effect::LogWarning& log);
   void Log(spdlog::level::level_enum level, const std::string& line,

@@ -163,6 +163,8 @@ void Processes::TrackRank(const effect::TrackRank& track) {
   const auto process = launched.gang == nullptr
                            ? std::nullopt
                            : ProvenProcess(track.hello, launched.gang->launcher().pid);
+  // One that was placed on another machine ends with its launcher.
+  if (!process && launched.gang != nullptr && !launched.gang->hosts().empty()) return;
   if (!process) {
     spdlog::warn("{}: process {} is not of this launch; it is not killed", track.rank.name,
                  track.hello.pid);
@@ -199,6 +201,10 @@ GangRemains Processes::End(const JobContext& context, const Launched& gang,
   remains.log_path = gang.log->path();
   if (gang.end && !gang.end->ok()) {
     remains.exit = ChildEndStatus("the launcher", *gang.end, *gang.log);
+  }
+  if (!remains.exit.ok() && gang.gang != nullptr && gang.gang->hosts().size() > 1) {
+    remains.hosts = gang.gang->hosts();
+    remains.lost_hosts = context.gang_launcher->LostHosts(remains.hosts);
   }
   remains.room = CheckStartingRoom(context);
   return remains;

@@ -54,7 +54,8 @@ class Processes {
   };
   // Gives it up: nothing of the launch is looked at here any more.
   Launched TakeGang(NodeId stage);
-  // Kills its ranks and waits until they have ended, for 10 s at most. Any thread.
+  // Kills its ranks and waits until they have ended, for 10 s at most; after a failure asks its
+  // hosts whether they are still there. Any thread.
   // REQUIRES: its launcher has ended, or was not started.
   static GangRemains End(const JobContext& context, const Launched& gang, const std::string& label);
 

@@ -1,5 +1,6 @@
 #include "coordinator/run/agent_pool.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "cluster/work_progress.h"
 #include "coordinator/child_end.h"
 #include "coordinator/run/gang_watch.h"
+#include "coordinator/run/launch_plan.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -69,15 +71,16 @@ absl::Status AgentPool::Report(Agent* agent, int64_t now_ms, Scheduler* schedule
   const std::string task = scheduler->TaskOf(agent->id).value_or("no task");
   const std::string what = "(" + task + ") " + MessageOf(lost.how);
   effects->push_back(effect::LogWarning{what});
-  effects->push_back(effect::Tell{FirstLine(what)});
+  effects->push_back(effect::Tell{FirstLine(what), std::nullopt, /*is_logged=*/true});
   scheduler->Lost(agent->id, /*counts=*/!paused);
   effects->push_back(effect::Forget{agent->id});
   effects->push_back(effect::EndAgent{agent->id});
   agent->lost.reset();
   agent->is_started = false;
+  const bool had_registered = std::exchange(agent->has_registered, false);
   if (absl::IsResourceExhausted(lost.how)) return lost.how;
   const EndCause cause = paused                                 ? EndCause::kOwnPause
-                         : !agent->has_registered               ? EndCause::kBeforeHello
+                         : !had_registered                      ? EndCause::kBeforeHello
                          : SaysOutOfMemory(MessageOf(lost.how)) ? EndCause::kOutOfMemory
                                                                 : EndCause::kFailure;
   if (const auto wait_ms = agent->budget.WaitMsAfter(cause)) {
@@ -85,8 +88,20 @@ absl::Status AgentPool::Report(Agent* agent, int64_t now_ms, Scheduler* schedule
     return absl::OkStatus();
   }
   if (absl::IsResourceExhausted(lost.room)) return lost.room;
+  if (OthersWork()) {
+    agent->start_after_ms = now_ms + kExcludedMs;
+    agent->budget.Progress();
+    effects->push_back(effect::Tell{fmt::format("{} is left out for {} minutes; the others go on",
+                                                agent->id.name, kExcludedMs / 60'000)});
+    return absl::OkStatus();
+  }
   return Internal(what + "\n" + std::to_string(agent->budget.failures()) +
                   " times in a row without a task done");
+}
+
+bool AgentPool::OthersWork() const {
+  return std::any_of(agents_.begin(), agents_.end(),
+                     [](const Agent& agent) { return agent.has_registered && !agent.lost; });
 }
 
 bool AgentPool::IsPausedAt(int64_t now_ms) const {

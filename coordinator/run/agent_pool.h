@@ -42,8 +42,8 @@ class AgentPool {
 
   // Starts those that do not run, and gives the leases of lost ones back to the scheduler. Call
   // while tasks need agents. An agent that ends again and again without doing any task, or twice
-  // before it has sent Hello, fails the job: kInternal with the last lines of its log, or
-  // kResourceExhausted when the disk is full.
+  // before it has sent Hello, is left out for kExcludedMs while others work, and else fails the
+  // job: kInternal with the last lines of its log, or kResourceExhausted when the disk is full.
   absl::Status Maintain(int64_t now_ms, Scheduler* scheduler, Effects* effects);
 
   // Handles what agents send about themselves (Hello, Ready). True when the message was one of
@@ -78,6 +78,7 @@ class AgentPool {
   absl::Status Report(Agent* agent, int64_t now_ms, Scheduler* scheduler, Effects* effects);
   Agent* Find(const WorkerId& worker);
   void Lose(Agent* agent, Lost how);
+  bool OthersWork() const;
   bool IsPausedAt(int64_t now_ms) const;
 
   uint64_t launches_ = 0;

@@ -56,7 +56,10 @@ struct GangRemains {
   absl::Status exit;  // how the launcher ended; OK: with exit code 0
   std::string log_path;
   uint64_t newest_step = 0;  // of the stage's checkpoints
-  absl::Status room;         // kResourceExhausted: the disk is full
+  absl::Status room = {};    // kResourceExhausted: the disk is full
+  // Where its ranks were placed, when that was on several hosts, and of these the ones where
+  // nothing can be started any more.
+  std::vector<std::string> hosts = {}, lost_hosts = {};
 };
 
 namespace event {
@@ -261,8 +264,10 @@ struct ShowRestart {  // of its gang
 struct ShowWorkers {
   std::vector<WorkerHealth> workers;  // those that work, kWorkersShownMax of them at most
 };
-struct Tell {  // one line, for a person
+struct Tell {  // one line, for a person, and for the log
   std::string line;
+  std::optional<NodeId> stage = std::nullopt;  // that it is about
+  bool is_logged = false;                      // by an effect of its own, with more
 };
 struct LogInfo {
   std::string line;

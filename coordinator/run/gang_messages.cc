@@ -1,4 +1,5 @@
-// What a gang's stage does on each message of its ranks; gang_stage.cc has the rest.
+// What a gang's stage does on each message of its ranks; gang_stage.cc has the other events,
+// gang_end.cc its end.
 #include <map>
 #include <utility>
 #include <vector>
@@ -67,7 +68,7 @@ void GangStage::OnProgress(const cluster::TrainProgress& progress, Effects* effe
     show.figures = progress.figures;
     try {
       for (const std::string& line : ResumptionLines(progress.figures)) {
-        effects->push_back(effect::Tell{label_ + ": " + line});
+        effects->push_back(effect::Tell{label_ + ": " + line, id_});
       }
     } catch (const nlohmann::json::exception& error) {
       Abandon(Internal(std::string("figures of rank 0: ") + error.what()), effects);

@@ -1,6 +1,5 @@
 #include "coordinator/run/gang_stage.h"
 
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -17,17 +16,6 @@ namespace {
 // expected.
 constexpr int64_t kQuietMs = 500;
 constexpr int64_t kRoomIntervalMs = 1000;
-
-// How a gang that was told to stop left its stage: `end` is what its ranks reported, `newest_step`
-// what lies on the disk.
-absl::Status StoppedGang(const absl::Status& end, uint64_t newest_step) {
-  if (EndsJob(end.code())) return end;  // the step could not be saved
-  const std::string step = std::to_string(newest_step);
-  if (absl::IsAborted(end))
-    return Stopped(newest_step > 0 ? "saved step " + step : "no step was done");
-  return Stopped((newest_step > 0 ? "nothing saved since step " + step : "nothing saved") + " (" +
-                 MessageOf(end) + ")");
-}
 
 }  // namespace
 
@@ -71,7 +59,7 @@ void GangStage::On(const event::Adopted& adopted, int64_t now_ms, Effects* effec
   state_ = State::kRunning;
   launch_.launched_ms = launch_.last_message_ms = now_ms;
   effects->push_back(
-      effect::Tell{label_ + ": the ranks that the earlier coordinator launched go on"});
+      effect::Tell{label_ + ": the ranks that the earlier coordinator launched go on", id_});
   if (!fatal_.ok()) Kill(fatal_, effects);
 }
 
@@ -140,8 +128,8 @@ void GangStage::On(const event::Beats& beats, int64_t now_ms, Effects* effects) 
   if (state_ != State::kRunning) return;
   watch_.Take(beats.beats);
   for (const std::string& slow : watch_.TakeSlow()) {
-    effects->push_back(effect::Tell{"warning: " + label_ + ": " + slow});
-    effects->push_back(effect::LogWarning{label_ + ": " + slow});
+    effects->push_back(effect::Tell{"warning: " + label_ + ": " + slow, id_, /*is_logged=*/true});
+    effects->push_back(effect::LogWarning{label_ + ": " + slow, id_});
   }
   if (launch_.killed || launch_.failed_ms || IsPausedAt(now_ms)) return;
   if (const auto hang = watch_.FindHang()) KillForNode(hang->why, hang->host, effects);
@@ -167,7 +155,8 @@ void GangStage::On(const event::StopRequested& stop, int64_t now_ms, Effects* ef
   if (state_ != State::kRunning && state_ != State::kStarting) return;
   if (is_first) {
     effects->push_back(effect::Tell{
-        "stopping: the ranks finish their step and save it (a second signal ends them at once)"});
+        "stopping: the ranks finish their step and save it (a second signal ends them at once)",
+        id_});
     for (const WorkerId& rank : launch_.ranks) {
       effects->push_back(effect::Send{rank, StopMessage()});
     }
@@ -221,86 +210,6 @@ void GangStage::EndRanks(Effects* effects) {
   state_ = State::kEnding;
   for (const WorkerId& rank : launch_.ranks) effects->push_back(effect::Forget{rank});
   effects->push_back(effect::EndRanks{id_, assignment_.launch});
-}
-
-void GangStage::On(const event::RanksEnded& ended, int64_t now_ms, Effects* effects) {
-  if (!ended.remains.ok()) return End(ended.remains.status());
-  if (!fatal_.ok()) return End(fatal_);
-  absl::StatusOr<StageOutcome> outcome = Conclude(*ended.remains);
-  if (outcome.ok()) return End(std::move(outcome));
-  Decide(outcome.status(), ended.remains->newest_step, now_ms, effects);
-}
-
-absl::StatusOr<StageOutcome> GangStage::Conclude(const GangRemains& remains) const {
-  // How an adopted launcher ended is not known; its ranks have said how they did.
-  const bool all_ended = !launch_.is_adopted || launch_.ended >= ranks_wanted();
-  if (launch_.has_exited && remains.exit.ok() && launch_.result && all_ended) {
-    return OutcomeFromResult(*launch_.result, cluster::GangOutputDir(assignment_));
-  }
-  // A rank's own error explains more than the launcher's end; that it stopped sending does not.
-  if (!launch_.failure.ok()) return launch_.failure;
-  if (absl::IsResourceExhausted(remains.room)) return remains.room;
-  if (!remains.exit.ok()) return remains.exit;
-  return Unavailable("the ranks ended without a result; see " + remains.log_path);
-}
-
-void GangStage::Decide(const absl::Status& status, uint64_t step, int64_t now_ms,
-                       Effects* effects) {
-  if (stop_requests_ > 0) return End(StoppedGang(status, step));
-  if (EndsJob(status.code())) return End(status);
-  if (step > newest_step_) {
-    budget_.Progress();
-    plan_.Progress();
-  }
-  newest_step_ = step;
-  const std::optional<int64_t> wait_ms = WaitMsAfter(status, now_ms, effects);
-  if (!wait_ms) {
-    return End(Internal("failed " + std::to_string(budget_.failures()) +
-                        " times without a checkpoint between, last: " + MessageOf(status)));
-  }
-  effects->push_back(effect::Tell{label_ +
-                                  ": launched again, it resumes from its last checkpoint (" +
-                                  FirstLine(MessageOf(status)) + ")"});
-  effects->push_back(effect::ShowRestart{id_, MessageOf(status)});
-  if (*wait_ms == 0) return PrepareLaunch(effects);
-  launch_after_ms_ = now_ms + *wait_ms;
-  state_ = State::kWaiting;
-}
-
-// Changes the plan of the next launch after what has failed; nullopt: there is no other.
-std::optional<int64_t> GangStage::WaitMsAfter(const absl::Status& status, int64_t now_ms,
-                                              Effects* effects) {
-  const EndCause cause = CauseOf(status, now_ms);
-  if (cause == EndCause::kNodeFault &&
-      plan_.Exclude(launch_.fault_host, watch_.ranks_by_host(), now_ms)) {
-    effects->push_back(effect::Tell{label_ + ": " + launch_.fault_host + " is left out for " +
-                                    std::to_string(kExcludedMs / 60'000) + " minutes"});
-  }
-  if (cause == EndCause::kBeforeHello) {
-    const int64_t before = plan_.ranks();
-    if (plan_.NotComeUp(static_cast<int64_t>(launch_.came_up), watch_.ranks_by_host(), now_ms)) {
-      if (plan_.ranks() < before) {
-        effects->push_back(effect::Tell{
-            label_ + ": " + std::to_string(before) + " ranks do not come up; tried with " +
-            std::to_string(plan_.ranks()) + ", as launch.ranks_min allows"});
-      }
-      return RestartBudget::kWaitMsMin;
-    }
-  }
-  return budget_.WaitMsAfter(cause);
-}
-
-bool GangStage::IsPausedAt(int64_t now_ms) const {
-  return launch_.paused_ms && now_ms - *launch_.paused_ms < 2 * cluster::kHeartbeatTimeoutMs;
-}
-
-EndCause GangStage::CauseOf(const absl::Status& status, int64_t now_ms) const {
-  // Ranks end when their coordinator was stopped and so sent nothing.
-  if (IsPausedAt(now_ms)) return EndCause::kOwnPause;
-  if (!all_came_up()) return EndCause::kBeforeHello;
-  if (launch_.is_node_fault) return EndCause::kNodeFault;
-  if (absl::IsAborted(status)) return EndCause::kPreempted;
-  return SaysOutOfMemory(MessageOf(status)) ? EndCause::kOutOfMemory : EndCause::kFailure;
 }
 
 void GangStage::End(absl::StatusOr<StageOutcome> how) {

@@ -106,11 +106,13 @@ class GangStage {
     // Not the ranks' own: their machine's or the network's; the machine where one is known.
     bool is_node_fault = false;
     std::string fault_host;
+    bool lost_hosts = false;  // some that its ranks were on cannot be reached any more
     int64_t launched_ms = 0, room_checked_ms = 0, exit_ms = 0, last_message_ms = 0;
     std::optional<int64_t> failed_ms, paused_ms;
   };
 
   static cluster::Body StopMessage();
+  static absl::Status StoppedGang(const absl::Status& end, uint64_t newest_step);
   void AdoptGang(const EarlierGang& gang, Effects* effects);
   void PrepareLaunch(Effects* effects);
   void OnHello(const cluster::Hello& hello, const WorkerId& worker, Effects* effects);
@@ -124,6 +126,9 @@ class GangStage {
   absl::StatusOr<StageOutcome> Conclude(const GangRemains& remains) const;
   void Decide(const absl::Status& status, uint64_t step, int64_t now_ms, Effects* effects);
   std::optional<int64_t> WaitMsAfter(const absl::Status& status, int64_t now_ms, Effects* effects);
+  // The next launches do without its lost hosts.
+  void LeaveOut(const GangRemains& remains, int64_t now_ms, Effects* effects);
+  void TellLeftOut(const std::string& host, Effects* effects);
   void End(absl::StatusOr<StageOutcome> how);
   EndCause CauseOf(const absl::Status& status, int64_t now_ms) const;
   bool IsPausedAt(int64_t now_ms) const;

@@ -155,8 +155,7 @@ void JobRun::Handle(const event::StageFound& found) {
   one.why = found.found->why;
   one.state = State::kPreparing;
   Do(effect::MoveStage{found.stage, jobs::StageState::kRunning, one.why});
-  Do(effect::Tell{label(found.stage) + ": made, " + one.why});
-  Do(effect::LogInfo{label(found.stage) + ": made, " + one.why, found.stage});
+  Do(effect::Tell{label(found.stage) + ": made, " + one.why, found.stage});
   Do(effect::PrepareStage{found.stage});
 }
 
@@ -167,7 +166,7 @@ void JobRun::Block(NodeId id, const std::string& busy_with) {
   if (one.busy_with == busy_with) return;
   one.busy_with = busy_with;
   Do(effect::ShowNote{id, "made by " + busy_with});
-  Do(effect::Tell{label(id) + ": waits for " + busy_with + ", which makes it"});
+  Do(effect::Tell{label(id) + ": waits for " + busy_with + ", which makes it", id});
   BeginStages();  // a gang that gives way may let another begin
 }
 
@@ -238,7 +237,8 @@ void JobRun::Handle(const event::Installed& installed) {
   if (!installed.warning.ok()) return EndStage(installed.stage, installed.warning.status());
   Stage& one = stage(installed.stage);
   one.state = State::kMade;
-  if (!installed.warning->empty()) Do(effect::Tell{"warning: " + *installed.warning});
+  if (!installed.warning->empty())
+    Do(effect::Tell{"warning: " + *installed.warning, installed.stage});
   Do(effect::MoveStage{installed.stage, jobs::StageState::kDone, one.why});
   BeginStages();
 }

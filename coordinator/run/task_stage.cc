@@ -82,7 +82,7 @@ bool TaskStage::NeedsAgents() const {
 void TaskStage::Fail(const std::string& task, Fence fence, const absl::Status& why,
                      Effects* effects) {
   effects->push_back(effect::LogWarning{task + " failed: " + MessageOf(why), id_});
-  effects->push_back(effect::Tell{task + " failed: " + MessageOf(why)});
+  effects->push_back(effect::Tell{task + " failed: " + MessageOf(why), id_, /*is_logged=*/true});
   scheduler_->Failed(fence, why);
   Show(effects);
 }
@@ -93,9 +93,10 @@ void TaskStage::ShowWarnings(const nlohmann::json& warnings, Effects* effects) {
     if (!warning.is_string()) continue;
     const auto text = warning.get<std::string>();
     effects->push_back(effect::LogWarning{text, id_});
-    if (++warnings_ <= kWarningsMax) effects->push_back(effect::Tell{"warning: " + text});
+    if (++warnings_ <= kWarningsMax)
+      effects->push_back(effect::Tell{"warning: " + text, id_, /*is_logged=*/true});
     if (warnings_ == kWarningsMax + 1) {
-      effects->push_back(effect::Tell{"warning: and more of this kind, see coordinator.log"});
+      effects->push_back(effect::Tell{"warning: and more of this kind, see coordinator.log", id_});
     }
   }
 }

@@ -6,7 +6,7 @@
 
 #include "cluster/coordinator_link.h"
 #include "cluster/outputs.h"
-#include "tests/coordinator/run_fixture.h"
+#include "tests/coordinator/gang_fixture.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -17,74 +17,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-const nlohmann::json kResult = {{"content_digest", "d"}, {"bytes", 3}, {"facts", {{"steps", 9}}}};
-
-// The first gang of a job whose text is tokens already.
-class GangTest : public JobRunTest {
- protected:
-  GangTest() { made_ = {"of tokenizer", "of tokens"}; }
-
-  void BeginGang() {
-    Begin();
-    stage_ = Node("autoencoder");
-    Prepare();
-  }
-  void Prepare(absl::Status status = absl::OkStatus()) {
-    // After a failure it waits.
-    if (!Has<effect::PrepareLaunch>()) PassMs(RestartBudget::kWaitMsMax);
-    const auto prepare = Only<effect::PrepareLaunch>();
-    launch_ = prepare.launch;
-    Happen(event::LaunchPrepared{prepare.stage, prepare.launch, std::move(status)});
-  }
-  void Launch(absl::Status status = absl::OkStatus()) {
-    const auto launch = Only<effect::Launch>();
-    EXPECT_EQ(launch.launch, launch_);
-    Happen(event::Launched{launch.stage, launch.launch, std::move(status)});
-  }
-  WorkerId Rank(uint32_t rank) const {
-    return {"autoencoder-rank-" + std::to_string(rank), launch_};
-  }
-  void Hello(uint32_t rank, const std::string& host = "") {
-    cluster::Hello hello{"rank", "autoencoder", rank, 1, 2, ""};
-    hello.host = host;
-    From(Rank(rank), hello);
-  }
-  // What rank `rank` of two last said; the other waits for it.
-  void Beat(uint32_t rank, const cluster::Activity& activity) {
-    const cluster::Activity waits{
-        "collective", "all-reduce", activity.step, 5, activity.age_ms, 5, 5};
-    Happen(event::Beats{{{Rank(rank), activity}, {Rank(1 - rank), waits}}});
-  }
-  void Run() {
-    Launch();
-    Hello(0);
-    Hello(1);
-  }
-  void RankEnds(uint32_t rank, const absl::Status& how) {
-    From(Rank(rank), cluster::RankEnded{"autoencoder", rank, static_cast<int>(how.code()),
-                                        MessageOf(how), how.ok() && rank == 0 ? kResult : nullptr});
-  }
-  void LauncherEnds() { Happen(event::LauncherEnded{stage_, launch_}); }
-  // What is left of the launch has ended.
-  void RanksGone(const absl::Status& exit = absl::OkStatus(), uint64_t newest_step = 0,
-                 const absl::Status& room = absl::OkStatus()) {
-    const auto end = Only<effect::EndRanks>();
-    EXPECT_EQ(end.launch, launch_);
-    Happen(event::RanksEnded{end.stage, end.launch, GangRemains{exit, "x.log", newest_step, room}});
-  }
-  // A launch that comes up and fails.
-  void FailOnce(uint64_t newest_step = 0) {
-    Run();
-    RankEnds(1, Unavailable("lost"));
-    LauncherEnds();
-    PassMs(1000);
-    RanksGone(Unavailable("the launcher ended with exit code 1"), newest_step);
-  }
-
-  NodeId stage_;
-  uint64_t launch_ = 0;
-};
 
 TEST_F(GangTest, IsFencedLaunchedFollowedAndInstalled) {
   BeginGang();
@@ -180,36 +112,6 @@ TEST_F(GangTest, AFailureWhileStoppingSaysThatTheStepWasNotSaved) {
   EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "autoencoder: rank 0: no space left"));
 }
 
-TEST_F(GangTest, IsLaunchedAgainUntilItFailsTooOftenWithoutACheckpoint) {
-  BeginGang();
-  FailOnce();
-  EXPECT_THAT(Told(), HasSubstr("autoencoder: launched again, it resumes from its last checkpoint "
-                                "(rank 1: lost)"));
-  Prepare();
-  EXPECT_EQ(launch_, 2u);
-  FailOnce(/*newest_step=*/10);  // progress
-  for (int failures = 0; failures < 2; ++failures) {
-    Prepare();
-    FailOnce(10);
-  }
-  EXPECT_THAT(All<effect::PrepareLaunch>(), IsEmpty());
-  EXPECT_EQ(StateOf(stage_), StageState::kFailed);
-  EXPECT_TRUE(Ended(absl::StatusCode::kInternal,
-                    "autoencoder: failed 3 times without a checkpoint between, last: rank 1: lost"))
-      << HowItEnded();
-}
-
-TEST_F(GangTest, AFailureThatWouldRecurIsNotTriedAgain) {
-  BeginGang();
-  Run();
-  RankEnds(1, Unavailable("a peer is gone"));
-  RankEnds(0, InvalidArgument("the loss is not a finite number"));
-  LauncherEnds();
-  RanksGone(Unavailable("exit code 1"));
-  EXPECT_TRUE(Ended(absl::StatusCode::kInvalidArgument, "autoencoder: rank 0: the loss is not"))
-      << HowItEnded();
-}
-
 TEST_F(GangTest, MessagesOfAnEarlierLaunchAreRefused) {
   BeginGang();
   FailOnce();
@@ -225,17 +127,6 @@ TEST_F(GangTest, MessagesOfAnEarlierLaunchAreRefused) {
   EXPECT_EQ(Only<effect::Forget>().worker, early);
   EXPECT_THAT(All<effect::LogWarning>().back().line,
               HasSubstr("refused a rank_ended of autoencoder-rank-0"));
-}
-
-TEST_F(GangTest, ALaunchThatFailsIsTriedAgainOnce) {
-  BeginGang();
-  Launch(Unavailable("no mpirun"));
-  RanksGone();
-  EXPECT_THAT(Told(), HasSubstr("launched again"));
-  Prepare();
-  Launch(Unavailable("no mpirun"));
-  RanksGone();
-  EXPECT_TRUE(Ended(absl::StatusCode::kInternal, "failed 2 times")) << HowItEnded();
 }
 
 TEST_F(GangTest, WithoutRoomItIsNotLaunched) {
@@ -317,72 +208,6 @@ TEST_F(GangTest, ARankThatAnswersAndStandsStillEndsTheGangAndIsNamed) {
   EXPECT_EQ(Only<effect::Launch>().excluded_hosts, std::vector<std::string>{"b"});
 }
 
-TEST_F(GangTest, TheNextLaunchWaitsAndAStopEndsTheWait) {
-  BeginGang();
-  FailOnce();
-  PassMs(999);
-  EXPECT_FALSE(Has<effect::PrepareLaunch>());
-  PassMs(1);
-  EXPECT_TRUE(Has<effect::PrepareLaunch>());
-  Prepare();
-  FailOnce(/*newest_step=*/0);
-  PassMs(1999);
-  EXPECT_FALSE(Has<effect::PrepareLaunch>());
-  Stop();
-  EXPECT_TRUE(Ended(absl::StatusCode::kAborted, "stopped; no step was done")) << HowItEnded();
-  PassMs(60'000);
-  EXPECT_FALSE(Has<effect::PrepareLaunch>());
-}
-
-TEST_F(GangTest, FewerRanksAreLaunchedWhenNotAllComeUp) {
-  limits_.ranks = 3;
-  limits_.ranks_min = 2;
-  BeginGang();
-  for (int launch = 0; launch < 2; ++launch) {
-    const auto asked = Only<effect::Launch>();
-    EXPECT_EQ(asked.ranks, 3);
-    Happen(event::Launched{asked.stage, asked.launch, absl::OkStatus()});
-    Hello(0);
-    Hello(1);
-    PassMs(kGangStartMsMax + 1);
-    LauncherEnds();
-    PassMs(1000);
-    RanksGone(Unavailable("killed by signal 9"));
-    Prepare();
-  }
-  EXPECT_THAT(Told(),
-              HasSubstr("3 ranks do not come up; tried with 2, as launch.ranks_min allows"));
-  const auto fewer = Only<effect::Launch>();
-  EXPECT_EQ(fewer.ranks, 2);
-  Happen(event::Launched{fewer.stage, fewer.launch, absl::OkStatus()});
-  Hello(0);
-  Hello(1);
-  PassMs(kGangStartMsMax + 1);
-  EXPECT_THAT(All<effect::KillGang>(), SizeIs(2)) << "of the two launches before";
-  // Once it has got on, the next launch is one of all.
-  RankEnds(0, Unavailable("lost"));
-  LauncherEnds();
-  PassMs(1000);
-  RanksGone(Unavailable("exit code 1"), /*newest_step=*/10);
-  Prepare();
-  EXPECT_EQ(Only<effect::Launch>().ranks, 3);
-}
-
-TEST_F(GangTest, WhatRunsOutOfMemoryTwiceEndsTheJobWithAdvice) {
-  BeginGang();
-  for (int launch = 0; launch < 2; ++launch) {
-    if (launch > 0) Prepare();
-    Run();
-    RankEnds(1, Internal("std::bad_alloc"));
-    LauncherEnds();
-    PassMs(1000);
-    RanksGone(Unavailable("exit code 3"));
-  }
-  EXPECT_TRUE(
-      Ended(absl::StatusCode::kInternal, "ran out of memory (lower the stage's micro_batch"))
-      << HowItEnded();
-}
-
 TEST_F(GangTest, TheOtherRanksOfAFailedOneHaveALimit) {
   BeginGang();
   Run();
@@ -393,20 +218,6 @@ TEST_F(GangTest, TheOtherRanksOfAFailedOneHaveALimit) {
   EXPECT_THAT(All<effect::KillGang>(), IsEmpty());
   PassMs(1);
   EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
-}
-
-TEST_F(GangTest, AFailureShortlyAfterAPauseDoesNotCount) {
-  BeginGang();
-  for (int launch = 0; launch < 6; ++launch) {
-    Run();
-    Happen(event::Paused{});
-    RankEnds(0, Unavailable("no message from the coordinator"));
-    RankEnds(1, Unavailable("no message from the coordinator"));
-    LauncherEnds();
-    RanksGone();
-    Prepare();
-  }
-  EXPECT_EQ(launch_, 7u) << "restarts_max is 2";
 }
 
 TEST_F(GangTest, TheWaitForLastMessagesIsBounded) {

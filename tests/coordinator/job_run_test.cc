@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "cluster/coordinator_link.h"
+#include "coordinator/run/launch_plan.h"
 #include "tests/coordinator/run_fixture.h"
 
 namespace halcyon::coordinator {
@@ -211,6 +212,37 @@ TEST_F(LeaseTest, AnAgentThatHangsIsReplaced) {
   EXPECT_EQ(Only<effect::StartAgent>().agent.name, "agent-0");
 }
 
+// The machine of one of them, for instance, is gone.
+TEST_F(LeaseTest, AnAgentThatDoesNotComeUpAgainIsLeftOutWhileOthersWork) {
+  const WorkerId lost = leases_[0].first;
+  Happen(event::AgentEnded{lost, Unavailable("ended with exit code 1"), {}});
+  for (int start = 0; start < 2; ++start) {
+    PassMs(RestartBudget::kWaitMsMax);
+    const WorkerId again = Only<effect::StartAgent>().agent;
+    EXPECT_EQ(again.name, lost.name);
+    Happen(event::AgentEnded{again, Unavailable("no route to host"), {}});
+  }
+  EXPECT_FALSE(run_->end());
+  EXPECT_THAT(Told(), HasSubstr("agent-0 is left out for 10 minutes; the others go on"));
+  PassMs(kExcludedMs - 1);
+  EXPECT_FALSE(Has<effect::StartAgent>());
+  PassMs(1);
+  EXPECT_TRUE(Has<effect::StartAgent>());
+  // Without the other nothing goes on.
+  Happen(event::AgentEnded{leases_[1].first, Unavailable("ended"), {}});
+  for (int start = 0; start < 2; ++start) {
+    for (const auto& one : All<effect::StartAgent>()) {
+      Happen(event::AgentEnded{one.agent, Unavailable("no route to host"), {}});
+    }
+    PassMs(RestartBudget::kWaitMsMax);
+  }
+  for (const auto& one : All<effect::StartAgent>()) {
+    Happen(event::AgentEnded{one.agent, Unavailable("no route to host"), {}});
+  }
+  PassMs(1000);
+  EXPECT_TRUE(run_->end());
+}
+
 TEST_F(LeaseTest, AnAgentWhoseTaskStandsStillIsReplacedAlthoughItAnswers) {
   const int64_t limit_ms = kUnknownFactor * HangLimits().floor_ms;
   const auto beat = [&](const std::string& phase, uint64_t advances, int64_t age_ms) {
@@ -260,7 +292,7 @@ TEST_F(LeaseTest, AnEndShortlyAfterAPauseDoesNotCount) {
     PassMs(RestartBudget::kWaitMsMin);
     if (end == 0) worker = Only<effect::StartAgent>().agent;
   }
-  EXPECT_EQ(StateOf(Node("tokens")), StageState::kFailed) << "twice before its Hello";
+  EXPECT_THAT(Told(), HasSubstr("agent-0 is left out")) << "twice before its Hello";
 }
 
 TEST_F(LeaseTest, AStopWaitsForTheCommitThatIsUnderWay) {
