@@ -11,104 +11,16 @@ bin=$(readlink -f "${1:?the folder of halcyon and halcyon-worker}")
 root=$(mktemp -d)
 # A name that a shell and sbatch would trip over.
 home="$root/a home, it's #1"
-failures=0
 trap 'rm -rf "$root"' EXIT
 
-halcyon() { "$bin/halcyon" --home "$home" "$@"; }
-check() { # WHAT CONDITION...
-  local what=$1
-  shift
-  if "$@"; then
-    echo "ok: $what"
-  else
-    echo "FAILED: $what"
-    failures=$((failures + 1))
-  fi
-}
-# job NAME STEPS EXTRA: a job file whose model stage has so many steps.
-job() {
-  cat >"$root/$1.toml" <<TOML
-name = "$1"
-seed = 3
-[data]
-sources = ["corpus.txt"]
-documents = "entries"
-heldout = 0.1
-shard_bytes = 16384
-[tokenizer]
-vocab_size = 300
-[autoencoder]
-latent_size = 8
-hidden_size = 32
-intermediate_size = 48
-[autoencoder.train]
-steps = 20
-batch = 64
-warmup_steps = 2
-[model]
-hidden_size = 32
-intermediate_size = 48
-layers = 2
-attention_heads = 2
-noise_size = 16
-window_chunks = 16
-samples = 4
-[train]
-steps = $2
-batch = 5
-warmup_steps = 2
-[checkpoint]
-every = 100000
-[eval]
-final_windows = 4
-samples = 2
-bootstrap = 50
-continuations = 0
-[launch]
-ranks = 2
-agents = 2
-$3
-TOML
-}
-status_of() { halcyon status "$1" --json | python3 -c "import json,sys; d=json.load(sys.stdin); print($2)"; }
-weights_of() { # JOB_ID
-  local home_of=${2:-$home} fingerprint
-  fingerprint=$("$bin/halcyon" --home "$home_of" status "$1" --json |
-    python3 -c 'import json,sys; print([s["fingerprint"] for s in json.load(sys.stdin)["stages"] if s["stage"]=="model"][0][:16])')
-  sha256sum "$home_of/artifacts/model/$fingerprint"/*.safetensors | cut -d' ' -f1
-}
+# shellcheck source=tests/slurm/job.sh
+source "$(dirname "$0")/job.sh"
 submit() { halcyon submit "$root/$1.toml" --launcher slurm --json "${@:2}" |
   python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["job"], d["slurm_job_id"])'; }
-# until_step JOB STEP: waits until the model stage has come so far.
-until_step() {
-  local tries
-  for ((tries = 0; tries < 1200; ++tries)); do
-    if [[ $(status_of "$1" '[s["step"] for s in d["stages"] if s["stage"]=="model"][0]') -ge $2 ]]; then
-      return 0
-    fi
-    sleep 0.1
-  done
-  echo "job $1 does not come to step $2" >&2
-  halcyon status "$1" >&2 || true
-  return 1
-}
-code_of() { local code=0; "$@" >/dev/null 2>&1 || code=$?; echo "$code"; }
 log_says() { grep -q "$2" "$home/jobs/$1/logs/"slurm-*.log; }
 
-for ((i = 0; i < 700; ++i)); do
-  printf '\nword%d, n. [Obs.]\n   the small river of %d stones is %d any kind that carry water for old light\n' \
-    "$i" $((i * 7 % 13)) $((i * 31 % 17))
-done >"$root/corpus.txt"
+corpus >"$root/corpus.txt"
 steps=${STEPS:-3000}
-mkdir "$root/whole"
-cp "$root/corpus.txt" "$root/whole/"
-# undisturbed STEPS: the weights of a run that nothing happens to.
-undisturbed() {
-  job whole "$1" ""
-  "$bin/halcyon" --home "$root/whole/home" run "$root/whole.toml" --quiet 2>/dev/null
-  weights_of "$("$bin/halcyon" --home "$root/whole/home" list --json |
-    python3 -c 'import json,sys; print(json.load(sys.stdin)["jobs"][0]["job_id"])')" "$root/whole/home"
-}
 # The first job has to last longer than the 15 s that an allocation gives it.
 wanted_long=$(undisturbed "$((4 * steps))")
 wanted=$(undisturbed "$steps")

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# Jobs whose ranks and agents run on two hosts, reached by an rsh agent, and what goes wrong with these: each
+# ends with the weights of an undisturbed run on one machine, byte for byte, and leaves nothing running.
+#
+#   SLURM=0 tests/slurm/cluster.sh run tests/slurm/hosts.sh BIN [CASE...]
+#
+# BIN: the folder of halcyon and halcyon-worker. CASE: some of those below; all without one. Exit status 0: all
+# held.
+set -euo pipefail
+
+bin=$(readlink -f "${1:?the folder of halcyon and halcyon-worker}")
+here=$(dirname "$(readlink -f "$0")")
+root=$(mktemp -d)
+home="$root/a home, it's #1"
+trap '[[ -n ${KEEP:-} ]] && cp -a "$home" "$KEEP"; rm -rf "$root"' EXIT
+# shellcheck source=tests/slurm/job.sh
+source "$here/job.sh"
+shift
+
+cluster() { "$here/cluster.sh" "$@"; }
+cat >"$root/rsh" <<SH
+#!/bin/sh
+exec $here/cluster.sh at "\$@"
+SH
+chmod +x "$root/rsh"
+
+corpus >"$root/corpus.txt"
+steps=${STEPS:-2000}
+every=200
+wanted=$(undisturbed "$steps")
+same_weights() { [[ $(weights_of "$1") == "$wanted" ]]; }
+# pid_at HOST PATTERN: of a process there, as its host counts.
+pid_at() { cluster at "$1" "pgrep -f '$2' | head -n 1"; }
+workers_at() { cluster at "$1" "pgrep -f '[h]alcyon-worker'" >/dev/null 2>&1; }
+no_workers() { ! workers_at n1 && ! workers_at n2 && ! pgrep -f '[h]alcyon-worker' >/dev/null; }
+# start NAME EXTRA: runs a job of two hosts in the background: $id, $run.
+start() {
+  rm -rf "$home"
+  job "$1" "$steps" "hosts = [\"n1\", \"n2\"]
+rsh_agent = \"$root/rsh\"
+$2"
+  again "$1"
+  within 20 has_job
+  id=$(only_job "$home")
+}
+has_job() { [[ -n $(ls "$home/jobs" 2>/dev/null) && -e $home/jobs/$(ls "$home/jobs")/status.json ]]; }
+again() {
+  halcyon run "$root/$1.toml" --quiet >"$root/$1.out" 2>&1 &
+  run=$!
+}
+# ends_well NAME: the job is done with the right weights, and nothing is left of it.
+ends_well() {
+  local code=0
+  wait "$run" || code=$?
+  check "$1: the job is done" test "$code" = 0
+  if ((code)); then tail -n 5 "$root/$1.out"; fi
+  check "$1: the weights are those of an undisturbed run" same_weights "$id"
+  check "$1: nothing is left running" within 20 no_workers
+}
+why_restarted() { model_of "$id" restart_why; }
+
+undisturbed_case() {
+  start whole2 ""
+  until_step "$id" 20
+  check "both hosts have a rank" workers_at n1
+  check "both hosts have a rank" workers_at n2
+  ends_well whole2
+}
+
+killed_rank_case() {
+  start killed ""
+  until_step "$id" 100
+  cluster at n2 "kill -9 $(pid_at n2 '[h]alcyon-worker rank')"
+  ends_well killed
+}
+
+stopped_rank_case() {
+  start stopped ""
+  until_step "$id" 100
+  cluster at n2 "kill -STOP $(pid_at n2 '[h]alcyon-worker rank')"
+  ends_well stopped
+  check "the reason names the host" grep -q n2 <<<"$(why_restarted)"
+}
+
+# The training thread stands still, its process sends heartbeats.
+stuck_rank_case() {
+  export HALCYON_FAULT_POINT="rank 1 model step 300@hang" HALCYON_FAULT_MARKER="$root/fault"
+  start stuck "hang_floor_s = 2"
+  unset HALCYON_FAULT_POINT HALCYON_FAULT_MARKER
+  ends_well stuck
+  check "the reason names rank and host" grep -q "rank 1 on n2" <<<"$(why_restarted)"
+  check "the reason says that it is stuck" grep -q "is stuck in step 300" <<<"$(why_restarted)"
+}
+
+power_off_case() {
+  start power ""
+  until_step "$id" 100
+  cluster off n2
+  ends_well power
+  cluster boot n2
+}
+
+# The hosts cannot reach each other; what runs on the one that is cut off goes on until it notices.
+partition_case() {
+  start partition "orphan_grace_s = 5"
+  until_step "$id" 100
+  cluster cut n2
+  wait "$run" || true
+  cluster join n2
+  run=$(true & echo $!)
+  check "partition: the job is done" test "$(status_of "$id" 'd["state"]')" = done
+  check "partition: the weights are those of an undisturbed run" same_weights "$id"
+  check "partition: what ran behind the cut has ended" within 60 no_workers
+}
+
+killed_coordinator_case() {
+  start adopted ""
+  until_step "$id" 100
+  kill -9 "$run"
+  wait "$run" || true
+  again adopted
+  ends_well adopted
+  check "adopted: the ranks were not started again" grep -q "the ranks that the earlier coordinator launched go on" \
+    "$home/jobs/$id/logs/coordinator.log"
+}
+
+# Two jobs want the same model; the machine of the one that makes it loses its power.
+shared_build_case() {
+  rm -rf "$home"
+  job first "$steps" ""
+  job second "$steps" ""
+  cluster at n1 "'$bin/halcyon' --home '${home//\'/\'\\\'\'}' run '$root/first.toml' --quiet" >"$root/first.out" 2>&1 &
+  local first=$!
+  within 20 has_job
+  id=$(only_job "$home")
+  until_step "$id" 100
+  again second
+  within 20 waits_for_first
+  check "the second job says whom it waits for" waits_for_first
+  cluster off n1
+  wait "$first" || true
+  id=$(ls "$home/jobs" | grep second)
+  local code=0
+  wait "$run" || code=$?
+  check "shared: the second job takes over and is done" test "$code" = 0
+  check "shared: the weights are those of an undisturbed run" same_weights "$id"
+  cluster boot n1
+  check "shared: nothing is left running" within 20 no_workers
+}
+waits_for_first() { halcyon status "$(ls "$home/jobs" | grep second)" 2>/dev/null | grep -q "first-"; }
+
+cases=("$@")
+if ((${#cases[@]} == 0)); then
+  cases=(undisturbed killed_rank stopped_rank stuck_rank power_off partition killed_coordinator shared_build)
+fi
+for case in "${cases[@]}"; do
+  echo "=== ${case//_/ }"
+  begun=$SECONDS
+  "${case}_case"
+  echo "$((SECONDS - begun)) s"
+done
+((failures == 0))
