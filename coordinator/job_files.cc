@@ -202,11 +202,14 @@ std::optional<EarlierGang> JobFiles::EarlierGangOf(NodeId id) const {
   const cluster::StageAssignment& assignment = stage(id).assignment;
   const auto fence =
       storage::CheckpointStore(*context_->env, CheckpointsOf(assignment.work_dir)).ReadFence();
-  const bool fits = gang.fingerprint == assignment.fingerprint &&
-                    gang.ranks == static_cast<uint64_t>(context_->spec.launch.ranks) &&
-                    fence.ok() && *fence == storage::WriterFence{gang.claim, gang.launch};
+  const jobs::LaunchSpec& launch = context_->spec.launch;
+  const int64_t ranks_min = launch.ranks_min > 0 ? launch.ranks_min : launch.ranks;
+  const auto ranks = static_cast<int64_t>(gang.ranks);
+  const bool fits = gang.fingerprint == assignment.fingerprint && ranks >= ranks_min &&
+                    ranks <= launch.ranks && fence.ok() &&
+                    *fence == storage::WriterFence{gang.claim, gang.launch};
   if (!fits) return std::nullopt;
-  return EarlierGang{gang.claim, gang.launch};
+  return EarlierGang{gang.claim, gang.launch, ranks};
 }
 
 absl::Status JobFiles::OpenCache(NodeId id) {

@@ -75,7 +75,7 @@ absl::Status Processes::Adopt(const effect::AdoptGang& adopt, const jobs::StageN
 void Processes::RecordGang(const jobs::StageNode& node, const effect::Launch& launch,
                            const cluster::Gang& gang) {
   const EarlierGangRecord record{launch.fingerprint, launch.claim, launch.launch,
-                                 static_cast<uint64_t>(context_->spec.launch.ranks), gang.record()};
+                                 static_cast<uint64_t>(launch.ranks), gang.record()};
   post_([this, label = node.label, json = ToJson(record)] {
     return context_->journal->PutGang(label, json);
   });

@@ -4,6 +4,9 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <tuple>
+
+#include "absl/strings/str_split.h"
 
 #include "storage/checkpoint_manifest.h"
 
@@ -20,12 +23,26 @@ std::optional<uint64_t> ParseDecimal(std::string_view text) {
   return value;
 }
 
+struct ParsedName {
+  uint64_t step = 0;
+  WriterFence writer;
+};
+
 // nullopt for a name that CheckpointName does not make.
-std::optional<uint64_t> StepOfName(const std::string& name) {
+std::optional<ParsedName> ParseName(const std::string& name) {
   if (!name.starts_with(kStepPrefix)) return std::nullopt;
-  const auto step = ParseDecimal(std::string_view(name).substr(kStepPrefix.size()));
-  if (!step.has_value() || CheckpointName(*step) != name) return std::nullopt;
-  return step;
+  const std::vector<std::string> numbers = absl::StrSplit(name.substr(kStepPrefix.size()), '.');
+  if (numbers.size() != 1 && numbers.size() != 3) return std::nullopt;
+  std::vector<uint64_t> values;
+  for (const std::string& number : numbers) {
+    const auto value = ParseDecimal(number);
+    if (!value) return std::nullopt;
+    values.push_back(*value);
+  }
+  values.resize(3);
+  const ParsedName parsed{values[0], {values[1], values[2]}};
+  if (CheckpointName(parsed.step, parsed.writer) != name) return std::nullopt;
+  return parsed;
 }
 
 }  // namespace
@@ -34,42 +51,55 @@ std::string ShardFileName(uint32_t rank, uint32_t world_size) {
   return "rank-" + std::to_string(rank) + "-of-" + std::to_string(world_size) + ".safetensors";
 }
 
-std::string CheckpointName(uint64_t step) {
+std::string CheckpointName(uint64_t step, const WriterFence& writer) {
   std::array<char, 32> digits;
   std::snprintf(digits.data(), digits.size(), "%08llu", static_cast<unsigned long long>(step));
-  return std::string(kStepPrefix) + digits.data();
+  const std::string name = std::string(kStepPrefix) + digits.data();
+  if (writer == WriterFence()) return name;
+  return name + "." + std::to_string(writer.claim) + "." + std::to_string(writer.launch);
 }
 
-std::string CheckpointStore::DirOf(uint64_t step) const {
-  return JoinPath(root_, CheckpointName(step));
+std::string CheckpointStore::DirToWrite(uint64_t step) const {
+  return JoinPath(root_, CheckpointName(step, Writer()));
 }
 
-bool CheckpointStore::IsCommitted(uint64_t step) {
-  return env_.Exists(JoinPath(DirOf(step), kCommitFile));
+bool CheckpointStore::IsCommitted(const std::string& name) {
+  return env_.Exists(JoinPath(JoinPath(root_, name), kCommitFile));
 }
 
 std::string WriterFence::ToString() const {
   return "claim " + std::to_string(claim) + ", launch " + std::to_string(launch);
 }
 
-absl::StatusOr<WriterFence> CheckpointStore::ReadFence() {
+absl::StatusOr<CheckpointStore::FenceRecord> CheckpointStore::ReadFenceRecord() {
   const std::string path = JoinPath(root_, kFence);
   const absl::StatusOr<std::string> text = env_.ReadFile(path);
-  if (absl::IsNotFound(text.status())) return WriterFence();
+  if (absl::IsNotFound(text.status())) return FenceRecord();
   if (absl::IsInvalidArgument(text.status())) return FailedPrecondition(MessageOf(text.status()));
   RETURN_IF_ERROR(text.status());
-  if (text->ends_with('\n')) {
-    const std::string_view line = std::string_view(*text).substr(0, text->size() - 1);
-    const size_t space = line.find(' ');
-    const auto claim = ParseDecimal(line.substr(0, space));
-    // A number alone was written when launches were not told apart.
-    const auto launch = space == line.npos ? 0 : ParseDecimal(line.substr(space + 1));
-    if (claim && launch) return WriterFence{*claim, *launch};
+  const absl::Status damaged = DataLoss(
+      path + ": expected a claim, a launch and a line end, and a line for each checkpoint of " +
+      "earlier ones that counts; remove the file when no run uses " + root_);
+  if (!text->ends_with('\n')) return damaged;
+  std::vector<std::string> lines = absl::StrSplit(*text, '\n');
+  lines.pop_back();
+  const std::string_view first = lines.front();
+  const size_t space = first.find(' ');
+  const auto claim = ParseDecimal(first.substr(0, space));
+  // A number alone was written when launches were not told apart.
+  const auto launch = space == first.npos ? 0 : ParseDecimal(first.substr(space + 1));
+  if (!claim || !launch) return damaged;
+  FenceRecord record{{*claim, *launch}, {}, true};
+  for (size_t i = 1; i < lines.size(); ++i) {
+    if (!ParseName(lines[i])) return damaged;
+    record.counted.insert(lines[i]);
   }
-  return DataLoss(path +
-                  ": expected a claim, a launch and a line end; remove the file when "
-                  "no run uses " +
-                  root_);
+  return record;
+}
+
+absl::StatusOr<WriterFence> CheckpointStore::ReadFence() {
+  ASSIGN_OR_RETURN(const FenceRecord record, ReadFenceRecord());
+  return record.fence;
 }
 
 absl::Status CheckpointStore::CheckFence(const WriterFence& writer) {
@@ -87,51 +117,54 @@ absl::Status CheckpointStore::Fence(const WriterFence& writer) {
   ASSIGN_OR_RETURN(const WriterFence fence, ReadFence());
   // Ranks that repeat their coordinator's call must not write: their temporary files would collide.
   if (fence == writer) return absl::OkStatus();
-  return WriteFileAtomically(
-      env_, JoinPath(root_, kFence),
-      std::to_string(writer.claim) + " " + std::to_string(writer.launch) + "\n");
+  std::string text = std::to_string(writer.claim) + " " + std::to_string(writer.launch) + "\n";
+  ASSIGN_OR_RETURN(const std::vector<Folder> folders, ListFolders());
+  for (const Folder& folder : folders) {
+    if (folder.counts && IsCommitted(folder.name)) text += folder.name + "\n";
+  }
+  return WriteFileAtomically(env_, JoinPath(root_, kFence), text);
 }
 
-// Afterwards no COMMIT of that step is on the disk, so its files may be written. The folder is
-// synced even when COMMIT is gone already: another rank may have removed it without having synced.
-absl::Status CheckpointStore::Uncommit(uint64_t step) {
-  const absl::Status removed = env_.RemoveFile(JoinPath(DirOf(step), kCommitFile));
+// Afterwards there is no COMMIT in the folder, so its files may be written. The folder is synced
+// even when COMMIT is gone already: another rank may have removed it without having synced.
+absl::Status CheckpointStore::Uncommit(const std::string& dir) {
+  const absl::Status removed = env_.RemoveFile(JoinPath(dir, kCommitFile));
   if (!absl::IsNotFound(removed)) RETURN_IF_ERROR(removed);
-  return env_.SyncDir(DirOf(step));
+  return env_.SyncDir(dir);
 }
 
 absl::StatusOr<ShardFile> CheckpointStore::WriteShard(uint64_t step, uint32_t rank,
                                                       uint32_t world_size,
                                                       const std::vector<TensorView>& tensors) {
   if (writer_.has_value()) RETURN_IF_ERROR(CheckFence(*writer_));
-  RETURN_IF_ERROR(env_.CreateDirs(DirOf(step)));
-  RETURN_IF_ERROR(Uncommit(step));
+  const std::string dir = DirToWrite(step);
+  RETURN_IF_ERROR(env_.CreateDirs(dir));
+  RETURN_IF_ERROR(Uncommit(dir));
   ShardFile shard;
   shard.name = ShardFileName(rank, world_size);
-  // A new file: a rank of an earlier launch that still has the old one open writes into a removed
-  // file.
-  const absl::Status removed = env_.RemoveFile(JoinPath(DirOf(step), shard.name));
+  const absl::Status removed = env_.RemoveFile(JoinPath(dir, shard.name));
   if (!absl::IsNotFound(removed)) RETURN_IF_ERROR(removed);
   ASSIGN_OR_RETURN(const WrittenFile written,
-                   WriteSafetensors(env_, JoinPath(DirOf(step), shard.name), tensors,
+                   WriteSafetensors(env_, JoinPath(dir, shard.name), tensors,
                                     {{"step", std::to_string(step)},
                                      {"rank", std::to_string(rank)},
                                      {"world_size", std::to_string(world_size)}}));
-  RETURN_IF_ERROR(env_.SyncDir(DirOf(step)));
+  RETURN_IF_ERROR(env_.SyncDir(dir));
   shard.bytes = written.bytes;
   shard.xxh3 = written.xxh3;
   return shard;
 }
 
 absl::Status CheckpointStore::Commit(const CheckpointManifest& manifest, uint64_t keep) {
-  const std::string dir = DirOf(manifest.step);
   ASSIGN_OR_RETURN(const std::string json, ManifestToJson(manifest));
-  const WriterFence writer{manifest.claim, writer_.value_or(WriterFence()).launch};
+  const WriterFence writer{manifest.claim, Writer().launch};
+  const Folder committed{manifest.step, writer, CheckpointName(manifest.step, writer), true};
+  const std::string dir = JoinPath(root_, committed.name);
   RETURN_IF_ERROR(CheckFence(writer));
   for (const ShardFile& shard : manifest.shards) {
     RETURN_IF_ERROR(CheckShard(dir, shard, /*verify_bytes=*/false), dir);
   }
-  RETURN_IF_ERROR(Uncommit(manifest.step));
+  RETURN_IF_ERROR(Uncommit(dir));
   RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(dir, kManifestFile), json));
   // Writing took time: the fence is checked again as late as possible.
   RETURN_IF_ERROR(CheckFence(writer));
@@ -139,44 +172,61 @@ absl::Status CheckpointStore::Commit(const CheckpointManifest& manifest, uint64_
   RETURN_IF_ERROR(env_.SyncDir(root_));
   // A run that was fenced off meanwhile must not remove what its successor may be reading.
   RETURN_IF_ERROR(CheckFence(writer));
-  RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(root_, kLatestFile),
-                                      CheckpointName(manifest.step) + "\n"));
-  return Prune(manifest.step, keep);
+  RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(root_, kLatestFile), committed.name + "\n"));
+  return Prune(committed, keep);
 }
 
-absl::Status CheckpointStore::Prune(uint64_t step, uint64_t keep) {
-  ASSIGN_OR_RETURN(std::vector<uint64_t> steps, ListSteps());
-  std::reverse(steps.begin(), steps.end());
-  uint64_t kept = 1;  // `step` itself
-  for (const uint64_t old : steps) {
-    if (old >= step) continue;
-    if (kept < keep && IsCommitted(old)) {
-      ++kept;
+absl::Status CheckpointStore::Prune(const Folder& committed, uint64_t keep) {
+  ASSIGN_OR_RETURN(std::vector<Folder> folders, ListFolders());
+  std::reverse(folders.begin(), folders.end());
+  std::set<uint64_t> kept = {committed.step};
+  for (const Folder& old : folders) {
+    // What a later launch writes is not this one's to remove.
+    if (old.step > committed.step || old.writer > committed.writer) continue;
+    if (old.name == committed.name) continue;
+    if (!kept.contains(old.step) && kept.size() < keep && old.counts && IsCommitted(old.name)) {
+      kept.insert(old.step);
       continue;
     }
     // COMMIT goes first: a folder whose removal was cut short must not pass for a checkpoint.
-    RETURN_IF_ERROR(Uncommit(old));
-    RETURN_IF_ERROR(env_.RemoveTree(DirOf(old)));
+    RETURN_IF_ERROR(Uncommit(JoinPath(root_, old.name)));
+    RETURN_IF_ERROR(env_.RemoveTree(JoinPath(root_, old.name)));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<uint64_t>> CheckpointStore::ListSteps() {
+absl::StatusOr<std::vector<CheckpointStore::Folder>> CheckpointStore::ListFolders() {
   const auto names = env_.ListDir(root_);
-  if (absl::IsNotFound(names.status())) return std::vector<uint64_t>();
+  if (absl::IsNotFound(names.status())) return std::vector<Folder>();
   RETURN_IF_ERROR(names.status());
-  std::vector<uint64_t> steps;
+  ASSIGN_OR_RETURN(const FenceRecord record, ReadFenceRecord());
+  std::vector<Folder> folders;
   for (const std::string& name : *names) {
-    if (const auto step = StepOfName(name)) steps.push_back(*step);
+    const auto parsed = ParseName(name);
+    if (!parsed) continue;
+    const bool counts = !record.is_there || parsed->writer == record.fence ||
+                        parsed->writer == WriterFence() || record.counted.contains(name);
+    folders.push_back({parsed->step, parsed->writer, name, counts});
   }
-  std::sort(steps.begin(), steps.end());  // names of more than eight digits sort otherwise
-  return steps;
+  std::ranges::sort(folders, {}, [](const Folder& one) { return std::tie(one.step, one.writer); });
+  return folders;
 }
 
 absl::StatusOr<std::vector<uint64_t>> CheckpointStore::ListCommitted() {
-  ASSIGN_OR_RETURN(std::vector<uint64_t> steps, ListSteps());
-  std::erase_if(steps, [this](uint64_t step) { return !IsCommitted(step); });
-  return steps;
+  ASSIGN_OR_RETURN(const std::vector<Folder> folders, ListFolders());
+  std::set<uint64_t> steps;
+  for (const Folder& folder : folders) {
+    if (folder.counts && IsCommitted(folder.name)) steps.insert(folder.step);
+  }
+  return std::vector<uint64_t>(steps.begin(), steps.end());
+}
+
+absl::StatusOr<std::string> CheckpointStore::FindCommitted(uint64_t step) {
+  ASSIGN_OR_RETURN(const std::vector<Folder> folders, ListFolders());
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    if (folder->step == step && folder->counts && IsCommitted(folder->name)) return folder->name;
+  }
+  return NotFound(CheckpointName(step, {}) + ": not committed in " + root_);
 }
 
 }  // namespace halcyon::storage

@@ -1,13 +1,17 @@
 // Checkpoints of a training stage: one commit binds weights, optimizer, position, spec and artifact
 // ids. docs/checkpoint_format.md has the bytes. Handles bytes only, no tensors.
 //
-//   ROOT/fence                        claim and launch that may commit here
-//   ROOT/latest                       name of the last committed checkpoint, moved after COMMIT
-//   ROOT/step-00000100/rank-0-of-2.safetensors ...   one a rank, written by that rank
-//   ROOT/step-00000100/manifest.json  written by rank 0 when all shards are on the disk
-//   ROOT/step-00000100/COMMIT         SHA-256 of the manifest; fsynced last
+//   ROOT/fence                            claim and launch that may commit here, and the commits
+//                                         of earlier ones that count
+//   ROOT/latest                           name of the last committed checkpoint, moved after COMMIT
+//   ROOT/step-00000100.3.2/rank-0-of-2.safetensors ...   one a rank, written by that rank
+//   ROOT/step-00000100.3.2/manifest.json  written by rank 0 when all shards are on the disk
+//   ROOT/step-00000100.3.2/COMMIT         SHA-256 of the manifest; fsynced last
 //
-// A checkpoint without a valid COMMIT does not exist. Flat units: each FSDP unit's parameters are
+// A folder is named by step, claim and launch, so each launch writes into folders of its own. A
+// folder without a valid COMMIT is no checkpoint, and neither is one of an earlier launch that the
+// present one did not find when it raised the fence: a process that is slow, or was cut off, may
+// commit at any time. Flat units: each FSDP unit's parameters are
 // one flat float32 array of `numel` elements, padded to a multiple of the world size and cut into
 // equal shards in rank order; "param.UNIT", "exp_avg.UNIT", "exp_avg_sq.UNIT" in every rank's file.
 #ifndef HALCYON_STORAGE_CHECKPOINT_H_
@@ -16,6 +20,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,6 +62,7 @@ struct CheckpointManifest {
       runtime;  // threads, CPU path, versions: a difference is named on resume
   std::vector<UnitLayout> units;
   std::vector<ShardFile> shards;  // in rank order
+  std::string folder = {};        // in its store, of one that was loaded; not in the JSON
 };
 
 // Who writes: the number of a job's claim of the stage (storage/lease.h), and which launch of the
@@ -69,7 +75,8 @@ struct WriterFence {
 };
 
 std::string ShardFileName(uint32_t rank, uint32_t world_size);
-std::string CheckpointName(uint64_t step);  // "step-00000100"
+// "step-00000100.3.2" for claim 3, launch 2; "step-00000100" for no fence, as all were named once.
+std::string CheckpointName(uint64_t step, const WriterFence& writer);
 
 // One stage's checkpoints. Thread-compatible; the ranks of one gang each have one.
 class CheckpointStore {
@@ -77,36 +84,48 @@ class CheckpointStore {
   CheckpointStore(Env& env, std::string root) : env_(env), root_(std::move(root)) {}
   const std::string& root() const { return root_; }
 
-  // Makes the folder and raises the fence: afterwards a writer of an earlier claim, or of an
-  // earlier launch of the same one, cannot commit. kAborted when the fence stands higher already.
-  // From then on this store writes as `writer`: once the fence stands higher, WriteShard and Commit
-  // are kAborted. REQUIRES: not called by two writers at once, unless the fence stands at `writer`
-  // already (one raises it before it starts the others).
+  // Makes the folder and raises the fence, which lists the checkpoints committed so far: what a
+  // writer of an earlier claim, or of an earlier launch of the same one, commits afterwards does
+  // not count. kAborted when the fence stands higher already. From then on this store writes as
+  // `writer`: once the fence stands higher, WriteShard and Commit are kAborted. REQUIRES: not
+  // called by two writers at once, unless the fence stands at `writer` already (one raises it
+  // before it starts the others).
   absl::Status Fence(const WriterFence& writer);
   // Where the fence stands; zeros when there is none. kDataLoss when the file holds anything else.
   absl::StatusOr<WriterFence> ReadFence();
 
-  // Rank `rank` writes its shard of the checkpoint of `step`; makes the folder. What an
-  // uncommitted attempt left there is replaced; a committed checkpoint of that step first loses its
-  // COMMIT. The shard is on the disk when this returns OK; on an error no half of it is left.
+  // Rank `rank` writes its shard of the checkpoint of `step`; makes the folder, which is this
+  // writer's alone: another one's checkpoint of that step stays until Commit. What an uncommitted
+  // attempt of this writer left there is replaced; a committed checkpoint first loses its COMMIT.
+  // The shard is on the disk when this returns OK; on an error no half of it is left.
   absl::StatusOr<ShardFile> WriteShard(uint64_t step, uint32_t rank, uint32_t world_size,
                                        const std::vector<TensorView>& tensors);
 
   // Rank 0, after every rank's WriteShard returned OK: manifest, fence check (kAborted when fenced
-  // off), COMMIT, `latest`, then removal of all but the last `keep` committed checkpoints and of
-  // uncommitted attempts at earlier steps. This checkpoint always stays; later ones, which a run
-  // that had to fall back leaves behind, are neither counted nor touched. kDataLoss when a shard is
+  // off), COMMIT, `latest`, then removal of all but the last `keep` committed checkpoints, of what
+  // earlier writers left of this step, and of folders of earlier steps that do not count. This
+  // checkpoint always stays; those of later steps, which a run that had to fall back leaves behind,
+  // are neither counted nor touched. kDataLoss when a shard is
   // not as the manifest says; kInvalidArgument when the manifest contradicts itself.
   absl::Status Commit(const CheckpointManifest& manifest, uint64_t keep);
 
-  // Steps of all committed checkpoints, ascending (COMMIT present; contents not verified).
+  // Steps of all committed checkpoints that count, ascending (COMMIT present; contents not
+  // verified).
   absl::StatusOr<std::vector<uint64_t>> ListCommitted();
+  // The folder of the committed checkpoint of a step that counts: that of the greatest fence.
+  // kNotFound when there is none.
+  absl::StatusOr<std::string> FindCommitted(uint64_t step);
+  // Where this writer's checkpoint of the step lies, or would.
+  std::string DirToWrite(uint64_t step) const;
 
-  // Reads and verifies the manifest of one; with `verify_shards` every shard's size and XXH3 too.
+  // Reads and verifies the manifest of the one that FindCommitted gives; with `verify_shards` every
+  // shard's size and XXH3 too.
   // kNotFound when it is not committed, kDataLoss saying which file is missing or differs from
   // what, kFailedPrecondition when it is of another format version or cannot be read (permission, a
   // failing disk, a folder in a file's place): then it may well be whole.
   absl::StatusOr<CheckpointManifest> Load(uint64_t step, bool verify_shards);
+  // The same for a folder of this store by its name, whether it counts or not.
+  absl::StatusOr<CheckpointManifest> LoadFolder(const std::string& folder, bool verify_shards);
 
   struct Found {
     CheckpointManifest manifest;
@@ -126,14 +145,27 @@ class CheckpointStore {
                         const std::string& unit, uint64_t first, std::span<float> out);
 
  private:
-  std::string DirOf(uint64_t step) const;
-  // Steps that have a folder, committed or not, ascending.
-  absl::StatusOr<std::vector<uint64_t>> ListSteps();
-  bool IsCommitted(uint64_t step);
+  // What the file `fence` says.
+  struct FenceRecord {
+    WriterFence fence;
+    std::set<std::string> counted;  // names of committed checkpoints of earlier fences
+    bool is_there = false;
+  };
+  struct Folder {
+    uint64_t step = 0;
+    WriterFence writer;
+    std::string name;
+    bool counts = false;
+  };
+  WriterFence Writer() const { return writer_.value_or(WriterFence()); }
+  absl::StatusOr<FenceRecord> ReadFenceRecord();
+  // By step and fence, ascending, whether committed or not.
+  absl::StatusOr<std::vector<Folder>> ListFolders();
+  bool IsCommitted(const std::string& name);
   absl::Status CheckFence(const WriterFence& writer);
-  absl::Status Uncommit(uint64_t step);
+  absl::Status Uncommit(const std::string& dir);
   absl::Status CheckShard(const std::string& dir, const ShardFile& shard, bool verify_bytes);
-  absl::Status Prune(uint64_t step, uint64_t keep);
+  absl::Status Prune(const Folder& committed, uint64_t keep);
 
   Env& env_;
   std::string root_;

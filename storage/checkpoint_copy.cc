@@ -54,9 +54,8 @@ absl::Status CopyCheckpoint(Env& env, CheckpointStore& from, uint64_t step, Chec
   }
   ASSIGN_OR_RETURN(CheckpointManifest manifest, from.Load(step, /*verify_shards=*/false),
                    from.root());
-  const std::string name = CheckpointName(step);
-  const std::string dir = JoinPath(to.root(), name);
-  absl::Status copied = CopyShards(env, manifest, JoinPath(from.root(), name), dir);
+  const std::string dir = to.DirToWrite(step);
+  absl::Status copied = CopyShards(env, manifest, JoinPath(from.root(), manifest.folder), dir);
   if (copied.ok()) {
     manifest.fingerprint = binding.fingerprint;
     manifest.spec_toml = binding.spec_toml;

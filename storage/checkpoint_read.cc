@@ -70,9 +70,14 @@ absl::Status CheckpointStore::CheckShard(const std::string& dir, const ShardFile
 }
 
 absl::StatusOr<CheckpointManifest> CheckpointStore::Load(uint64_t step, bool verify_shards) {
-  const std::string name = CheckpointName(step);
-  const std::string dir = DirOf(step);
-  if (!IsCommitted(step)) return NotFound(name + ": not committed: no COMMIT in " + dir);
+  ASSIGN_OR_RETURN(const std::string folder, FindCommitted(step));
+  return LoadFolder(folder, verify_shards);
+}
+
+absl::StatusOr<CheckpointManifest> CheckpointStore::LoadFolder(const std::string& name,
+                                                               bool verify_shards) {
+  const std::string dir = JoinPath(root_, name);
+  if (!IsCommitted(name)) return NotFound(name + ": not committed: no COMMIT in " + dir);
   const auto commit = env_.ReadFile(JoinPath(dir, kCommitFile));
   RETURN_IF_ERROR(OfCommitted(commit.status()), name);
   const auto json = env_.ReadFile(JoinPath(dir, kManifestFile));
@@ -82,7 +87,8 @@ absl::StatusOr<CheckpointManifest> CheckpointStore::Load(uint64_t step, bool ver
                     ", COMMIT says otherwise: one of the two is damaged");
   }
   ASSIGN_OR_RETURN(CheckpointManifest manifest, ManifestFromJson(*json), name + ": manifest.json");
-  if (manifest.step != step) {
+  const std::string step_name = CheckpointName(manifest.step, {});
+  if (name != step_name && !name.starts_with(step_name + ".")) {
     return DataLoss(name + ": manifest.json is of step " + std::to_string(manifest.step));
   }
   if (verify_shards) {
@@ -90,16 +96,22 @@ absl::StatusOr<CheckpointManifest> CheckpointStore::Load(uint64_t step, bool ver
       RETURN_IF_ERROR(CheckShard(dir, shard, /*verify_bytes=*/true), name);
     }
   }
+  manifest.folder = name;
   return manifest;
 }
 
 absl::StatusOr<CheckpointStore::Found> CheckpointStore::FindLastGood() {
-  ASSIGN_OR_RETURN(std::vector<uint64_t> steps, ListSteps());
-  std::reverse(steps.begin(), steps.end());
+  ASSIGN_OR_RETURN(std::vector<Folder> folders, ListFolders());
+  std::reverse(folders.begin(), folders.end());
   Found found;
   bool was_committed = false;
-  for (const uint64_t step : steps) {
-    absl::StatusOr<CheckpointManifest> manifest = Load(step, /*verify_shards=*/true);
+  for (const Folder& folder : folders) {
+    if (!folder.counts) {
+      found.rejected.push_back(folder.name + ": of " + folder.writer.ToString() +
+                               ", which another launch has replaced before it was committed");
+      continue;
+    }
+    auto manifest = LoadFolder(folder.name, /*verify_shards=*/true);
     if (manifest.ok()) {
       found.manifest = *std::move(manifest);
       return found;
@@ -125,7 +137,7 @@ absl::Status CheckpointStore::ReadFlat(const CheckpointManifest& manifest, const
                                        std::span<float> out) {
   const auto layout = std::find_if(manifest.units.begin(), manifest.units.end(),
                                    [&](const UnitLayout& u) { return u.name == unit; });
-  const std::string dir = DirOf(manifest.step);
+  const std::string dir = JoinPath(root_, manifest.folder);
   if (layout == manifest.units.end()) {
     return NotFound(JoinPath(dir, kManifestFile) + ": no unit \"" + unit + "\"");
   }

@@ -54,7 +54,8 @@ absl::StatusOr<std::vector<CheckpointLine>> ReadCheckpoints(const CheckpointArgu
     storage::CheckpointStore store(*Env::Posix(), root);
     ASSIGN_OR_RETURN(const std::vector<uint64_t> steps, store.ListCommitted());
     for (const uint64_t step : steps) {
-      CheckpointLine line{JoinPath(root, storage::CheckpointName(step)), step, {}, {}};
+      ASSIGN_OR_RETURN(const std::string folder, store.FindCommitted(step));
+      CheckpointLine line{JoinPath(root, folder), step, {}, {}};
       auto manifest = store.Load(step, verify_shards);
       line.status = manifest.status();
       if (manifest.ok()) line.manifest = *std::move(manifest);

@@ -40,6 +40,7 @@ struct FoundStage {
 struct EarlierGang {
   uint64_t claim = 0;  // the two are its fence
   uint64_t launch = 0;
+  int64_t ranks = 1;
 };
 
 // What a stage that is to be made goes on from.

@@ -44,6 +44,7 @@ void GangStage::AdoptGang(const EarlierGang& gang, Effects* effects) {
   assignment_.claim = gang.claim;
   assignment_.launch = gang.launch;
   launch_.is_adopted = true;
+  launch_.ranks_wanted = static_cast<size_t>(gang.ranks);
   watch_.Begin(ranks_wanted());
   state_ = State::kAdopting;
   effects->push_back(effect::AdoptGang{id_, gang.launch});
@@ -68,6 +69,7 @@ void GangStage::PrepareLaunch(Effects* effects) {
   // Above an adopted launch, too: its number names its ranks.
   ++assignment_.launch;
   launch_ = Launch();
+  launch_.ranks_wanted = static_cast<size_t>(plan_.ranks());
   watch_.Begin(ranks_wanted());
   state_ = State::kPreparing;
   effects->push_back(effect::PrepareLaunch{id_, assignment_.launch});

@@ -96,6 +96,7 @@ class GangStage {
 
   // Of one launch.
   struct Launch {
+    size_t ranks_wanted = 0;
     std::set<WorkerId> ranks;  // that have come up and not ended
     size_t came_up = 0, ended = 0;
     std::optional<nlohmann::json> result;
@@ -132,7 +133,7 @@ class GangStage {
   void End(absl::StatusOr<StageOutcome> how);
   EndCause CauseOf(const absl::Status& status, int64_t now_ms) const;
   bool IsPausedAt(int64_t now_ms) const;
-  size_t ranks_wanted() const { return static_cast<size_t>(plan_.ranks()); }
+  size_t ranks_wanted() const { return launch_.ranks_wanted; }
   bool all_came_up() const { return launch_.came_up >= ranks_wanted(); }
 
   NodeId id_;

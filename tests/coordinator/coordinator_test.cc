@@ -273,8 +273,9 @@ TEST_F(CoordinatorTest, ADamagedCheckpointOfTheShorterRunIsPassedOver) {
   const cluster::StageAssignment shorter = cluster_.assignments.at("model");
   LeaveCheckpoint(shorter, 12, 1);
   LeaveCheckpoint(shorter, 16, 2);
+  storage::CheckpointStore store(env_, CheckpointsOf(shorter.work_dir));
   const std::string shard =
-      CheckpointsOf(shorter.work_dir) + "/step-00000016/" + storage::ShardFileName(0, 1);
+      JoinPath(JoinPath(store.root(), *store.FindCommitted(16)), storage::ShardFileName(0, 1));
   std::string bytes = *env_.ReadFile(shard);
   bytes.back() ^= 1;
   ASSERT_TRUE(WriteFileAtomically(env_, shard, bytes).ok());
@@ -302,7 +303,8 @@ TEST_F(CoordinatorTest, UnfinishedWorkOfOtherSettingsIsNamedAndLeft) {
                     ", not used, because autoencoder.train.learning_rate changed"),
       std::string::npos)
       << notices_;
-  EXPECT_TRUE(env_.Exists(CheckpointsOf(unfinished.work_dir) + "/step-00000866/COMMIT"));
+  EXPECT_TRUE(
+      storage::CheckpointStore(env_, CheckpointsOf(unfinished.work_dir)).FindCommitted(866).ok());
 }
 
 TEST_F(CoordinatorTest, AnUnfinishedCacheOfOtherSettingsIsNamed) {

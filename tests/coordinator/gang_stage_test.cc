@@ -337,6 +337,20 @@ TEST_F(AdoptionTest, ItsRanksGoOnUnderTheirOwnFence) {
   EXPECT_EQ(install.outcome.made_dir, cluster::GangOutputDir(assignment));
 }
 
+// It was launched with fewer, as launch.ranks_min allowed.
+TEST_F(AdoptionTest, AGangOfFewerRanksIsWhole) {
+  earlier_ranks_ = 1;
+  BeginAdoption();
+  Adopted();
+  Hello(0);
+  PassMs(kGangStartMsMax + 1);
+  EXPECT_TRUE(All<effect::KillGang>().empty());
+  RankEnds(0, absl::OkStatus());
+  LauncherEnds();
+  RanksGone();
+  EXPECT_TRUE(Has<effect::Install>());
+}
+
 TEST_F(AdoptionTest, RanksThatConnectBeforeTheirStageIsFoundAreWelcomedThen) {
   early_messages_ = {{Rank(0), cluster::Hello{"rank", "autoencoder", 0, 1, 2, ""}},
                      {Rank(1), cluster::Hello{"rank", "autoencoder", 1, 1, 2, ""}}};

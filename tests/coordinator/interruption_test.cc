@@ -24,7 +24,7 @@ class InterruptionTest : public CoordinatorTest {
   // A committed checkpoint of the stage, as far as the coordinator looks at it.
   void Commit(const std::string& stage, uint64_t step) {
     const std::string dir = JoinPath(cluster_.assignments[stage].work_dir,
-                                     "checkpoints/" + storage::CheckpointName(step));
+                                     "checkpoints/" + storage::CheckpointName(step, {}));
     ASSERT_TRUE(env_.CreateDirs(dir).ok());
     ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(dir, "COMMIT"), "").ok());
   }

@@ -98,7 +98,7 @@ class JobRunTest : public ::testing::Test {
     prepared.assignment.claim = kClaim;
     prepared.newest_step = newest_step_;
     if (earlier_launches_.contains(name)) {
-      prepared.earlier_gang = EarlierGang{kClaim - 1, earlier_launches_.at(name)};
+      prepared.earlier_gang = EarlierGang{kClaim - 1, earlier_launches_.at(name), earlier_ranks_};
     }
     const jobs::StageShape shape = jobs::ShapeOf(run_->graph().node(id).kind);
     if (shape == jobs::StageShape::kSingleTask) prepared.tasks.Add(name, {});
@@ -215,6 +215,7 @@ class JobRunTest : public ::testing::Test {
   uint64_t newest_step_ = 0;
   bool agents_come_up_ = true;
   EarlierLaunches earlier_launches_;
+  int64_t earlier_ranks_ = 2;
   std::vector<std::pair<WorkerId, cluster::Body>> early_messages_;  // before the job is checked
 
   std::unique_ptr<JobRun> run_;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/env.h"
+#include "storage/checkpoint.h"
 #include "tests/end_to_end/small_job.h"
 
 namespace halcyon {
@@ -94,12 +95,14 @@ void WriteProgram(const std::string& path, const std::string& text) {
   std::filesystem::permissions(path, std::filesystem::perms::owner_all);
 }
 
-bool Exists(const std::string& root, const std::string& end) {
+bool HasCheckpoint(const std::string& root, uint64_t step) {
+  const std::string folder = "/" + storage::CheckpointName(step, {});
   std::error_code gone;  // files come and go
   for (std::filesystem::recursive_directory_iterator it(root, gone), last; it != last;
        it.increment(gone)) {
     if (gone) return false;
-    if (it->path().string().ends_with(end)) return true;
+    const std::string path = it->path().string();
+    if (path.ends_with("/COMMIT") && path.find(folder) != path.npos) return true;
   }
   return false;
 }
@@ -154,8 +157,7 @@ TEST(CutNetworkTest, TheJobGoesOnFromItsLastCheckpoint) {
   const std::set<std::string> shared_before = SharedMemory();
   auto run = job.Start(env);
   ASSERT_TRUE(Clock::Real()->WaitFor(
-      [&] { return Exists(job.home(), "step-00000010/COMMIT") || run->Poll().has_value(); },
-      kPatienceMs));
+      [&] { return HasCheckpoint(job.home(), 10) || run->Poll().has_value(); }, kPatienceMs));
   namespaces.Cut();
   ASSERT_TRUE(Clock::Real()->WaitFor([&] { return run->Poll().has_value(); }, kPatienceMs));
   const std::string output = *Env::Posix()->ReadFile(job.root() + "/output-0.txt");

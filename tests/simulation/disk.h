@@ -47,6 +47,7 @@ struct Disk {
   struct LaunchRecord {
     std::string fingerprint;
     storage::WriterFence writer;
+    int64_t ranks = 0;
   };
   std::map<std::string, LaunchRecord> launches;
   uint64_t incarnation = 0;

@@ -112,7 +112,8 @@ coordinator::PreparedStage Service::Prepared(NodeId id) const {
   const auto record = world_->disk.launches.find(Label(id));
   if (earlier_.contains(Label(id)) && record->second.fingerprint == fingerprint &&
       record->second.writer == stage.fence) {
-    prepared.earlier_gang = {record->second.writer.claim, record->second.writer.launch};
+    prepared.earlier_gang = {record->second.writer.claim, record->second.writer.launch,
+                             record->second.ranks};
   }
   if (jobs::ShapeOf(kind) == jobs::StageShape::kSingleTask) {
     prepared.tasks.Add(Label(id), {{"shard", 0}});
@@ -214,7 +215,7 @@ void Service::Do(const effect::Launch& launch) {
                                            coordinator::RankPrefix(Label(launch.stage)), writer);
     world_->gangs.push_back(launched.gang);
     launched.gang->Launch(launch.ranks);
-    world_->disk.launches[Label(launch.stage)] = {Fingerprint(launch.stage), writer};
+    world_->disk.launches[Label(launch.stage)] = {Fingerprint(launch.stage), writer, launch.ranks};
   }
   Happen(event::Launched{launch.stage, launch.launch, trouble});
 }

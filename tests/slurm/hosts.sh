@@ -11,8 +11,7 @@ set -euo pipefail
 bin=$(readlink -f "${1:?the folder of halcyon and halcyon-worker}")
 here=$(dirname "$(readlink -f "$0")")
 root=$(mktemp -d)
-home="$root/a home, it's #1"
-trap '[[ -n ${KEEP:-} ]] && cp -a "$home" "$KEEP"; rm -rf "$root"' EXIT
+trap 'rm -rf "$root"' EXIT
 # shellcheck source=tests/slurm/job.sh
 source "$here/job.sh"
 shift
@@ -35,7 +34,6 @@ workers_at() { cluster at "$1" "pgrep -f '[h]alcyon-worker'" >/dev/null 2>&1; }
 no_workers() { ! workers_at n1 && ! workers_at n2 && ! pgrep -f '[h]alcyon-worker' >/dev/null; }
 # start NAME EXTRA: runs a job of two hosts in the background: $id, $run.
 start() {
-  rm -rf "$home"
   job "$1" "$steps" "hosts = [\"n1\", \"n2\"]
 rsh_agent = \"$root/rsh\"
 $2"
@@ -126,7 +124,6 @@ killed_coordinator_case() {
 
 # Two jobs want the same model; the machine of the one that makes it loses its power.
 shared_build_case() {
-  rm -rf "$home"
   job first "$steps" ""
   job second "$steps" ""
   cluster at n1 "'$bin/halcyon' --home '${home//\'/\'\\\'\'}' run '$root/first.toml' --quiet" >"$root/first.out" 2>&1 &
@@ -149,14 +146,5 @@ shared_build_case() {
 }
 waits_for_first() { halcyon status "$(ls "$home/jobs" | grep second)" 2>/dev/null | grep -q "first-"; }
 
-cases=("$@")
-if ((${#cases[@]} == 0)); then
-  cases=(undisturbed killed_rank stopped_rank stuck_rank power_off partition killed_coordinator shared_build)
-fi
-for case in "${cases[@]}"; do
-  echo "=== ${case//_/ }"
-  begun=$SECONDS
-  "${case}_case"
-  echo "$((SECONDS - begun)) s"
-done
+run_cases undisturbed killed_rank stopped_rank stuck_rank power_off partition killed_coordinator shared_build -- "$@"
 ((failures == 0))

@@ -1,6 +1,6 @@
 # What the scripts of this folder share, which source it: a small job, its state, its weights.
-# Before it is sourced, $bin is the folder of halcyon and halcyon-worker, $root a folder of the script's own and
-# $home the state folder.
+# Before it is sourced, $bin is the folder of halcyon and halcyon-worker, and $root a folder of the script's own.
+# $home is the state folder of the case that runs; its name is one that a shell and sbatch would trip over.
 # shellcheck shell=bash
 failures=0
 
@@ -98,6 +98,23 @@ within() {
   done
   return 1
 }
+# run_cases NAMES... -- SOME...: the function NAME_case of each of SOME, or of all NAMES, in a home of its own.
+run_cases() {
+  local names=() name begun
+  while [[ $1 != -- ]]; do
+    names+=("$1")
+    shift
+  done
+  shift
+  if (($#)); then names=("$@"); fi
+  for name in "${names[@]}"; do
+    echo "=== ${name//_/ }"
+    begun=$SECONDS
+    home="$root/a home, it's of $name"
+    "${name}_case"
+    echo "$((SECONDS - begun)) s"
+  done
+}
 code_of() { local code=0; "$@" >/dev/null 2>&1 || code=$?; echo "$code"; }
 corpus() { # the text of all jobs
   local i
@@ -108,7 +125,8 @@ corpus() { # the text of all jobs
 }
 # undisturbed STEPS: the weights of a run that nothing happens to, on this machine.
 undisturbed() {
-  mkdir -p "$root/whole"
+  rm -rf "$root/whole"
+  mkdir "$root/whole"
   corpus >"$root/whole/corpus.txt"
   job whole "$1" ""
   mv "$root/whole.toml" "$root/whole/"

@@ -1,88 +1,129 @@
 #!/usr/bin/env bash
-# Jobs through a real Slurm: done, over several allocations, preempted, cancelled, coordinator killed.
+# Jobs through a real Slurm: over several allocations, preempted, cancelled; the coordinator killed, a rank stopped, a
+# node without power.
 # Each job that finishes has the weights of an undisturbed run, byte for byte.
 #
-#   tests/slurm/cluster.sh run tests/slurm/submit.sh BIN
+#   tests/slurm/cluster.sh run tests/slurm/submit.sh BIN [CASE...]
 #
-# BIN: the folder of halcyon and halcyon-worker. Exit status 0: all held.
+# BIN: the folder of halcyon and halcyon-worker. CASE: some of those below; all without one. Exit status 0: all
+# held.
 set -euo pipefail
 
+here=$(dirname "$(readlink -f "$0")")
 bin=$(readlink -f "${1:?the folder of halcyon and halcyon-worker}")
 root=$(mktemp -d)
-# A name that a shell and sbatch would trip over.
-home="$root/a home, it's #1"
 trap 'rm -rf "$root"' EXIT
 
 # shellcheck source=tests/slurm/job.sh
-source "$(dirname "$0")/job.sh"
+source "$here/job.sh"
+shift
 submit() { halcyon submit "$root/$1.toml" --launcher slurm --json "${@:2}" |
   python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["job"], d["slurm_job_id"])'; }
 log_says() { grep -q "$2" "$home/jobs/$1/logs/"slurm-*.log; }
 
 corpus >"$root/corpus.txt"
 steps=${STEPS:-3000}
-# The first job has to last longer than the 15 s that an allocation gives it.
-wanted_long=$(undisturbed "$((4 * steps))")
 wanted=$(undisturbed "$steps")
 same_weights() { [[ $(weights_of "$1") == "${2:-$wanted}" ]]; }
 
-echo "=== a time limit that is shorter than the job"
-# The job stops 45 s before the limit of a minute.
-job limit "$((4 * steps))" $'stop_margin_s = 45\n[launch.slurm]\ntime = "1"\n'
-read -r id slurm_id < <(submit limit)
-check "the status has Slurm's id" test "$(status_of "$id" 'd["submission"]["slurm_job_id"]')" = "$slurm_id"
-check "a second submit is refused" test "$(code_of halcyon submit "$root/limit.toml" --launcher slurm)" = 3
-check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
-requeues=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["requeues"])' \
+# A time limit that is shorter than the job.
+limit_case() {
+  # It has to last longer than the 15 s that an allocation gives it.
+  local wanted_long
+  wanted_long=$(undisturbed "$((4 * steps))")
+  # The job stops 45 s before the limit of a minute.
+  job limit "$((4 * steps))" $'stop_margin_s = 45\n[launch.slurm]\ntime = "1"\n'
+  read -r id slurm_id < <(submit limit)
+  check "the status has Slurm's id" test "$(status_of "$id" 'd["submission"]["slurm_job_id"]')" = "$slurm_id"
+  check "a second submit is refused" test "$(code_of halcyon submit "$root/limit.toml" --launcher slurm)" = 3
+  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 600)" = 0
+  requeues=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["requeues"])' \
   "$home/jobs/$id/submission.json")
-check "it took more than one allocation ($((requeues + 1)))" test "$requeues" -ge 1
-check "the weights are those of an undisturbed run" same_weights "$id" "$wanted_long"
+  check "it took more than one allocation ($((requeues + 1)))" test "$requeues" -ge 1
+  check "the weights are those of an undisturbed run" same_weights "$id" "$wanted_long"
+}
 
-echo "=== preempted: Slurm itself requeues the job"
-rm -rf "$home"
-job requeue "$steps" ""
-read -r id slurm_id < <(submit requeue)
-until_step "$id" 50
-scontrol requeue "$slurm_id"
-check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
-check "it went on in the same Slurm job" log_says "$id" "Slurm requeues job $slurm_id itself"
-check "the weights are those of an undisturbed run" same_weights "$id"
+# Preempted: Slurm itself requeues the job.
+requeue_case() {
+  job requeue "$steps" ""
+  read -r id slurm_id < <(submit requeue)
+  until_step "$id" 50
+  scontrol requeue "$slurm_id"
+  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  check "it went on in the same Slurm job" log_says "$id" "Slurm requeues job $slurm_id itself"
+  check "the weights are those of an undisturbed run" same_weights "$id"
+}
 
-echo "=== cancelled by halcyon, then resumed"
-rm -rf "$home"
-job cancel "$steps" ""
-read -r id slurm_id < <(submit cancel)
-until_step "$id" 50
-halcyon cancel "$id"
-check "it ends as cancelled" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
-check "what was done is saved" test "$(status_of "$id" '"saved step" in d["error"]')" = True
-check "it is not in Slurm's queue" test -z "$(squeue -h -j "$slurm_id" -t PENDING,RUNNING 2>/dev/null)"
-halcyon resume "$id"
-check "resumed, it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
-check "the weights are those of an undisturbed run" same_weights "$id"
+# Cancelled by halcyon, then resumed.
+cancel_case() {
+  job cancel "$steps" ""
+  read -r id slurm_id < <(submit cancel)
+  until_step "$id" 50
+  halcyon cancel "$id"
+  check "it ends as cancelled" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
+  check "what was done is saved" test "$(status_of "$id" '"saved step" in d["error"]')" = True
+  check "it is not in Slurm's queue" test -z "$(squeue -h -j "$slurm_id" -t PENDING,RUNNING 2>/dev/null)"
+  halcyon resume "$id"
+  check "resumed, it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  check "the weights are those of an undisturbed run" same_weights "$id"
+}
 
-echo "=== cancelled by scancel"
-rm -rf "$home"
-job scancel "$steps" ""
-read -r id slurm_id < <(submit scancel)
-until_step "$id" 50
-scancel "$slurm_id"
-check "it ends as cancelled and does not come back" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
+# Cancelled by scancel.
+scancel_case() {
+  job scancel "$steps" ""
+  read -r id slurm_id < <(submit scancel)
+  until_step "$id" 50
+  scancel "$slurm_id"
+  check "it ends as cancelled and does not come back" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
+}
 
-echo "=== the coordinator is killed in its allocation; slurmctld is away meanwhile"
-rm -rf "$home"
-job kill "$steps" ""
-read -r id slurm_id < <(submit kill)
-until_step "$id" 50
-node=$(status_of "$id" 'd["submission"]["slurm_nodes"]')
-"$(dirname "$0")/cluster.sh" controller stop
-# The pid is one of its node.
-"$(dirname "$0")/cluster.sh" at "$node" kill -9 "$(status_of "$id" 'd["pid"]')"
-check "list says that Slurm is away" grep -q "Slurm does not answer" <<<"$(halcyon list 2>&1)"
-"$(dirname "$0")/cluster.sh" controller start
-check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
-check "it was started again in its allocation" log_says "$id" "started again, 1 of"
-check "the weights are those of an undisturbed run" same_weights "$id"
+# The coordinator is killed in its allocation; slurmctld is away meanwhile.
+killed_coordinator_case() {
+  job kill "$steps" ""
+  read -r id slurm_id < <(submit kill)
+  until_step "$id" 50
+  node=$(status_of "$id" 'd["submission"]["slurm_nodes"]')
+  "$here/cluster.sh" controller stop
+  # The pid is one of its node.
+  "$here/cluster.sh" at "$node" kill -9 "$(status_of "$id" 'd["pid"]')"
+  check "list says that Slurm is away" grep -q "Slurm does not answer" <<<"$(halcyon list 2>&1)"
+  "$here/cluster.sh" controller start
+  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  check "it was started again in its allocation" log_says "$id" "started again, 1 of"
+  check "the weights are those of an undisturbed run" same_weights "$id"
+}
 
+two_nodes=$'[launch.slurm]\nnodes = 2\nntasks_per_node = 1\n'
+
+# A rank on the other node is stopped.
+stopped_rank_case() {
+  job stopped "$steps" "$two_nodes"
+  read -r id slurm_id < <(submit stopped)
+  until_step "$id" 50
+  local other
+  other=$(other_node)
+  "$here/cluster.sh" at "$other" "kill -STOP \$(pgrep -f '[h]alcyon-worker rank')"
+  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  check "the reason names the node" grep -q "$other" <<<"$(model_of "$id" restart_why)"
+  check "the weights are those of an undisturbed run" same_weights "$id"
+}
+# The node of the allocation where the coordinator does not run.
+other_node() { if [[ $(squeue -h -j "$slurm_id" -O BatchHost:20 | tr -d ' ') == n1 ]]; then echo n2; else echo n1; fi; }
+
+# The other node loses its power: Slurm requeues the job, which waits for two nodes.
+power_off_case() {
+  job power "$steps" "$two_nodes"
+  read -r id slurm_id < <(submit power)
+  until_step "$id" 50
+  local other
+  other=$(other_node)
+  "$here/cluster.sh" off "$other"
+  sleep 10
+  "$here/cluster.sh" boot "$other"
+  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  check "the weights are those of an undisturbed run" same_weights "$id"
+}
+
+run_cases limit requeue cancel scancel killed_coordinator stopped_rank power_off -- "$@"
 check "nothing is left running" test -z "$(pgrep -f halcyon-worker || true)"
 ((failures == 0))

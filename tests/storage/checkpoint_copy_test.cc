@@ -97,7 +97,7 @@ TEST(CheckpointCopy, APowerCutLeavesItWholeOrAbsentAndTheNextAttemptSucceeds) {
 
 TEST(CheckpointCopy, EveryDamagedByteIsNoticedAndNothingIsLeft) {
   for (const std::string file : {"rank-0-of-3.safetensors", "rank-2-of-3.safetensors"}) {
-    const std::string path = std::string(kFrom) + "/step-00000200/" + file;
+    const std::string path = std::string(kFrom) + "/step-00000200.3.0/" + file;
     testing::PowerCutEnv env;
     ASSERT_TRUE(WriteCheckpoint(env, kFrom, kWrite).ok());
     const size_t size = env.Contents(path).size();
@@ -106,7 +106,7 @@ TEST(CheckpointCopy, EveryDamagedByteIsNoticedAndNothingIsLeft) {
       const absl::Status status = Copy(env);
       ASSERT_TRUE(absl::IsDataLoss(status)) << i << " " << status;
       EXPECT_NE(MessageOf(status).find(file), std::string::npos) << status;
-      ASSERT_FALSE(env.Exists(std::string(kTo) + "/step-00000200"));
+      ASSERT_FALSE(env.Exists(std::string(kTo) + "/step-00000200.5.0"));
       env.Contents(path)[i] ^= 1;
     }
     env.Contents(path).pop_back();
@@ -119,7 +119,7 @@ TEST(CheckpointCopy, AFullDiskIsReportedAndLeavesNothing) {
   ASSERT_TRUE(WriteCheckpoint(env, kFrom, kWrite).ok());
   env.LimitBytes(400);
   EXPECT_TRUE(absl::IsResourceExhausted(Copy(env)));
-  EXPECT_FALSE(env.Exists(std::string(kTo) + "/step-00000200"));
+  EXPECT_FALSE(env.Exists(std::string(kTo) + "/step-00000200.5.0"));
 }
 
 TEST(CheckpointCopy, WhatIsNotCommittedThereOrIsHereAlreadyIsRefused) {

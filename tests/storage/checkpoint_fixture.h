@@ -114,8 +114,8 @@ class CheckpointTest : public ::testing::Test {
   static constexpr const char* kRoot = "/home/checkpoints";
 
   absl::Status Write(const TestWrite& write) { return WriteCheckpoint(env_, kRoot, write); }
-  static std::string Path(uint64_t step, const std::string& file) {
-    return JoinPath(JoinPath(kRoot, CheckpointName(step)), file);
+  static std::string Path(uint64_t step, const std::string& file, uint64_t claim = 1) {
+    return JoinPath(JoinPath(kRoot, CheckpointName(step, {claim, 0})), file);
   }
 
   testing::PowerCutEnv env_;

@@ -29,9 +29,9 @@ void ExpectNothingLooksDamaged(CheckpointStore& store, Env& env, uint64_t rewrit
   const auto latest = env.ReadFile(JoinPath(kRoot, "latest"));
   for (const uint64_t step : *committed) {
     EXPECT_TRUE(store.Load(step, true).ok()) << store.Load(step, true).status();
-    latest_is_there |= *latest == CheckpointName(step) + "\n";
+    latest_is_there |= *latest == CheckpointName(step, {1, 0}) + "\n";
   }
-  EXPECT_TRUE(latest_is_there || *latest == CheckpointName(rewritten) + "\n") << *latest;
+  EXPECT_TRUE(latest_is_there || *latest == CheckpointName(rewritten, {1, 0}) + "\n") << *latest;
 }
 
 // Runs `before`, then `last`, cutting the power after each possible number of operations of `last`,
@@ -106,14 +106,15 @@ TEST(CheckpointPower, CommittingTheSameShardsAgainUnderAnotherManifest) {
         ASSERT_TRUE(WriteCheckpoint(env, kRoot, write).ok());
       }
       CheckpointStore store(env, kRoot);
+      ASSERT_TRUE(store.Fence({1, 0}).ok());
       CheckpointManifest manifest = *store.Load(200, true);
-      manifest.claim = 2;
+      manifest.seed = 2;
       env.CutPowerAfter(cut);
       const bool completed = store.Commit(manifest, 10).ok();
       env.Restart(SurvivalOf(outcome));
       ExpectNothingLooksDamaged(store, env, 200);
       if (completed) {
-        EXPECT_EQ(store.FindLastGood()->manifest.claim, 2u);
+        EXPECT_EQ(store.FindLastGood()->manifest.seed, 2u);
       }
     }
   }
@@ -123,10 +124,11 @@ TEST(CheckpointPower, AShardIsOnTheDiskWhenWriteShardReturns) {
   testing::PowerCutEnv env;
   ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .world_size = 3}).ok());
   CheckpointStore store(env, kRoot);
+  ASSERT_TRUE(store.Fence({1, 0}).ok());
   ASSERT_TRUE(WriteTestShard(store, {.step = 100, .world_size = 2}, 1).ok());
   env.Restart(SurvivalOf(0));
   EXPECT_TRUE(
-      SafetensorsFile::Open(env, std::string(kRoot) + "/step-00000100/rank-1-of-2.safetensors")
+      SafetensorsFile::Open(env, std::string(kRoot) + "/step-00000100.1.0/rank-1-of-2.safetensors")
           .ok());
 }
 

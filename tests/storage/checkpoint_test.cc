@@ -71,17 +71,17 @@ TEST_F(CheckpointTest, ReadFlatNamesWhatIsMissingOrOfAnotherKind) {
 TEST_F(CheckpointTest, FilesAreAsTheFormatSays) {
   ASSERT_TRUE(Write({.step = 100, .world_size = 2, .claim = 7}).ok());
   EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "7 0\n");
-  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/latest"), "step-00000100\n");
+  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/latest"), "step-00000100.7.0\n");
   EXPECT_THAT(
-      *env_.ListDir("/home/checkpoints/step-00000100"),
+      *env_.ListDir("/home/checkpoints/step-00000100.7.0"),
       ElementsAre("COMMIT", "manifest.json", "rank-0-of-2.safetensors", "rank-1-of-2.safetensors"));
-  EXPECT_EQ(*env_.ReadFile(Path(100, "COMMIT")),
-            Sha256::Of(*env_.ReadFile(Path(100, "manifest.json"))) + "  manifest.json\n");
-  const auto shard = SafetensorsFile::Open(env_, Path(100, "rank-1-of-2.safetensors"));
+  EXPECT_EQ(*env_.ReadFile(Path(100, "COMMIT", 7)),
+            Sha256::Of(*env_.ReadFile(Path(100, "manifest.json", 7))) + "  manifest.json\n");
+  const auto shard = SafetensorsFile::Open(env_, Path(100, "rank-1-of-2.safetensors", 7));
   ASSERT_TRUE(shard.ok()) << shard.status();
   EXPECT_EQ((*shard)->header().metadata, (std::map<std::string, std::string>{
                                              {"rank", "1"}, {"step", "100"}, {"world_size", "2"}}));
-  EXPECT_EQ(CheckpointName(123456789), "step-123456789");
+  EXPECT_EQ(CheckpointName(123456789, {3, 2}), "step-123456789.3.2");
 }
 
 TEST(CheckpointOnDisk, WritesFallsBackAndPrunes) {
@@ -94,8 +94,8 @@ TEST(CheckpointOnDisk, WritesFallsBackAndPrunes) {
   }
   CheckpointStore store(env, root);
   EXPECT_THAT(*store.ListCommitted(), ElementsAre(200, 300));
-  EXPECT_FALSE(env.Exists(JoinPath(root, "step-00000100")));
-  ASSERT_TRUE(env.RemoveFile(JoinPath(root, "step-00000300/rank-2-of-3.safetensors")).ok());
+  EXPECT_FALSE(env.Exists(JoinPath(root, "step-00000100.1.0")));
+  ASSERT_TRUE(env.RemoveFile(JoinPath(root, "step-00000300.1.0/rank-2-of-3.safetensors")).ok());
   const auto found = store.FindLastGood();
   ASSERT_TRUE(found.ok()) << found.status();
   ExpectHolds(store, found->manifest, {.step = 200});
@@ -130,7 +130,7 @@ class DamagedCheckpointTest : public CheckpointTest {
     ASSERT_TRUE(found.ok()) << found.status();
     ExpectHolds(reopened, found->manifest, {.step = 100});
     ASSERT_EQ(found->rejected.size(), 1u);
-    EXPECT_THAT(found->rejected[0], ::testing::StartsWith("step-00000200: "));
+    EXPECT_THAT(found->rejected[0], ::testing::StartsWith("step-00000200.1.0: "));
     EXPECT_THAT(found->rejected[0], HasSubstr(reason));
   }
 };
@@ -192,7 +192,7 @@ TEST_F(DamagedCheckpointTest, ATruncatedOrMissingCommit) {
   Truncate("COMMIT", 0);
   ExpectFallsBack("one of the two is damaged");
   Remove("COMMIT");
-  ExpectFallsBack("not committed: no COMMIT in /home/checkpoints/step-00000200");
+  ExpectFallsBack("not committed: no COMMIT in /home/checkpoints/step-00000200.1.0");
   EXPECT_EQ(store_.Load(200, false).status().code(), absl::StatusCode::kNotFound);
 }
 
@@ -207,7 +207,7 @@ TEST_F(DamagedCheckpointTest, AManifestOfAnotherStepOrVersion) {
   const auto found = store_.FindLastGood();
   EXPECT_EQ(found.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(MessageOf(found.status()),
-              HasSubstr("step-00000200: manifest.json: format version 2; this program reads"));
+              HasSubstr("step-00000200.1.0: manifest.json: format version 2; this program reads"));
 }
 
 TEST_F(DamagedCheckpointTest, NothingLeftIsDataLossWithAllReasons) {
@@ -216,15 +216,15 @@ TEST_F(DamagedCheckpointTest, NothingLeftIsDataLossWithAllReasons) {
   const auto found = store_.FindLastGood();
   EXPECT_EQ(found.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(MessageOf(found.status()),
-              ::testing::ContainsRegex("no checkpoint in /home/checkpoints; step-00000200: .*; "
-                                       "step-00000100: .*"));
+              ::testing::ContainsRegex("no checkpoint in /home/checkpoints; step-00000200.1.0: .*; "
+                                       "step-00000100.1.0: .*"));
   CheckpointStore nowhere(env_, "/nowhere");
   EXPECT_EQ(nowhere.FindLastGood().status(), NotFound("no checkpoint in /nowhere"));
   EXPECT_THAT(*nowhere.ListCommitted(), IsEmpty());
 }
 
 TEST_F(DamagedCheckpointTest, WhatWasCommittedAndIsGoneIsNoFreshStart) {
-  ASSERT_TRUE(env_.RemoveTree("/home/checkpoints/step-00000100").ok());
+  ASSERT_TRUE(env_.RemoveTree("/home/checkpoints/step-00000100.1.0").ok());
   Remove("COMMIT");
   const auto found = store_.FindLastGood();
   EXPECT_EQ(found.status().code(), absl::StatusCode::kDataLoss);
@@ -241,7 +241,7 @@ TEST_F(DamagedCheckpointTest, WhatCannotBeReadStopsByName) {
   for (const std::string name : {"COMMIT", "manifest.json", kShard}) {
     testing::UnreadableEnv unreadable(env_);
     CheckpointStore store(unreadable, "/home/checkpoints");
-    unreadable.MakeUnreadable("step-00000200/" + name);
+    unreadable.MakeUnreadable("step-00000200.1.0/" + name);
     const auto found = store.FindLastGood();
     EXPECT_EQ(found.status().code(), absl::StatusCode::kFailedPrecondition) << found.status();
     EXPECT_THAT(MessageOf(found.status()), HasSubstr(name + ": Input/output error"));
@@ -258,7 +258,7 @@ TEST(CheckpointOnDisk, AFolderInAFilesPlaceStopsByName) {
     ASSERT_TRUE(WriteCheckpoint(env, root, {.step = step, .world_size = 1}).ok());
   }
   for (const std::string name : {"COMMIT", "manifest.json", "rank-0-of-1.safetensors"}) {
-    const std::string path = root + "/step-00000200/" + name;
+    const std::string path = root + "/step-00000200.1.0/" + name;
     ASSERT_TRUE(env.Rename(path, dir.Path("kept")).ok());
     ASSERT_TRUE(env.CreateDirs(path).ok());
     const auto found = CheckpointStore(env, root).FindLastGood();
@@ -288,6 +288,7 @@ TEST_F(DamagedCheckpointTest, IsReplacedWhenTheStepIsReachedAgain) {
 TEST_F(CheckpointTest, CommitRefusesShardsThatAreNotAsTheManifestSays) {
   TestWrite write{.step = 100, .world_size = 2};
   CheckpointManifest manifest = TestManifest(write);
+  ASSERT_TRUE(store_.Fence({1, 0}).ok());
   for (uint32_t rank : {0, 1}) manifest.shards.push_back(*WriteTestShard(store_, write, rank));
   const std::string path = Path(100, "rank-1-of-2.safetensors");
   env_.Contents(path) += "x";
@@ -302,19 +303,22 @@ TEST_F(CheckpointTest, CommitRefusesShardsThatAreNotAsTheManifestSays) {
 
 TEST_F(CheckpointTest, AStepBeingRewrittenIsNoCheckpoint) {
   ASSERT_TRUE(Write({.step = 100}).ok());
+  ASSERT_TRUE(store_.Fence({1, 0}).ok());
   ASSERT_TRUE(WriteTestShard(store_, {.step = 100, .attempt = 1}, 0).ok());
   EXPECT_THAT(*store_.ListCommitted(), IsEmpty());
 }
 
 TEST_F(CheckpointTest, PruningKeepsTheLastOnesAndClearsAttemptsThatWereCutShort) {
+  ASSERT_TRUE(store_.Fence({1, 0}).ok());
   ASSERT_TRUE(WriteTestShard(store_, {.step = 50}, 0).ok());
   for (const uint64_t step : {100, 200, 300, 400}) ASSERT_TRUE(Write({.step = step}).ok());
   ASSERT_TRUE(env_.RemoveFile(Path(300, "COMMIT")).ok());
   ASSERT_TRUE(env_.CreateDirs("/home/checkpoints/step-7").ok());  // not a name that Halcyon makes
   ASSERT_TRUE(Write({.step = 500, .keep = 3}).ok());
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(200, 400, 500));
-  EXPECT_THAT(*env_.ListDir(kRoot), ElementsAre("fence", "latest", "step-00000200", "step-00000400",
-                                                "step-00000500", "step-7"));
+  EXPECT_THAT(*env_.ListDir(kRoot),
+              ElementsAre("fence", "latest", "step-00000200.1.0", "step-00000400.1.0",
+                          "step-00000500.1.0", "step-7"));
   ASSERT_TRUE(Write({.step = 600, .keep = 0}).ok());
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(600));
 }
@@ -325,103 +329,6 @@ TEST_F(CheckpointTest, PruningNeitherCountsNorTouchesLaterStepsThatARunFellBackF
   ASSERT_TRUE(Write({.step = 250, .keep = 1}).ok());
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(250, 300));
   EXPECT_EQ(store_.FindLastGood()->manifest.step, 250u);
-}
-
-// --- fencing ---
-
-TEST_F(CheckpointTest, AnOlderIncarnationCanNeitherCommitNorWrite) {
-  CheckpointStore old_rank(env_, kRoot);
-  ASSERT_TRUE(old_rank.Fence({1}).ok());
-  TestWrite old{.step = 200, .world_size = 1, .claim = 1};
-  CheckpointManifest manifest = TestManifest(old);
-  manifest.shards.push_back(*WriteTestShard(old_rank, old, 0));
-
-  ASSERT_TRUE(store_.Fence({2}).ok());
-  EXPECT_EQ(old_rank.Commit(manifest, 1).code(), absl::StatusCode::kAborted);
-  EXPECT_THAT(*store_.ListCommitted(), IsEmpty());
-
-  // Not even a checkpoint that the new one has committed at the same step is harmed.
-  ASSERT_TRUE(Write({.step = 200, .world_size = 1, .claim = 2, .attempt = 1}).ok());
-  EXPECT_EQ(WriteTestShard(old_rank, old, 0).status().code(), absl::StatusCode::kAborted);
-  EXPECT_EQ(old_rank.Commit(manifest, 1).code(), absl::StatusCode::kAborted);
-  const auto found = store_.FindLastGood();
-  ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_EQ(found->manifest.claim, 2u);
-}
-
-TEST_F(CheckpointTest, AnEarlierLaunchOfTheSameCoordinatorCanNeitherCommitNorWrite) {
-  CheckpointStore old_rank(env_, kRoot);
-  ASSERT_TRUE(old_rank.Fence({3, 1}).ok());
-  const TestWrite write{.step = 200, .world_size = 1, .claim = 3};
-  CheckpointManifest manifest = TestManifest(write);
-  manifest.shards.push_back(*WriteTestShard(old_rank, write, 0));
-  ASSERT_TRUE(store_.Fence({3, 2}).ok());
-  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "3 2\n");
-  EXPECT_EQ(old_rank.Commit(manifest, 1).code(), absl::StatusCode::kAborted);
-  EXPECT_EQ(WriteTestShard(old_rank, write, 0).status().code(), absl::StatusCode::kAborted);
-  EXPECT_TRUE(WriteTestShard(store_, write, 0).ok());
-  EXPECT_TRUE(store_.Commit(manifest, 1).ok());
-  EXPECT_TRUE(store_.Fence({4, 1}).ok()) << "a later claim begins with its first launch";
-}
-
-TEST_F(CheckpointTest, AFenceWithoutALaunchIsOfLaunchZero) {
-  ASSERT_TRUE(env_.CreateDirs(kRoot).ok());
-  ASSERT_TRUE(WriteFileAtomically(env_, "/home/checkpoints/fence", "7\n").ok());
-  EXPECT_EQ(*store_.ReadFence(), (WriterFence{7, 0}));
-  EXPECT_EQ(store_.Fence({6, 9}).code(), absl::StatusCode::kAborted);
-  EXPECT_TRUE(store_.Fence({7, 1}).ok());
-}
-
-// Another coordinator raises the fence in the middle of a commit: when `file` gets its name.
-class FencingEnv : public testing::PowerCutEnv {
- public:
-  explicit FencingEnv(std::string file) : file_(std::move(file)) {}
-  absl::Status Rename(const std::string& from, const std::string& to) override {
-    RETURN_IF_ERROR(PowerCutEnv::Rename(from, to));
-    if (to != file_) return absl::OkStatus();
-    return CheckpointStore(*this, kRoot).Fence({2});
-  }
-  static constexpr const char* kRoot = "/home/checkpoints";
-
- private:
-  std::string file_;
-};
-
-TEST(CheckpointFencing, AWriterFencedOffBeforeCommitDoesNotCommit) {
-  FencingEnv env("/home/checkpoints/step-00000200/manifest.json");
-  ASSERT_TRUE(WriteCheckpoint(env, FencingEnv::kRoot, {.step = 100}).ok());
-  const absl::Status status = WriteCheckpoint(env, FencingEnv::kRoot, {.step = 200});
-  EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
-  EXPECT_THAT(*CheckpointStore(env, FencingEnv::kRoot).ListCommitted(), ElementsAre(100));
-}
-
-TEST(CheckpointFencing, AWriterFencedOffAfterCommitRemovesNothing) {
-  FencingEnv env("/home/checkpoints/step-00000200/COMMIT");
-  ASSERT_TRUE(WriteCheckpoint(env, FencingEnv::kRoot, {.step = 100}).ok());
-  const absl::Status status = WriteCheckpoint(env, FencingEnv::kRoot, {.step = 200, .keep = 1});
-  EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
-  EXPECT_THAT(*CheckpointStore(env, FencingEnv::kRoot).ListCommitted(), ElementsAre(100, 200));
-  EXPECT_EQ(*env.ReadFile("/home/checkpoints/latest"), "step-00000100\n");
-}
-
-TEST_F(CheckpointTest, TheFenceOnlyRises) {
-  ASSERT_TRUE(store_.Fence({9}).ok());
-  EXPECT_TRUE(store_.Fence({9}).ok());
-  EXPECT_TRUE(store_.Fence({10}).ok());
-  const absl::Status lower = store_.Fence({9});
-  EXPECT_EQ(lower.code(), absl::StatusCode::kAborted);
-  EXPECT_THAT(MessageOf(lower), HasSubstr("belongs to claim 10, launch 0 now; "
-                                          "claim 9, launch 0 may not"));
-}
-
-TEST_F(CheckpointTest, ADamagedFenceStopsEverybody) {
-  for (const std::string damaged : {"", "7", "x\n", "-1\n", "7\n7\n", "99999999999999999999\n",
-                                    "7 8", "7 \n", " 8\n", "7 8 9\n", "7 x\n"}) {
-    ASSERT_TRUE(env_.CreateDirs(kRoot).ok());
-    ASSERT_TRUE(WriteFileAtomically(env_, "/home/checkpoints/fence", damaged).ok());
-    EXPECT_EQ(store_.Fence({1}).code(), absl::StatusCode::kDataLoss) << damaged;
-    EXPECT_EQ(Write({.step = 1}).code(), absl::StatusCode::kDataLoss) << damaged;
-  }
 }
 
 }  // namespace

@@ -34,10 +34,11 @@ bool SameParameters(const std::vector<storage::UnitLayout>& a,
   });
 }
 
-absl::StatusOr<uint64_t> FindStep(storage::CheckpointStore& store,
-                                  std::vector<std::string>* rejected) {
+// The folder in the store; "" when the stage is to start at its beginning.
+absl::StatusOr<std::string> FindFolder(storage::CheckpointStore& store,
+                                       std::vector<std::string>* rejected) {
   auto found = store.FindLastGood();
-  if (absl::IsNotFound(found.status())) return 0;
+  if (absl::IsNotFound(found.status())) return "";
   if (absl::IsDataLoss(found.status())) {
     return FailedPrecondition(MessageOf(found.status()) +
                               ": no whole one is left to go on from; to start the stage over run "
@@ -45,7 +46,7 @@ absl::StatusOr<uint64_t> FindStep(storage::CheckpointStore& store,
   }
   RETURN_IF_ERROR(found.status());
   *rejected = found->rejected;
-  return found->manifest.step;
+  return found->manifest.folder;
 }
 
 absl::Status LoadShards(storage::CheckpointStore& store, Fsdp& fsdp,
@@ -134,16 +135,16 @@ absl::StatusOr<Resumed> RestoreCheckpoint(storage::CheckpointStore& store, Fsdp&
                                           cluster::Collectives& collectives,
                                           const std::string& fingerprint) {
   Resumed resumed;
-  absl::StatusOr<uint64_t> step = uint64_t{0};
-  if (collectives.rank() == 0) step = FindStep(store, &resumed.rejected);
-  RETURN_IF_ERROR(Agree(collectives, step.status()));
-  ASSIGN_OR_RETURN(const auto steps, collectives.AllGatherBytes(std::to_string(*step)));
-  resumed.step = std::stoull(steps[0]);
-  if (resumed.step == 0) return resumed;
-  auto manifest = store.Load(resumed.step, /*verify_shards=*/false);
+  absl::StatusOr<std::string> folder = std::string();
+  if (collectives.rank() == 0) folder = FindFolder(store, &resumed.rejected);
+  RETURN_IF_ERROR(Agree(collectives, folder.status()));
+  ASSIGN_OR_RETURN(const auto folders, collectives.AllGatherBytes(*folder));
+  if (folders[0].empty()) return resumed;
+  auto manifest = store.LoadFolder(folders[0], /*verify_shards=*/false);
   absl::Status loaded = manifest.status();
   if (loaded.ok()) loaded = LoadShards(store, fsdp, *manifest, fingerprint);
   RETURN_IF_ERROR(Agree(collectives, loaded));
+  resumed.step = manifest->step;
   resumed.manifest = *std::move(manifest);
   return resumed;
 }

@@ -271,8 +271,9 @@ TEST_F(TrainerTest, ALossThatIsNoNumberEndsTheStepOnAllRanks) {
 TEST_F(TrainerTest, AFlippedByteFallsBackAndStillGivesTheSameWeights) {
   const Outcome whole = Run("whole", 2);
   ASSERT_TRUE(Run("parts", 2, /*stop_at=*/9).status.ok() == false);
+  storage::CheckpointStore store(*Env::Posix(), WorkDir("parts") + "/checkpoints");
   const std::string shard =
-      WorkDir("parts") + "/checkpoints/step-00000010/" + storage::ShardFileName(1, 2);
+      JoinPath(JoinPath(store.root(), *store.FindCommitted(10)), storage::ShardFileName(1, 2));
   std::string bytes = *Env::Posix()->ReadFile(shard);
   bytes[bytes.size() - 3] ^= 0x10;
   ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), shard, bytes).ok());
