@@ -45,15 +45,14 @@ Whereabouts WhereaboutsReader::Look(const std::string& job_id, const JobStatus* 
     place.text = fmt::format("runs as process {} on {}", owner->process.pid, owner->host);
   }
   if (!place.submission) return place;
-  if (place.submission->launcher == Launcher::kSlurm &&
-      (known == nullptr || !HasEnded(*known, *place.submission))) {
-    AddSlurm(&place);
-  }
+  const bool has_ended = known != nullptr && HasEnded(*known, *place.submission);
+  if (place.submission->launcher == Launcher::kSlurm && !has_ended) AddSlurm(&place);
   if (RunsInBackground(*place.submission)) {
     place.is_outstanding = true;
     if (!place.is_live) place.text = fmt::format("begins as process {}", place.submission->pid);
   }
-  if (place.submission->launcher == Launcher::kLocal) {
+  // The entry of a job that has ended stays until a daemon of its host looks at it.
+  if (place.submission->launcher == Launcher::kLocal && !has_ended) {
     if (const auto queued = LocalQueue(env_, home_).Find(job_id)) {
       place.is_outstanding = true;
       if (!place.is_live) place.text = *queued;

@@ -34,7 +34,7 @@ class WhereaboutsReader {
   WhereaboutsReader(Env& env, const storage::HomeLayout& home) : env_(env), home_(home) {}
 
   Whereabouts Of(const std::string& job_id);
-  // The same, for a job whose state is known: of one that has ended Slurm is not asked.
+  // The same, for a job whose state is known: of one that has ended nobody is asked.
   Whereabouts Of(const JobStatus& job);
 
  private:

@@ -162,7 +162,12 @@ RunResult SmallJob::Run(const std::map<std::string, std::string>& env) {
 
 std::unique_ptr<cluster::ChildProcess> SmallJob::Start(
     const std::map<std::string, std::string>& env) {
-  auto child = cluster::ChildProcess::Spawn(Command({"run", job_file()}, env));
+  return StartHalcyon({"run", job_file()}, env);
+}
+
+std::unique_ptr<cluster::ChildProcess> SmallJob::StartHalcyon(
+    const std::vector<std::string>& args, const std::map<std::string, std::string>& env) {
+  auto child = cluster::ChildProcess::Spawn(Command(args, env));
   EXPECT_TRUE(child.ok()) << child.status();
   return *std::move(child);
 }

@@ -40,6 +40,8 @@ class SmallJob {
   RunResult Run(const std::map<std::string, std::string>& env = {});
   // Starts the run and returns at once.
   std::unique_ptr<cluster::ChildProcess> Start(const std::map<std::string, std::string>& env = {});
+  std::unique_ptr<cluster::ChildProcess> StartHalcyon(
+      const std::vector<std::string>& args, const std::map<std::string, std::string>& env = {});
 
   // The only folder of artifacts of a stage; fails the test when there is not exactly one.
   std::string ArtifactOf(const std::string& stage);
