@@ -168,6 +168,9 @@ run_cluster() {
     made=$CLUSTER_DIR
   fi
   export CLUSTER_DIR SLURM_CONF=$CLUSTER_DIR/slurm.conf
+  # Processes of two clusters at the same time have the same numbers and hosts, and Open MPI names its files by these.
+  export TMPDIR=$CLUSTER_DIR/files
+  mkdir -p "$TMPDIR"
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   write_settings
   unshare --net --uts --mount --pid --fork --kill-child=KILL --mount-proc --propagation private \

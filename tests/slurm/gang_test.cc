@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "cluster/launcher.h"
 #include "cluster/program_output.h"
+#include "tests/testing/temp_dir.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -30,7 +31,7 @@ std::string way;
 class HostsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = ::testing::TempDir() + "hosts_test_" + std::to_string(getpid());
+    folder_ = dir_.Path("work");
     ASSERT_TRUE(Env::Posix()->RemoveTree(folder_).ok());
     ASSERT_TRUE(Env::Posix()->CreateDirs(folder_).ok());
     launch_.ranks = 3;
@@ -51,8 +52,6 @@ class HostsTest : public ::testing::Test {
     options_.placement = {{"n1", 2}, {"n2", 1}};
     options_.ranks = 3;
   }
-  void TearDown() override { EXPECT_TRUE(Env::Posix()->RemoveTree(folder_).ok()); }
-
   std::unique_ptr<Gang> Launch(std::vector<std::string> argv) {
     options_.argv = std::move(argv);
     auto gang = launcher_->Launch(options_);
@@ -93,8 +92,8 @@ class HostsTest : public ::testing::Test {
   }
 
   // How many processes of a host have this command line.
-  static std::string Running(const std::string& host, const std::string& command) {
-    const std::string count = ::testing::TempDir() + "hosts_test_count";
+  std::string Running(const std::string& host, const std::string& command) {
+    const std::string count = dir_.Path("count");
     EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), count,
                                     "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; "
                                     "done 2>/dev/null | grep -cx \"$* \"\n")
@@ -103,7 +102,7 @@ class HostsTest : public ::testing::Test {
         OnHead(CLUSTER_SCRIPT " at " + host + " sh " + count + " " + command);
     return answer.substr(0, answer.find('\n'));
   }
-  static void ExpectNoneRuns(const std::string& command) {
+  void ExpectNoneRuns(const std::string& command) {
     for (const char* host : {"n1", "n2"}) {
       EXPECT_TRUE(Clock::Real()->WaitFor([&] { return Running(host, command) == "0"; }, kPatienceMs,
                                          kLookMs))
@@ -111,6 +110,7 @@ class HostsTest : public ::testing::Test {
     }
   }
 
+  testing::TempDir dir_;  // its name is not one that a process of another cluster has, too
   std::string folder_;
   jobs::LaunchSpec launch_;
   Allocation allocation_;

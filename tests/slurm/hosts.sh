@@ -24,8 +24,8 @@ SH
 chmod +x "$root/rsh"
 
 corpus >"$root/corpus.txt"
-steps=${STEPS:-2000}
-every=200
+steps=${STEPS:-1000}
+every=100
 wanted=$(undisturbed "$steps")
 same_weights() { [[ $(weights_of "$1") == "$wanted" ]]; }
 # pid_at HOST PATTERN: of a process there, as its host counts.
@@ -82,12 +82,12 @@ stopped_rank_case() {
 
 # The training thread stands still, its process sends heartbeats.
 stuck_rank_case() {
-  export HALCYON_FAULT_POINT="rank 1 model step 300@hang" HALCYON_FAULT_MARKER="$root/fault"
+  export HALCYON_FAULT_POINT="rank 1 model step 150@hang" HALCYON_FAULT_MARKER="$root/fault"
   start stuck "hang_floor_s = 2"
   unset HALCYON_FAULT_POINT HALCYON_FAULT_MARKER
   ends_well stuck
   check "the reason names rank and host" grep -q "rank 1 on n2" <<<"$(why_restarted)"
-  check "the reason says that it is stuck" grep -q "is stuck in step 300" <<<"$(why_restarted)"
+  check "the reason says that it is stuck" grep -q "is stuck in step 150" <<<"$(why_restarted)"
 }
 
 power_off_case() {
