@@ -1,9 +1,12 @@
 #include "cluster/messages.h"
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
+
+#include "base/terminal_text.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -258,6 +261,13 @@ class NestingGuard : public nlohmann::json_sax<Json> {
   int depth_ = 0;
 };
 
+bool IsName(std::string_view name) {
+  constexpr size_t kNameBytesMax = 512;
+  return !name.empty() && name.size() <= kNameBytesMax &&
+         std::none_of(name.begin(), name.end(),
+                      [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+}
+
 absl::StatusOr<Json> ParseCbor(std::string_view bytes) {
   try {
     NestingGuard guard;
@@ -303,6 +313,10 @@ absl::StatusOr<Message> Decode(std::string_view bytes) {
   if (!Read(json, &envelope)) {
     return InvalidArgument("message envelope lacks a member, or has one too many or mistyped");
   }
+  // Names reach logs and terminals.
+  if (!IsName(envelope.job) || !IsName(envelope.worker)) {
+    return InvalidArgument("message whose job or worker has no name that a job gives");
+  }
   Message message{JobId(envelope.job),
                   WorkerId{envelope.worker, envelope.worker_incarnation},
                   Incarnation(envelope.incarnation),
@@ -311,7 +325,8 @@ absl::StatusOr<Message> Decode(std::string_view bytes) {
                   envelope.acknowledged,
                   bytes.size()};
   if (!ReadBody(envelope, &message.body, std::make_index_sequence<std::variant_size_v<Body>>())) {
-    return InvalidArgument("message of worker " + envelope.worker + ": '" + envelope.type +
+    return InvalidArgument("message of worker " + envelope.worker + ": '" +
+                           EscapeForTerminal(envelope.type) +
                            "' is no known type, or its body does not fit it");
   }
   return message;

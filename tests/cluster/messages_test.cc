@@ -133,6 +133,15 @@ TEST(Messages, RefusesAnEnvelopeWithoutAnyOfItsMembers) {
   ExpectRefused(Changed(Ready{}, [](Json& e) { e = Json::array({e}); }), "envelope");
 }
 
+TEST(Messages, RefusesNamesThatATerminalWouldActOn) {
+  for (const char* member : {"job", "worker"}) {
+    for (const std::string& name : {std::string(), std::string("agent\x1b[2J"),
+                                    std::string("agent-0\nagent-1"), std::string(1000, 'x')}) {
+      ExpectRefused(Changed(Ready{}, [&](Json& e) { e[member] = name; }), "no name");
+    }
+  }
+}
+
 TEST(Messages, RefusesABodyWithoutOrWithOtherMembers) {
   for (const Body& body : AllBodies()) {
     const Json whole = Json::from_cbor(Encode(Enveloped(body)))["body"];
