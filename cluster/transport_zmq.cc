@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
@@ -10,10 +9,11 @@
 #include <zmq.hpp>
 
 #include "base/env.h"
-#include "base/file_descriptor.h"
 #include "base/terminal_text.h"
 #include "cluster/endpoint.h"
+#include "cluster/socket_file.h"
 #include "cluster/transport.h"
+#include "cluster/unproven_connections.h"
 #include "cluster/zap_handler.h"
 
 namespace halcyon::cluster {
@@ -33,33 +33,13 @@ constexpr int kReconnectMs = 100, kReconnectMsMax = 5000, kConnectMsMax = 5000;
 constexpr int kProbeMs = 2000, kProbeTimeoutMs = 6000;
 // A peer that connects and does not prove its key within this time is disconnected.
 constexpr int kHandshakeMsMax = 10'000;
+// Connections that the system holds until ZeroMQ accepts them: all workers of a job may come at
+// once.
+constexpr int kBacklog = 1024;
 
 absl::Status ZmqStatus(const zmq::error_t& error, const std::string& what) {
   return Internal(what + ": " + error.what());
 }
-
-// A socket file, reached through its open folder: the address of a local socket has at most 107
-// bytes, the path of a state folder may have more. ZeroMQ uses the address whenever it connects
-// again, so this outlives the socket.
-class SocketFile {
- public:
-  static absl::StatusOr<SocketFile> Open(const std::string& path) {
-    ASSIGN_OR_RETURN(FileDescriptor folder,
-                     FileDescriptor::Open(DirName(path), O_PATH | O_DIRECTORY), "socket " + path);
-    return SocketFile(std::move(folder), path);
-  }
-  const std::string& path() const { return path_; }
-  // The endpoint for ZeroMQ; of this process alone.
-  std::string Address() const {
-    return "ipc:///proc/self/fd/" + std::to_string(folder_.get()) + "/" + BaseName(path_);
-  }
-
- private:
-  SocketFile(FileDescriptor folder, std::string path)
-      : folder_(std::move(folder)), path_(std::move(path)) {}
-  FileDescriptor folder_;
-  std::string path_;
-};
 
 // The endpoint for ZeroMQ; `file` is set for ipc and outlives the socket.
 absl::StatusOr<std::string> AddressOf(const Endpoint& endpoint, std::optional<SocketFile>* file) {
@@ -111,6 +91,13 @@ class ZmqSocket {
     socket_.set(zmq::sockopt::heartbeat_ttl, kProbeTimeoutMs);
   }
 
+  // Before the socket is bound.
+  absl::Status BoundConnections() {
+    socket_.set(zmq::sockopt::backlog, kBacklog);
+    ASSIGN_OR_RETURN(unproven_, UnprovenConnections::Start(context_.handle(), socket_.handle()));
+    return absl::OkStatus();
+  }
+
   // From here on only peers with the worker's key are connected.
   absl::Status Protect(const CurveKeys& keys) {
     ASSIGN_OR_RETURN(zap_, ZapHandler::Start(context_.handle(), {keys.worker.public_key}));
@@ -146,16 +133,18 @@ class ZmqSocket {
   absl::StatusOr<std::vector<std::string>> Receive(int64_t timeout_ms) {
     std::vector<std::string> parts;
     try {
-      zmq::pollitem_t items[] = {{socket_.handle(), 0, ZMQ_POLLIN, 0},
-                                 {zap_ == nullptr ? nullptr : zap_->socket(), 0, ZMQ_POLLIN, 0}};
-      const size_t sockets = zap_ == nullptr ? 1 : 2;
-      if (zmq::poll(items, sockets, std::chrono::milliseconds(timeout_ms)) == 0) return parts;
-      if (zap_ != nullptr) zap_->Serve();
+      std::vector<zmq::pollitem_t> items = {{socket_.handle(), 0, ZMQ_POLLIN, 0}};
+      if (zap_) items.push_back({zap_->socket(), 0, ZMQ_POLLIN, 0});
+      if (unproven_) items.push_back({unproven_->socket(), 0, ZMQ_POLLIN, 0});
+      if (zmq::poll(items, std::chrono::milliseconds(timeout_ms)) == 0) return parts;
+      if (zap_) zap_->Serve();
+      if (unproven_) unproven_->Serve();
       zmq::message_t part;
       const auto receive = [&] { return socket_.recv(part, zmq::recv_flags::dontwait); };
       while ((parts.empty() || part.more()) && RetryInterrupted(receive)) {
         parts.push_back(part.to_string());
       }
+      if (unproven_ && !parts.empty()) unproven_->Proved(zmq_msg_get(part.handle(), ZMQ_SRCFD));
     } catch (const zmq::error_t& error) {
       if (error.num() != EINTR) return ZmqStatus(error, "cannot receive a message");
     }
@@ -165,6 +154,7 @@ class ZmqSocket {
  private:
   zmq::context_t context_;
   std::unique_ptr<ZapHandler> zap_;
+  std::unique_ptr<UnprovenConnections> unproven_;
   zmq::socket_t socket_;
 };
 
@@ -187,7 +177,10 @@ class ZmqServer : public ServerTransport {
     // Over TCP it may be the same one, whose last connection is half open; its key says that it
     // may.
     socket.set(zmq::sockopt::router_handover, options.keys.has_value());
-    if (endpoint.is_tcp) connection_.PrepareTcp(endpoint);
+    if (endpoint.is_tcp) {
+      connection_.PrepareTcp(endpoint);
+      RETURN_IF_ERROR(connection_.BoundConnections());
+    }
     if (options.keys) RETURN_IF_ERROR(connection_.Protect(*options.keys));
     socket.bind(address);  // replaces a socket file left behind
     endpoint_ = endpoint.is_tcp ? socket.get(zmq::sockopt::last_endpoint) : options.endpoint;

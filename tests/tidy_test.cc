@@ -72,7 +72,10 @@ const std::vector<CallRule> kCalls = {
     {R"(_clock::now|\b(gettimeofday|clock_gettime)\b)", "", R"(base/clock\.cc)", "base/clock.h"},
     {R"(\b(sleep_for|sleep_until|usleep|nanosleep)\b|\bsleep\s*\()", "", R"(base/clock\.cc)",
      "base/clock.h, or wait for the event"},
-    {R"(\bv?fork\s*\()", "", "(?!)", "cluster/process.h"},
+    // Tests whose own code another user, or a process of another limit, has to run.
+    {R"(\bv?fork\s*\()", "",
+     R"(tests/(cluster/transport_flood|coordinator/share_command|storage/sharing)_test\.cc)",
+     "cluster/process.h"},
     {R"(\b(s?rand|drand48)\s*\(|\b(random_device|mt19937(_64)?|default_random_engine)\b)", "",
      "(?!)", "base/philox.h"},
     {R"((at|torch)::(rand|randn|randint|randperm|normal|bernoulli|dropout)\s*\()",
