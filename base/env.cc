@@ -9,11 +9,11 @@
 #include <filesystem>
 
 #include "base/file_descriptor.h"
+#include "base/group_rights.h"
 
 namespace halcyon {
 namespace {
 
-constexpr mode_t kPrivateDirMode = 0700;
 constexpr mode_t kFileMode = 0644;
 constexpr size_t kReadBytes = 1 << 16;
 
@@ -74,8 +74,7 @@ absl::StatusOr<std::string> ReadPart(const FileDescriptor& file, const std::stri
 class PosixEnv : public Env {
  public:
   absl::StatusOr<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override {
-    ASSIGN_OR_RETURN(FileDescriptor file,
-                     FileDescriptor::Open(path, O_WRONLY | O_CREAT | O_TRUNC, kFileMode));
+    ASSIGN_OR_RETURN(FileDescriptor file, CreateFile(path, O_WRONLY | O_TRUNC, kFileMode));
     return std::unique_ptr<WritableFile>(new PosixWritableFile(std::move(file), path));
   }
 
@@ -127,10 +126,7 @@ class PosixEnv : public Env {
     if (const std::string parent = DirName(path); parent != path) {
       RETURN_IF_ERROR(CreateDirs(parent));
     }
-    if (mkdir(path.c_str(), kPrivateDirMode) != 0 && errno != EEXIST) {
-      return ErrnoStatus(errno, "cannot create folder " + path);
-    }
-    return absl::OkStatus();
+    return CreateFolder(path);
   }
 
   absl::Status Rename(const std::string& from, const std::string& to) override {

@@ -41,6 +41,7 @@ class Env {
   // Names (not paths) of a folder's entries, sorted.
   virtual absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) = 0;
   // Makes the folder and its parents; OK when it exists. New folders get mode 0700.
+  // Here and above: in a folder of a group also its rights (base/group_rights.h).
   virtual absl::Status CreateDirs(const std::string& path) = 0;
   // Replaces `to` atomically. The directory entry is durable only after SyncDir.
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/file_descriptor.h"
+#include "base/group_rights.h"
 #include "base/mutex.h"
 #include "base/terminal_text.h"
 
@@ -200,8 +201,7 @@ void LogToStderr(const std::string& process) {
 }
 
 absl::Status LogToFile(const std::string& process, const std::string& path) {
-  ASSIGN_OR_RETURN(FileDescriptor file, FileDescriptor::Open(path, O_WRONLY | O_CREAT | O_APPEND),
-                   "the log");
+  ASSIGN_OR_RETURN(FileDescriptor file, CreateFile(path, O_WRONLY | O_APPEND), "the log");
   auto sink = std::make_shared<BackgroundFileSink>(std::move(file));
   OpenQueue() = sink->queue();
   Install(std::move(sink), process, "info");

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -76,8 +77,9 @@ bool IsStopped(const ProcessIdentity& process) {
 }
 
 bool IsAlive(const ProcessIdentity& process) {
-  const auto now = IdentityOfProcess(process.pid);
-  return now.has_value() && now->start_time == process.start_time;
+  if (const auto now = IdentityOfProcess(process.pid)) return now->start_time == process.start_time;
+  // With hidepid the files of other users' processes are hidden: nothing says that it is another.
+  return kill(process.pid, 0) != 0 && errno == EPERM;
 }
 
 void KillProcess(const ProcessIdentity& process) {

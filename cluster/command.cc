@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file_descriptor.h"
+#include "base/group_rights.h"
 #include "cluster/spawn.h"
 
 namespace halcyon::cluster {
@@ -100,7 +101,7 @@ absl::StatusOr<CommandOutput> RunCommand(const std::vector<std::string>& argv, i
 absl::StatusOr<pid_t> StartDetached(const DetachedOptions& options) {
   ASSIGN_OR_RETURN(const FileDescriptor null, FileDescriptor::Open("/dev/null", O_RDONLY));
   ASSIGN_OR_RETURN(const FileDescriptor output,
-                   FileDescriptor::Open(options.output_path, O_WRONLY | O_CREAT | O_APPEND));
+                   CreateFile(options.output_path, O_WRONLY | O_APPEND));
   return Spawn({.argv = options.argv,
                 .env = options.env,
                 .working_dir = options.working_dir,

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/file_descriptor.h"
+#include "base/group_rights.h"
 #include "cluster/spawn.h"
 
 namespace halcyon::cluster {
@@ -35,8 +36,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Spawn(const ProcessO
   ASSIGN_OR_RETURN(const FileDescriptor input, FileDescriptor::Open("/dev/null", O_RDONLY));
   FileDescriptor output;
   if (!options.output_path.empty()) {
-    ASSIGN_OR_RETURN(output,
-                     FileDescriptor::Open(options.output_path, O_WRONLY | O_CREAT | O_APPEND),
+    ASSIGN_OR_RETURN(output, CreateFile(options.output_path, O_WRONLY | O_APPEND),
                      "the output of " + options.argv[0]);
   }
   ASSIGN_OR_RETURN(const pid_t pid,

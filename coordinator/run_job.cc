@@ -19,6 +19,7 @@
 #include "coordinator/submit/submission.h"
 #include "jobs/cluster_file.h"
 #include "jobs/spec_overrides.h"
+#include "storage/sharing.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -113,6 +114,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.clock = Clock::Real();
   ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
   ASSIGN_OR_RETURN(context.home, storage::OpenHome(root));
+  RETURN_IF_ERROR(storage::OwnJobFolder(*context.env, context.home, context.job.value()));
   ASSIGN_OR_RETURN(const OwnedJob owned,
                    OwnJob(*context.env, context.home, context.job.value(), *context.clock, notify));
   CountStopSignals();

@@ -3,6 +3,8 @@
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table_properties.h>
 #include <rocksdb/utilities/checkpoint.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
@@ -206,6 +208,15 @@ class RocksBuilder : public CacheBuilder {
   std::map<uint32_t, std::optional<ShardRecord>> committed_;  // records as far as they were read
 };
 
+// RocksDB opens its lock for writing. Where a group shares the state folder, the job that has begun
+// this cache may have been another user's; the claim of the stage says that it has ended.
+absl::Status RemoveLockOfAnother(const std::string& dir) {
+  const std::string path = JoinPath(dir, "LOCK");
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0 || info.st_uid == geteuid()) return absl::OkStatus();
+  return Env::Posix()->RemoveFile(path);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CacheBuilder>> CacheBuilder::Open(const std::string& dir,
@@ -213,6 +224,7 @@ absl::StatusOr<std::unique_ptr<CacheBuilder>> CacheBuilder::Open(const std::stri
   RETURN_IF_ERROR(CheckDataset(dataset));
   RETURN_IF_ERROR(Env::Posix()->CreateDirs(dir));
   RETURN_IF_ERROR(CheckHasCurrentFile(dir));
+  RETURN_IF_ERROR(RemoveLockOfAnother(dir));
   rocksdb::Options options = CacheOptions();
   options.create_if_missing = true;
   options.write_buffer_size = kCacheBufferBytes;

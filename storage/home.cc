@@ -11,11 +11,12 @@
 #include <filesystem>
 
 #include "base/env.h"
+#include "storage/sharing.h"
 
 namespace halcyon::storage {
 namespace {
 
-constexpr mode_t kPrivateFileMode = 0600;
+constexpr mode_t kPrivateFileMode = 0600, kPrivateFolderMode = 0700;
 constexpr char kHowToChoose[] = "choose another with --home DIR or HALCYON_HOME";
 
 std::string Variable(const char* name) {
@@ -57,6 +58,19 @@ absl::Status EnsureFormat(Env& env, const HomeLayout& home) {
   return WriteFileAtomically(env, home.Format(), std::to_string(kHomeFormat) + "\n");
 }
 
+// Private also in a folder of a group: sharing it is a decision of its own.
+absl::Status MakeRoot(Env& env, const std::string& root) {
+  const auto reason = [](const absl::Status& status) {
+    if (absl::IsResourceExhausted(status)) return status;
+    return InvalidArgument(MessageOf(status) + "; " + kHowToChoose);
+  };
+  if (const absl::Status made = env.CreateDirs(root); !made.ok()) return reason(made);
+  if (chmod(root.c_str(), kPrivateFolderMode) != 0) {
+    return reason(ErrnoStatus(errno, "cannot protect " + root));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ChooseHome(const std::string& flag) {
@@ -80,6 +94,7 @@ absl::StatusOr<std::string> ChooseHome(const std::string& flag) {
 }
 
 std::string HomeLayout::Format() const { return JoinPath(root, "format"); }
+std::string HomeLayout::Sharing() const { return JoinPath(root, "sharing.json"); }
 std::string HomeLayout::Sources() const { return JoinPath(root, "sources"); }
 std::string HomeLayout::Owner(const std::string& job_id) const {
   return JoinPath(Job(job_id), "owner");
@@ -141,7 +156,8 @@ absl::StatusOr<HomeLayout> OpenHome(const std::string& root) {
   if (env.Exists(root) && !std::filesystem::is_directory(root, error)) {
     return InvalidArgument(root + ": is not a folder; " + kHowToChoose);
   }
-  for (const char* part : {"artifacts", "claims", "jobs", "sources", "work"}) {
+  if (!env.Exists(root)) RETURN_IF_ERROR(MakeRoot(env, root));
+  for (const char* part : kHomeFolders) {
     const absl::Status made = env.CreateDirs(JoinPath(root, part));
     if (absl::IsResourceExhausted(made)) return made;
     if (!made.ok()) return InvalidArgument(MessageOf(made) + "; " + kHowToChoose);
@@ -149,6 +165,7 @@ absl::StatusOr<HomeLayout> OpenHome(const std::string& root) {
   if (access(root.c_str(), R_OK | W_OK | X_OK) != 0) {
     return InvalidArgument(root + ": cannot be written; " + kHowToChoose);
   }
+  RETURN_IF_ERROR(UseSharing(layout));
   RETURN_IF_ERROR(EnsureFormat(env, layout));
   return layout;
 }

@@ -3,6 +3,7 @@
 //
 //   HOME/                       mode 0700
 //     format                    "2"
+//     sharing.json              the group that shares this folder (sharing.h); else there is none
 //     jobs/JOB/                 job.toml (resolved), status.json, logs/, socket, alive
 //     jobs/JOB/owner/           the lease of the job's coordinator (lease.h): its number is the
 //                               coordinator's incarnation
@@ -38,6 +39,7 @@ struct HomeLayout {
   std::string root;
 
   std::string Format() const;
+  std::string Sharing() const;  // sharing.json (sharing.h)
   std::string Sources() const;
   std::string Job(const std::string& job_id) const;
   std::string Owner(const std::string& job_id) const;
@@ -58,7 +60,9 @@ inline constexpr uint64_t kHomeFormat = 2;
 absl::StatusOr<HomeLayout> FindHome(const std::string& root);
 
 // Makes the folder (0700) with artifacts/, jobs/, work/, ...; a folder that exists keeps its mode,
-// those are private all the same. One of format 1 (one job at a time, a central journal) is brought
+// those are private all the same, unless it is shared (sharing.h). Then this process makes its
+// files with the umask 0007 from here on. kFailedPrecondition when modes and sharing contradict
+// each other. One of format 1 (one job at a time, a central journal) is brought
 // to the present format: jobs, artifacts and unfinished work stay. kInvalidArgument when the path
 // is not a folder one may write, or a program of format 1 is using it; kFailedPrecondition when it
 // is of a newer format.

@@ -57,7 +57,10 @@ int OpenFilesOfACache() {
 
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   if (status.ok()) return absl::OkStatus();
-  if (status.IsNoSpace()) return ResourceExhausted(Message(status, what));
+  // RocksDB has a name for a full disk, and none for a user's or group's share of it.
+  const bool is_over_quota =
+      status.IsIOError() && status.ToString().find(std::strerror(EDQUOT)) != std::string::npos;
+  if (status.IsNoSpace() || is_over_quota) return ResourceExhausted(Message(status, what));
   if (status.IsCorruption()) return DataLoss(Message(status, what));
   if (status.IsNotFound() || status.IsPathNotFound()) return NotFound(Message(status, what));
   return Internal(Message(status, what));

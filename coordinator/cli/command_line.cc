@@ -64,6 +64,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddCancel(app, &line);
   AddResume(app, &line);
   AddRm(app, &line);
+  AddHome(app, &line);
   AddQueueDaemon(app, &line);
   AddRequeue(app, &line);
   AddTokenizer(app, &line);

@@ -29,6 +29,7 @@ void AddInit(CLI::App& app, CommandLine* line);
 void AddRun(CLI::App& app, CommandLine* line);
 void AddSubmit(CLI::App& app, CommandLine* line);
 void AddRequeue(CLI::App& app, CommandLine* line);
+void AddHome(CLI::App& app, CommandLine* line);
 void AddQueueDaemon(CLI::App& app, CommandLine* line);
 void AddWait(CLI::App& app, CommandLine* line);
 void AddCancel(CLI::App& app, CommandLine* line);

@@ -15,6 +15,7 @@
 #include "coordinator/submit/submit_job.h"
 #include "coordinator/submit/whereabouts.h"
 #include "jobs/cluster_file.h"
+#include "storage/sharing.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -77,6 +78,7 @@ absl::Status CancelJob(const CancelArguments& arguments, const std::string& home
   Env& env = *Env::Posix();
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
+  RETURN_IF_ERROR(storage::CheckIsOwnJob(home, job.job_id, "cancel"));
   const Whereabouts place = WhereaboutsReader(env, home).Of(job.job_id);
   if (!place.is_live && !place.is_outstanding) {
     if (!place.slurm_error.empty()) {

@@ -26,6 +26,7 @@ absl::Status RunDaemon(const DaemonArguments& arguments, const std::string& home
   Env& env = *Env::Posix();
   ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
   ASSIGN_OR_RETURN(const storage::HomeLayout home, storage::OpenHome(root));
+  RETURN_IF_ERROR(CheckHasQueue(home));
   Clock& clock = *Clock::Real();
   const QueueMachine machine = ThisMachine(arguments.slots);
   storage::LeaseSeeker seeker(env, clock, LocalQueue(env, home).LeaseFolder(machine.host),

@@ -1,11 +1,14 @@
 #include "coordinator/housekeeping/remove_job.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "coordinator/artifact_store.h"
 #include "coordinator/housekeeping/disk_usage.h"
 #include "coordinator/recovery.h"
+#include "storage/sharing.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -91,6 +94,8 @@ absl::Status RemoveArtifactFolder(Env& env, const RemovedPath& part) {
 absl::StatusOr<std::shared_ptr<storage::Lease>> TakeJob(Env& env, Clock& clock,
                                                         const storage::HomeLayout& home,
                                                         const std::string& job_id) {
+  // Root may: somebody must be able to remove what a user has left who is gone.
+  if (geteuid() != 0) RETURN_IF_ERROR(storage::CheckIsOwnJob(home, job_id, "remove"));
   storage::LeaseSeeker seeker(env, clock, home.Owner(job_id),
                               storage::ThisProcess("removal of job " + job_id));
   ASSIGN_OR_RETURN(std::optional<OwnedJob> owned, TryOwnJob(env, home, job_id, seeker));

@@ -1,4 +1,5 @@
 #include "coordinator/submit/local_queue.h"
+#include "storage/sharing.h"
 
 #include <fmt/format.h>
 
@@ -54,6 +55,15 @@ std::vector<std::string> NamesIn(Env& env, const std::string& folder) {
 }
 
 }  // namespace
+
+absl::Status CheckHasQueue(const storage::HomeLayout& home) {
+  ASSIGN_OR_RETURN(const auto sharing, storage::ReadSharing(home));
+  if (!sharing) return absl::OkStatus();
+  return FailedPrecondition(
+      home.root + ": is shared with group " + sharing->group +
+      " and has no queue, which would run the jobs of all as one user: use `halcyon run -d`, or "
+      "`halcyon submit --launcher slurm`");
+}
 
 LocalQueue::LocalQueue(Env& env, const storage::HomeLayout& home)
     : env_(env), folder_(JoinPath(home.root, "queue")) {}

@@ -42,6 +42,10 @@ struct TakenJob {
   bool operator==(const TakenJob&) const = default;
 };
 
+// kFailedPrecondition when a group shares the folder: its queue would run a member's job as the
+// user who serves it.
+absl::Status CheckHasQueue(const storage::HomeLayout& home);
+
 struct WaitingJob {
   std::string job_id;
   JobNeeds needs;

@@ -15,6 +15,7 @@
 #include "coordinator/submit/whereabouts.h"
 #include "jobs/spec_overrides.h"
 #include "jobs/stage_graph.h"
+#include "storage/sharing.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -105,6 +106,8 @@ absl::StatusOr<std::string> ScriptOf(const SubmittedJob& job) {
 absl::Status RecordSubmission(Env& env, const SubmittedJob& job) {
   const std::string& id = job.submission.job_id;
   ASSIGN_OR_RETURN(const storage::HomeLayout home, storage::OpenHome(job.home.root));
+  if (job.submission.launcher == Launcher::kLocal) RETURN_IF_ERROR(CheckHasQueue(home));
+  RETURN_IF_ERROR(storage::OwnJobFolder(env, home, id));
   const Whereabouts place = WhereaboutsReader(env, home).Of(id);
   if (place.is_live || place.is_outstanding) {
     return FailedPrecondition("job " + id + " " + place.text + "; follow it with `halcyon watch " +
