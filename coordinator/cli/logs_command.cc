@@ -9,6 +9,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
 #include "coordinator/housekeeping/log_files.h"
+#include "coordinator/housekeeping/log_record.h"
 #include "coordinator/submit/end_watch.h"
 
 namespace halcyon::coordinator {
@@ -21,12 +22,19 @@ struct LogsArguments {
   int64_t rank = -1;
   size_t lines = 200;
   bool follow = false;
+  bool json = false;
 };
 
-void PrintLines(const std::vector<LogLine>& lines, size_t lines_max) {
+// As one line of text. What is not UTF-8, as a library may print it, is replaced.
+std::string PrintedLine(const LogLine& line, bool as_json) {
+  if (!as_json) return line.text + "\n";
+  return JsonOfLine(line).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void PrintLines(const std::vector<LogLine>& lines, size_t lines_max, bool as_json) {
   const size_t begin = lines_max > 0 && lines.size() > lines_max ? lines.size() - lines_max : 0;
   std::string text;
-  for (size_t i = begin; i < lines.size(); ++i) text += lines[i].text + "\n";
+  for (size_t i = begin; i < lines.size(); ++i) text += PrintedLine(lines[i], as_json);
   PrintText(text);
 }
 
@@ -47,7 +55,7 @@ absl::Status Logs(const LogsArguments& arguments, const std::string& home_flag) 
                     fmt::join(processes, ", ")));
   }
   ASSIGN_OR_RETURN(std::vector<LogLine> lines, reader.Next());
-  PrintLines(lines, arguments.lines);
+  PrintLines(lines, arguments.lines, arguments.json);
   // Also ends when the reader has closed the pipe.
   EndWatch watch(home);
   bool ended = !arguments.follow;
@@ -57,7 +65,7 @@ absl::Status Logs(const LogsArguments& arguments, const std::string& home_flag) 
     ASSIGN_OR_RETURN(job, FindJob(home, job.job_id, /*done_only=*/false));
     ASSIGN_OR_RETURN(ended, watch.HasEnded(job));
     ASSIGN_OR_RETURN(lines, reader.Next());
-    PrintLines(lines, /*lines_max=*/0);
+    PrintLines(lines, /*lines_max=*/0, arguments.json);
   }
   return absl::OkStatus();
 }
@@ -78,6 +86,7 @@ void AddLogs(CLI::App& app, CommandLine* line) {
       ->check(WholeNumber(0, kCountMax));
   command->add_flag("-f,--follow", arguments->follow,
                     "Then print what is added, until the job has ended");
+  command->add_flag("--json", arguments->json, "Print each line as a JSON object");
   command->callback([=] { line->chosen = [=] { return Logs(*arguments, line->home); }; });
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/housekeeping/log_record.h"
 
-#include "coordinator/housekeeping/log_files.h"
+#include <charconv>
+#include <cstdint>
 
 namespace halcyon::coordinator {
 namespace {
@@ -41,6 +42,29 @@ nlohmann::json ToJson(const LogRecord& record) {
   json["level"] = record.level;
   json["process"] = record.process;
   json["message"] = record.message;
+  return json;
+}
+
+nlohmann::json JsonOfLine(const LogLine& line) {
+  const std::optional<LogRecord> record = ParseLogLine(line.text);
+  if (!record) {
+    const size_t colon = line.text.find(": ");
+    const bool has_process = colon != std::string::npos;
+    return {{"time", line.time.empty() ? nlohmann::json() : nlohmann::json(line.time)},
+            {"level", nullptr},
+            {"process", has_process ? line.text.substr(0, colon) : ""},
+            {"message", has_process ? line.text.substr(colon + 2) : line.text}};
+  }
+  nlohmann::json json = ToJson(*record);
+  for (const char* name : {"rank", "step"}) {
+    const auto field = record->fields.find(name);
+    if (field == record->fields.end()) continue;
+    const std::string& digits = field->second;
+    int64_t number = 0;
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    const bool is_number = parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size();
+    if (is_number) json[name] = number;
+  }
   return json;
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "coordinator/housekeeping/log_files.h"
+
 namespace halcyon::coordinator {
 
 struct LogRecord {
@@ -23,6 +25,10 @@ std::optional<LogRecord> ParseLogLine(std::string_view line);
 
 // {"time", "level", "process", "message", and each of the fields}.
 nlohmann::json ToJson(const LogRecord& record);
+
+// A line that LogReader gave, as above, with `rank` and `step` as numbers. One that is not ours has
+// `level` null, and `time` null when no line with one came before.
+nlohmann::json JsonOfLine(const LogLine& line);
 
 }  // namespace halcyon::coordinator
 

@@ -34,5 +34,19 @@ TEST(LogRecordTest, OtherLinesAreNone) {
   }
 }
 
+TEST(LogRecordTest, AnyLineIsJson) {
+  const auto lines = LogLinesOf("model-rank-1",
+                                "first: words\n2026-01-31T12:00:00.123Z error model-rank-1 rank=1 "
+                                "stage=model step=12: bad\n  at: here\n");
+  ASSERT_EQ(lines.size(), 3u);
+  const auto parse = [](const char* text) { return nlohmann::json::parse(text); };
+  EXPECT_EQ(JsonOfLine(lines[0]), parse(R"({"time": null, "level": null,
+      "process": "model-rank-1", "message": "first: words"})"));
+  EXPECT_EQ(JsonOfLine(lines[1]), parse(R"({"time": "2026-01-31T12:00:00.123Z", "level": "error",
+      "process": "model-rank-1", "rank": 1, "stage": "model", "step": 12, "message": "bad"})"));
+  EXPECT_EQ(JsonOfLine(lines[2]), parse(R"({"time": "2026-01-31T12:00:00.123Z", "level": null,
+      "process": "model-rank-1", "message": "  at: here"})"));
+}
+
 }  // namespace
 }  // namespace halcyon::coordinator

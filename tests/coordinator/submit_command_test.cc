@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
@@ -194,6 +195,11 @@ TEST_F(SubmitCommandTest, LogsOfOneRankAreThoseOfEveryStage) {
   }
   ASSERT_EQ(Run({"logs", job_, "--rank", "1"}), 0) << err_;
   EXPECT_EQ(out_, "autoencoder-rank-1: of autoencoder-rank-1\nmodel-rank-1: of model-rank-1\n");
+  ASSERT_EQ(Run({"logs", job_, "--rank", "1", "--json", "--lines", "1"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_),
+            nlohmann::json::parse(R"({"time": null, "level": null, "process": "model-rank-1",
+                                      "message": "of model-rank-1"})"));
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1);
   EXPECT_EQ(Run({"logs", job_, "--rank", "7"}), 2);
   EXPECT_THAT(err_, HasSubstr("has no log of rank 7; there are agent-1, "));
 }
