@@ -57,10 +57,16 @@ absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
 }
 
 nlohmann::json WorkerToJson(const WorkerStatus& worker) {
-  return {{"worker", worker.worker},     {"rank", worker.rank},
-          {"host", worker.host},         {"step", worker.step},
-          {"phase", worker.phase},       {"waits_for", worker.waits_for},
-          {"since_ms", worker.since_ms}, {"verdict", worker.verdict}};
+  return {{"worker", worker.worker},
+          {"rank", worker.rank},
+          {"host", worker.host},
+          {"pid", worker.pid},
+          {"start_time", worker.start_time},
+          {"step", worker.step},
+          {"phase", worker.phase},
+          {"waits_for", worker.waits_for},
+          {"since_ms", worker.since_ms},
+          {"verdict", worker.verdict}};
 }
 
 WorkerStatus WorkerFromJson(const nlohmann::json& json) {
@@ -68,6 +74,8 @@ WorkerStatus WorkerFromJson(const nlohmann::json& json) {
   json.at("worker").get_to(worker.worker);
   json.at("rank").get_to(worker.rank);
   json.at("host").get_to(worker.host);
+  worker.pid = json.value("pid", int64_t{0});
+  worker.start_time = json.value("start_time", uint64_t{0});
   json.at("step").get_to(worker.step);
   json.at("phase").get_to(worker.phase);
   json.at("waits_for").get_to(worker.waits_for);

@@ -43,6 +43,8 @@ struct WorkerStatus {
   std::string worker = {};  // "model-rank-1"
   int64_t rank = -1;        // -1: it is an agent
   std::string host = {};
+  int64_t pid = 0;             // of its process on that host; 0: not known
+  uint64_t start_time = 0;     // of it: clock ticks since boot
   int64_t step = -1;           // of training; -1: none
   std::string phase = {};      // "forward block.3", "tokens/3"
   std::string waits_for = {};  // "rank 1", "all-gather of block.3, number 917"; "" for nothing

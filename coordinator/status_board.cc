@@ -81,6 +81,8 @@ void StatusBoard::Show(const effect::ShowWorkers& show) {
     status_.workers.push_back({.worker = one.worker,
                                .rank = one.rank,
                                .host = one.host,
+                               .pid = one.pid,
+                               .start_time = one.start_time,
                                .step = one.step,
                                .phase = one.phase,
                                .waits_for = one.waits_for,

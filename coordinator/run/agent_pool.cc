@@ -122,6 +122,8 @@ std::vector<WorkerHealth> AgentPool::On(const event::Beats& beats, int64_t now_m
     const bool hangs = !is_silent && past_.Hangs(stage, beat.activity.age_ms);
     health.push_back({.worker = agent->id.name,
                       .host = agent->host,
+                      .pid = agent->pid,
+                      .start_time = agent->start_time,
                       .phase = task,
                       .age_ms = is_silent ? beat.silent_ms : beat.activity.age_ms,
                       .verdict = is_silent ? beat.is_stopped ? Verdict::kStopped : Verdict::kSilent
@@ -147,6 +149,8 @@ bool AgentPool::OnMessage(const cluster::Message& message, Scheduler* scheduler,
   if (const auto* hello = std::get_if<cluster::Hello>(&message.body)) {
     agent->has_registered = true;
     agent->host = hello->host;
+    agent->pid = hello->pid;
+    agent->start_time = hello->start_time;
     effects->push_back(effect::Send{message.worker, cluster::Welcome{}});
     return true;
   }

@@ -70,6 +70,8 @@ class AgentPool {
     bool is_started = false;
     bool has_registered = false;
     std::string host = {};
+    int64_t pid = 0;
+    uint64_t start_time = 0;
     std::optional<Lost> lost = {};
     RestartBudget budget;
     int64_t start_after_ms = 0;

@@ -64,6 +64,8 @@ void GangWatch::OnHello(const WorkerId& worker, const cluster::Hello& hello) {
   Rank& rank = ranks_[worker];
   rank.number = hello.rank;
   rank.host = hello.host;
+  rank.pid = hello.pid;
+  rank.start_time = hello.start_time;
   if (ranks_.size() < ranks_wanted_) return;
   ranks_by_host_.clear();
   for (const auto& [id, one] : ranks_) ++ranks_by_host_[one.host];
@@ -182,7 +184,11 @@ bool GangWatch::IsCutOff(const std::string& host) const {
 }
 
 WorkerHealth GangWatch::HealthOf(const WorkerId& id, const Rank& rank) const {
-  WorkerHealth health{.worker = id.name, .rank = rank.number, .host = rank.host};
+  WorkerHealth health{.worker = id.name,
+                      .rank = rank.number,
+                      .host = rank.host,
+                      .pid = rank.pid,
+                      .start_time = rank.start_time};
   if (!rank.beat) return health;
   cluster::Activity activity = rank.beat->activity;
   health.step = activity.step;

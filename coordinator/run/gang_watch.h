@@ -59,6 +59,8 @@ class GangWatch {
   struct Rank {
     uint32_t number = 0;
     std::string host;
+    int64_t pid = 0;
+    uint64_t start_time = 0;
     std::optional<WorkerBeat> beat;
     PhaseReader reader;
     int busy = 0;  // of the beats of this window: in a step, and not waiting for others

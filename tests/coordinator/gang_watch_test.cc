@@ -116,6 +116,8 @@ TEST_F(GangWatchTest, ARankThatDoesNotComeToACollectiveHangsAndThoseThatWaitDoNo
   EXPECT_EQ(waiting, (WorkerHealth{.worker = "model-rank-2",
                                    .rank = 2,
                                    .host = "b",
+                                   .pid = 1,
+                                   .start_time = 2,
                                    .step = 7,
                                    .phase = "all-gather of block.3, number 917",
                                    .waits_for = "rank 1",

@@ -40,6 +40,16 @@ TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
   model.steps = 20;
   model.figures = {{"loss", 1.5}};
   model.start_fraction = 0.1;
+  status.workers = {{.worker = "model-rank-1",
+                     .rank = 1,
+                     .host = "n2",
+                     .pid = 4711,
+                     .start_time = 123'456'789'012,
+                     .step = 5,
+                     .phase = "forward block.1",
+                     .waits_for = "rank 0",
+                     .since_ms = 6,
+                     .verdict = "waiting"}};
   Write(status);
   const auto read = ReadJobStatus(*Env::Posix(), home_, "j-1");
   ASSERT_TRUE(read.ok()) << read.status();
@@ -49,6 +59,7 @@ TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(read->earlier_ms, 11);
   EXPECT_EQ(read->exit_code, 3);
   EXPECT_EQ(read->stages, status.stages);
+  EXPECT_EQ(read->workers, status.workers);
   EXPECT_EQ(read->Find(jobs::StageKind::kModel)->inputs,
             (std::vector<std::string>{"tokens", "latents"}));
 }
