@@ -9,11 +9,12 @@ namespace halcyon {
 
 enum class ExitCode : int {
   kDone = 0,
-  kBadInput = 2,   // the job file, an option or the data: nothing was started
-  kJobFailed = 3,  // the job ran and failed; the last error line says why
-  kPreempted = 4,  // told to stop, or lost its coordinator: run the same command again
-  kDiskFull = 5,   // free some space and run the same command again
-  kCancelled = 6,  // a person had it end (halcyon cancel): nothing goes on by itself
+  kNotSurvived = 1,  // halcyon drill: a job did not come back from a fault as it should
+  kBadInput = 2,     // the job file, an option or the data: nothing was started
+  kJobFailed = 3,    // the job ran and failed; the last error line says why
+  kPreempted = 4,    // told to stop, or lost its coordinator: run the same command again
+  kDiskFull = 5,     // free some space and run the same command again
+  kCancelled = 6,    // a person had it end (halcyon cancel): nothing goes on by itself
 };
 
 inline ExitCode ExitCodeOf(const absl::Status& status) {

@@ -66,6 +66,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddRm(app, &line);
   AddHome(app, &line);
   AddQueueDaemon(app, &line);
+  AddDrill(app, &line);
   AddRequeue(app, &line);
   AddTokenizer(app, &line);
   AddEval(app, &line);
@@ -93,7 +94,8 @@ int RunCommandLine(int argc, const char* const* argv) {
     status = Internal(error.what());
   }
   const absl::Status printed = StandardOutput::OfProcess().Finish();
-  return Report(status.ok() ? printed : status);
+  const int code = Report(status.ok() ? printed : status);
+  return !status.ok() && line.failure ? static_cast<int>(*line.failure) : code;
 }
 
 }  // namespace halcyon::coordinator

@@ -5,10 +5,12 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/exit_code.h"
 #include "base/status.h"
 #include "coordinator/job_status.h"
 #include "jobs/job_spec.h"
@@ -23,11 +25,14 @@ namespace halcyon::coordinator {
 struct CommandLine {
   std::string home;  // --home
   std::function<absl::Status()> chosen;
+  // Of a command that fails in a way of its own; else the exit code is that of its status.
+  std::optional<ExitCode> failure = {};
 };
 
 void AddInit(CLI::App& app, CommandLine* line);
 void AddRun(CLI::App& app, CommandLine* line);
 void AddSubmit(CLI::App& app, CommandLine* line);
+void AddDrill(CLI::App& app, CommandLine* line);
 void AddRequeue(CLI::App& app, CommandLine* line);
 void AddHome(CLI::App& app, CommandLine* line);
 void AddQueueDaemon(CLI::App& app, CommandLine* line);

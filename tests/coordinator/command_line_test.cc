@@ -53,6 +53,7 @@ TEST_F(CommandLineTest, HelpIsThereForEveryCommand) {
                                              {"cancel"},
                                              {"resume"},
                                              {"coordinator"},
+                                             {"drill"},
                                              {"validate"},
                                              {"list"},
                                              {"status"},
