@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "cluster/collective_queue.h"
+#include "cluster/exchange_group.h"
 #include "cluster/launcher.h"
 
 namespace halcyon::cluster {
@@ -52,19 +53,16 @@ class StridedBlock {
   MPI_Datatype type_ = MPI_DATATYPE_NULL;
 };
 
-const char* Bytes(const void* data) { return static_cast<const char*>(data); }
-char* Bytes(void* data) { return static_cast<char*>(data); }
-
 // Ends MPI when the last group is gone.
 struct MpiSession {
   ~MpiSession() { MPI_Finalize(); }
 };
 
 // Takes the communicator over.
-class MpiGroup : public HostGroup {
+class MpiGroup : public ExchangeGroup {
  public:
   MpiGroup(MPI_Comm comm, size_t call_bytes_max, std::shared_ptr<MpiSession> session)
-      : session_(std::move(session)), comm_(comm), call_bytes_max_(call_bytes_max) {
+      : ExchangeGroup(call_bytes_max), session_(std::move(session)), comm_(comm) {
     // Errors come back as statuses; MPI would otherwise end the process.
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm_, &rank_);
@@ -75,65 +73,29 @@ class MpiGroup : public HostGroup {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
-  absl::Status AllGather(ConstBuffer in, Buffer out) override {
-    return Gather(Bytes(in.data), in.bytes(), Bytes(out.data), in.bytes());
-  }
-
-  // MPI's own reductions sum in an order that depends on sizes and algorithms, so the parts are
-  // exchanged and summed here.
-  absl::Status ReduceScatterSum(ConstBuffer in, std::span<float> out) override {
-    const size_t width = BytesOf(in.type);
-    return InCalls(out.size(), width, [&](size_t offset, size_t count) {
-      const char* first = Bytes(in.data) + offset * width;
-      RETURN_IF_ERROR(Scatter(first, out.size() * width, count * width));
-      for (int rank = 0; rank < size_; ++rank) {
-        const ConstBuffer part(received_.data() + rank * count * width, count, in.type, Device{});
-        AddPart(part, rank == 0, out.subspan(offset, count));
-      }
-      return absl::OkStatus();
-    });
-  }
-
-  absl::Status AllReduceSum(std::span<double> values) override {
-    std::vector<double> parts;
-    return InCalls(values.size(), sizeof(double), [&](size_t offset, size_t count) {
-      parts.resize(count * size_);
-      const std::span<double> sum = values.subspan(offset, count);
-      RETURN_IF_ERROR(
-          Gather(Bytes(sum.data()), sum.size_bytes(), Bytes(parts.data()), sum.size_bytes()));
-      std::ranges::fill(sum, 0.0);
-      for (int rank = 0; rank < size_; ++rank) {
-        for (size_t i = 0; i < count; ++i) {
-          const double part = parts[rank * count + i];
-          sum[i] = rank == 0 ? part : sum[i] + part;
-        }
-      }
-      return absl::OkStatus();
-    });
-  }
-
-  absl::StatusOr<std::vector<std::string>> AllGatherBytes(std::string_view bytes) override {
-    std::vector<uint64_t> lengths(size_);
-    const uint64_t own_length = bytes.size();
-    RETURN_IF_ERROR(
-        Gather(Bytes(&own_length), sizeof(uint64_t), Bytes(lengths.data()), sizeof(uint64_t)));
-    // Everybody sends as much as the longest one, so that all make the same calls.
-    const size_t longest = *std::ranges::max_element(lengths);
-    std::string padded(bytes);
-    padded.resize(longest);
-    std::string joined(longest * size_, '\0');
-    RETURN_IF_ERROR(Gather(padded.data(), longest, joined.data(), longest));
-    std::vector<std::string> all;
-    for (int rank = 0; rank < size_; ++rank) {
-      all.push_back(joined.substr(rank * longest, lengths[rank]));
-    }
-    return all;
-  }
-
   absl::Status Barrier() override {
     MPI_Request request;
     RETURN_IF_ERROR(MpiStatus(MPI_Ibarrier(comm_, &request), "MPI_Ibarrier"));
     return Complete(request, "MPI_Ibarrier");
+  }
+
+ protected:
+  absl::Status GatherCall(const char* in, size_t size, char* out, size_t stride) override {
+    const StridedBlock block(size, stride);
+    MPI_Request request;
+    RETURN_IF_ERROR(MpiStatus(
+        MPI_Iallgather(in, static_cast<int>(size), MPI_BYTE, out, 1, block.type(), comm_, &request),
+        "MPI_Iallgather"));
+    return Complete(request, "MPI_Iallgather");
+  }
+
+  absl::Status ScatterCall(const char* in, size_t stride, size_t size, char* out) override {
+    const StridedBlock block(size, stride);
+    MPI_Request request;
+    RETURN_IF_ERROR(MpiStatus(
+        MPI_Ialltoall(in, 1, block.type(), out, static_cast<int>(size), MPI_BYTE, comm_, &request),
+        "MPI_Ialltoall"));
+    return Complete(request, "MPI_Ialltoall");
   }
 
  private:
@@ -153,53 +115,9 @@ class MpiGroup : public HostGroup {
     }
   }
 
-  // Calls `part(offset, count)` for 0 ... total values in pieces that one MPI call may carry.
-  template <typename Part>
-  absl::Status InCalls(size_t total, size_t width, Part part) const {
-    const size_t count_max = call_bytes_max_ / width;
-    for (size_t offset = 0; offset < total; offset += count_max) {
-      RETURN_IF_ERROR(part(offset, std::min(count_max, total - offset)));
-    }
-    return absl::OkStatus();
-  }
-
-  // Puts every rank's `size` bytes at out + rank * stride.
-  absl::Status Gather(const char* in, size_t size, char* out, size_t stride) const {
-    if (size_ == 1) {
-      if (size > 0) std::memmove(out, in, size);
-      return absl::OkStatus();
-    }
-    return InCalls(size, 1, [&](size_t offset, size_t count) {
-      const StridedBlock block(count, stride);
-      MPI_Request request;
-      RETURN_IF_ERROR(MpiStatus(MPI_Iallgather(in + offset, static_cast<int>(count), MPI_BYTE,
-                                               out + offset, 1, block.type(), comm_, &request),
-                                "MPI_Iallgather"));
-      return Complete(request, "MPI_Iallgather");
-    });
-  }
-
-  // Fills received_ with the `size` bytes that each rank has at in + (this rank) * stride, in rank
-  // order.
-  absl::Status Scatter(const char* in, size_t stride, size_t size) {
-    received_.resize(size * size_);
-    if (size_ == 1) {
-      std::memcpy(received_.data(), in, size);
-      return absl::OkStatus();
-    }
-    const StridedBlock block(size, stride);
-    MPI_Request request;
-    RETURN_IF_ERROR(MpiStatus(MPI_Ialltoall(in, 1, block.type(), received_.data(),
-                                            static_cast<int>(size), MPI_BYTE, comm_, &request),
-                              "MPI_Ialltoall"));
-    return Complete(request, "MPI_Ialltoall");
-  }
-
   const std::shared_ptr<MpiSession> session_;  // outlives comm_
   MPI_Comm comm_;
-  const size_t call_bytes_max_;
   int rank_ = 0, size_ = 1;
-  std::vector<char> received_;  // the parts of a reduction
 };
 
 // The node's number: the lowest rank in it.

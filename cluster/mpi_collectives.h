@@ -8,15 +8,13 @@
 #include "base/status.h"
 #include "cluster/collective_queue.h"
 #include "cluster/collectives.h"
+#include "cluster/exchange_group.h"
 
 namespace halcyon::cluster {
 
-// What one MPI call carries for each rank, at most. It bounds the memory for what other ranks sent
-// (this times the ranks) and keeps MPI's int counts from overflowing.
-inline constexpr size_t kMpiCallBytesMax = size_t{4} << 20;
-
 struct MpiOptions {
-  size_t call_bytes_max = kMpiCallBytesMax;  // at least 8
+  // Of one MPI call, at least 8; MPI counts in int.
+  size_t call_bytes_max = kCallBytesMax;
   // For tests: takes this many consecutive ranks for a node; 0: asks MPI which share memory.
   int ranks_per_node = 0;
   QueueOptions queue = {};
