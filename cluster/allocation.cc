@@ -99,6 +99,19 @@ std::string NumericAddress(const sockaddr* address, socklen_t size) {
   return error == 0 ? text : "";
 }
 
+using AddressList = std::unique_ptr<addrinfo, AddressListDeleter>;
+
+absl::StatusOr<AddressList> Resolve(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(host.c_str(), "9", &hints, &found);  // any port
+  if (error != 0) {
+    return Unavailable("the address of " + host + " is not known here: " + gai_strerror(error));
+  }
+  return AddressList(found);
+}
+
 // Connecting a datagram socket sends nothing; the kernel chooses the interface.
 std::string AddressThatLeadsTo(const addrinfo& to) {
   const FileDescriptor socket(::socket(to.ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -172,19 +185,17 @@ absl::StatusOr<Allocation> FindAllocation(const jobs::LaunchSpec& launch,
 }
 
 absl::StatusOr<std::string> AddressTowards(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  addrinfo* found = nullptr;
-  const int error = getaddrinfo(host.c_str(), "9", &hints, &found);  // any port
-  if (error != 0) {
-    return Unavailable("the address of " + host + " is not known here: " + gai_strerror(error));
-  }
-  const std::unique_ptr<addrinfo, AddressListDeleter> list(found);
+  ASSIGN_OR_RETURN(const AddressList list, Resolve(host));
   for (const addrinfo* to = list.get(); to != nullptr; to = to->ai_next) {
     const std::string address = AddressThatLeadsTo(*to);
     if (!address.empty()) return address;
   }
   return Unavailable("no interface of this machine leads to " + host);
+}
+
+absl::StatusOr<std::string> NumericAddressOf(const std::string& name) {
+  ASSIGN_OR_RETURN(const AddressList list, Resolve(name));
+  return NumericAddress(list->ai_addr, list->ai_addrlen);
 }
 
 absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,

@@ -49,6 +49,9 @@ bool HasPmix(const std::string& mpi_list);
 // known, or there is no way to it.
 absl::StatusOr<std::string> AddressTowards(const std::string& host);
 
+// The first address of a name, as a number. kUnavailable: the name is not known.
+absl::StatusOr<std::string> NumericAddressOf(const std::string& name);
+
 // Where the coordinator listens: `ipc_path` while only this machine takes part, else
 // "tcp://ADDRESS:*", of launch.coordinator_address or of the interface that leads to the first
 // other host.

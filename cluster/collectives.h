@@ -3,8 +3,9 @@
 // order, beside the thread that started them. After an error the gang can do nothing more together:
 // every later collective gives the same error.
 //
-// Implementations: over MPI (mpi_collectives.h) and among threads of one process
-// (in_process_gang.h), both through a CollectiveQueue; a gang of one (SingleRank). Those on host
+// Implementations: over MPI (mpi_collectives.h), over TCP without it (peer_collectives.h) and among
+// threads of one process (in_process_gang.h), all through a CollectiveQueue; a gang of one
+// (SingleRank). Those on host
 // memory sum in rank order, so the same number of ranks gives the same bits.
 #ifndef HALCYON_CLUSTER_COLLECTIVES_H_
 #define HALCYON_CLUSTER_COLLECTIVES_H_
