@@ -20,6 +20,8 @@ namespace halcyon::cluster {
 namespace {
 
 constexpr int64_t kMpiListMsMax = 30'000;
+// No host's (RFC 5737); packets to it would take the default route.
+constexpr char kElsewhere[] = "192.0.2.1";
 
 // Sum of one of the numbers that Slurm gives for each node.
 int64_t Sum(const std::vector<int64_t>& counts) {
@@ -154,6 +156,8 @@ bool HasPmix(const std::string& mpi_list) { return mpi_list.find("pmix") != std:
 absl::StatusOr<Allocation> FindAllocation(const jobs::LaunchSpec& launch,
                                           const Surroundings& surroundings) {
   const jobs::PlacementSpec& placement = launch.placement;
+  // Agents then run on this machine; where ranks are is for others to say.
+  if (placement.launcher == jobs::LauncherKind::kExternal) return Allocation{};
   const bool wants_srun = placement.launcher == jobs::LauncherKind::kSrun;
   ASSIGN_OR_RETURN(const auto nodes, SlurmHosts(launch, surroundings));
   Allocation allocation;
@@ -204,9 +208,13 @@ absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,
                                                 const std::string& ipc_path) {
   const auto other = std::ranges::find_if(
       allocation.hosts, [&](const jobs::Host& host) { return !IsHost(host.name, host_name); });
-  if (other == allocation.hosts.end()) return "ipc://" + ipc_path;
+  const bool is_external = launch.placement.launcher == jobs::LauncherKind::kExternal;
+  if (other == allocation.hosts.end() && !is_external) return "ipc://" + ipc_path;
   std::string address = launch.placement.coordinator_address;
-  if (address.empty()) {
+  if (address.empty() && is_external) {
+    // Where the members are is not known: the way that leads out, where there is one.
+    address = AddressTowards(kElsewhere).value_or("127.0.0.1");
+  } else if (address.empty()) {
     ASSIGN_OR_RETURN(address, AddressTowards(other->name),
                      "set launch.coordinator_address to where the hosts reach this machine");
   }

@@ -14,6 +14,7 @@ namespace halcyon::cluster {
 
 // Every rank calls Barrier equally often. What was put before a barrier can be read by all ranks
 // after it. Used from one thread.
+// Implementations: below, and over LibTorch's store (worker/training/tcp_store_bootstrap.h).
 class Bootstrap {
  public:
   virtual ~Bootstrap() = default;

@@ -85,7 +85,7 @@ class ProcessGang final : public Gang {
     if (child_ != nullptr) child_->Leave();
   }
 
-  ProcessIdentity launcher() const override { return launcher_; }
+  std::optional<ProcessIdentity> launcher() const override { return launcher_; }
 
   const std::vector<std::string>& hosts() const override { return description_.hosts; }
 
@@ -131,6 +131,7 @@ class ProcessGang final : public Gang {
 }  // namespace
 
 std::string GangEnd::ToString() const {
+  if (!failure.ok()) return MessageOf(failure);
   return exit ? exit->ToString() : "an exit code that is not known";
 }
 

@@ -1,4 +1,5 @@
 // A gang that was launched: a handle, whatever started it and on however many hosts its ranks run.
+// Those of external_launcher.h have no launcher that is a process of the coordinator's.
 // An agent that a launcher starts on another host is a gang of one.
 #ifndef HALCYON_CLUSTER_GANG_H_
 #define HALCYON_CLUSTER_GANG_H_
@@ -17,8 +18,9 @@ namespace halcyon::cluster {
 struct GangEnd {
   // How the launcher ended: with a non-zero code when a rank failed. nullopt: not known, because
   // another process had started the launcher.
-  std::optional<ExitStatus> exit;
-  bool ok() const { return !exit || exit->ok(); }
+  std::optional<ExitStatus> exit = {};
+  absl::Status failure = {};  // not OK: what went wrong, where no process' end says it
+  bool ok() const { return failure.ok() && (!exit || exit->ok()); }
   std::string ToString() const;  // "exit code 3"; "an exit code that is not known"
 };
 
@@ -26,6 +28,9 @@ struct GangEnd {
 class Gang {
  public:
   virtual ~Gang() = default;
+  // What must come before the ranks are started, for a person; "": they are, or will be at once.
+  // Poll moves it on.
+  virtual std::string waits_for() const { return ""; }
   // nullopt while the launcher runs; it ends when all ranks have ended.
   virtual std::optional<GangEnd> Poll() = 0;
   // Ends the ranks on all hosts. Does not wait: Poll says when the launcher is gone; what it has
@@ -35,8 +40,9 @@ class Gang {
   // alone.
   virtual void Leave() = 0;
   // The launcher's process, which is on this machine: the ranks that run here descend from it.
-  virtual ProcessIdentity launcher() const = 0;
-  // Where its ranks were placed; empty: on this machine.
+  // nullopt: the ranks have no launcher that the coordinator has started.
+  virtual std::optional<ProcessIdentity> launcher() const = 0;
+  // Where its ranks were placed; empty: on this machine, or where others have started them.
   virtual const std::vector<std::string>& hosts() const = 0;
   // What a later coordinator needs to find the gang: AdoptGang reads it.
   virtual nlohmann::json record() const = 0;

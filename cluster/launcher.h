@@ -55,6 +55,8 @@ class GangLauncher {
   virtual absl::StatusOr<std::unique_ptr<Gang>> Adopt(const nlohmann::json& record) {
     return AdoptGang(record);
   }
+  // The job has ended with this exit code: nothing more is launched.
+  virtual void JobEnded(int /*exit_code*/) {}
 };
 
 // Open MPI's mpirun: more ranks than cores are allowed, and waiting ranks yield. Neither mpirun nor

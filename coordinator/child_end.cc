@@ -57,6 +57,7 @@ bool SaysOutOfMemory(const std::string& text) { return text.find(kRanOut) != std
 
 absl::Status ChildEndStatus(const std::string& what, const cluster::GangEnd& end,
                             const ChildLog& log) {
+  if (!end.failure.ok()) return end.failure;
   const std::string lines = log.LastLines();
   std::string message = what + " ended with " + end.ToString();
   if (WasKilled(end)) {

@@ -15,14 +15,16 @@ EarlierLaunches LaunchesOf(const EarlierGangs& gangs) {
 
 Coordinator::Coordinator(const JobContext* context)
     : context_(context),
-      run_(jobs::StageGraph(std::span(&context->spec, 1)),
-           {.agents = AgentCount(context->spec, context->allocation),
-            .ranks = context->spec.launch.ranks,
-            .restarts_max = context->spec.launch.restarts_max,
-            .ranks_min = context->spec.launch.ranks_min,
-            .hang = {.floor_ms = 1000 * context->spec.launch.hang_floor_s,
-                     .factor = context->spec.launch.hang_factor}},
-           LaunchesOf(context->earlier_gangs)),
+      run_(
+          jobs::StageGraph(std::span(&context->spec, 1)),
+          {.agents = AgentCount(context->spec, context->allocation),
+           .ranks = context->spec.launch.ranks,
+           .restarts_max = context->spec.launch.restarts_max,
+           .ranks_min = context->spec.launch.ranks_min,
+           .places_ranks = context->spec.launch.placement.launcher != jobs::LauncherKind::kExternal,
+           .hang = {.floor_ms = 1000 * context->spec.launch.hang_floor_s,
+                    .factor = context->spec.launch.hang_factor}},
+          LaunchesOf(context->earlier_gangs)),
       service_(context, &run_.graph()) {}
 
 absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {

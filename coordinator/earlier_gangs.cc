@@ -47,6 +47,14 @@ EarlierGangs FindEarlierGangs(const storage::JobHistory& history, cluster::GangL
   return found;
 }
 
+void EndEarlierGangs(const storage::JobHistory& history, cluster::GangLauncher& launcher) {
+  for (const auto& [label, gang] : FindEarlierGangs(history, launcher)) {
+    // The handle ends what it is destroyed with.
+    const auto handle = launcher.Adopt(gang.launcher);
+    if (handle.ok()) spdlog::warn("{}: a launch of an earlier run is killed", label);
+  }
+}
+
 std::string LauncherName(const std::string& label) { return label + "-launcher"; }
 
 bool IsOfGangs(const std::string& process_name, const EarlierGangs& gangs) {

@@ -31,6 +31,9 @@ using EarlierGangs = std::map<std::string, EarlierGangRecord>;
 // Those of the history whose launcher runs on this machine. They are left running.
 EarlierGangs FindEarlierGangs(const storage::JobHistory& history, cluster::GangLauncher& launcher);
 
+// Ends those of the history that still run.
+void EndEarlierGangs(const storage::JobHistory& history, cluster::GangLauncher& launcher);
+
 // What the process of a gang's launcher is called in the journal: "model-launcher".
 std::string LauncherName(const std::string& label);
 // Whether a process of that name belongs to one of the gangs.

@@ -231,8 +231,9 @@ void JobService::Do(const effect::AdoptGang& adopt) {
 }
 
 void JobService::Do(const effect::Launch& launch) {
-  Happened(event::Launched{launch.stage, launch.launch,
-                           processes_.Launch(launch, graph_->node(launch.stage))});
+  const absl::StatusOr<bool> started = processes_.Launch(launch, graph_->node(launch.stage));
+  if (started.ok() && !*started) return;  // said when they are
+  Happened(event::Launched{launch.stage, launch.launch, started.status()});
 }
 
 void JobService::Do(const effect::TrackRank& track) { processes_.TrackRank(track); }

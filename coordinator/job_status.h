@@ -97,6 +97,9 @@ absl::StatusOr<std::vector<JobStatus>> ListJobStatuses(Env& env, const storage::
 
 // "NAME-xxxxxxxx", with the start of a digest over the name and the job file's absolute path: the
 // same command finds the same job again, whatever else was changed in the file.
+// What the note of a running stage begins with whose ranks cannot be started yet.
+inline constexpr std::string_view kWaitsNote = "its ranks wait: ";
+
 JobId JobIdOf(const std::string& name, const std::string& absolute_spec_path);
 
 }  // namespace halcyon::coordinator

@@ -91,7 +91,7 @@ absl::Status Processes::StartAgent(const WorkerId& agent) {
   ChildLog log(*context_->env, AgentLogPath(*context_, agent.name));
   ASSIGN_OR_RETURN(auto process, context_->agent_spawner->Spawn(agent),
                    "cannot start " + agent.name);
-  Record(agent.name, process->launcher());
+  if (const auto launcher = process->launcher()) Record(agent.name, *launcher);
   agents_.emplace(agent, Agent{std::move(process), std::move(log)});
   return absl::OkStatus();
 }
@@ -140,7 +140,7 @@ cluster::GangOptions Processes::Options(const jobs::StageNode& node,
   return options;
 }
 
-absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNode& node) {
+absl::StatusOr<bool> Processes::Launch(const effect::Launch& launch, const jobs::StageNode& node) {
   EndEarlierGangs();  // one gang at a time
   const cluster::GangOptions options = Options(node, launch);
   Gang& gang = gangs_[launch.stage];
@@ -151,18 +151,25 @@ absl::Status Processes::Launch(const effect::Launch& launch, const jobs::StageNo
   RETURN_IF_ERROR(
       CheckRankRoom(*context_, {kRankRoom.bytes * options.ranks, kRankRoom.files * options.ranks}));
   ASSIGN_OR_RETURN(gang.launched.gang, context_->gang_launcher->Launch(options));
-  Record(LauncherName(node.label), gang.launched.gang->launcher());
+  if (std::string waits_for = gang.launched.gang->waits_for(); !waits_for.empty()) {
+    gang.waits_for = std::move(waits_for);
+  }
+  if (const auto launcher = gang.launched.gang->launcher()) {
+    Record(LauncherName(node.label), *launcher);
+  }
   RecordGang(node, launch, *gang.launched.gang);
-  return absl::OkStatus();
+  return !gang.waits_for.has_value();
 }
 
 void Processes::TrackRank(const effect::TrackRank& track) {
   const auto gang = gangs_.find(track.stage);
   if (gang == gangs_.end()) return;
   Launched& launched = gang->second.launched;
+  // Those that no launcher of this process has started are not killed from here either.
+  if (launched.gang != nullptr && !launched.gang->launcher()) return;
   const auto process = launched.gang == nullptr
                            ? std::nullopt
-                           : ProvenProcess(track.hello, launched.gang->launcher().pid);
+                           : ProvenProcess(track.hello, launched.gang->launcher()->pid);
   // One that was placed on another machine ends with its launcher.
   if (!process && launched.gang != nullptr && !launched.gang->hosts().empty()) return;
   if (!process) {
@@ -226,7 +233,18 @@ std::vector<Event> Processes::Poll(const std::function<absl::Status()>& room) {
     Launched& launched = gang.launched;
     if (launched.end || launched.gang == nullptr) continue;
     launched.end = launched.gang->Poll();
-    if (launched.end) events.push_back(event::LauncherEnded{stage, gang.launch});
+    if (launched.end) {
+      events.push_back(event::LauncherEnded{stage, gang.launch});
+    } else if (gang.waits_for) {
+      const std::string waits_for = launched.gang->waits_for();
+      if (waits_for.empty()) {
+        gang.waits_for.reset();
+        events.push_back(event::Launched{stage, gang.launch, absl::OkStatus()});
+      } else if (waits_for != *gang.waits_for) {
+        gang.waits_for = waits_for;
+        events.push_back(event::LaunchWaits{stage, gang.launch, waits_for});
+      }
+    }
   }
   return events;
 }

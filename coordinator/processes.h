@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,8 +34,9 @@ class Processes {
   absl::Status StartAgent(const WorkerId& agent);
   void EndAgent(const WorkerId& agent) { agents_.erase(agent); }
 
-  // kResourceExhausted: no room for the ranks' shared memory and logs.
-  absl::Status Launch(const effect::Launch& launch, const jobs::StageNode& node);
+  // False: the ranks are not started before something else has come; Poll says for what it waits,
+  // and when they are. kResourceExhausted: no room for the ranks' shared memory and logs.
+  absl::StatusOr<bool> Launch(const effect::Launch& launch, const jobs::StageNode& node);
   // Takes over the launch that the job's journal names for the stage. kNotFound: none of it runs
   // any more, as far as this machine can tell.
   absl::Status Adopt(const effect::AdoptGang& adopt, const jobs::StageNode& node);
@@ -70,6 +72,7 @@ class Processes {
   struct Gang {
     uint64_t launch = 0;
     Launched launched;
+    std::optional<std::string> waits_for;  // what was last said of it; nullopt: for nothing
   };
   void RecordGang(const jobs::StageNode& node, const effect::Launch& launch,
                   const cluster::Gang& gang);

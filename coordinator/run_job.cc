@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/exit_code.h"
 #include "base/logging.h"
 #include "base/process_identity.h"
 #include "cluster/contact.h"
 #include "cluster/curve_keys.h"
 #include "cluster/endpoint.h"
+#include "cluster/external_launcher.h"
 #include "coordinator/agent_spawner.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/early_checks.h"
@@ -67,12 +69,24 @@ absl::StatusOr<std::unique_ptr<cluster::ServerTransport>> Listen(const JobContex
   return transport;
 }
 
+std::unique_ptr<cluster::GangLauncher> MakeLauncher(const JobContext& context) {
+  const jobs::LaunchSpec& launch = context.spec.launch;
+  if (launch.placement.launcher != jobs::LauncherKind::kExternal) {
+    return cluster::MakeGangLauncher(launch.placement, context.allocation);
+  }
+  return cluster::MakeExternalLauncher(*context.env, *context.clock,
+                                       context.home.Job(context.job.value()),
+                                       static_cast<size_t>(launch.ranks));
+}
+
 // Ends what the job's earlier coordinator has left, but for the gangs that may be adopted, and
 // removes what nobody finishes.
 absl::Status TakeOver(JobContext* context, std::vector<std::string>* notes) {
   storage::JobJournal& journal = *context->journal;
   if (context->spec.launch.orphan_grace_s > 0 && !context->from_scratch) {
     context->earlier_gangs = FindEarlierGangs(journal.history(), *context->gang_launcher);
+  } else {
+    EndEarlierGangs(journal.history(), *context->gang_launcher);
   }
   RETURN_IF_ERROR(EndOldWorkers(*context->env, *context->clock, context->home, context->job.value(),
                                 context->incarnation, journal.history(), context->earlier_gangs));
@@ -139,8 +153,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
                                            *context.env, context.home.Journal(context.job.value()),
                                            context.incarnation.value(), &notes));
   context.journal = journal.get();
-  const auto gang_launcher =
-      cluster::MakeGangLauncher(context.spec.launch.placement, context.allocation);
+  const auto gang_launcher = MakeLauncher(context);
   context.gang_launcher = gang_launcher.get();
   ASSIGN_OR_RETURN(const auto transport, Listen(context));
   context.transport = transport.get();
@@ -151,6 +164,10 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   Coordinator coordinator(&context);
   coordinator.StartThreads();
   auto artifacts = coordinator.Run();
+  // What another coordinator has taken over goes on.
+  if (context.leases->lost().ok()) {
+    gang_launcher->JobEnded(static_cast<int>(ExitCodeOf(artifacts.status())));
+  }
   const absl::Status removed =
       RemoveOldRequests(*context.env, context.home, context.job.value(), "");
   RETURN_IF_ERROR(artifacts.status());

@@ -220,6 +220,14 @@ void ExplainRunning(const JobStatus& status, int64_t now_ms, Why* why) {
     why->cause = "it looks for what is made already, or is about to end";
     return;
   }
+  if (running->note.starts_with(kWaitsNote)) {
+    why->state = "waiting";
+    why->cause = running->label + ": " + running->note;
+    why->advice =
+        "start the members, or look why what starts them does not; `halcyon member` says "
+        "how";
+    return;
+  }
   why->cause = "nothing is wrong: " + running->label + " is being made, " + HowFar(*running);
   const auto longest = std::find_if(why->ranks.begin(), why->ranks.end(), [&](const auto& worker) {
     return worker.verdict == "running" && now_ms - worker.since_ms >= kLongMs;

@@ -215,11 +215,12 @@ struct SlurmSpec {
   bool operator==(const SlurmSpec&) const = default;
 };
 
-// What starts the processes on other hosts.
+// What starts the ranks, and agents on other hosts.
 enum class LauncherKind {
-  kAuto,    // srun in an allocation of several nodes where Slurm has PMIx, else mpirun
-  kMpirun,  // Open MPI's
-  kSrun,    // Slurm's, with PMIx
+  kAuto,      // srun in an allocation of several nodes where Slurm has PMIx, else mpirun
+  kMpirun,    // Open MPI's
+  kSrun,      // Slurm's, with PMIx
+  kExternal,  // nothing: torchrun or the like has started a member for each rank
 };
 // What a rank may run on.
 enum class Binding { kNone, kCore, kSocket };

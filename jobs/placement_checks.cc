@@ -26,6 +26,21 @@ void CheckPlacement(const PlacementSpec& placement, const SpecLines& lines, Spec
   if (!placement.hosts.empty() && !placement.hostfile.empty()) {
     refuse({"launch.hostfile", "launch.hosts"}, "both name the hosts; remove one of the two");
   }
+  if (placement.launcher == LauncherKind::kExternal) {
+    const std::pair<const char*, bool> others[] = {
+        {"launch.hosts", !placement.hosts.empty()},
+        {"launch.hostfile", !placement.hostfile.empty()},
+        {"launch.interfaces", !placement.interfaces.empty()},
+        {"launch.transports", !placement.transports.empty()},
+        {"launch.bind", placement.bind != Binding::kNone},
+        {"launch.rsh_agent", !placement.rsh_agent.empty()}};
+    for (const auto& [path, is_set] : others) {
+      if (!is_set) continue;
+      refuse({path, "launch.launcher"},
+             "has no effect with launcher = \"external\", where something else starts the ranks; "
+             "remove it");
+    }
+  }
   // They become arguments of programs, which take some characters for more than a text.
   const std::pair<const char*, const std::string*> arguments[] = {
       {"launch.coordinator_address", &placement.coordinator_address},

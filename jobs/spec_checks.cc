@@ -232,6 +232,11 @@ class Checker {
                          launch.ranks_min, launch.ranks));
     }
     const bool may_shrink = launch.ranks_min > 0 && launch.ranks_min < launch.ranks;
+    if (may_shrink && launch.placement.launcher == LauncherKind::kExternal) {
+      Refuse(
+          {"launch.ranks_min", "launch.launcher"},
+          "launcher = \"external\" has a world of fixed size, so none may be missing; remove it");
+    }
     if (may_shrink && launch.sharding == Sharding::kHybrid) {
       Refuse(
           {"launch.ranks_min", "launch.sharding"},

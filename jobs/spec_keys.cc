@@ -192,7 +192,7 @@ void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Integer("stop_grace_s", &launch.stop_grace_s, 0, kSecondsMax, "0 means no limit");
   keys.Integer("stop_margin_s", &launch.stop_margin_s, 0, kSecondsMax, "a margin is a time");
   PlacementSpec& placement = launch.placement;
-  keys.Choice("launcher", &placement.launcher, {"auto", "mpirun", "srun"});
+  keys.Choice("launcher", &placement.launcher, {"auto", "mpirun", "srun", "external"});
   keys.List("hosts", &placement.hosts);
   keys.Text("hostfile", &placement.hostfile);
   keys.Text("coordinator_address", &placement.coordinator_address);

@@ -68,6 +68,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddQueueDaemon(app, &line);
   AddDrill(app, &line);
   AddRequeue(app, &line);
+  AddMember(app, &line);
   AddTokenizer(app, &line);
   AddEval(app, &line);
   AddGenerate(app, &line);

@@ -38,6 +38,7 @@ void AddHome(CLI::App& app, CommandLine* line);
 void AddQueueDaemon(CLI::App& app, CommandLine* line);
 void AddWait(CLI::App& app, CommandLine* line);
 void AddCancel(CLI::App& app, CommandLine* line);
+void AddMember(CLI::App& app, CommandLine* line);
 void AddResume(CLI::App& app, CommandLine* line);
 void AddValidate(CLI::App& app, CommandLine* line);
 void AddList(CLI::App& app, CommandLine* line);

@@ -125,6 +125,11 @@ struct Launched {
   uint64_t launch = 0;
   absl::Status status;
 };
+struct LaunchWaits {  // before Launched: what must come before the ranks are started
+  NodeId stage;
+  uint64_t launch = 0;
+  std::string waits_for;
+};
 struct RoomChecked {
   NodeId stage;
   absl::Status status;
@@ -147,12 +152,12 @@ struct Broken {  // an effect without an answer of its own failed
 
 }  // namespace event
 
-using Event =
-    std::variant<event::Tick, event::Received, event::StopRequested, event::Paused,
-                 event::Suspected, event::Beats, event::AgentEnded, event::LauncherEnded,
-                 event::JobChecked, event::StageFound, event::StagePrepared, event::Ingested,
-                 event::LaunchPrepared, event::Adopted, event::Launched, event::RoomChecked,
-                 event::RanksEnded, event::Installed, event::OwnershipLost, event::Broken>;
+using Event = std::variant<event::Tick, event::Received, event::StopRequested, event::Paused,
+                           event::Suspected, event::Beats, event::AgentEnded, event::LauncherEnded,
+                           event::JobChecked, event::StageFound, event::StagePrepared,
+                           event::Ingested, event::LaunchPrepared, event::Adopted, event::Launched,
+                           event::LaunchWaits, event::RoomChecked, event::RanksEnded,
+                           event::Installed, event::OwnershipLost, event::Broken>;
 
 namespace effect {
 

@@ -98,7 +98,7 @@ void GangStage::Decide(const absl::Status& status, uint64_t step, int64_t now_ms
 std::optional<int64_t> GangStage::WaitMsAfter(const absl::Status& status, int64_t now_ms,
                                               Effects* effects) {
   const EndCause cause = CauseOf(status, now_ms);
-  if (cause == EndCause::kNodeFault &&
+  if (cause == EndCause::kNodeFault && places_ranks_ &&
       plan_.Exclude(launch_.fault_host, watch_.ranks_by_host(), now_ms)) {
     TellLeftOut(launch_.fault_host, effects);
   }

@@ -32,6 +32,7 @@ GangStage::GangStage(NodeId id, std::string label, PreparedStage prepared, const
       newest_step_(prepared.newest_step),
       budget_(limits.restarts_max),
       plan_(limits.ranks, limits.ranks_min > 0 ? limits.ranks_min : limits.ranks),
+      places_ranks_(limits.places_ranks),
       watch_(limits.hang) {
   if (prepared.earlier_gang) {
     AdoptGang(*prepared.earlier_gang, effects);
@@ -90,8 +91,18 @@ void GangStage::On(const event::Launched& launched, int64_t now_ms, Effects* eff
     launch_.failure = launched.status;
     return EndRanks(effects);
   }
+  if (launch_.waits) effects->push_back(effect::ShowNote{id_, ""});
+  launch_.waits = false;
   state_ = State::kRunning;
   launch_.launched_ms = launch_.last_message_ms = now_ms;
+}
+
+void GangStage::On(const event::LaunchWaits& waits, Effects* effects) {
+  if (state_ != State::kStarting || waits.launch != assignment_.launch || launch_.killed) return;
+  launch_.waits = true;
+  if (stop_requests_ > 0) return Kill(Aborted("not launched"), effects);
+  effects->push_back(effect::ShowNote{id_, std::string(kWaitsNote) + waits.waits_for});
+  effects->push_back(effect::Tell{label_ + ": " + std::string(kWaitsNote) + waits.waits_for, id_});
 }
 
 // Kills a gang that does not come up, or does not end.
@@ -155,7 +166,8 @@ void GangStage::On(const event::StopRequested& stop, int64_t now_ms, Effects* ef
     return End(StoppedGang(Aborted("not launched"), newest_step_));
   }
   if (state_ != State::kRunning && state_ != State::kStarting) return;
-  if (is_first) {
+  if (launch_.waits && !launch_.killed) return Kill(Aborted("not launched"), effects);
+  if (is_first && !launch_.waits) {
     effects->push_back(effect::Tell{
         "stopping: the ranks finish their step and save it (a second signal ends them at once)",
         id_});
@@ -193,7 +205,9 @@ void GangStage::KillForNode(const std::string& why, const std::string& host, Eff
 }
 
 void GangStage::On(const event::LauncherEnded& ended, int64_t now_ms, Effects* effects) {
-  if (state_ != State::kRunning || ended.launch != assignment_.launch) return;
+  const bool is_up = state_ == State::kRunning || state_ == State::kStarting;
+  if (!is_up || ended.launch != assignment_.launch) return;
+  if (launch_.waits) effects->push_back(effect::ShowNote{id_, ""});
   state_ = State::kDraining;
   launch_.has_exited = true;
   launch_.exit_ms = launch_.last_message_ms = now_ms;

@@ -6,10 +6,12 @@
 //   adopting -> running     the ranks of an earlier coordinator's launch still train
 //   adopting -> preparing   they do not
 //   starting -> ending      the launcher could not be started
+//   starting -> draining    it was killed before what it waits for had come
 //   ending -> waiting -> preparing   the next launch
 //
 //   adopting   an earlier coordinator's launch is looked for
 //   preparing  earlier launches are being fenced off
+//   starting   the launcher is being started; what the ranks must wait for has not come
 //   running    the launcher runs
 //   draining   it has ended; the last messages of its ranks are awaited
 //   ending     what is left of the launch is being killed
@@ -48,7 +50,8 @@ std::string RankPrefix(const std::string& label);
 // Of [launch].
 struct GangLimits {
   int64_t ranks = 1;
-  int64_t ranks_min = 0;  // 0: as `ranks`
+  int64_t ranks_min = 0;     // 0: as `ranks`
+  bool places_ranks = true;  // else something else has, and no machine can be left out
   int64_t restarts_max = 0;
   HangLimits hang = {};
 };
@@ -69,6 +72,7 @@ class GangStage {
   void On(const event::Beats& beats, int64_t now_ms, Effects* effects);
   void On(const event::LaunchPrepared& prepared, int64_t now_ms, Effects* effects);
   void On(const event::Launched& launched, int64_t now_ms, Effects* effects);
+  void On(const event::LaunchWaits& waits, Effects* effects);
   void On(const event::RoomChecked& checked, Effects* effects);
   void On(const event::LauncherEnded& ended, int64_t now_ms, Effects* effects);
   void On(const event::RanksEnded& ended, int64_t now_ms, Effects* effects);
@@ -103,6 +107,7 @@ class GangStage {
     absl::Status failure;
     bool killed = false, has_exited = false;
     bool started = false;  // it has reported a step
+    bool waits = false;    // before it is started
     bool is_adopted = false;
     // Not the ranks' own: their machine's or the network's; the machine where one is known.
     bool is_node_fault = false;
@@ -143,6 +148,7 @@ class GangStage {
   uint64_t newest_step_;
   RestartBudget budget_;
   LaunchPlan plan_;
+  const bool places_ranks_;
   GangWatch watch_;
   int64_t launch_after_ms_ = 0;  // of the state waiting
   State state_ = State::kPreparing;

@@ -183,6 +183,7 @@ void JobRun::Run(NodeId id, PreparedStage prepared) {
     one.gang.emplace(id, label(id), std::move(prepared),
                      GangLimits{.ranks = limits_.ranks,
                                 .ranks_min = limits_.ranks_min,
+                                .places_ranks = limits_.places_ranks,
                                 .restarts_max = limits_.restarts_max,
                                 .hang = limits_.hang},
                      &effects_);
@@ -223,6 +224,10 @@ void JobRun::Handle(const event::OwnershipLost& lost) {
 
 void JobRun::Handle(const event::Launched& launched) {
   if (GangStage* one = gang(launched.stage)) one->On(launched, now_ms_, &effects_);
+}
+
+void JobRun::Handle(const event::LaunchWaits& waits) {
+  if (GangStage* one = gang(waits.stage)) one->On(waits, &effects_);
 }
 
 void JobRun::Handle(const event::RoomChecked& checked) {

@@ -46,6 +46,7 @@ struct RunLimits {
   int64_t ranks = 1;
   int64_t restarts_max = 0;
   int64_t ranks_min = 0;  // 0: as `ranks`
+  bool places_ranks = true;
   HangLimits hang = {};
 };
 
@@ -114,6 +115,7 @@ class JobRun {
   void Handle(const event::Adopted& adopted);
   void Handle(const event::OwnershipLost& lost);
   void Handle(const event::Launched& launched);
+  void Handle(const event::LaunchWaits& waits);
   void Handle(const event::RoomChecked& checked);
   void Handle(const event::RanksEnded& ended);
   void Handle(const event::Installed& installed);

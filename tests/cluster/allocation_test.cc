@@ -134,6 +134,17 @@ TEST_F(AllocationTest, TheCoordinatorListensOnTheNetworkOnlyForOtherHosts) {
   EXPECT_EQ(*CoordinatorEndpoint(launch_, two, "n1", "/s"), "tcp://[fd00::1]:*");
 }
 
+TEST_F(AllocationTest, WhereSomethingElseStartsTheRanksTheCoordinatorListensOnTheNetwork) {
+  InSlurm();
+  launch_.placement.launcher = LauncherKind::kExternal;
+  EXPECT_TRUE(Find()->hosts.empty()) << "agents are processes of this machine";
+  const auto endpoint = CoordinatorEndpoint(launch_, {}, "n1", "/s");
+  ASSERT_TRUE(endpoint.ok());
+  EXPECT_TRUE(endpoint->starts_with("tcp://") && endpoint->ends_with(":*")) << *endpoint;
+  launch_.placement.coordinator_address = "10.1.2.3";
+  EXPECT_EQ(*CoordinatorEndpoint(launch_, {}, "n1", "/s"), "tcp://10.1.2.3:*");
+}
+
 TEST(HostsWithout, LeavesOutTheMachinesThatProcessesHaveNamed) {
   const std::vector<jobs::Host> hosts = {{"n1", 4, 0}, {"n2", 2, 0}, {"n3.site", 2, 0}};
   EXPECT_EQ(HostsWithout(hosts, {}), hosts);

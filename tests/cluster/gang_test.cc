@@ -50,7 +50,7 @@ TEST_F(GangTest, IsAdoptedByItsRecordAndKilled) {
   const auto launched = Launch("sleep 1000 & wait");
   auto adopted = AdoptGang(launched->record());
   ASSERT_TRUE(adopted.ok()) << adopted.status();
-  EXPECT_EQ((*adopted)->launcher().pid, launched->launcher().pid);
+  EXPECT_EQ((*adopted)->launcher()->pid, launched->launcher()->pid);
   EXPECT_EQ((*adopted)->record(), launched->record());
   EXPECT_FALSE((*adopted)->Poll().has_value());
   (*adopted)->Kill();
@@ -85,7 +85,7 @@ TEST_F(GangTest, IsNotAdoptedWhenItsLauncherHasEnded) {
 TEST_F(GangTest, IsNotMistakenForAProcessThatHasItsPidNow) {
   const auto launched = Launch("sleep 1000");
   nlohmann::json record = launched->record();
-  record["start_time"] = launched->launcher().start_time - 1;
+  record["start_time"] = launched->launcher()->start_time - 1;
   EXPECT_TRUE(absl::IsNotFound(AdoptGang(record).status()));
   EXPECT_FALSE(launched->Poll().has_value());
 }
@@ -110,7 +110,7 @@ TEST_F(GangTest, TheKillCommandRunsBeforeTheLauncherIsKilled) {
   const auto gang = Launch(
       "sleep 1000", {"sh", "-c", "kill -0 $(cat " + folder_ + "/pid) && echo alive > " + seen});
   ASSERT_TRUE(
-      WriteFileAtomically(*Env::Posix(), folder_ + "/pid", std::to_string(gang->launcher().pid))
+      WriteFileAtomically(*Env::Posix(), folder_ + "/pid", std::to_string(gang->launcher()->pid))
           .ok());
   gang->Kill();
   EXPECT_EQ(Wait(*gang).exit->signal, SIGKILL);

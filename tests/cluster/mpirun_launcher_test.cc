@@ -163,7 +163,7 @@ TEST_F(MpirunLauncherTest, StopSignalsEndNeitherLauncherNorRanksThatStart) {
       2, {"sh", "-c", "echo pid $$; until test -e " + go + "; do sleep 0.05; done; echo gone on"});
   const auto pids = PidsInLog(2);
   for (const int signal : StopSignalNumbers()) {
-    kill(-gang->launcher().pid, signal);
+    kill(-gang->launcher()->pid, signal);
     for (const pid_t pid : pids) kill(pid, signal);
   }
   std::ofstream(go) << "\n";

@@ -120,8 +120,8 @@ absl::StatusOr<std::unique_ptr<cluster::Gang>> FakeCluster::Spawn(const WorkerId
   }
   auto child = StartAsGang({"sleep", "1000"}, "/dev/null");
   RETURN_IF_ERROR(child.status());
-  agents_[agent] = (*child)->launcher().pid;
-  Send(agent, cluster::Hello{"agent", "", 0, (*child)->launcher().pid, 0, ""});
+  agents_[agent] = (*child)->launcher()->pid;
+  Send(agent, cluster::Hello{"agent", "", 0, (*child)->launcher()->pid, 0, ""});
   Send(agent, cluster::Ready{});
   return child;
 }
@@ -184,7 +184,7 @@ absl::StatusOr<std::unique_ptr<cluster::Gang>> FakeCluster::Launch(
                           : std::vector<std::string>{ends.ok() ? "true" : "false"};
   auto child = StartAsGang(argv, "/dev/null");
   RETURN_IF_ERROR(child.status());
-  gang_pid_ = (*child)->launcher().pid;
+  gang_pid_ = (*child)->launcher()->pid;
   for (uint32_t rank = 0; rank < options.ranks; ++rank) {
     const WorkerId worker{prefix + "-" + std::to_string(rank),
                           std::stoull(after("--worker-incarnation"))};

@@ -446,6 +446,20 @@ TEST(JobSpec, DrawsThatNeedMoreRandomNumbersThanThereAreAreRefused) {
   EXPECT_TRUE(ParseAfterHead("[model]\nhead = \"diffusion\"\n[eval]\nsamples = 1024\n").ok());
 }
 
+TEST(JobSpec, AnExternalLauncherPlacesTheRanksItself) {
+  EXPECT_EQ(ParseAfterHead("[launch]\nlauncher = \"external\"\n")->launch.placement.launcher,
+            LauncherKind::kExternal);
+  for (const char* setting : {"hosts = [\"n1\"]", "hostfile = \"h\"", "interfaces = \"eth0\"",
+                              "transports = \"tcp\"", "bind = \"core\"", "rsh_agent = \"rsh\""}) {
+    EXPECT_THAT(
+        ErrorsAfterHead(std::string("[launch]\nlauncher = \"external\"\n") + setting + "\n"),
+        ElementsAre(HasSubstr("has no effect with launcher = \"external\"")))
+        << setting;
+  }
+  EXPECT_THAT(ErrorsAfterHead("[launch]\nlauncher = \"external\"\nranks = 4\nranks_min = 2\n"),
+              ElementsAre(HasSubstr("has a world of fixed size")));
+}
+
 TEST(JobSpec, HostsAreNamedOnceAndHoldNoShellText) {
   const auto spec = ParseAfterHead(
       "[launch]\nhosts = [\"n1:4\", \"n2\"]\nlauncher = \"mpirun\"\n"

@@ -178,7 +178,7 @@ TEST_F(HostsTest, NothingOutlivesALauncherThatDied) {
   WaitForInLog("rank 0 of 3");
   WaitForInLog("rank 2 of 3");
   EXPECT_EQ(Running("n1", kTraining), "2");
-  kill(gang->launcher().pid, SIGKILL);
+  kill(gang->launcher()->pid, SIGKILL);
   Wait(*gang);
   EXPECT_TRUE(absl::IsNotFound(launcher_->Adopt(gang->record()).status()));
   ExpectNoneRuns(kTraining);

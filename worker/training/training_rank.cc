@@ -11,7 +11,6 @@
 #include "base/env.h"
 #include "base/exit_code.h"
 #include "base/logging.h"
-#include "cluster/mpi_collectives.h"
 #include "jobs/estimate.h"
 #include "jobs/flops.h"
 #include "worker/inputs/artifacts.h"
@@ -19,6 +18,7 @@
 #include "worker/training/autoencoder_trainee.h"
 #include "worker/training/baseline_trainee.h"
 #include "worker/training/calm_trainee.h"
+#include "worker/training/rank_collectives.h"
 #include "worker/training/trainer.h"
 
 namespace halcyon::worker {
@@ -229,8 +229,7 @@ absl::Status Report(const absl::StatusOr<json>& result, const std::string& stage
 absl::Status RunTrainingRank(WorkerOptions options, uint32_t threads) {
   ConfigureRuntime(threads);
   const auto arrivals = std::make_shared<cluster::ArrivalFiles>(*Env::Posix());
-  ASSIGN_OR_RETURN(auto collectives,
-                   cluster::MakeMpiCollectives({.queue = QueueOptionsWith(arrivals)}));
+  ASSIGN_OR_RETURN(auto collectives, MakeRankCollectives(options, QueueOptionsWith(arrivals)));
   const std::string suffix = fmt::format("-{}", collectives->rank());
   options.name += suffix;
   RETURN_IF_ERROR(LogToFile(options.name, options.log_path + suffix + ".log"));

@@ -1,0 +1,123 @@
+// Ranks are threads of this process; the store is LibTorch's, on the loopback device.
+#include "worker/training/tcp_store_bootstrap.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <thread>
+#include <vector>
+
+#include "base/file_descriptor.h"
+
+namespace halcyon::worker {
+namespace {
+
+using cluster::ExternalWorld;
+
+// One that is free now.
+uint16_t FreePort() {
+  const FileDescriptor socket(::socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return ntohs(address.sin_port);
+}
+
+ExternalWorld WorldOf(int rank, int size, uint16_t port) {
+  return {rank, rank, size, "127.0.0.1", port, /*has_store=*/false};
+}
+
+template <typename RankMain>
+void RunRanks(int ranks, RankMain main) {
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < ranks; ++rank) threads.emplace_back([&, rank] { main(rank); });
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(TcpStoreBootstrap, EveryRankReadsWhatAnyHasPutBeforeTheBarrier) {
+  const uint16_t port = FreePort();
+  RunRanks(3, [&](int rank) {
+    auto bootstrap = *MakeTcpStoreBootstrap(WorldOf(rank, 3, port), "job/1/1");
+    const std::string binary("\0:\xff", 3);
+    if (rank == 1) {
+      EXPECT_TRUE(bootstrap->Put("id", binary).ok());
+      EXPECT_TRUE(bootstrap->Put("", "").ok());
+    }
+    EXPECT_TRUE(absl::IsNotFound(bootstrap->Get("id").status()));
+    ASSERT_TRUE(bootstrap->Barrier().ok());
+    EXPECT_EQ(bootstrap->Get("id").value_or("none"), binary);
+    EXPECT_EQ(bootstrap->Get("").value_or("none"), "");
+    EXPECT_TRUE(absl::IsNotFound(bootstrap->Get("other").status()));
+    EXPECT_TRUE(bootstrap->Put(std::to_string(rank), "place").ok());
+    ASSERT_TRUE(bootstrap->Barrier().ok());
+    for (const char* other : {"0", "1", "2"}) {
+      EXPECT_EQ(bootstrap->Get(other).value_or("none"), "place");
+    }
+    // Rank 0 serves the store: all have read it.
+    EXPECT_TRUE(bootstrap->Barrier().ok() || rank != 0);
+  });
+}
+
+TEST(TcpStoreBootstrap, LaunchesInOneStoreDoNotMix) {
+  const uint16_t port = FreePort();
+  // As torchrun's agent does.
+  ExternalWorld server = WorldOf(0, 1, port);
+  auto agent = *MakeTcpStoreBootstrap(server, "agent");
+  ASSERT_TRUE(agent->Barrier().ok());
+  for (const char* launch : {"job/1/1", "job/2/1"}) {
+    RunRanks(2, [&](int rank) {
+      ExternalWorld world = WorldOf(rank, 2, port);
+      world.has_store = true;
+      auto bootstrap = *MakeTcpStoreBootstrap(world, launch);
+      EXPECT_TRUE(bootstrap->Put(std::to_string(rank), launch).ok());
+      ASSERT_TRUE(bootstrap->Barrier().ok());
+      EXPECT_EQ(bootstrap->Get(std::to_string(1 - rank)).value_or("none"), launch);
+    });
+  }
+}
+
+TEST(TcpStoreBootstrap, ANamePutTwiceIsAnError) {
+  const uint16_t port = FreePort();
+  auto agent = *MakeTcpStoreBootstrap(WorldOf(0, 1, port), "agent");
+  ASSERT_TRUE(agent->Barrier().ok());
+  std::atomic<int> refused = 0;
+  RunRanks(2, [&](int rank) {
+    ExternalWorld world = WorldOf(rank, 2, port);
+    world.has_store = true;
+    auto bootstrap = *MakeTcpStoreBootstrap(world, "job", /*timeout_ms=*/1000);
+    EXPECT_TRUE(bootstrap->Put("id", "x").ok());
+    const absl::Status status = bootstrap->Barrier();
+    if (MessageOf(status) == "\"id\" was put twice") ++refused;
+    EXPECT_FALSE(status.ok());
+  });
+  EXPECT_EQ(refused, 1);
+}
+
+TEST(TcpStoreBootstrap, NamesTheRanksThatDoNotCome) {
+  const uint16_t port = FreePort();
+  RunRanks(2, [&](int rank) {
+    auto bootstrap = *MakeTcpStoreBootstrap(WorldOf(rank, 4, port), "job", rank == 0 ? 2000 : 1000);
+    const absl::Status status = bootstrap->Barrier();
+    EXPECT_TRUE(absl::IsUnavailable(status));
+    EXPECT_EQ(MessageOf(status),
+              "2 of 4 ranks have not come to the store at 127.0.0.1:" + std::to_string(port) +
+                  " within " + (rank == 0 ? "2" : "1") + " s: 2, 3");
+  });
+}
+
+TEST(TcpStoreBootstrap, WithoutAStoreItsAddressIsNamed) {
+  const uint16_t port = FreePort();
+  auto bootstrap = *MakeTcpStoreBootstrap(WorldOf(1, 2, port), "job", /*timeout_ms=*/1000);
+  const absl::Status status = bootstrap->Barrier();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_TRUE(MessageOf(status).starts_with("the store at 127.0.0.1:" + std::to_string(port) +
+                                            " does not answer: "))
+      << status;
+}
+
+}  // namespace
+}  // namespace halcyon::worker
