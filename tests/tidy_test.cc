@@ -58,6 +58,7 @@ const std::vector<LibraryRule> kLibraries = {
     {"(ATen|torch|c10)/", {"model", "worker", "bench"}, true},
     {"cuda_", {"worker"}, false},
     {"nccl\\.h", {"worker"}, false},
+    {"yaml-cpp/", {""}, false},  // of a test in tests/ itself
     {"cluster/mpi_collectives\\.h", {"cluster", "worker", "bench"}, true},
 };
 
