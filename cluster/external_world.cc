@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kWorldSizeMax = 1024;  // as launch.ranks
 
-absl::StatusOr<std::string> TextOf(const Variables& variables, const std::string& name) {
+absl::StatusOr<std::string> VariableText(const Variables& variables, const std::string& name) {
   const auto text = variables(name);
   if (text && !text->empty()) return *text;
   return InvalidArgument("the environment variable " + name +
@@ -20,7 +20,7 @@ absl::StatusOr<std::string> TextOf(const Variables& variables, const std::string
 
 absl::StatusOr<int> NumberOf(const Variables& variables, const std::string& name, int min,
                              int max) {
-  ASSIGN_OR_RETURN(const std::string text, TextOf(variables, name));
+  ASSIGN_OR_RETURN(const std::string text, VariableText(variables, name));
   int number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc() && end == text.data() + text.size() && number >= min && number <= max) {
@@ -59,7 +59,7 @@ absl::StatusOr<ExternalWorld> ExternalWorldOf(const Variables& variables) {
     return InvalidArgument(fmt::format("LOCAL_RANK={} in the environment contradicts RANK={}",
                                        world.local_rank, world.rank));
   }
-  ASSIGN_OR_RETURN(world.master_address, TextOf(variables, "MASTER_ADDR"));
+  ASSIGN_OR_RETURN(world.master_address, VariableText(variables, "MASTER_ADDR"));
   if (!IsAddress(world.master_address)) {
     return InvalidArgument("MASTER_ADDR in the environment is no name or address of a host");
   }

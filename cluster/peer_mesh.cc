@@ -22,11 +22,11 @@
 namespace halcyon::cluster {
 namespace {
 
-constexpr int64_t kPollMs = 100;
+constexpr int64_t kMeshPollMs = 100;
 // Frames for, and of, one rank: it is at most one exchange ahead of the others.
 constexpr int kQueuedFramesMax = 32;
-constexpr int kLingerMs = 5000;
-constexpr int kHandshakeMsMax = 10'000;
+constexpr int kMeshLingerMs = 5000;
+constexpr int kMeshHandshakeMsMax = 10'000;
 constexpr int kKeepAliveIdleS = 30, kKeepAliveIntervalS = 10, kKeepAliveProbes = 6;
 static_assert(1000 * (kKeepAliveIdleS + kKeepAliveProbes * kKeepAliveIntervalS) == kSilentMsMax);
 // All ranks connect to one at the same time.
@@ -53,9 +53,9 @@ struct Peer {
   std::optional<int64_t> ended_ms;
 };
 
-std::string RoutingId(int rank) { return std::to_string(rank); }
+std::string RankRoutingId(int rank) { return std::to_string(rank); }
 
-absl::Status ZmqStatus(const zmq::error_t& error, const std::string& what) {
+absl::Status MeshStatus(const zmq::error_t& error, const std::string& what) {
   return Internal(what + ": " + error.what());
 }
 
@@ -76,11 +76,11 @@ class ZmqMesh final : public PeerMesh {
   absl::Status Listen() {
     ASSIGN_OR_RETURN(zap_, ZapHandler::Start(context_.handle(), {options_.keys.public_key}));
     for (zmq::socket_t* socket : {&in_, &out_}) {
-      socket->set(zmq::sockopt::linger, kLingerMs);
+      socket->set(zmq::sockopt::linger, kMeshLingerMs);
       socket->set(zmq::sockopt::sndhwm, kQueuedFramesMax);
       socket->set(zmq::sockopt::rcvhwm, kQueuedFramesMax);
       socket->set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(options_.message_bytes_max));
-      socket->set(zmq::sockopt::handshake_ivl, kHandshakeMsMax);
+      socket->set(zmq::sockopt::handshake_ivl, kMeshHandshakeMsMax);
       socket->set(zmq::sockopt::ipv6, true);
       socket->set(zmq::sockopt::backlog, kBacklog);
       socket->set(zmq::sockopt::tcp_keepalive, 1);
@@ -96,7 +96,7 @@ class ZmqMesh final : public PeerMesh {
     const std::string endpoint = in_.get(zmq::sockopt::last_endpoint);
     const char* digits = endpoint.data() + endpoint.rfind(':') + 1;
     std::from_chars(digits, endpoint.data() + endpoint.size(), port_);
-    out_.set(zmq::sockopt::routing_id, RoutingId(options_.rank));
+    out_.set(zmq::sockopt::routing_id, RankRoutingId(options_.rank));
     out_.set(zmq::sockopt::router_mandatory, true);  // nothing is dropped silently
     out_.set(zmq::sockopt::curve_publickey, options_.keys.public_key);
     out_.set(zmq::sockopt::curve_serverkey, options_.keys.public_key);
@@ -117,11 +117,11 @@ class ZmqMesh final : public PeerMesh {
         if (rank == options_.rank) continue;
         const std::string endpoint = "tcp://" + addresses[rank];
         rank_at_[endpoint] = rank;
-        out_.set(zmq::sockopt::connect_routing_id, RoutingId(rank));
+        out_.set(zmq::sockopt::connect_routing_id, RankRoutingId(rank));
         out_.connect(endpoint);
       }
     } catch (const zmq::error_t& error) {
-      return ZmqStatus(error, "cannot connect to the other ranks");
+      return MeshStatus(error, "cannot connect to the other ranks");
     }
     return absl::OkStatus();
   }
@@ -141,7 +141,7 @@ class ZmqMesh final : public PeerMesh {
         out_.send(copy, zmq::send_flags::none);
       }
     } catch (const zmq::error_t& error) {
-      return ZmqStatus(error, "cannot send to the other ranks");
+      return MeshStatus(error, "cannot send to the other ranks");
     }
     return absl::OkStatus();
   }
@@ -155,10 +155,10 @@ class ZmqMesh final : public PeerMesh {
         const int64_t now_ms = Clock::Real()->MonotonicMs();
         if (peer.ended_ms && now_ms - *peer.ended_ms > kLastMessagesMs) return Ended(from);
         RETURN_IF_ERROR(check());
-        TakeIn(kPollMs);
+        TakeIn(kMeshPollMs);
       }
     } catch (const zmq::error_t& error) {
-      return ZmqStatus(error, "cannot receive from the other ranks");
+      return MeshStatus(error, "cannot receive from the other ranks");
     }
     const Received received = std::move(peer.inbox.front());
     peer.inbox.pop_front();
@@ -183,14 +183,14 @@ class ZmqMesh final : public PeerMesh {
 
   // Begins a message to the rank.
   absl::Status Address(int rank, const WaitCheck& check) {
-    const std::string id = RoutingId(rank);
+    const std::string id = RankRoutingId(rank);
     while (zmq_send(out_.handle(), id.data(), id.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
       if (zmq_errno() == EHOSTUNREACH) return Ended(rank);
       if (zmq_errno() == EINTR) continue;
       if (zmq_errno() != EAGAIN) throw zmq::error_t();
       RETURN_IF_ERROR(check());
       // The rank may be waiting for room here.
-      TakeIn(kPollMs);
+      TakeIn(kMeshPollMs);
     }
     return absl::OkStatus();
   }
@@ -224,7 +224,7 @@ class ZmqMesh final : public PeerMesh {
     int rank = -1;
     std::from_chars(sender.data(), sender.data() + sender.size(), rank);
     if (frames.size() != 3 || frames[1].size() != sizeof(Header) || rank < 0 ||
-        rank >= options_.size || sender != RoutingId(rank)) {
+        rank >= options_.size || sender != RankRoutingId(rank)) {
       spdlog::warn("dropped: a message of {} frames of \"{}\", which is no rank here",
                    frames.size(), EscapeForTerminal(sender));
       return true;
@@ -272,7 +272,7 @@ absl::StatusOr<std::unique_ptr<PeerMesh>> MakePeerMesh(const MeshOptions& option
     RETURN_IF_ERROR(mesh->Listen());
     return mesh;
   } catch (const zmq::error_t& error) {
-    return ZmqStatus(error, "cannot listen for the other ranks");
+    return MeshStatus(error, "cannot listen for the other ranks");
   }
 }
 
