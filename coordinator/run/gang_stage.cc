@@ -6,6 +6,7 @@
 #include "cluster/coordinator_link.h"
 #include "cluster/outputs.h"
 #include "coordinator/child_end.h"
+#include "coordinator/job_status.h"
 #include "coordinator/run/task_stage.h"
 #include "coordinator/scheduler.h"
 

@@ -292,13 +292,15 @@ TEST_F(ExternalTest, AMemberThatIsSignalledLetsItsRankEndByItself) {
   EXPECT_EQ(gang->Poll().value_or(GangEnd{}).ToString(), "exit code 4");
 
   signals_ = 0;
-  const auto third = Join(0), fourth = Join(1);
+  auto third = Join(0);
+  const auto fourth = Join(1);
   auto longer = Launch("exec sleep 1000");
   ASSERT_TRUE(TurnUntil(*longer, {third.get(), fourth.get()}, running));
   signals_ = 1;
   EXPECT_FALSE(third->Turn().has_value());
   clock_.AdvanceMs(MemberOptions().stop_grace_ms);
   EXPECT_TRUE(absl::IsAborted(third->Turn()->status()));
+  third = nullptr;
   EXPECT_FALSE(NoteOf(0).is_running);
   signals_ = 0;
   const auto fifth = Join(0), sixth = Join(1);
