@@ -30,7 +30,7 @@ constexpr int kMeshHandshakeMsMax = 10'000;
 constexpr int kKeepAliveIdleS = 30, kKeepAliveIntervalS = 10, kKeepAliveProbes = 6;
 static_assert(1000 * (kKeepAliveIdleS + kKeepAliveProbes * kKeepAliveIntervalS) == kSilentMsMax);
 // All ranks connect to one at the same time.
-constexpr int kBacklog = 4096;
+constexpr int kPeerBacklog = 4096;
 // The two directions between two ranks have a connection each: what a rank sent before it ended
 // may come in after the end of the other one is seen.
 constexpr int64_t kLastMessagesMs = 2000;
@@ -82,7 +82,7 @@ class ZmqMesh final : public PeerMesh {
       socket->set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(options_.message_bytes_max));
       socket->set(zmq::sockopt::handshake_ivl, kMeshHandshakeMsMax);
       socket->set(zmq::sockopt::ipv6, true);
-      socket->set(zmq::sockopt::backlog, kBacklog);
+      socket->set(zmq::sockopt::backlog, kPeerBacklog);
       socket->set(zmq::sockopt::tcp_keepalive, 1);
       socket->set(zmq::sockopt::tcp_keepalive_idle, kKeepAliveIdleS);
       socket->set(zmq::sockopt::tcp_keepalive_intvl, kKeepAliveIntervalS);

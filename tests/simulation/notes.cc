@@ -56,6 +56,7 @@ struct EventText {
   std::string operator()(const event::Launched& one) const {
     return Stage("launched", one.stage, one.status);
   }
+  std::string operator()(const event::LaunchWaits& one) const { return one.waits_for; }
   std::string operator()(const event::Adopted& one) const {
     return Stage("adopted", one.stage, one.status);
   }
