@@ -6,6 +6,9 @@
 
 #include <cstdlib>
 #include <optional>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "tests/storage/damage.h"
 #include "tests/testing/temp_dir.h"
@@ -98,6 +101,21 @@ TEST_F(HomeTest, OpenMakesPrivateFoldersAndIsIdempotent) {
     const auto status = std::filesystem::status(root + part);
     EXPECT_TRUE(std::filesystem::is_directory(status));
     EXPECT_EQ(status.permissions(), std::filesystem::perms::owner_all) << part;
+  }
+}
+
+TEST_F(HomeTest, ManyMayOpenANewOneAtOnce) {
+  for (int round = 0; round < 20; ++round) {
+    const std::string root = dir_.Path("home-" + std::to_string(round));
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&] {
+        const auto home = OpenHome(root);
+        EXPECT_TRUE(home.ok()) << home.status();
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(*Env::Posix()->ReadFile(root + "/format"), "2\n");
   }
 }
 
