@@ -24,8 +24,8 @@ SH
 chmod +x "$root/rsh"
 
 corpus >"$root/corpus.txt"
-steps=${STEPS:-1000}
-every=100
+steps=${STEPS:-2000}
+every=200
 wanted=$(undisturbed "$steps")
 same_weights() { [[ $(weights_of "$1") == "$wanted" ]]; }
 # pid_at HOST PATTERN: of a process there, as its host counts.
@@ -82,12 +82,12 @@ stopped_rank_case() {
 
 # The training thread stands still, its process sends heartbeats.
 stuck_rank_case() {
-  export HALCYON_FAULT_POINT="rank 1 model step 150@hang" HALCYON_FAULT_MARKER="$root/fault"
+  export HALCYON_FAULT_POINT="rank 1 model step 300@hang" HALCYON_FAULT_MARKER="$root/fault"
   start stuck "hang_floor_s = 2"
   unset HALCYON_FAULT_POINT HALCYON_FAULT_MARKER
   ends_well stuck
   check "the reason names rank and host" grep -q "rank 1 on n2" <<<"$(why_restarted)"
-  check "the reason says that it is stuck" grep -q "is stuck in step 150" <<<"$(why_restarted)"
+  check "the reason says that it is stuck" grep -q "is stuck in step 300" <<<"$(why_restarted)"
 }
 
 power_off_case() {
@@ -146,5 +146,6 @@ shared_build_case() {
 }
 waits_for_first() { halcyon status "$(ls "$home/jobs" | grep second)" 2>/dev/null | grep -q "first-"; }
 
-run_cases undisturbed killed_rank stopped_rank stuck_rank power_off partition killed_coordinator shared_build -- "$@"
+# The last one: after a cut it takes some seconds until the hosts find each other again.
+run_cases undisturbed killed_rank stopped_rank stuck_rank power_off killed_coordinator shared_build partition -- "$@"
 ((failures == 0))

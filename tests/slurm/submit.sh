@@ -22,7 +22,7 @@ submit() { halcyon submit "$root/$1.toml" --launcher slurm --json "${@:2}" |
 log_says() { grep -q "$2" "$home/jobs/$1/logs/"slurm-*.log; }
 
 corpus >"$root/corpus.txt"
-steps=${STEPS:-1500}
+steps=${STEPS:-3000}
 wanted=$(undisturbed "$steps")
 same_weights() { [[ $(weights_of "$1") == "${2:-$wanted}" ]]; }
 
