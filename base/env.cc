@@ -162,16 +162,21 @@ Env* Env::Posix() {
   return env;
 }
 
-absl::Status WriteFileAtomically(Env& env, const std::string& path, std::string_view bytes) {
-  const std::string temporary = path + ".tmp";
+absl::Status ReplaceFile(Env& env, const std::string& temporary, const std::string& path,
+                         std::string_view bytes, Durability durability) {
+  const bool is_synced = durability == Durability::kSynced;
   {
     ASSIGN_OR_RETURN(auto file, env.NewWritableFile(temporary));
     RETURN_IF_ERROR(file->Append(bytes));
-    RETURN_IF_ERROR(file->Sync());
+    if (is_synced) RETURN_IF_ERROR(file->Sync());
     RETURN_IF_ERROR(file->Close());
   }
   RETURN_IF_ERROR(env.Rename(temporary, path));
-  return env.SyncDir(DirName(path));
+  return is_synced ? env.SyncDir(DirName(path)) : absl::OkStatus();
+}
+
+absl::Status WriteFileAtomically(Env& env, const std::string& path, std::string_view bytes) {
+  return ReplaceFile(env, path + ".tmp", path, bytes, Durability::kSynced);
 }
 
 std::string JoinPath(std::string_view a, std::string_view b) {

@@ -58,6 +58,14 @@ class Env {
 // bytes or the new, never a mixture, whenever a process is killed.
 absl::Status WriteFileAtomically(Env& env, const std::string& path, std::string_view bytes);
 
+enum class Durability {
+  kSynced,    // on the disk when the call returns
+  kUnsynced,  // a power cut may leave the file empty: for what is made again
+};
+// What WriteFileAtomically does, by way of `temporary`, in the same folder.
+absl::Status ReplaceFile(Env& env, const std::string& temporary, const std::string& path,
+                         std::string_view bytes, Durability durability);
+
 std::string JoinPath(std::string_view a, std::string_view b);
 // "/a/b/c" -> "/a/b"; "c" -> ".".
 std::string DirName(const std::string& path);

@@ -102,6 +102,10 @@ LocatedProcess LocatedProcess::OfThisMachine(const ProcessIdentity& process) {
   return {HostName(), BootId(), PidNamespace(), process};
 }
 
+LocatedProcess LocatedProcess::OfThisProcess() {
+  return OfThisMachine(IdentityOfProcess(getpid()).value_or(ProcessIdentity{getpid(), 0}));
+}
+
 bool LocatedProcess::IsOnThisMachine() const { return *this == OfThisMachine(process); }
 
 }  // namespace halcyon

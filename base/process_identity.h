@@ -41,6 +41,7 @@ struct LocatedProcess {
   ProcessIdentity process;
 
   static LocatedProcess OfThisMachine(const ProcessIdentity& process);
+  static LocatedProcess OfThisProcess();
   // Whether it can be looked up here.
   bool IsOnThisMachine() const;
   bool operator==(const LocatedProcess&) const = default;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/shared_file.h"
 #include "cluster/private_file.h"
 
 namespace halcyon::cluster {
@@ -89,12 +90,8 @@ absl::Status WriteNote(Env& env, const std::string& folder, const MemberNote& no
                   {"is_running", note.is_running},
                   {"error", note.error}};
   if (note.exit) written["exit"] = {{"code", note.exit->code}, {"signal", note.exit->signal}};
-  const std::string path = NotePath(folder, note.rank);
-  const std::string temporary = path + "." + note.id + ".tmp";
-  ASSIGN_OR_RETURN(const auto file, env.NewWritableFile(temporary));
-  RETURN_IF_ERROR(file->Append(written.dump() + "\n"));
-  RETURN_IF_ERROR(file->Close());
-  return env.Rename(temporary, path);
+  return WriteSharedFile(env, NotePath(folder, note.rank), written.dump() + "\n",
+                         Durability::kUnsynced);
 }
 
 absl::StatusOr<MemberNote> ReadNote(Env& env, const std::string& folder, int rank) {

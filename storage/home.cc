@@ -5,14 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
 
 #include "base/env.h"
-#include "base/process_identity.h"
+#include "base/shared_file.h"
 #include "storage/sharing.h"
 
 namespace halcyon::storage {
@@ -57,13 +56,9 @@ absl::Status EnsureFormat(Env& env, const HomeLayout& home) {
   if (std::filesystem::is_directory(JoinPath(home.root, "journal"), error)) {
     RETURN_IF_ERROR(MigrateFromFormat1(env, home));
   }
-  // Several may be the first ones at the same time: each writes a file of its own.
-  static std::atomic<int> calls = 0;
-  const std::string own = home.Format() + "-" + HostName() + "-" + std::to_string(getpid()) + "-" +
-                          std::to_string(++calls);
-  RETURN_IF_ERROR(WriteFileAtomically(env, own, std::to_string(kHomeFormat) + "\n"));
-  RETURN_IF_ERROR(env.Rename(own, home.Format()));
-  return env.SyncDir(home.root);
+  // Several may be the first ones at the same time.
+  return WriteSharedFile(env, home.Format(), std::to_string(kHomeFormat) + "\n",
+                         Durability::kSynced);
 }
 
 // Private also in a folder of a group: sharing it is a decision of its own.

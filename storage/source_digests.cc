@@ -1,12 +1,12 @@
 #include "storage/source_digests.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "base/digest.h"
+#include "base/shared_file.h"
 #include "storage/strict_json.h"
 
 namespace halcyon::storage {
@@ -82,13 +82,8 @@ absl::StatusOr<SourceRecord> SourceDigests::Find(const std::string& path) {
 
 absl::Status SourceDigests::Put(const SourceRecord& source) {
   RETURN_IF_ERROR(env_.CreateDirs(dir_));
-  const std::string path = PathOf(source.path);
-  // Several processes may remember the same file at once: each writes a file of its own.
-  const std::string draft = path + "." + std::to_string(getpid()) + ".tmp";
-  ASSIGN_OR_RETURN(const auto file, env_.NewWritableFile(draft));
-  RETURN_IF_ERROR(file->Append(EncodeSource(source)));
-  RETURN_IF_ERROR(file->Close());
-  return env_.Rename(draft, path);
+  // Several processes may remember the same file at once.
+  return WriteSharedFile(env_, PathOf(source.path), EncodeSource(source), Durability::kUnsynced);
 }
 
 std::string SourceDigests::PathOf(const std::string& source) const {
