@@ -31,11 +31,8 @@ std::string MemberText(const MemberNote& note) {
 class ExternalGang final : public Gang {
  public:
   // `order`: not published yet, when it has no members.
-  ExternalGang(Env& env, Clock& clock, std::string folder, std::shared_ptr<MemberWatch> watch,
-               LaunchOrder order)
-      : env_(env),
-        clock_(clock),
-        folder_(std::move(folder)),
+  ExternalGang(std::string folder, std::shared_ptr<MemberWatch> watch, LaunchOrder order)
+      : folder_(std::move(folder)),
         watch_(std::move(watch)),
         order_(std::move(order)),
         is_published_(!order_.members.empty()) {}
@@ -146,8 +143,6 @@ class ExternalGang final : public Gang {
     }
   }
 
-  Env& env_;
-  Clock& clock_;
   const std::string folder_;
   const std::shared_ptr<MemberWatch> watch_;
   LaunchOrder order_;
@@ -183,7 +178,7 @@ class ExternalLauncher final : public GangLauncher {
     order.env = options.env;
     order.log_path = options.log_path;
     order.working_dir = options.working_dir;
-    return std::make_unique<ExternalGang>(env_, clock_, folder_, watch_, std::move(order));
+    return std::make_unique<ExternalGang>(folder_, watch_, std::move(order));
   }
 
   absl::StatusOr<std::unique_ptr<Gang>> Adopt(const nlohmann::json& record) override {
@@ -197,7 +192,7 @@ class ExternalLauncher final : public GangLauncher {
       return NotFound("the launch has ended");
     }
     if (order.members.size() != watch_->ranks()) return NotFound("it has another number of ranks");
-    return std::make_unique<ExternalGang>(env_, clock_, folder_, watch_, std::move(order));
+    return std::make_unique<ExternalGang>(folder_, watch_, std::move(order));
   }
 
   void JobEnded(int exit_code) override {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -28,8 +27,7 @@ ExternalMember::ExternalMember(Env& env, Clock& clock, MemberOptions options)
   note_.rank = options_.world.rank;
   note_.local_rank = options_.world.local_rank;
   note_.world_size = options_.world.size;
-  note_.process = LocatedProcess::OfThisMachine(
-      IdentityOfProcess(getpid()).value_or(ProcessIdentity{getpid(), 0}));
+  note_.process = LocatedProcess::OfThisProcess();
 }
 
 ExternalMember::~ExternalMember() {
@@ -81,7 +79,7 @@ std::optional<absl::StatusOr<int>> ExternalMember::Turn() {
     return order->exit_code;
   }
   if (order.ok()) {
-    if (const absl::Status obeyed = Obey(*order); !obeyed.ok()) return obeyed;
+    Obey(*order);
   } else if (!absl::IsNotFound(order.status())) {
     return order.status();
   }
@@ -124,7 +122,7 @@ std::optional<absl::Status> ExternalMember::WhyEnd() {
                                  options_.coordinator_wait_ms / 1000));
 }
 
-absl::Status ExternalMember::Obey(const LaunchOrder& order) {
+void ExternalMember::Obey(const LaunchOrder& order) {
   if (order.kind != LaunchOrder::Kind::kRun) {
     Kill();
     // Also when the launch was over before this member had seen it.
@@ -133,17 +131,17 @@ absl::Status ExternalMember::Obey(const LaunchOrder& order) {
       note_.exit.reset();
       is_written_ = false;
     }
-    return absl::OkStatus();
+    return;
   }
-  if (order.number == note_.launch || signalled_ms_) return absl::OkStatus();
+  if (order.number == note_.launch || signalled_ms_) return;
   // A launch that is not for this member has other ranks; that of an earlier one is over.
   Kill();
   const auto rank = static_cast<size_t>(note_.rank);
-  if (rank >= order.members.size() || order.members[rank] != note_.id) return absl::OkStatus();
-  return Start(order);
+  if (rank >= order.members.size() || order.members[rank] != note_.id) return;
+  Start(order);
 }
 
-absl::Status ExternalMember::Start(const LaunchOrder& order) {
+void ExternalMember::Start(const LaunchOrder& order) {
   ProcessOptions process;
   process.argv = order.argv;
   process.env = order.env;
@@ -165,7 +163,6 @@ absl::Status ExternalMember::Start(const LaunchOrder& order) {
     note_.error = MessageOf(started.status());
     spdlog::error("launch {}: {}", order.name, note_.error);
   }
-  return absl::OkStatus();
 }
 
 void ExternalMember::Kill() {

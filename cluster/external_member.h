@@ -52,8 +52,8 @@ class ExternalMember {
   absl::StatusOr<int> Run();
 
  private:
-  absl::Status Obey(const LaunchOrder& order);
-  absl::Status Start(const LaunchOrder& order);
+  void Obey(const LaunchOrder& order);
+  void Start(const LaunchOrder& order);
   void Kill();
   void Reap();
   std::optional<absl::Status> WhyEnd();

@@ -96,8 +96,7 @@ bool LeaseHolder::IsSameProcess(const LeaseHolder& other) const {
 
 LeaseHolder ThisProcess(std::string who) {
   LeaseHolder self;
-  static_cast<LocatedProcess&>(self) = LocatedProcess::OfThisMachine(
-      IdentityOfProcess(getpid()).value_or(ProcessIdentity{.pid = getpid()}));
+  static_cast<LocatedProcess&>(self) = LocatedProcess::OfThisProcess();
   self.who = std::move(who);
   self.since_ms = Clock::Real()->WallMs();
   return self;
