@@ -93,6 +93,10 @@ std::map<std::string, std::string> ReproducibleEnvironment(uint32_t threads,
 // ends. Some launchers, asked for N ranks, start N worlds of one.
 inline constexpr char kRanksVariable[] = "HALCYON_RANKS";
 
+// The command that has a host run what is appended to it, as mpirun reaches the host by
+// launch.rsh_agent ("": ssh, which asks no question). Of a list divided by ':' it takes the first.
+std::vector<std::string> RemoteShell(const std::string& rsh_agent, const std::string& host);
+
 // The path of halcyon-worker: beside this program. kNotFound tells how to build it.
 absl::StatusOr<std::string> WorkerProgram();
 

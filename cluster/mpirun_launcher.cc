@@ -94,23 +94,15 @@ class MpirunLauncher : public GangLauncher {
     return HostsThatFail(
         hosts,
         [this](const std::string& host) {
-          return allocation_.slurm_job.empty() ? RemoteShell(host)
-                                               : SlurmHostCommand(allocation_.slurm_job, host);
+          if (!allocation_.slurm_job.empty()) return SlurmHostCommand(allocation_.slurm_job, host);
+          std::vector<std::string> command = RemoteShell(placement_.rsh_agent, host);
+          command.push_back("true");
+          return command;
         },
         ForeignVariables());
   }
 
  private:
-  // As mpirun reaches the host, which tries the agents of a list divided by ':' in turn.
-  std::vector<std::string> RemoteShell(const std::string& host) const {
-    std::vector<std::string> command;
-    std::istringstream words(placement_.rsh_agent.empty() ? kDefaultRshAgent
-                                                          : placement_.rsh_agent);
-    for (std::string word; words >> word && word != ":";) command.push_back(word);
-    command.insert(command.end(), {host, "true"});
-    return command;
-  }
-
   bool is_local() const { return allocation_.hosts.empty(); }
 
   const std::vector<std::string>& ForeignVariables() const {
@@ -214,6 +206,14 @@ class MpirunLauncher : public GangLauncher {
 std::unique_ptr<GangLauncher> MakeMpirunLauncher(const jobs::PlacementSpec& placement,
                                                  const Allocation& allocation) {
   return std::make_unique<MpirunLauncher>(placement, allocation);
+}
+
+std::vector<std::string> RemoteShell(const std::string& rsh_agent, const std::string& host) {
+  std::vector<std::string> command;
+  std::istringstream words(rsh_agent.empty() ? kDefaultRshAgent : rsh_agent);
+  for (std::string word; words >> word && word != ":";) command.push_back(word);
+  command.push_back(host);
+  return command;
 }
 
 absl::Status CheckMpirunVersion(const std::string& output, const std::string& path) {

@@ -1,10 +1,10 @@
 #include <signal.h>
 
-#include <sstream>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/exit_code.h"
+#include "cluster/launcher.h"
 #include "cluster/process.h"
 #include "coordinator/drill/drill_runs.h"
 #include "coordinator/job_status.h"
@@ -26,7 +26,7 @@ class LocalRuns : public DrillRuns {
       : env_(env),
         folder_(folder),
         allocation_(allocation),
-        rsh_agent_(rsh_agent.empty() ? "ssh -o BatchMode=yes" : rsh_agent),
+        rsh_agent_(rsh_agent),
         program_(program) {}
   ~LocalRuns() override { Abandon(); }
 
@@ -69,10 +69,8 @@ class LocalRuns : public DrillRuns {
         for (const jobs::Host& node : allocation_.hosts) nodes.push_back(node.name);
         return StepOnHost("srun", allocation_.slurm_job, nodes, host, words);
       }
-      std::istringstream split(rsh_agent_);
-      std::vector<std::string> command;
-      for (std::string word; split >> word;) command.push_back(word);
-      command.insert(command.end(), {host, ShellCommand(words)});
+      std::vector<std::string> command = cluster::RemoteShell(rsh_agent_, host);
+      command.push_back(ShellCommand(words));
       return command;
     };
   }
