@@ -56,7 +56,7 @@ absl::StatusOr<std::vector<CheckpointLine>> ReadCheckpoints(const CheckpointArgu
     for (const uint64_t step : steps) {
       ASSIGN_OR_RETURN(const std::string folder, store.FindCommitted(step));
       CheckpointLine line{JoinPath(root, folder), step, {}, {}};
-      auto manifest = store.Load(step, verify_shards);
+      auto manifest = store.LoadFolder(folder, verify_shards);
       line.status = manifest.status();
       if (manifest.ok()) line.manifest = *std::move(manifest);
       lines.push_back(std::move(line));
