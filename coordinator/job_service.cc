@@ -245,6 +245,7 @@ void JobService::Do(const effect::CheckRoom& check) {
 void JobService::Do(const effect::EndRanks& end) {
   Answer([this, end, gang = processes_.TakeGang(end.stage)]() -> event::RanksEnded {
     GangRemains remains = Processes::End(*context_, gang, graph_->node(end.stage).label);
+    if (end.may_go_on) Processes::FindLostHosts(*context_, gang, &remains);
     const auto newest_step = files_.NewestStep(end.stage);
     if (!newest_step.ok()) return {end.stage, end.launch, newest_step.status()};
     remains.newest_step = *newest_step;

@@ -209,12 +209,15 @@ GangRemains Processes::End(const JobContext& context, const Launched& gang,
   if (gang.end && !gang.end->ok()) {
     remains.exit = ChildEndStatus("the launcher", *gang.end, *gang.log);
   }
-  if (!remains.exit.ok() && gang.gang != nullptr && gang.gang->hosts().size() > 1) {
-    remains.hosts = gang.gang->hosts();
-    remains.lost_hosts = context.gang_launcher->LostHosts(remains.hosts);
-  }
   remains.room = CheckStartingRoom(context);
   return remains;
+}
+
+void Processes::FindLostHosts(const JobContext& context, const Launched& gang,
+                              GangRemains* remains) {
+  if (remains->exit.ok() || gang.gang == nullptr || gang.gang->hosts().size() < 2) return;
+  remains->hosts = gang.gang->hosts();
+  remains->lost_hosts = context.gang_launcher->LostHosts(remains->hosts);
 }
 
 std::vector<Event> Processes::Poll(const std::function<absl::Status()>& room) {

@@ -56,10 +56,12 @@ class Processes {
   };
   // Gives it up: nothing of the launch is looked at here any more.
   Launched TakeGang(NodeId stage);
-  // Kills its ranks and waits until they have ended, for 10 s at most; after a failure asks its
-  // hosts whether they are still there. Any thread.
+  // Kills its ranks and waits until they have ended, for 10 s at most. Any thread.
   // REQUIRES: its launcher has ended, or was not started.
   static GangRemains End(const JobContext& context, const Launched& gang, const std::string& label);
+  // After a failure asks the hosts of a gang that was on several whether they are still there. Any
+  // thread.
+  static void FindLostHosts(const JobContext& context, const Launched& gang, GangRemains* remains);
 
   // What has ended since the last call. `room`: for a person, whether agents find room.
   std::vector<Event> Poll(const std::function<absl::Status()>& room);

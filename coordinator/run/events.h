@@ -231,6 +231,7 @@ struct CheckRoom {       // RoomChecked: whether starting ranks find room for th
 struct EndRanks {  // RanksEnded: kills what is left of the launch, waits until it has ended
   NodeId stage;
   uint64_t launch = 0;
+  bool may_go_on = false;  // another launch may follow: then its lost hosts are looked for
 };
 
 // --- what people see ---

@@ -226,7 +226,7 @@ void GangStage::EndWhenQuiet(int64_t now_ms, Effects* effects) {
 void GangStage::EndRanks(Effects* effects) {
   state_ = State::kEnding;
   for (const WorkerId& rank : launch_.ranks) effects->push_back(effect::Forget{rank});
-  effects->push_back(effect::EndRanks{id_, assignment_.launch});
+  effects->push_back(effect::EndRanks{id_, assignment_.launch, stop_requests_ == 0 && fatal_.ok()});
 }
 
 void GangStage::End(absl::StatusOr<StageOutcome> how) {

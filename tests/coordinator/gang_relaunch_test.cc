@@ -160,6 +160,23 @@ TEST_F(LostHostTest, IsLeftOutOfTheNextLaunch) {
   EXPECT_THAT(Only<effect::Launch>().excluded_hosts, ElementsAre("b"));
 }
 
+TEST_F(LostHostTest, IsLookedForWhenAnotherLaunchMayFollow) {
+  BeginGang();
+  Run();
+  LauncherEnds();
+  PassMs(5000);
+  EXPECT_TRUE(All<effect::EndRanks>().at(0).may_go_on);
+}
+
+TEST_F(LostHostTest, IsNotLookedForWhenTheJobIsToldToStop) {
+  BeginGang();
+  Run();
+  Stop();
+  LauncherEnds();
+  PassMs(5000);
+  EXPECT_FALSE(All<effect::EndRanks>().at(0).may_go_on);
+}
+
 TEST_F(LostHostTest, IsLeftOutAlsoWhenTheLaunchHasNotComeUp) {
   BeginGang();
   Launch();
