@@ -19,6 +19,17 @@ source "$here/job.sh"
 shift
 submit() { halcyon submit "$root/$1.toml" --launcher slurm --json "${@:2}" |
   python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["job"], d["slurm_job_id"])'; }
+# begin NAME EXTRA: submits a job and waits until its model is being trained: $id, $slurm_id.
+begin() {
+  job "$1" "$steps" "$2"
+  read -r id slurm_id < <(submit "$1")
+  until_step "$id" 50
+}
+# The job comes to its end, with the right weights.
+ends_well() {
+  check "${1:-}it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  check "the weights are those of an undisturbed run" same_weights "$id"
+}
 log_says() { grep -q "$2" "$home/jobs/$1/logs/"slurm-*.log; }
 
 corpus >"$root/corpus.txt"
@@ -45,83 +56,66 @@ limit_case() {
 
 # Preempted: Slurm itself requeues the job.
 requeue_case() {
-  job requeue "$steps" ""
-  read -r id slurm_id < <(submit requeue)
-  until_step "$id" 50
+  begin requeue ""
   scontrol requeue "$slurm_id"
-  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  ends_well
   check "it went on in the same Slurm job" log_says "$id" "Slurm requeues job $slurm_id itself"
-  check "the weights are those of an undisturbed run" same_weights "$id"
 }
 
 # Cancelled by halcyon, then resumed.
 cancel_case() {
-  job cancel "$steps" ""
-  read -r id slurm_id < <(submit cancel)
-  until_step "$id" 50
+  begin cancel ""
   halcyon cancel "$id"
   check "it ends as cancelled" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
   check "what was done is saved" test "$(status_of "$id" '"saved step" in d["error"]')" = True
   check "it is not in Slurm's queue" test -z "$(squeue -h -j "$slurm_id" -t PENDING,RUNNING 2>/dev/null)"
   halcyon resume "$id"
-  check "resumed, it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
-  check "the weights are those of an undisturbed run" same_weights "$id"
+  ends_well "resumed, "
 }
 
 # Cancelled by scancel.
 scancel_case() {
-  job scancel "$steps" ""
-  read -r id slurm_id < <(submit scancel)
-  until_step "$id" 50
+  begin scancel ""
   scancel "$slurm_id"
   check "it ends as cancelled and does not come back" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
 }
 
 # The coordinator is killed in its allocation; slurmctld is away meanwhile.
 killed_coordinator_case() {
-  job kill "$steps" ""
-  read -r id slurm_id < <(submit kill)
-  until_step "$id" 50
+  begin kill ""
   node=$(status_of "$id" 'd["submission"]["slurm_nodes"]')
   "$here/cluster.sh" controller stop
   # The pid is one of its node.
   "$here/cluster.sh" at "$node" kill -9 "$(status_of "$id" 'd["pid"]')"
   check "list says that Slurm is away" grep -q "Slurm does not answer" <<<"$(halcyon list 2>&1)"
   "$here/cluster.sh" controller start
-  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  ends_well
   check "it was started again in its allocation" log_says "$id" "started again, 1 of"
-  check "the weights are those of an undisturbed run" same_weights "$id"
 }
 
 two_nodes=$'[launch.slurm]\nnodes = 2\nntasks_per_node = 1\n'
 
 # A rank on the other node is stopped.
 stopped_rank_case() {
-  job stopped "$steps" "$two_nodes"
-  read -r id slurm_id < <(submit stopped)
-  until_step "$id" 50
+  begin stopped "$two_nodes"
   local other
   other=$(other_node)
   "$here/cluster.sh" at "$other" "kill -STOP \$(pgrep -f '[h]alcyon-worker rank')"
-  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
+  ends_well
   check "the reason names the node" grep -q "$other" <<<"$(model_of "$id" restart_why)"
-  check "the weights are those of an undisturbed run" same_weights "$id"
 }
 # The node of the allocation where the coordinator does not run.
 other_node() { if [[ $(squeue -h -j "$slurm_id" -O BatchHost:20 | tr -d ' ') == n1 ]]; then echo n2; else echo n1; fi; }
 
 # The other node loses its power: Slurm requeues the job, which waits for two nodes.
 power_off_case() {
-  job power "$steps" "$two_nodes"
-  read -r id slurm_id < <(submit power)
-  until_step "$id" 50
+  begin power "$two_nodes"
   local other
   other=$(other_node)
   "$here/cluster.sh" off "$other"
   sleep 10
   "$here/cluster.sh" boot "$other"
-  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
-  check "the weights are those of an undisturbed run" same_weights "$id"
+  ends_well
 }
 
 run_cases limit requeue cancel scancel killed_coordinator stopped_rank power_off -- "$@"
