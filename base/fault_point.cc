@@ -8,18 +8,30 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/clock.h"
 #include "base/file_descriptor.h"
 
 namespace halcyon {
 namespace {
 
-constexpr std::string_view kParentSuffix = "@parent", kStopSuffix = "@stop", kHangSuffix = "@hang";
+constexpr std::string_view kParentSuffix = "@parent", kStopSuffix = "@stop", kHangSuffix = "@hang",
+                           kHoldSuffix = "@hold";
+
+// Empty without a marker.
+std::string MarkerPath(int number) {
+  const char* marker = std::getenv("HALCYON_FAULT_MARKER");
+  return marker == nullptr ? "" : std::string(marker) + "-" + std::to_string(number);
+}
 
 bool FirstTime(int number) {
-  const char* marker = std::getenv("HALCYON_FAULT_MARKER");
-  if (marker == nullptr) return true;
-  const std::string path = std::string(marker) + "-" + std::to_string(number);
-  return FileDescriptor::Open(path, O_CREAT | O_EXCL | O_WRONLY).ok();
+  const std::string path = MarkerPath(number);
+  return path.empty() || FileDescriptor::Open(path, O_CREAT | O_EXCL | O_WRONLY).ok();
+}
+
+bool TakeSuffix(std::string_view* point, std::string_view suffix) {
+  if (!point->ends_with(suffix)) return false;
+  point->remove_suffix(suffix.size());
+  return true;
 }
 
 }  // namespace
@@ -32,20 +44,16 @@ void FaultPoint(std::string_view name) {
     const size_t end = std::min(rest.find(';'), rest.size());
     std::string_view point = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    pid_t victim = getpid();
-    int signal = SIGKILL;
-    if (point.ends_with(kStopSuffix)) {
-      point.remove_suffix(kStopSuffix.size());
-      signal = SIGSTOP;
-    }
-    const bool hangs = point.ends_with(kHangSuffix);
-    if (hangs) point.remove_suffix(kHangSuffix.size());
-    if (point.ends_with(kParentSuffix)) {
-      point.remove_suffix(kParentSuffix.size());
-      victim = getppid();
-    }
+    const int signal = TakeSuffix(&point, kStopSuffix) ? SIGSTOP : SIGKILL;
+    const bool hangs = TakeSuffix(&point, kHangSuffix);
+    const bool holds = TakeSuffix(&point, kHoldSuffix);
+    const pid_t victim = TakeSuffix(&point, kParentSuffix) ? getppid() : getpid();
     if (point != name || !FirstTime(number)) continue;
     while (hangs) pause();
+    if (holds) {
+      while (access((MarkerPath(number) + ".go").c_str(), F_OK) != 0) Clock::Real()->SleepMs(20);
+      continue;
+    }
     kill(victim, signal);
   }
 }

@@ -1,5 +1,6 @@
 #include "base/fault_point.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/file_descriptor.h"
 #include "tests/testing/temp_dir.h"
 
 namespace halcyon {
@@ -46,6 +48,19 @@ TEST_F(FaultPointDeathTest, KillsAtANamedPointOnce) {
   EXPECT_EXIT(Reach("other;here", "here"), lives, "");
   EXPECT_EXIT(Reach("other;here", "other"), killed, "");
   EXPECT_TRUE(Marked(0));
+}
+
+TEST_F(FaultPointDeathTest, HoldsTheCallingThreadUntilItMayGo) {
+  const auto reach = [this] {
+    std::thread other([this] {
+      while (!Marked(0)) Clock::Real()->SleepMs(1);
+      EXPECT_TRUE(FileDescriptor::Open(marker_ + "-0.go", O_CREAT | O_WRONLY).ok());
+    });
+    other.detach();
+    Reach("here@hold", "here");
+  };
+  EXPECT_EXIT(reach(), ::testing::ExitedWithCode(0), "");
+  EXPECT_TRUE(Env::Posix()->Exists(marker_ + "-0.go"));
 }
 
 TEST_F(FaultPointDeathTest, HangsTheCallingThreadAlone) {
