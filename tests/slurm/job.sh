@@ -89,6 +89,16 @@ until_step() {
   halcyon status "$1" >&2 || true
   return 1
 }
+# hold_up NAME: what is started from now on holds its model's training up at step 300, once. held NAME waits until it
+# does, let_go NAME has it go on. So a fault comes at the same step however fast the machine is.
+hold_up() {
+  export HALCYON_FAULT_POINT="rank 0 model step 300@hold" HALCYON_FAULT_MARKER="$root/$1.fault"
+}
+held() {
+  within 120 test -e "$root/$1.fault-0" || check "$1 comes to step 300" false
+  unset HALCYON_FAULT_POINT HALCYON_FAULT_MARKER
+}
+let_go() { touch "$root/$1.fault-0.go"; }
 # within SECONDS CONDITION...: waits for it.
 within() {
   local tries

@@ -19,45 +19,45 @@ source "$here/job.sh"
 shift
 submit() { halcyon submit "$root/$1.toml" --launcher slurm --json "${@:2}" |
   python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["job"], d["slurm_job_id"])'; }
-# begin NAME EXTRA: submits a job and waits until its model is being trained: $id, $slurm_id.
+# begin NAME EXTRA: submits a job and waits until it is held up: $id, $slurm_id.
 begin() {
   job "$1" "$steps" "$2"
+  hold_up "$1"
   read -r id slurm_id < <(submit "$1")
-  until_step "$id" 50
+  held "$1"
 }
 # The job comes to its end, with the right weights.
 ends_well() {
   check "${1:-}it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
   check "the weights are those of an undisturbed run" same_weights "$id"
 }
+coordinator_says() { grep -q "$2" "$home/jobs/$1/logs/coordinator.log"; }
 log_says() { grep -q "$2" "$home/jobs/$1/logs/"slurm-*.log; }
 
 corpus >"$root/corpus.txt"
-steps=${STEPS:-3000}
+steps=600
 wanted=$(undisturbed "$steps")
 same_weights() { [[ $(weights_of "$1") == "${2:-$wanted}" ]]; }
 
 # A time limit that is shorter than the job.
 limit_case() {
-  # It has to last longer than the 15 s that an allocation gives it.
-  local wanted_long
-  wanted_long=$(undisturbed "$((4 * steps))")
   # The job stops 45 s before the limit of a minute.
-  job limit "$((4 * steps))" $'stop_margin_s = 45\n[launch.slurm]\ntime = "1"\n'
-  read -r id slurm_id < <(submit limit)
+  begin limit $'stop_margin_s = 45\n[launch.slurm]\ntime = "1"\n'
   check "the status has Slurm's id" test "$(status_of "$id" 'd["submission"]["slurm_job_id"]')" = "$slurm_id"
   check "a second submit is refused" test "$(code_of halcyon submit "$root/limit.toml" --launcher slurm)" = 3
-  check "it ends as done" test "$(code_of halcyon wait "$id" --timeout 600)" = 0
+  check "it stops before the limit" within 60 coordinator_says "$id" "stopping: the allocation ends in"
+  let_go limit
+  ends_well
   requeues=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["requeues"])' \
-  "$home/jobs/$id/submission.json")
+    "$home/jobs/$id/submission.json")
   check "it took more than one allocation ($((requeues + 1)))" test "$requeues" -ge 1
-  check "the weights are those of an undisturbed run" same_weights "$id" "$wanted_long"
 }
 
 # Preempted: Slurm itself requeues the job.
 requeue_case() {
   begin requeue ""
   scontrol requeue "$slurm_id"
+  let_go requeue
   ends_well
   check "it went on in the same Slurm job" log_says "$id" "Slurm requeues job $slurm_id itself"
 }
@@ -66,6 +66,7 @@ requeue_case() {
 cancel_case() {
   begin cancel ""
   halcyon cancel "$id"
+  let_go cancel
   check "it ends as cancelled" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
   check "what was done is saved" test "$(status_of "$id" '"saved step" in d["error"]')" = True
   check "it is not in Slurm's queue" test -z "$(squeue -h -j "$slurm_id" -t PENDING,RUNNING 2>/dev/null)"
@@ -77,6 +78,7 @@ cancel_case() {
 scancel_case() {
   begin scancel ""
   scancel "$slurm_id"
+  let_go scancel
   check "it ends as cancelled and does not come back" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
 }
 
@@ -89,6 +91,7 @@ killed_coordinator_case() {
   "$here/cluster.sh" at "$node" kill -9 "$(status_of "$id" 'd["pid"]')"
   check "list says that Slurm is away" grep -q "Slurm does not answer" <<<"$(halcyon list 2>&1)"
   "$here/cluster.sh" controller start
+  let_go kill
   ends_well
   check "it was started again in its allocation" log_says "$id" "started again, 1 of"
 }
@@ -101,6 +104,7 @@ stopped_rank_case() {
   local other
   other=$(other_node)
   "$here/cluster.sh" at "$other" "kill -STOP \$(pgrep -f '[h]alcyon-worker rank')"
+  let_go stopped
   ends_well
   check "the reason names the node" grep -q "$other" <<<"$(model_of "$id" restart_why)"
 }
@@ -113,6 +117,7 @@ power_off_case() {
   local other
   other=$(other_node)
   "$here/cluster.sh" off "$other"
+  let_go power
   sleep 10
   "$here/cluster.sh" boot "$other"
   ends_well
