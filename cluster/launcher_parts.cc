@@ -178,9 +178,14 @@ std::vector<std::string> HostsThatFail(const std::vector<std::string>& hosts,
   return failing;
 }
 
-std::vector<std::string> SlurmHostCommand(const std::string& slurm_job, const std::string& host) {
-  return {"srun",       "--jobid=" + slurm_job, "--overlap",    "--mpi=none", "--nodes=1",
-          "--ntasks=1", "--nodelist=" + host,   "--input=none", "--chdir=/",  "true"};
+std::vector<std::string> SlurmStep(const std::string& srun, const std::string& slurm_job,
+                                   const std::string& host, const std::vector<std::string>& words) {
+  std::vector<std::string> command = {
+      srun,        "--jobid=" + slurm_job, "--overlap", "--mpi=none",
+      "--nodes=1", "--ntasks=1",           "--quiet",   "--input=none",
+      "--chdir=/", "--nodelist=" + host};
+  command.insert(command.end(), words.begin(), words.end());
+  return command;
 }
 
 std::unique_ptr<GangLauncher> MakeGangLauncher(const jobs::PlacementSpec& placement,

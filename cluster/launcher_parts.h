@@ -42,8 +42,9 @@ std::vector<std::string> HostsThatFail(const std::vector<std::string>& hosts,
                                        const HostCommand& command,
                                        const std::vector<std::string>& env_prefixes_dropped);
 
-// HostCommand through Slurm, a step of the allocation that shares the processors with others.
-std::vector<std::string> SlurmHostCommand(const std::string& slurm_job, const std::string& host);
+// Runs `words` once on a host of an allocation, as a step that shares the processors with others.
+std::vector<std::string> SlurmStep(const std::string& srun, const std::string& slurm_job,
+                                   const std::string& host, const std::vector<std::string>& words);
 
 }  // namespace halcyon::cluster
 

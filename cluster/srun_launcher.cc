@@ -53,7 +53,9 @@ class SrunLauncher : public GangLauncher {
   std::vector<std::string> LostHosts(const std::vector<std::string>& hosts) const override {
     return HostsThatFail(
         hosts,
-        [this](const std::string& host) { return SlurmHostCommand(allocation_.slurm_job, host); },
+        [this](const std::string& host) {
+          return SlurmStep("srun", allocation_.slurm_job, host, {"true"});
+        },
         ForeignStepPrefixes());
   }
 

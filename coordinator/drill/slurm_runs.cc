@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "cluster/allocation.h"
+#include "cluster/launcher_parts.h"
 #include "coordinator/drill/drill_runs.h"
 #include "coordinator/recovery.h"
 #include "coordinator/submit/end_watch.h"
@@ -137,15 +138,7 @@ std::vector<std::string> StepOnHost(const std::string& srun, const std::string& 
   const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const std::string& name) {
     return cluster::IsHost(name, host);
   });
-  std::vector<std::string> command = {srun,
-                                      "--jobid=" + slurm_job,
-                                      "--overlap",
-                                      "--nodes=1",
-                                      "--ntasks=1",
-                                      "--quiet",
-                                      "--nodelist=" + (node == nodes.end() ? host : *node)};
-  command.insert(command.end(), words.begin(), words.end());
-  return command;
+  return cluster::SlurmStep(srun, slurm_job, node == nodes.end() ? host : *node, words);
 }
 
 std::unique_ptr<DrillRuns> MakeSlurmRuns(Env& env, const DrillFolder& folder) {
