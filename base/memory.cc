@@ -26,13 +26,17 @@ std::optional<uint64_t> NumberAt(const std::string& text, size_t at) {
   return value;
 }
 
+// The number after `name` in a file of /proc, a name and its number a line.
+std::optional<uint64_t> NumberOf(const std::string& name, const std::string& path) {
+  const std::string text = "\n" + ReadStream(path);
+  const size_t line = text.find("\n" + name);
+  if (line == std::string::npos) return std::nullopt;
+  const size_t digits = text.find_first_not_of(" \t", line + 1 + name.size());
+  return digits == std::string::npos ? std::nullopt : NumberAt(text, digits);
+}
+
 std::optional<uint64_t> MachineBytes(const std::string& root) {
-  const std::string text = ReadStream(root + "/proc/meminfo");
-  const size_t name = text.find("MemTotal:");
-  if (name == std::string::npos) return std::nullopt;
-  const size_t digits = text.find_first_of("0123456789", name);
-  if (digits == std::string::npos) return std::nullopt;
-  const auto kib = NumberAt(text, digits);
+  const auto kib = NumberOf("MemTotal:", root + "/proc/meminfo");
   return kib ? std::optional(*kib << 10) : std::nullopt;
 }
 
@@ -77,13 +81,10 @@ std::optional<MemoryLimit> FindMemoryLimit(const std::string& root) {
   return std::nullopt;
 }
 
-uint64_t PeakMemoryBytes() {
-  const std::string text = ReadStream("/proc/self/status");
-  const size_t name = text.find("VmHWM:");
-  if (name == std::string::npos) return 0;
-  const size_t digits = text.find_first_of("0123456789", name);
-  if (digits == std::string::npos) return 0;
-  return NumberAt(text, digits).value_or(0) << 10;
+std::optional<uint64_t> OutOfMemoryKills(const std::string& root) {
+  return NumberOf("oom_kill ", root + "/proc/vmstat");
 }
+
+uint64_t PeakMemoryBytes() { return NumberOf("VmHWM:", "/proc/self/status").value_or(0) << 10; }
 
 }  // namespace halcyon

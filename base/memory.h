@@ -17,6 +17,10 @@ struct MemoryLimit {
 // that is less. nullopt where the system reports neither. `root` is put before the system's paths.
 std::optional<MemoryLimit> FindMemoryLimit(const std::string& root = "");
 
+// How many processes of this machine, in any control group, the kernel has killed since the boot
+// because memory ran out. nullopt where it does not say.
+std::optional<uint64_t> OutOfMemoryKills(const std::string& root = "");
+
 // The most memory that this process has had in RAM so far; 0 where the system does not say.
 uint64_t PeakMemoryBytes();
 

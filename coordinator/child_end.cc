@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/exit_code.h"
+#include "base/memory.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -21,10 +22,31 @@ bool WasKilled(const cluster::GangEnd& end) {
   return end.exit && (end.exit->signal == SIGKILL || end.exit->code == kSignalCodeBase + SIGKILL);
 }
 
+std::string WhoKilled(const ChildLog& log) {
+  const auto saw_kill = log.SawOutOfMemoryKill();
+  if (!saw_kill) {
+    return std::string("; the kernel does this when the machine runs out of memory") +
+           kMemoryAdvice;
+  }
+  if (*saw_kill) {
+    return std::string(kRanOut) + ": the kernel has killed one of this machine for that" +
+           kMemoryAdvice;
+  }
+  return "; the kernel has killed none of this machine for want of memory meanwhile, so a person "
+         "or "
+         "a program did, or it was on another machine";
+}
+
 }  // namespace
 
-ChildLog::ChildLog(Env& env, std::string path) : env_(&env), path_(std::move(path)) {
+ChildLog::ChildLog(Env& env, std::string path, std::string root)
+    : env_(&env), path_(std::move(path)), root_(std::move(root)), kills_(OutOfMemoryKills(root_)) {
   begin_ = env_->FileSize(path_).value_or(0);
+}
+
+std::optional<bool> ChildLog::SawOutOfMemoryKill() const {
+  const auto now = OutOfMemoryKills(root_);
+  return now && kills_ ? std::optional(*now > *kills_) : std::nullopt;
 }
 
 std::string ChildLog::LastLines() const {
@@ -60,10 +82,7 @@ absl::Status ChildEndStatus(const std::string& what, const cluster::GangEnd& end
   if (!end.failure.ok()) return end.failure;
   const std::string lines = log.LastLines();
   std::string message = what + " ended with " + end.ToString();
-  if (WasKilled(end)) {
-    message +=
-        std::string("; the kernel does this when the machine runs out of memory") + kMemoryAdvice;
-  }
+  if (WasKilled(end)) message += WhoKilled(log);
   message += MemoryHint(lines);
   message +=
       lines.empty() ? "; see " + log.path() : "; the last lines of " + log.path() + ":\n" + lines;

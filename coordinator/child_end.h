@@ -4,6 +4,7 @@
 #define HALCYON_COORDINATOR_CHILD_END_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/env.h"
@@ -15,16 +16,22 @@ namespace halcyon::coordinator {
 // A child's log, as far as it was written since the child's start; many children share one file.
 class ChildLog {
  public:
-  // Remembers where the log ends now.
-  ChildLog(Env& env, std::string path);
+  // Remembers where the log ends now, and how often the kernel has killed for want of memory.
+  // `root` is put before the system's paths.
+  ChildLog(Env& env, std::string path, std::string root = "");
   // The last lines since then, cut to a readable length; "" when there is none or it cannot be
   // read.
   std::string LastLines() const;
   const std::string& path() const { return path_; }
+  // Whether the kernel has killed a process of this machine since then because memory ran out.
+  // nullopt: not known.
+  std::optional<bool> SawOutOfMemoryKill() const;
 
  private:
   Env* env_;
   std::string path_;
+  std::string root_;
+  std::optional<uint64_t> kills_;
   uint64_t begin_ = 0;
 };
 
@@ -34,7 +41,7 @@ std::string FirstLine(const std::string& message);
 // "; the process ran out of memory: ..." when `text`, an error or a log, says so; else "".
 std::string MemoryHint(const std::string& text);
 
-// Whether an error has such a hint because the process itself said so.
+// Whether an error has such a hint because the process itself or the kernel said so.
 bool SaysOutOfMemory(const std::string& text);
 
 // A child that ended without being told to: kResourceExhausted when its exit code says that the

@@ -97,6 +97,9 @@ constexpr ErrorText kErrors[] = {
      "its process got SIGKILL, which the kernel does when memory is short: lower the stage's "
      "micro_batch or launch.ranks, or give the job more memory; `dmesg` of that machine may say "
      "more"},
+    {"so a person or a program did",
+     "find out who sent SIGKILL to its process: a person, a limit of the container or the batch "
+     "system; `dmesg` of that machine says whether its kernel did. The same command tries again"},
     {"is stuck in",
      "look at that machine and at the rank's log (halcyon logs); if the phase is only slow, raise "
      "launch.hang_floor_s. The same command tries again"},

@@ -46,6 +46,12 @@ TEST_F(MemoryLimitTest, ReadsTheFirstVersionOfControlGroups) {
 
 TEST_F(MemoryLimitTest, IsUnknownWhereTheSystemReportsNone) { EXPECT_FALSE(Find()); }
 
+TEST_F(MemoryLimitTest, CountsProcessesKilledForWantOfMemory) {
+  EXPECT_FALSE(OutOfMemoryKills(dir_.Path("root")));
+  Put("/proc/vmstat", "pgfault 8\ndrop_oom_kill 5\noom_kill 3\nnuma_hit 9\n");
+  EXPECT_EQ(OutOfMemoryKills(dir_.Path("root")), 3u);
+}
+
 TEST(MemoryLimit, OfThisMachineIsSensible) {
   const auto limit = FindMemoryLimit();
   ASSERT_TRUE(limit);

@@ -145,6 +145,15 @@ const Case kCases[] = {
            "runs out of memory (lower ...)");
      },
      "failed", 3'600'000, "signal 9", "dmesg"},
+    {"killed from outside",
+     [](JobStatus* s) {
+       End(s, JobState::kFailed, ExitCode::kJobFailed,
+           "agent-0 ended with killed by signal 9 (Killed); the kernel has killed none of this "
+           "machine for want of memory meanwhile, so a person or a program did, or it was on "
+           "another "
+           "machine");
+     },
+     "failed", 3'600'000, "signal 9", "who sent SIGKILL"},
     {"hung too often",
      [](JobStatus* s) {
        End(s, JobState::kFailed, ExitCode::kJobFailed,
