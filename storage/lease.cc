@@ -21,8 +21,6 @@ constexpr char kBeatSuffix[] = ".beat";
 constexpr char kEndedSuffix[] = ".ended";
 constexpr size_t kLeaseDigits = 8;
 constexpr uint64_t kLeaseNumberMax = 99'999'999;
-// Files of so many earlier leases stay, for a person who looks.
-constexpr uint64_t kLeasesKept = 3;
 
 std::string LeasePath(const std::string& dir, uint64_t number, const char* suffix = "") {
   char name[32];
@@ -85,25 +83,12 @@ absl::Status WritePlainly(Env& env, const std::string& path, const std::string& 
 
 }  // namespace
 
-std::string LeaseHolder::ToString() const {
-  return who + " (pid " + std::to_string(process.pid) + " on " + host + ")";
-}
-
-bool LeaseHolder::IsSameProcess(const LeaseHolder& other) const {
-  const LocatedProcess& process = *this;
-  return process == other;
-}
-
 LeaseHolder ThisProcess(std::string who) {
   LeaseHolder self;
   static_cast<LocatedProcess&>(self) = LocatedProcess::OfThisProcess();
   self.who = std::move(who);
   self.since_ms = Clock::Real()->WallMs();
   return self;
-}
-
-bool LeaseView::IsFree() const {
-  return number == 0 || has_ended || (holder.IsOnThisMachine() && !IsAlive(holder.process));
 }
 
 absl::StatusOr<LeaseView> LookAtLease(Env& env, const std::string& dir) {
@@ -115,6 +100,9 @@ absl::StatusOr<LeaseView> LookAtLease(Env& env, const std::string& dir) {
   auto holder = HolderFromText(text);
   if (!holder.ok()) return DataLoss(path + ": " + MessageOf(holder.status()));
   view.holder = *std::move(holder);
+  if (view.holder.IsOnThisMachine()) {
+    view.presence = IsAlive(view.holder.process) ? Presence::kRuns : Presence::kGone;
+  }
   view.has_ended = env.Exists(LeasePath(dir, view.number, kEndedSuffix));
   view.beat = env.ReadFile(LeasePath(dir, view.number, kBeatSuffix)).value_or("");
   return view;
@@ -142,12 +130,12 @@ absl::Status Lease::Renew() {
 
 absl::StatusOr<std::unique_ptr<Lease>> LeaseSeeker::TryTake(uint64_t above) {
   RETURN_IF_ERROR(env_.CreateDirs(dir_));
-  absl::StatusOr<LeaseView> view = LookAtLease(env_, dir_);
+  const absl::Status looked = Look();
   // It was removed between two looks: the next try sees what there is now.
-  if (absl::IsNotFound(view.status())) return nullptr;
-  RETURN_IF_ERROR(view.status());
-  if (!view->IsFree() && !IsDead(*view)) return nullptr;
-  const uint64_t number = std::max(view->number, above) + 1;
+  if (absl::IsNotFound(looked)) return nullptr;
+  RETURN_IF_ERROR(looked);
+  if (!watch_.MayTake()) return nullptr;
+  const uint64_t number = watch_.NextNumber(above);
   if (number > kLeaseNumberMax) {
     return FailedPrecondition(dir_ + ": has used up its numbers; remove the folder");
   }
@@ -157,15 +145,10 @@ absl::StatusOr<std::unique_ptr<Lease>> LeaseSeeker::TryTake(uint64_t above) {
   return std::unique_ptr<Lease>(new Lease(env_, dir_, number));
 }
 
-bool LeaseSeeker::IsDead(const LeaseView& view) {
-  if (dead_ && view.holder.IsSameProcess(*dead_)) return true;
-  const int64_t now_ms = clock_.MonotonicMs();
-  const bool is_as_before = seen_.number == view.number && seen_.beat == view.beat;
-  if (!is_as_before) seen_ms_ = now_ms;
-  seen_ = view;
-  // A process of this machine that exists may be stopped; it is not dead.
-  if (view.holder.IsOnThisMachine()) return false;
-  return is_as_before && now_ms - seen_ms_ >= kLeaseTimeMs;
+absl::Status LeaseSeeker::Look() {
+  ASSIGN_OR_RETURN(LeaseView view, LookAtLease(env_, dir_));
+  watch_.See(std::move(view), clock_.MonotonicMs());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> LeaseSeeker::Make(uint64_t number) {

@@ -10,52 +10,25 @@
 // Numbers only rise, so the number of a lease is a fence: what was written under a lower one can be
 // told from what was written under the present one.
 //
-// A holder counts as dead
-//   - on this machine (same host name, boot and pid namespace): when its process does not exist;
-//   - elsewhere: when its beat has not changed for kLeaseTimeMs of the observer's own monotonic
-//     clock. No clocks of two machines are compared, and no process is looked up on another.
-// A holder that was only stopped finds, at its next Check or Renew, that a higher number exists.
+// storage/lease_rules.h says when a holder counts as dead. One that was only stopped finds, at its
+// next Check or Renew, that a higher number exists.
 #ifndef HALCYON_STORAGE_LEASE_H_
 #define HALCYON_STORAGE_LEASE_H_
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/env.h"
-#include "base/process_identity.h"
 #include "base/status.h"
+#include "storage/lease_rules.h"
 
 namespace halcyon::storage {
 
-inline constexpr int64_t kLeaseBeatMs = 2000;
-inline constexpr int64_t kLeaseTimeMs = 20000;
-
-// The process that holds a lease, and for whom.
-struct LeaseHolder : LocatedProcess {
-  std::string who;       // "job quick-3f2a91c0"
-  int64_t since_ms = 0;  // wall time, for people
-
-  // "job quick-3f2a91c0 (pid 12 on node3)".
-  std::string ToString() const;
-  bool IsSameProcess(const LeaseHolder& other) const;
-};
 LeaseHolder ThisProcess(std::string who);
 
-// What a lease's folder says.
-struct LeaseView {
-  uint64_t number = 0;  // of the latest; 0: there never was one
-  LeaseHolder holder;   // of the latest
-  std::string beat;     // of the latest: changes while the holder lives
-  bool has_ended = false;
-
-  // Whether nobody holds it, as far as can be known from one look: it was given up, or the holder
-  // was on this machine and is gone.
-  bool IsFree() const;
-};
 // kDataLoss when the latest lease's file cannot be read as one; its number is then unusable.
 absl::StatusOr<LeaseView> LookAtLease(Env& env, const std::string& dir);
 
@@ -96,15 +69,15 @@ class LeaseSeeker {
       : env_(env), clock_(clock), dir_(std::move(dir)), self_(std::move(self)) {}
 
   // A process that is known to be dead, whatever its beat.
-  void AssumeDead(const LeaseHolder& process) { dead_ = process; }
+  void AssumeDead(const LeaseHolder& process) { watch_.AssumeDead(process); }
   // The lease, its number above `above` and all earlier ones; nullptr while another process holds
   // it. kResourceExhausted, kPermissionDenied, ...: the folder cannot be written.
   absl::StatusOr<std::unique_ptr<Lease>> TryTake(uint64_t above = 0);
   // Of the last try that returned nullptr.
-  const LeaseHolder& holder() const { return seen_.holder; }
+  const LeaseHolder& holder() const { return watch_.seen().holder; }
 
  private:
-  bool IsDead(const LeaseView& view);
+  absl::Status Look();
   absl::StatusOr<bool> Make(uint64_t number);
   void RemoveOld(uint64_t number);
 
@@ -112,9 +85,7 @@ class LeaseSeeker {
   Clock& clock_;
   const std::string dir_;
   const LeaseHolder self_;
-  std::optional<LeaseHolder> dead_;
-  LeaseView seen_;
-  int64_t seen_ms_ = 0;  // when the beat was first seen as it is
+  LeaseWatch watch_;
 };
 
 }  // namespace halcyon::storage
