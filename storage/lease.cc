@@ -139,10 +139,14 @@ absl::StatusOr<std::unique_ptr<Lease>> LeaseSeeker::TryTake(uint64_t above) {
   if (number > kLeaseNumberMax) {
     return FailedPrecondition(dir_ + ": has used up its numbers; remove the folder");
   }
-  ASSIGN_OR_RETURN(const bool is_mine, Make(number));
-  if (!is_mine) return nullptr;
+  ASSIGN_OR_RETURN(const bool is_made, Make(number));
+  std::unique_ptr<Lease> lease;
+  if (is_made) lease.reset(new Lease(env_, dir_, number));
+  // Another may have been faster; so much that files were removed and this number was free again.
+  RETURN_IF_ERROR(Look());
+  if (lease == nullptr || watch_.seen().number != number) return nullptr;
   RemoveOld(number);
-  return std::unique_ptr<Lease>(new Lease(env_, dir_, number));
+  return lease;
 }
 
 absl::Status LeaseSeeker::Look() {

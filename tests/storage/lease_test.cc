@@ -3,16 +3,30 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/storage/damage.h"
+#include "tests/testing/faulty_env.h"
 #include "tests/testing/temp_dir.h"
 
 namespace halcyon::storage {
 namespace {
 
 using ::testing::HasSubstr;
+
+// Has something else happen between a seeker's look and its link(2).
+class InterruptedEnv : public testing::FaultyEnv {
+ public:
+  InterruptedEnv() : FaultyEnv(Env::Posix()) {}
+  absl::StatusOr<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override {
+    if (before_draft) std::exchange(before_draft, nullptr)();
+    return FaultyEnv::NewWritableFile(path);
+  }
+  std::function<void()> before_draft;
+};
 
 class LeaseTest : public ::testing::Test {
  protected:
@@ -132,6 +146,32 @@ TEST_F(LeaseTest, AnObserverThatComesLateDoesNotCountTheTimeBefore) {
   EXPECT_EQ(*seeker.TryTake(), nullptr);
   clock_.AdvanceMs(kLeaseTimeMs);
   EXPECT_NE(*seeker.TryTake(), nullptr);
+}
+
+TEST_F(LeaseTest, WhoeverWasFasterIsNamed) {
+  Take(Elsewhere("long ago", 6)).reset();
+  InterruptedEnv env;
+  std::unique_ptr<Lease> winner;
+  env.before_draft = [&] { winner = Take(Elsewhere("the winner")); };
+  LeaseSeeker seeker(env, clock_, Dir(), Elsewhere("the loser", 8));
+  EXPECT_EQ(*seeker.TryTake(), nullptr);
+  EXPECT_EQ(seeker.holder().ToString(), "the winner (pid 7 on elsewhere)");
+}
+
+// Files of old leases are removed, so that a number may be free again.
+TEST_F(LeaseTest, AnOldNumberIsNoLease) {
+  InterruptedEnv env;
+  std::unique_ptr<Lease> present;
+  env.before_draft = [&] {
+    for (int i = 0; i < 6; ++i) {
+      present.reset();
+      present = Take(Elsewhere("meanwhile"));
+    }
+  };
+  LeaseSeeker slow(env, clock_, Dir(), Elsewhere("slow", 8));
+  EXPECT_EQ(*slow.TryTake(), nullptr);
+  EXPECT_EQ(slow.holder().who, "meanwhile");
+  EXPECT_TRUE(present->Check().ok());
 }
 
 TEST_F(LeaseTest, ADamagedLeaseIsNamed) {
