@@ -62,6 +62,23 @@ std::optional<storage::LeaseHolder> OwnerOf(Env& env, const storage::HomeLayout&
   return view->holder;
 }
 
+std::optional<storage::LeaseHolder> LivingOwnerOf(Env& env, Clock& clock,
+                                                  const storage::HomeLayout& home,
+                                                  const std::string& job_id) {
+  storage::LeaseWatch watch;
+  std::optional<std::string> first_beat;
+  while (true) {
+    auto view = storage::LookAtLease(env, home.Owner(job_id));
+    if (!view.ok()) return std::nullopt;
+    watch.See(*view, clock.MonotonicMs());
+    if (watch.MayTake()) return std::nullopt;
+    const std::string beat = std::to_string(view->number) + " " + view->beat;
+    if (!first_beat) first_beat = beat;
+    if (view->presence == storage::Presence::kRuns || beat != *first_beat) return view->holder;
+    clock.SleepMs(kOwnPollMs);
+  }
+}
+
 absl::StatusOr<std::optional<OwnedJob>> TryOwnJob(Env& env, const storage::HomeLayout& home,
                                                   const std::string& job_id,
                                                   storage::LeaseSeeker& seeker) {

@@ -26,6 +26,11 @@ inline constexpr int64_t kOldWorkersMsMax = 15000;
 // lease is given up or taken over. nullopt: none.
 std::optional<storage::LeaseHolder> OwnerOf(Env& env, const storage::HomeLayout& home,
                                             const std::string& job_id);
+// The same, known for sure: looks at one on another machine until its lease's beat changes, 2 s as
+// a rule, or has stood still for 20 s, which means that it is dead.
+std::optional<storage::LeaseHolder> LivingOwnerOf(Env& env, Clock& clock,
+                                                  const storage::HomeLayout& home,
+                                                  const std::string& job_id);
 
 // A job that this process has taken.
 struct OwnedJob {

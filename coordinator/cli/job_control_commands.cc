@@ -36,7 +36,7 @@ absl::Status WaitForJob(const WaitArguments& arguments, const std::string& home_
   Clock& clock = *Clock::Real();
   const int64_t started_ms = clock.MonotonicMs();
   while (true) {
-    ASSIGN_OR_RETURN(const bool ended, watch.HasEnded(job));
+    ASSIGN_OR_RETURN(const bool ended, watch.HasEnded(&job));
     if (ended) break;
     if (arguments.timeout_s > 0 && clock.MonotonicMs() - started_ms >= 1000 * arguments.timeout_s) {
       return Unavailable(fmt::format("job {} has not ended within {} s: it is {}", job.job_id,
@@ -47,6 +47,7 @@ absl::Status WaitForJob(const WaitArguments& arguments, const std::string& home_
   }
   // Between the look at the job and that at the queue it may have begun and ended.
   ASSIGN_OR_RETURN(job, FindJob(home, job.job_id, /*done_only=*/false));
+  watch.Correct(&job);
   ShowPlace(WhereaboutsReader(*Env::Posix(), home).Of(job), &job);
   return EndOf(job);
 }
@@ -79,7 +80,7 @@ absl::Status CancelJob(const CancelArguments& arguments, const std::string& home
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
   RETURN_IF_ERROR(storage::CheckIsOwnJob(home, job.job_id, "cancel"));
-  const Whereabouts place = WhereaboutsReader(env, home).Of(job.job_id);
+  const Whereabouts place = WhereaboutsReader(env, home, Clock::Real()).Of(job.job_id);
   if (!place.is_live && !place.is_outstanding) {
     if (!place.slurm_error.empty()) {
       return Unavailable("job " + job.job_id + " " + place.text + "; try again");

@@ -63,7 +63,7 @@ absl::Status Logs(const LogsArguments& arguments, const std::string& home_flag) 
     Clock::Real()->SleepMs(kFollowPollMs);
     // The state first: what is written before the end is then read after it.
     ASSIGN_OR_RETURN(job, FindJob(home, job.job_id, /*done_only=*/false));
-    ASSIGN_OR_RETURN(ended, watch.HasEnded(job));
+    ASSIGN_OR_RETURN(ended, watch.HasEnded(&job));
     ASSIGN_OR_RETURN(lines, reader.Next());
     PrintLines(lines, /*lines_max=*/0, arguments.json);
   }

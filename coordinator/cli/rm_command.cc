@@ -51,7 +51,7 @@ absl::Status Rm(const RmArguments& arguments, const std::string& home_flag) {
   std::shared_ptr<storage::Lease> lease;
   if (!arguments.dry_run) {
     ASSIGN_OR_RETURN(lease, TakeJob(env, *Clock::Real(), home, id));
-  } else if (const auto owner = OwnerOf(env, home, id)) {
+  } else if (const auto owner = LivingOwnerOf(env, *Clock::Real(), home, id)) {
     return InvalidArgument(owner->ToString() + " is running; stop it first");
   }
   ASSIGN_OR_RETURN(RemovalPlan plan, PlanRemoval(env, home, id));

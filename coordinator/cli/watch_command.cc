@@ -18,7 +18,7 @@ absl::Status Watch(const std::string& job_id, const std::string& home_flag) {
   std::string told;
   while (true) {
     view.Changed(job);
-    ASSIGN_OR_RETURN(const bool ended, watch.HasEnded(job));
+    ASSIGN_OR_RETURN(const bool ended, watch.HasEnded(&job));
     if (ended) break;
     // Of a job that waits the status does not say where.
     if (job.state != jobs::JobState::kRunning && watch.place() != told) {

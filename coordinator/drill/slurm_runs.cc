@@ -47,7 +47,7 @@ class SlurmRuns : public DrillRuns {
         (stops_.empty() || stops_.back() != status->error)) {
       stops_.push_back(status->error);
     }
-    const auto ended = watch_->HasEnded(*status);
+    const auto ended = watch_->HasEnded(&*status);
     if (!ended.ok()) return ended.status();
     if (!*ended) return std::nullopt;
     ended_ = true;

@@ -108,7 +108,7 @@ absl::Status RecordSubmission(Env& env, const SubmittedJob& job) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, storage::OpenHome(job.home.root));
   if (job.submission.launcher == Launcher::kLocal) RETURN_IF_ERROR(CheckHasQueue(home));
   RETURN_IF_ERROR(storage::OwnJobFolder(env, home, id));
-  const Whereabouts place = WhereaboutsReader(env, home).Of(id);
+  const Whereabouts place = WhereaboutsReader(env, home, Clock::Real()).Of(id);
   if (place.is_live || place.is_outstanding) {
     return FailedPrecondition("job " + id + " " + place.text + "; follow it with `halcyon watch " +
                               id + "`, or end it first with `halcyon cancel " + id + "`");

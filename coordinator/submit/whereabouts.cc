@@ -40,7 +40,9 @@ Whereabouts WhereaboutsReader::Of(const JobStatus& job) { return Look(job.job_id
 Whereabouts WhereaboutsReader::Look(const std::string& job_id, const JobStatus* known) {
   Whereabouts place;
   place.submission = ReadSubmission(env_, home_, job_id);
-  if (const auto owner = OwnerOf(env_, home_, job_id)) {
+  const auto owner = clock_ == nullptr ? OwnerOf(env_, home_, job_id)
+                                       : LivingOwnerOf(env_, *clock_, home_, job_id);
+  if (owner) {
     place.is_live = true;
     place.text = fmt::format("runs as process {} on {}", owner->process.pid, owner->host);
   }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "base/status.h"
 #include "coordinator/job_status.h"
@@ -31,7 +32,10 @@ struct Whereabouts {
 // is asked for that Slurm may have. Not thread-safe.
 class WhereaboutsReader {
  public:
-  WhereaboutsReader(Env& env, const storage::HomeLayout& home) : env_(env), home_(home) {}
+  // `clock`: waits until it is known whether a coordinator on another machine lives, 20 s at most;
+  // nullptr: one look, so that one counts that may be dead.
+  WhereaboutsReader(Env& env, const storage::HomeLayout& home, Clock* clock = nullptr)
+      : env_(env), home_(home), clock_(clock) {}
 
   Whereabouts Of(const std::string& job_id);
   // The same, for a job whose state is known: of one that has ended nobody is asked.
@@ -44,6 +48,7 @@ class WhereaboutsReader {
 
   Env& env_;
   const storage::HomeLayout home_;
+  Clock* const clock_;
   std::optional<absl::StatusOr<std::map<std::string, SlurmJob>>> slurm_jobs_;
 };
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cluster/process.h"
+#include "coordinator/submit/end_watch.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -116,6 +117,71 @@ TEST_F(RecoveryTest, OwnersAreSeenWithoutTakingAnything) {
     EXPECT_EQ(OwnerOf(env_, home_, "job")->process.pid, getpid());
   }
   EXPECT_FALSE(OwnerOf(env_, home_, "job").has_value()) << "it was given up";
+}
+
+// Owners on another machine, which cannot be looked up there.
+class DistantOwnerTest : public RecoveryTest {
+ protected:
+  DistantOwnerTest() {
+    storage::LeaseHolder holder = storage::ThisProcess("job job");
+    holder.host = "elsewhere";
+    storage::LeaseSeeker seeker(env_, clock_, home_.Owner("job"), holder);
+    auto lease = seeker.TryTake();
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    lease_ = *std::move(lease);
+  }
+  JobStatus Running() {
+    JobStatus status;
+    status.job_id = "job";
+    status.state = jobs::JobState::kRunning;
+    return status;
+  }
+  std::unique_ptr<storage::Lease> lease_;
+};
+
+// Renews a lease whenever somebody sleeps.
+class RenewingClock : public SimulatedClock {
+ public:
+  explicit RenewingClock(storage::Lease& lease) : lease_(lease) {}
+  void SleepMs(int64_t duration_ms) override {
+    SimulatedClock::SleepMs(duration_ms);
+    EXPECT_TRUE(lease_.Renew().ok());
+  }
+
+ private:
+  storage::Lease& lease_;
+};
+
+TEST_F(DistantOwnerTest, LivesWhenItsBeatChanges) {
+  RenewingClock clock(*lease_);
+  const auto owner = LivingOwnerOf(env_, clock, home_, "job");
+  ASSERT_TRUE(owner);
+  EXPECT_EQ(owner->host, "elsewhere");
+  EXPECT_LT(clock.MonotonicMs(), 5000) << "and is not looked at for longer";
+}
+
+TEST_F(DistantOwnerTest, IsDeadWhenItsBeatStandsStill) {
+  EXPECT_TRUE(OwnerOf(env_, home_, "job")) << "as far as one look tells";
+  EXPECT_FALSE(LivingOwnerOf(env_, clock_, home_, "job"));
+  EXPECT_GE(clock_.MonotonicMs(), storage::kLeaseTimeMs);
+}
+
+TEST_F(DistantOwnerTest, WhoWaitsForTheJobsEndNoticesItsDeath) {
+  EndWatch watch(home_, clock_);
+  JobStatus status = Running();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_FALSE(*watch.HasEnded(&status));
+    clock_.AdvanceMs(storage::kLeaseTimeMs - 1);
+    ASSERT_TRUE(lease_->Renew().ok());
+  }
+  EXPECT_FALSE(*watch.HasEnded(&status));
+  EXPECT_EQ(status.state, jobs::JobState::kRunning);
+  clock_.AdvanceMs(storage::kLeaseTimeMs);
+  EXPECT_TRUE(*watch.HasEnded(&status));
+  EXPECT_EQ(status.state, jobs::JobState::kInterrupted);
+  JobStatus again = Running();
+  watch.Correct(&again);
+  EXPECT_EQ(again.state, jobs::JobState::kInterrupted);
 }
 
 }  // namespace
