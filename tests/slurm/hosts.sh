@@ -133,6 +133,8 @@ shared_build_case() {
   check "the second job says whom it waits for" within 60 waits_for_first
   cluster off n1
   wait "$first" || true
+  check "who waits for the first job notices that its coordinator is gone" \
+    test "$(code_of halcyon wait "$(ls "$home/jobs" | grep first)" --timeout 100)" = 4
   id=$(ls "$home/jobs" | grep second)
   local code=0
   wait "$run" || code=$?
