@@ -21,8 +21,12 @@ constexpr std::string_view kExport = "export its text as a text file or as JSON 
 
 // A longer signature stands before a shorter one that is its prefix.
 constexpr Signature kSignatures[] = {
-    {0, "\x1f\x8b"sv, {"a gzip file", "unpack it (gunzip) and name the result"}},
-    {0, "\x28\xb5\x2f\xfd"sv, {"a Zstandard file", "unpack it (unzstd) and name the result"}},
+    {0,
+     "\x1f\x8b"sv,
+     {"a gzip file", "unpack it (gunzip) and name the result", false, Packing::kGzip}},
+    {0,
+     "\x28\xb5\x2f\xfd"sv,
+     {"a Zstandard file", "unpack it (unzstd) and name the result", false, Packing::kZstd}},
     {0,
      "\xfd"
      "7zXZ\x00"sv,

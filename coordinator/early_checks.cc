@@ -11,6 +11,7 @@
 #include "base/file_kind.h"
 #include "pipeline/document_cutter.h"
 #include "pipeline/packing.h"
+#include "pipeline/source_text.h"
 #include "pipeline/tokenizer.h"
 #include "storage/token_cache.h"
 
@@ -52,9 +53,7 @@ std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data) {
   std::vector<std::string> warnings;
   if (data.format != jobs::DataFormat::kText) return warnings;
   for (const std::string& source : data.sources) {
-    const auto size = env.FileSize(source);
-    if (!size.ok()) continue;
-    const auto start = env.ReadRange(source, 0, std::min(*size, kLookedAtBytes));
+    const auto start = pipeline::BeginningOf(env, source, kLookedAtBytes);
     if (!start.ok()) continue;
     if (const auto kind = RecogniseFileKind(*start)) {
       warnings.push_back(fmt::format("{} is {}, whose markup is trained on like the text; {}",

@@ -8,6 +8,7 @@
 #include "pipeline/document_cutter.h"
 #include "pipeline/json_lines.h"
 #include "pipeline/quote_bytes.h"
+#include "pipeline/source_text.h"
 #include "pipeline/utf8.h"
 
 namespace halcyon::pipeline {
@@ -20,11 +21,16 @@ constexpr uint64_t kDocumentBytesMax = std::numeric_limits<uint32_t>::max() - 1;
 // The shard's bytes, as they were when the plan was made.
 absl::StatusOr<std::string> ReadShard(const SourceShard& shard) {
   const auto changed = [&](const std::string& how) { return SourceChanged(shard.path, how); };
-  auto bytes = Env::Posix()->ReadRange(shard.path, shard.begin, shard.end - shard.begin);
-  if (absl::IsNotFound(bytes.status())) return changed("it is gone");
-  if (absl::IsDataLoss(bytes.status())) return changed("it is shorter");
-  if (!bytes.ok()) return bytes.status();
-  if (Xxh3(*bytes) != shard.xxh3) {
+  const auto source = SourceText::Open(*Env::Posix(), shard.path);
+  if (absl::IsNotFound(source.status())) return changed("it is gone");
+  RETURN_IF_ERROR(source.status());
+  std::string bytes;
+  absl::Status read = (*source)->Skip(shard.begin);
+  if (read.ok()) read = (*source)->Read(shard.end - shard.begin, &bytes);
+  if (absl::IsDataLoss(read)) return changed(MessageOf(read));
+  RETURN_IF_ERROR(read);
+  if (bytes.size() < shard.end - shard.begin) return changed("it is shorter");
+  if (Xxh3(bytes) != shard.xxh3) {
     return changed("bytes " + std::to_string(shard.begin) + " to " + std::to_string(shard.end) +
                    " differ");
   }
@@ -33,10 +39,11 @@ absl::StatusOr<std::string> ReadShard(const SourceShard& shard) {
 
 // Line of the file, from 1, that holds byte `offset`. Reads the file: for messages only.
 absl::StatusOr<uint64_t> LineOf(const std::string& path, uint64_t offset) {
+  ASSIGN_OR_RETURN(const auto source, SourceText::Open(*Env::Posix(), path));
   uint64_t line = 1;
   for (uint64_t at = 0; at < offset; at += kReadBytes) {
-    ASSIGN_OR_RETURN(const std::string block,
-                     Env::Posix()->ReadRange(path, at, std::min(kReadBytes, offset - at)));
+    std::string block;
+    RETURN_IF_ERROR(source->Read(std::min(kReadBytes, offset - at), &block));
     line += std::count(block.begin(), block.end(), '\n');
   }
   return line;

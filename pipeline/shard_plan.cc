@@ -1,28 +1,41 @@
 #include "pipeline/shard_plan.h"
 
 #include <algorithm>
+#include <memory>
 #include <string_view>
 
 #include "base/check.h"
 #include "base/digest.h"
 #include "base/env.h"
+#include "base/file_kind.h"
 #include "pipeline/document_cutter.h"
+#include "pipeline/source_text.h"
 
 namespace halcyon::pipeline {
 namespace {
 
 constexpr uint64_t kSearchBytes = 1 << 20;
+// To read a shard of a packed file what is before it is unpacked, too. Shards that grow with their
+// position, each 1/8 of what precedes it, make that eight times the file in all.
+constexpr uint64_t kPackedGrowth = 8;
+
+absl::Status CheckInside(const std::string& path, std::string_view start, bool is_plain_text) {
+  const auto kind = RecogniseFileKind(start);
+  if (!kind || (is_plain_text && kind->may_be_text)) return absl::OkStatus();
+  return InvalidArgument(path + " holds " + std::string(kind->name) + "; unpack it. Then " +
+                         std::string(kind->advice));
+}
 
 // Cuts one source. Holds the bytes of a shard at a time.
 class SourcePlanner {
  public:
   SourcePlanner(const jobs::DataSpec& data, std::string path)
-      : rule_(RuleOf(data)), shard_bytes_(data.shard_bytes), path_(std::move(path)) {}
+      : data_(data), path_(std::move(path)) {}
 
   // Returns the digest of the bytes.
   absl::StatusOr<std::string> Plan(std::vector<SourceShard>* shards) {
-    ASSIGN_OR_RETURN(size_, Env::Posix()->FileSize(path_));
-    while (begin_ < size_) {
+    ASSIGN_OR_RETURN(source_, SourceText::Open(*Env::Posix(), path_, &digest_));
+    while (!source_->at_end() || !buffer_.empty()) {
       ASSIGN_OR_RETURN(const uint64_t bytes, BytesOfNextShard());
       Take(bytes, shards);
       if (shards->size() > kShardsMax) {
@@ -34,24 +47,27 @@ class SourcePlanner {
   }
 
  private:
-  uint64_t Unread() const { return size_ - begin_ - buffer_.size(); }
+  absl::Status Read(uint64_t bytes) {
+    const absl::Status read = source_->Read(bytes, &buffer_);
+    if (!absl::IsDataLoss(read)) return read;
+    return InvalidArgument(path_ + ": " + MessageOf(read) + "; get or pack the file again");
+  }
 
   // Leaves in the buffer at least the bytes of the shard that begins at begin_.
   absl::StatusOr<uint64_t> BytesOfNextShard() {
-    uint64_t wanted = shard_bytes_ + kSearchBytes;
+    uint64_t shard_bytes = data_.shard_bytes;
+    if (source_->is_packed()) shard_bytes = std::max(shard_bytes, begin_ / kPackedGrowth);
+    uint64_t wanted = shard_bytes + kSearchBytes;
     while (true) {
-      const uint64_t missing = wanted > buffer_.size() ? wanted - buffer_.size() : 0;
-      const uint64_t more = std::min(missing, Unread());
-      const auto read = Env::Posix()->ReadRange(path_, begin_ + buffer_.size(), more);
-      if (absl::IsDataLoss(read.status())) return SourceChanged(path_, "it is shorter");
-      RETURN_IF_ERROR(read.status());
-      digest_.Update(*read);
-      buffer_ += *read;
-      if (buffer_.size() > shard_bytes_) {
-        const size_t start = FindDocumentStart(rule_, buffer_, shard_bytes_);
+      if (wanted > buffer_.size()) RETURN_IF_ERROR(Read(wanted - buffer_.size()));
+      if (begin_ == 0 && source_->is_packed()) {
+        RETURN_IF_ERROR(CheckInside(path_, buffer_, data_.format == jobs::DataFormat::kText));
+      }
+      if (buffer_.size() > shard_bytes) {
+        const size_t start = FindDocumentStart(RuleOf(data_), buffer_, shard_bytes);
         if (start != std::string::npos) return start;
       }
-      if (Unread() == 0) return buffer_.size();
+      if (source_->at_end()) return buffer_.size();
       wanted *= 2;  // doubling reads a long document only a few times
     }
   }
@@ -69,13 +85,12 @@ class SourcePlanner {
     buffer_.erase(0, bytes);
   }
 
-  const jobs::DocumentRule rule_;
-  const uint64_t shard_bytes_;
+  const jobs::DataSpec& data_;
   const std::string path_;
-  uint64_t size_ = 0;
+  std::unique_ptr<SourceText> source_;
   uint64_t begin_ = 0;  // of the next shard
   std::string buffer_;  // bytes from begin_ on
-  Sha256 digest_;       // of the bytes read so far
+  Sha256 digest_;       // of the file's bytes read so far
 };
 
 }  // namespace

@@ -11,7 +11,8 @@
 
 namespace halcyon::pipeline {
 
-// A byte range of one source that starts and ends at document boundaries.
+// A byte range of one source's text (pipeline/source_text.h) that starts and ends at document
+// boundaries.
 struct SourceShard {
   uint32_t shard = 0;
   std::string path;
@@ -30,8 +31,10 @@ struct ShardPlan {
 inline constexpr size_t kShardsMax = 1 << 20;
 
 // Reads every source once. Shards have about data.shard_bytes bytes; a document is never cut, so a
-// larger document makes a larger shard. kInvalidArgument: no source has any document, or there are
-// more than kShardsMax shards; kFailedPrecondition: a source became shorter while it was read.
+// larger document makes a larger shard, and those of a packed file grow with their position, to a
+// ninth of its text at most.
+// kInvalidArgument: no source has any document, there are more than kShardsMax shards, or a packed
+// file is damaged or holds no text; kFailedPrecondition: a source became shorter while it was read.
 absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);
 
 // The same for sources whose digests are known: kFailedPrecondition names a source whose bytes have

@@ -3,12 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <string_view>
 #include <thread>
 
 #include "base/env.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/job_template.h"
 #include "coordinator/run_job.h"
+#include "pipeline/source_text.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -20,7 +22,15 @@ struct InitArguments {
   std::vector<std::string> sources;
 };
 
-bool IsJsonl(const std::string& path) { return path.ends_with(".jsonl"); }
+// Also of packed files.
+bool HasExtension(std::string_view path, std::string_view extension) {
+  for (const std::string_view packed : {".gz", ".zst"}) {
+    if (path.ends_with(packed)) path.remove_suffix(packed.size());
+  }
+  return path.ends_with(extension);
+}
+
+bool IsJsonl(const std::string& path) { return HasExtension(path, ".jsonl"); }
 
 // The texts that lie in the folder, by name.
 absl::StatusOr<std::vector<std::string>> TextsIn(Env& env, const std::string& folder) {
@@ -28,7 +38,7 @@ absl::StatusOr<std::vector<std::string>> TextsIn(Env& env, const std::string& fo
   if (env.Exists(folder)) {
     ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(folder));
     for (const std::string& name : names) {
-      if (name.ends_with(".txt") || IsJsonl(name)) texts.push_back(JoinPath(folder, name));
+      if (HasExtension(name, ".txt") || IsJsonl(name)) texts.push_back(JoinPath(folder, name));
     }
   }
   std::sort(texts.begin(), texts.end());
@@ -61,9 +71,8 @@ absl::StatusOr<JobTemplate> TemplateFor(Env& env, const InitArguments& arguments
   job.name = JobNameFrom(last.string());
   job.format = jsonl != 0 ? jobs::DataFormat::kJsonl : jobs::DataFormat::kText;
   if (jsonl == 0) {
-    ASSIGN_OR_RETURN(const uint64_t size, env.FileSize(sources[0]));
     ASSIGN_OR_RETURN(const std::string beginning,
-                     env.ReadRange(sources[0], 0, std::min(size, kBeginningBytes)));
+                     pipeline::BeginningOf(env, sources[0], kBeginningBytes));
     job.documents = GuessDocuments(sources.size(), beginning);
   }
   for (const std::string& source : sources) job.sources.push_back(NameWithin(folder, source));

@@ -32,10 +32,11 @@ const Choices<jobs::DocumentRule> kRules = {{"file", jobs::DocumentRule::kFile},
 const Choices<std::string> kPatterns = {
     {"gpt2", "gpt2"}, {"llama3", "llama3"}, {"cl100k", "cl100k"}, {"o200k", "o200k"}};
 
-// A file that is compressed or in another encoding would be read as meaningless text.
+// A file of another kind would be read as meaningless text.
 absl::Status CheckIsText(const std::string& path, jobs::DataFormat format) {
   ASSIGN_OR_RETURN(const auto kind, RecogniseFileKind(*Env::Posix(), path));
-  if (!kind || (format == jobs::DataFormat::kText && kind->may_be_text)) return absl::OkStatus();
+  if (!kind || kind->packing != Packing::kNone) return absl::OkStatus();
+  if (format == jobs::DataFormat::kText && kind->may_be_text) return absl::OkStatus();
   return InvalidArgument(fmt::format("{} is {}; {}", path, kind->name, kind->advice));
 }
 
