@@ -4,13 +4,24 @@
 #include <filesystem>
 #include <set>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/env.h"
 #include "base/file_kind.h"
+#include "jobs/source_names.h"
 #include "jobs/spec_checks.h"
 
 namespace halcyon::jobs {
 namespace {
+
+enum class Role { kText, kJsonLines, kTokenizer };
+
+// Whether the reader of such files can read one of this kind.
+bool IsReadAs(Role role, const FileKind& kind) {
+  if (role == Role::kTokenizer) return false;
+  return kind.packing != Packing::kNone || (role == Role::kText && kind.may_be_text);
+}
 
 class FileChecker {
  public:
@@ -21,29 +32,44 @@ class FileChecker {
     if (lines_.Has("data.sources") && spec_.data.sources.empty()) {
       Refuse({"data.sources"}, "is empty; name at least one file");
     }
-    std::set<std::string> seen;
-    for (size_t i = 0; i < spec_.data.sources.size(); ++i) {
-      const std::string path = fmt::format("data.sources[{}]", i);
-      std::string& source = spec_.data.sources[i];
-      if (source.empty()) {
-        Refuse({path}, "is empty; name a file");
-        continue;
-      }
-      source = Absolute(base_dir, source);
-      if (!seen.insert(source).second) {
-        Refuse({path}, source + " is listed twice; remove one of the two");
-      } else if (check_files) {
-        CheckFile(path, source, /*is_plain_text=*/spec_.data.format == DataFormat::kText);
-      }
-    }
+    ResolveSources(base_dir, check_files);
     std::string& hostfile = spec_.launch.placement.hostfile;
     if (!hostfile.empty()) hostfile = Absolute(base_dir, hostfile);
     if (spec_.tokenizer.path.empty()) return;
     spec_.tokenizer.path = Absolute(base_dir, spec_.tokenizer.path);
-    if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path, /*is_plain_text=*/false);
+    if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path, Role::kTokenizer);
   }
 
  private:
+  void ResolveSources(const std::string& base_dir, bool check_files) {
+    const Role role = spec_.data.format == DataFormat::kText ? Role::kText : Role::kJsonLines;
+    std::vector<std::string> files;
+    std::set<std::string> seen;
+    for (size_t i = 0; i < spec_.data.sources.size(); ++i) {
+      const std::string path = fmt::format("data.sources[{}]", i);
+      if (spec_.data.sources[i].empty()) {
+        Refuse({path}, "is empty; name a file");
+        continue;
+      }
+      const std::string name = Absolute(base_dir, spec_.data.sources[i]);
+      absl::StatusOr<std::vector<std::string>> named = std::vector<std::string>{name};
+      if (check_files) named = FilesNamed(name);
+      if (!named.ok()) {
+        Refuse({path}, MessageOf(named.status()));
+        continue;
+      }
+      for (std::string& file : *named) {
+        if (!seen.insert(file).second) {
+          Refuse({path}, file + " is named twice; remove one of the two");
+        } else if (check_files) {
+          CheckFile(path, file, role);
+        }
+        files.push_back(std::move(file));
+      }
+    }
+    spec_.data.sources = std::move(files);
+  }
+
   void Refuse(const std::vector<std::string>& paths, const std::string& message) {
     jobs::Refuse(paths, message, lines_, errors_);
   }
@@ -55,7 +81,7 @@ class FileChecker {
     return (error ? joined : absolute).lexically_normal().string();
   }
 
-  void CheckFile(const std::string& key_path, const std::string& file, bool is_plain_text) {
+  void CheckFile(const std::string& key_path, const std::string& file, Role role) {
     const absl::StatusOr<uint64_t> size = Env::Posix()->FileSize(file);
     if (!size.ok()) {
       Refuse({key_path}, MessageOf(size.status()) +
@@ -64,7 +90,7 @@ class FileChecker {
       Refuse({key_path}, file + " is empty; put text into it or remove it here");
     } else if (const auto kind = RecogniseFileKind(*Env::Posix(), file); !kind.ok()) {
       Refuse({key_path}, MessageOf(kind.status()) + "; make the file readable");
-    } else if (*kind && !(is_plain_text && (*kind)->may_be_text)) {
+    } else if (*kind && !IsReadAs(role, **kind)) {
       Refuse({key_path}, fmt::format("{} is {}; {}", file, (*kind)->name, (*kind)->advice));
     }
   }

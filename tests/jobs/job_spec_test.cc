@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <sstream>
 #include <string>
@@ -204,9 +202,8 @@ TEST(JobSpec, SourcesAreAnArrayOfStringsWithALineEach) {
               ElementsAre("4: data.sources[1]: is empty; name a file"));
   EXPECT_THAT(Errors("name = \"a\"\n[data]\nsources = [\"t.txt\",\n\"u\\u0000v\"]\n"),
               ElementsAre("4: data.sources: \"u\\u0000v\" holds a control character; remove it"));
-  EXPECT_THAT(
-      Errors("name = \"a\"\n[data]\nsources = [\"t.txt\", \"u.txt\",\n\"./x/../t.txt\"]\n"),
-      ElementsAre("4: data.sources[2]: /base/t.txt is listed twice; remove one of the two"));
+  EXPECT_THAT(Errors("name = \"a\"\n[data]\nsources = [\"t.txt\", \"u.txt\",\n\"./x/../t.txt\"]\n"),
+              ElementsAre("4: data.sources[2]: /base/t.txt is named twice; remove one of the two"));
 }
 
 TEST(JobSpec, AnUnknownChoiceListsTheValidOnes) {
@@ -498,89 +495,6 @@ TEST(JobSpec, AllErrorsAreReportedByLineAndAContradictionOfAWrongValueIsNot) {
               ElementsAre(HasSubstr("5: train.steps: 0 is out of range"),
                           HasSubstr("7: train.batsh: unknown key; did you mean \"batch\"?"),
                           HasSubstr("9: model.alpha: 3.0 is out of range")));
-}
-
-// A folder with a job file and its sources.
-class JobFile : public ::testing::Test {
- protected:
-  JobFile() {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = ::testing::TempDir() + "halcyon_job_file_" + test->name();
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_ + "/texts");
-  }
-  ~JobFile() override { std::filesystem::remove_all(folder_); }
-
-  void Write(const std::string& name, const std::string& bytes) {
-    std::ofstream(folder_ + "/" + name) << bytes;
-  }
-  absl::StatusOr<JobSpec> Load() { return LoadJobSpec(folder_ + "/job.toml"); }
-
-  std::string folder_;
-};
-
-TEST_F(JobFile, SourcesAreRelativeToItsFolder) {
-  Write("texts/a.txt", "text");
-  Write("job.toml", "name = \"a\"\ndata.sources = [\"texts/a.txt\"]\n");
-  const auto spec = Load();
-  ASSERT_TRUE(spec.ok()) << spec.status();
-  EXPECT_EQ(spec->data.sources[0],
-            std::filesystem::path(folder_ + "/texts/a.txt").lexically_normal().string());
-}
-
-TEST_F(JobFile, AFileOfAnotherKindIsNamed) {
-  Write("a.txt", "\x1f\x8b\x08 compressed");
-  Write("b.txt", "\xff\xfeh");
-  Write("page.txt", "<!doctype html><p>text");
-  Write("t.json", "version https://git-lfs.example/spec/v1\n");
-  const std::string head =
-      "name = \"a\"\n[data]\nsources = [\"a.txt\",\n\"b.txt\",\n\"page.txt\"]\n";
-  Write("job.toml", head + "[tokenizer]\npath = \"t.json\"\n");
-  const std::string message = MessageOf(Load().status());
-  EXPECT_THAT(message, HasSubstr("job.toml:3: data.sources[0]: "));
-  EXPECT_THAT(message, HasSubstr("a.txt is a gzip file; unpack it"));
-  EXPECT_THAT(message, HasSubstr("b.txt is text in UTF-16; convert it"));
-  EXPECT_THAT(message, HasSubstr("tokenizer.path: "));
-  EXPECT_THAT(message, HasSubstr("t.json is a Git LFS pointer, which only names the file; fetch"));
-  EXPECT_THAT(message, ::testing::Not(HasSubstr("page.txt"))) << "HTML may be meant as text";
-  Write("job.toml", head + "format = \"jsonl\"\n");
-  EXPECT_THAT(MessageOf(Load().status()), HasSubstr("page.txt is a page of HTML"));
-}
-
-TEST_F(JobFile, AFolderWhoseNameIsNotUtf8IsRefused) {
-  Write("texts/a.txt", "text");
-  const std::string bad = folder_ + "/\xff";
-  std::filesystem::create_directories(bad);
-  Write("\xff/a.txt", "text");
-  Write("\xff/job.toml", "name = \"a\"\ndata.sources = [\"a.txt\"]\n");
-  const absl::Status status = LoadJobSpec(bad + "/job.toml").status();
-  EXPECT_TRUE(absl::IsInvalidArgument(status));
-  EXPECT_THAT(MessageOf(status), HasSubstr("is not UTF-8; rename the folder"));
-}
-
-TEST_F(JobFile, EachBadSourceIsReportedAtItsOwnLine) {
-  Write("good.txt", "text");
-  Write("empty.txt", "");
-  Write("job.toml",
-        "name = \"a\"\n[data]\nsources = [\n\"missing.txt\",\n\"good.txt\",\n\"empty.txt\",\n"
-        "\"texts\",\n]\n[tokenizer]\npath = \"none.json\"\n");
-  const absl::Status status = Load().status();
-  EXPECT_TRUE(absl::IsInvalidArgument(status));
-  const std::string message = MessageOf(status), file = folder_ + "/job.toml:";
-  EXPECT_THAT(message, HasSubstr(file + "4: data.sources[0]: cannot read "));
-  EXPECT_THAT(message, HasSubstr("missing.txt: No such file or directory; correct the name"));
-  EXPECT_THAT(message, HasSubstr(file + "6: data.sources[2]: "));
-  EXPECT_THAT(message, HasSubstr("empty.txt is empty; put text into it or remove it here"));
-  EXPECT_THAT(message, HasSubstr(file + "7: data.sources[3]: "));
-  EXPECT_THAT(message, HasSubstr("is a folder"));
-  EXPECT_THAT(message, HasSubstr(file + "10: tokenizer.path: cannot read "));
-  EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 3);
-}
-
-TEST_F(JobFile, TheFileItselfMustBeThere) {
-  EXPECT_TRUE(absl::IsNotFound(Load().status()));
-  EXPECT_THAT(MessageOf(Load().status()), HasSubstr("job.toml: No such file or directory"));
-  EXPECT_TRUE(absl::IsInvalidArgument(LoadJobSpec(folder_).status()));
 }
 
 }  // namespace
