@@ -6,9 +6,9 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/check.h"
 #include "base/env.h"
 #include "base/file_kind.h"
-#include "base/output_file.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -20,9 +20,13 @@ constexpr size_t kPreambleBytes = 10;                       // magic, version, u
 constexpr size_t kAlignment = 64;                           // of the data in the file
 constexpr std::string_view kDescription = "'<u4'";
 
-std::string Preamble(size_t count) {
-  std::string header = "{'descr': " + std::string(kDescription) +
-                       ", 'fortran_order': False, 'shape': (" + std::to_string(count) + ",), }";
+std::string Preamble(std::string_view description, std::span<const uint64_t> shape) {
+  std::string sizes;
+  for (const uint64_t size : shape)
+    sizes += (sizes.empty() ? "" : " ") + std::to_string(size) + ",";
+  if (shape.size() > 1) sizes.pop_back();
+  std::string header = "{'descr': " + std::string(description) +
+                       ", 'fortran_order': False, 'shape': (" + sizes + "), }";
   while ((kPreambleBytes + header.size() + 1) % kAlignment != 0) header += ' ';
   header += '\n';
   std::string out(kMagic);
@@ -101,8 +105,31 @@ bool ParseShape(std::string_view shape, uint64_t* count) {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<NpyWriter>> NpyWriter::Create(const std::string& path,
+                                                             const std::string& type,
+                                                             std::span<const uint64_t> shape) {
+  HALCYON_CHECK(!shape.empty() && type.size() == 3);
+  uint64_t bytes = static_cast<uint64_t>(type.back() - '0');
+  for (const uint64_t size : shape) bytes *= size;
+  ASSIGN_OR_RETURN(auto file, OutputFile::Open(path));
+  RETURN_IF_ERROR(file->Append(Preamble("'" + type + "'", shape)));
+  return std::unique_ptr<NpyWriter>(new NpyWriter(std::move(file), bytes));
+}
+
+absl::Status NpyWriter::Append(std::string_view bytes) {
+  if (bytes.size() > missing_bytes_) return Internal("more values than the array's shape has");
+  missing_bytes_ -= bytes.size();
+  return file_->Append(bytes);
+}
+
+absl::Status NpyWriter::Close() {
+  if (missing_bytes_ > 0) return Internal("fewer values than the array's shape has");
+  return file_->Close();
+}
+
 absl::Status WriteNpy(const std::string& path, std::span<const uint32_t> values) {
-  std::string file = Preamble(values.size());
+  const uint64_t count = values.size();
+  std::string file = Preamble(kDescription, std::span(&count, 1));
   const size_t data = file.size();
   file.resize(data + values.size_bytes());
   if (!values.empty()) std::memcpy(file.data() + data, values.data(), values.size_bytes());

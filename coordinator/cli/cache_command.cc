@@ -253,6 +253,7 @@ void AddCache(CLI::App& app, CommandLine* line) {
   AddSet(explain, &arguments->set);
   explain->add_flag("--json", arguments->json, "Print as JSON");
   explain->callback([=] { line->chosen = [=] { return Explain(*arguments, line->home); }; });
+  AddCacheExport(cache, line);
 }
 
 }  // namespace halcyon::coordinator
