@@ -6,7 +6,7 @@
 #include "base/terminal_text.h"
 #include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/housekeeping/disk_usage.h"
+#include "coordinator/housekeeping/removal.h"
 #include "coordinator/run_job.h"
 #include "coordinator/stage_plan.h"
 #include "coordinator/work/work_folders.h"
@@ -42,11 +42,27 @@ nlohmann::json WorkToJson(const WorkFolder& folder) {
           {"bytes_on_disk", usage.Add(folder.path)}};
 }
 
+using UseOfJobs = std::map<std::string, std::set<StageKey>>;
+
+nlohmann::json UsersOf(const StageKey& key, const UseOfJobs& jobs) {
+  nlohmann::json users = nlohmann::json::array();
+  for (const auto& [id, used] : jobs) {
+    if (used.contains(key)) users.push_back(id);
+  }
+  return users;
+}
+
+std::string UseText(const nlohmann::json& users) {
+  if (users.empty()) return "unused";
+  if (users.size() == 1) return "used by " + users[0].get<std::string>();
+  return fmt::format("used by {} jobs", users.size());
+}
+
 void PrintCacheRow(const nlohmann::json& row, const std::string& note) {
   PrintText(fmt::format("{:<12} {:<16} {:>10}  {:<32} {}\n", row["stage"].get<std::string>(),
                         row["fingerprint"].get<std::string>().substr(0, kFingerprintShown),
-                        FormatBytes(row["bytes_on_disk"].get<uint64_t>()),
-                        row["job_id"].get<std::string>(), note));
+                        FormatBytes(row["bytes_on_disk"].get<uint64_t>()), UseText(row["used_by"]),
+                        note));
 }
 
 std::string ProgressOf(const WorkFolder& folder) {
@@ -63,6 +79,7 @@ absl::Status ListArtifacts(bool as_json, const std::string& home_flag) {
     (absl::IsDataLoss(unread.status) ? damaged : unreadable).push_back(MessageOf(unread.status));
   }
   ASSIGN_OR_RETURN(const auto folders, ScanWork(*Env::Posix(), home));
+  ASSIGN_OR_RETURN(const auto jobs, UseOfAllJobs(*Env::Posix(), home));
   nlohmann::json list = nlohmann::json::array(), work = nlohmann::json::array();
   uint64_t bytes = 0;
   if (!as_json && scan.artifacts.empty()) PrintText("no artifact in " + home.root + "\n");
@@ -71,12 +88,14 @@ absl::Status ListArtifacts(bool as_json, const std::string& home_flag) {
     nlohmann::json json = ArtifactToJson(artifact);
     bytes += usage.Add(artifact.record.path);
     json["bytes_on_disk"] = usage.BytesFreed();
+    json["used_by"] = UsersOf(KeyOf(artifact.record.kind, artifact.record.fingerprint), jobs);
     if (!as_json) PrintCacheRow(json, "");
     list.push_back(std::move(json));
   }
   for (const WorkFolder& folder : folders) {
     nlohmann::json json = WorkToJson(folder);
     bytes += json["bytes_on_disk"].get<uint64_t>();
+    json["used_by"] = UsersOf({folder.kind, folder.short_fingerprint}, jobs);
     if (!as_json) PrintCacheRow(json, ProgressOf(folder));
     work.push_back(std::move(json));
   }
@@ -254,6 +273,7 @@ void AddCache(CLI::App& app, CommandLine* line) {
   explain->add_flag("--json", arguments->json, "Print as JSON");
   explain->callback([=] { line->chosen = [=] { return Explain(*arguments, line->home); }; });
   AddCacheExport(cache, line);
+  AddCacheGc(cache, line);
 }
 
 }  // namespace halcyon::coordinator

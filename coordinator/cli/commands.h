@@ -51,6 +51,7 @@ void AddPlot(CLI::App& app, CommandLine* line);
 void AddRm(CLI::App& app, CommandLine* line);
 void AddCache(CLI::App& app, CommandLine* line);
 void AddCacheExport(CLI::App* cache, CommandLine* line);  // in `cache`
+void AddCacheGc(CLI::App* cache, CommandLine* line);      // in `cache`
 void AddCheckpoint(CLI::App& app, CommandLine* line);
 void AddTokenizer(CLI::App& app, CommandLine* line);
 void AddEval(CLI::App& app, CommandLine* line);

@@ -1,8 +1,7 @@
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/removal_text.h"
 #include "coordinator/housekeeping/remove_job.h"
 #include "coordinator/recovery.h"
 
@@ -14,35 +13,6 @@ struct RmArguments {
   bool dry_run = false;
   bool json = false;
 };
-
-nlohmann::json RemovalToJson(const RemovalPlan& plan, bool dry_run) {
-  nlohmann::json removed = nlohmann::json::array(), kept = nlohmann::json::array();
-  for (const RemovedPath& part : plan.removed) {
-    removed.push_back({{"path", part.path}, {"bytes", part.bytes}});
-  }
-  for (const KeptPath& part : plan.kept) {
-    kept.push_back({{"path", part.path}, {"needed_by", part.needed_by}});
-  }
-  return {{"job_id", plan.job_id},
-          {"dry_run", dry_run},
-          {"bytes", plan.bytes_freed},
-          {"removed", std::move(removed)},
-          {"kept", std::move(kept)}};
-}
-
-std::string RemovalText(const RemovalPlan& plan, bool dry_run) {
-  std::string text;
-  for (const RemovedPath& part : plan.removed) {
-    text += fmt::format("{:<13} {:>10}  {}\n", dry_run ? "would remove" : "removed",
-                        FormatBytes(part.bytes), part.path);
-  }
-  for (const KeptPath& part : plan.kept) {
-    text +=
-        fmt::format("{:<13} {:>10}  {} (needed by {})\n", "kept", "", part.path, part.needed_by);
-  }
-  return text + fmt::format("{} {} ({} bytes)\n", dry_run ? "would free" : "freed",
-                            FormatBytes(plan.bytes_freed), plan.bytes_freed);
-}
 
 absl::Status Rm(const RmArguments& arguments, const std::string& home_flag) {
   Env& env = *Env::Posix();
@@ -57,9 +27,11 @@ absl::Status Rm(const RmArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(RemovalPlan plan, PlanRemoval(env, home, id));
   if (!arguments.dry_run) RETURN_IF_ERROR(Remove(env, *Clock::Real(), home, &plan));
   if (arguments.json) {
-    PrintJson(RemovalToJson(plan, arguments.dry_run));
+    nlohmann::json json = RemovalToJson(plan, arguments.dry_run);
+    json["job_id"] = id;
+    PrintJson(json);
   } else {
-    PrintText(RemovalText(plan, arguments.dry_run));
+    PrintText(RemovalToText(plan, arguments.dry_run));
   }
   return absl::OkStatus();
 }

@@ -45,6 +45,25 @@ std::vector<Made> EverythingMade(const HomeContents& contents) {
   return all;
 }
 
+void Keep(const StageKey& key, const std::string& who, JobParts* parts) {
+  if (parts->removable.erase(key) > 0) parts->needed[key] = who;
+}
+
+// What stays keeps what it was made from, which may keep more in turn.
+void KeepInputs(const HomeContents& contents, JobParts* parts) {
+  const std::vector<Made> all = EverythingMade(contents);
+  for (size_t kept_before = parts->needed.size() + 1; kept_before != parts->needed.size();) {
+    kept_before = parts->needed.size();
+    for (const Made& made : all) {
+      if (parts->removable.contains(made.key)) continue;
+      for (const storage::ArtifactRecord& artifact : contents.artifacts) {
+        if (!made.inputs.contains(artifact.content_digest)) continue;
+        Keep(KeyOf(artifact.kind, artifact.fingerprint), made.name, parts);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 StageKey KeyOf(jobs::StageKind kind, const std::string& fingerprint) {
@@ -66,25 +85,27 @@ JobParts PartsOf(const std::string& job_id, const HomeContents& contents) {
   for (const WorkFolder& folder : contents.work) {
     if (folder.job_id == job_id) parts.removable.insert({folder.kind, folder.short_fingerprint});
   }
-  const auto keep = [&](const StageKey& key, const std::string& who) {
-    if (parts.removable.erase(key) > 0) parts.needed[key] = who;
-  };
   for (const auto& [id, used] : contents.jobs) {
     if (id == job_id) continue;
-    for (const StageKey& key : used) keep(key, "job " + id);
+    for (const StageKey& key : used) Keep(key, "job " + id, &parts);
   }
-  // What stays keeps what it was made from, which may keep more in turn.
-  const std::vector<Made> all = EverythingMade(contents);
-  for (size_t kept_before = parts.needed.size() + 1; kept_before != parts.needed.size();) {
-    kept_before = parts.needed.size();
-    for (const Made& made : all) {
-      if (parts.removable.contains(made.key)) continue;
-      for (const storage::ArtifactRecord& artifact : contents.artifacts) {
-        if (!made.inputs.contains(artifact.content_digest)) continue;
-        keep(KeyOf(artifact.kind, artifact.fingerprint), made.name);
-      }
-    }
+  KeepInputs(contents, &parts);
+  return parts;
+}
+
+JobParts UnusedParts(const HomeContents& contents,
+                     const std::function<bool(const StageKey&)>& may_go) {
+  std::set<StageKey> used;
+  for (const auto& [id, keys] : contents.jobs) used.insert(keys.begin(), keys.end());
+  JobParts parts;
+  const auto look_at = [&](const StageKey& key) {
+    if (!used.contains(key) && may_go(key)) parts.removable.insert(key);
+  };
+  for (const storage::ArtifactRecord& artifact : contents.artifacts) {
+    look_at(KeyOf(artifact.kind, artifact.fingerprint));
   }
+  for (const WorkFolder& folder : contents.work) look_at({folder.kind, folder.short_fingerprint});
+  KeepInputs(contents, &parts);
   return parts;
 }
 

@@ -1,8 +1,9 @@
-// Which artifacts and work folders a job uses, and which of them no other job needs. Pure.
+// Which artifacts and work folders jobs use, and which of them can go. Pure.
 #ifndef HALCYON_COORDINATOR_HOUSEKEEPING_JOB_USE_H_
 #define HALCYON_COORDINATOR_HOUSEKEEPING_JOB_USE_H_
 
 #include <compare>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -36,13 +37,19 @@ struct HomeContents {
 };
 
 struct JobParts {
-  std::set<StageKey> removable;  // that only this job used, or that it made and no job uses
-  std::map<StageKey, std::string> needed;  // the job's others: who needs it, in words
+  std::set<StageKey> removable;
+  std::map<StageKey, std::string> needed;  // the others that were looked at: who needs it, in words
 };
 
 // An artifact or work folder is the job's when its record names it or when the job made it. Of
-// those, one stays that another job's record names, or that something that stays was made from.
+// those, one stays that another job's record names, or that something that stays was made from:
+// removable is what only this job used, or what it made and no job uses.
 JobParts PartsOf(const std::string& job_id, const HomeContents& contents);
+
+// The artifacts and work folders that no job uses. Of these `may_go` chooses; one that something
+// that stays was made from stays, too.
+JobParts UnusedParts(const HomeContents& contents,
+                     const std::function<bool(const StageKey&)>& may_go);
 
 }  // namespace halcyon::coordinator
 
