@@ -48,8 +48,11 @@ class Gang {
   virtual nlohmann::json record() const = 0;
 };
 
+// Of a gang of one rank that was started without a launcher: its process is the rank.
+inline constexpr char kNoLauncher[] = "exec";
+
 struct GangDescription {
-  std::string launcher;            // what started it: "mpirun", "srun", "exec" (the rank itself)
+  std::string launcher;            // what started it: "mpirun", "srun", kNoLauncher
   std::vector<std::string> hosts;  // where ranks run; empty: on this machine
   // A command that ends ranks which the death of the launcher would leave alive, run by Kill before
   // the launcher is killed. Empty: there is none.

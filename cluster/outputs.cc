@@ -5,24 +5,30 @@
 namespace halcyon::cluster {
 namespace {
 
-std::string InWork(const StageAssignment& assignment, const std::string& name) {
-  return JoinPath(assignment.work_dir, std::string(kOutputPrefix) + name);
+std::string NameOfLease(uint64_t fence) {
+  return std::string(kOutputPrefix) + "fence-" + std::to_string(fence);
 }
 
 }  // namespace
 
 std::string GangOutputDir(const StageAssignment& assignment) {
-  return InWork(assignment,
-                std::to_string(assignment.claim) + "-launch-" + std::to_string(assignment.launch));
+  return JoinPath(assignment.work_dir, std::string(kOutputPrefix) +
+                                           std::to_string(assignment.claim) + "-launch-" +
+                                           std::to_string(assignment.launch));
 }
 
 std::string TaskOutputDir(const StageAssignment& assignment, uint64_t fence) {
-  return InWork(assignment, "fence-" + std::to_string(fence));
+  return JoinPath(assignment.work_dir, NameOfLease(fence));
 }
 
 std::string ShardOutputPath(const StageAssignment& assignment, uint64_t fence, uint32_t shard) {
-  return InWork(assignment,
-                "fence-" + std::to_string(fence) + "-shard-" + std::to_string(shard) + ".sst");
+  return JoinPath(assignment.work_dir,
+                  NameOfLease(fence) + "-shard-" + std::to_string(shard) + ".sst");
+}
+
+bool IsOutputOfLease(std::string_view name, uint64_t fence) {
+  const std::string of_lease = NameOfLease(fence);
+  return name == of_lease || name.starts_with(of_lease + "-");
 }
 
 }  // namespace halcyon::cluster

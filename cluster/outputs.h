@@ -21,6 +21,8 @@ std::string GangOutputDir(const StageAssignment& assignment);
 std::string TaskOutputDir(const StageAssignment& assignment, uint64_t fence);
 // The SST file that the holder of a lease makes of a shard: WORK/out-fence-17-shard-3.sst.
 std::string ShardOutputPath(const StageAssignment& assignment, uint64_t fence, uint32_t shard);
+// Whether the holder of a lease makes something of that name in the work folder.
+bool IsOutputOfLease(std::string_view name, uint64_t fence);
 
 }  // namespace halcyon::cluster
 

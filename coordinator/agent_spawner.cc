@@ -82,7 +82,7 @@ absl::StatusOr<std::unique_ptr<cluster::Gang>> ProcessAgentSpawner::Spawn(const 
   options.working_dir = working_dir;
   options.block_stop_signals = true;
   ASSIGN_OR_RETURN(auto child, cluster::ChildProcess::Spawn(options));
-  return cluster::MakeGang(std::move(child), {.launcher = "exec", .hosts = {}});
+  return cluster::MakeGang(std::move(child), {.launcher = cluster::kNoLauncher, .hosts = {}});
 }
 
 }  // namespace halcyon::coordinator

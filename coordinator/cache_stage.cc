@@ -1,5 +1,6 @@
 #include "coordinator/cache_stage.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/fault_point.h"
@@ -11,13 +12,17 @@
 namespace halcyon::coordinator {
 namespace {
 
-// Removes SST files that an earlier coordinator's agents left: their leases are no longer valid.
-// Everything else stays, what was set aside as well; it is removed with the folder at the stage's
-// end.
-absl::Status RemoveLeftovers(Env& env, const std::string& work_dir) {
+// Removes SST files that an earlier coordinator's agents left under leases that are no longer
+// valid. Everything else stays, what was set aside as well; it is removed with the folder at the
+// stage's end.
+absl::Status RemoveLeftovers(Env& env, const std::string& work_dir,
+                             const std::vector<Fence>& valid) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(work_dir));
   for (const std::string& name : names) {
-    if (name.ends_with(".sst") || name.ends_with(".sst.tmp")) {
+    const bool is_valid = std::any_of(valid.begin(), valid.end(), [&](Fence fence) {
+      return cluster::IsOutputOfLease(name, fence.value());
+    });
+    if (!is_valid && (name.ends_with(".sst") || name.ends_with(".sst.tmp"))) {
       RETURN_IF_ERROR(env.RemoveTree(JoinPath(work_dir, name)));
     }
   }
@@ -53,9 +58,9 @@ storage::SstFile SstFromResult(const nlohmann::json& result, std::string path) {
 
 absl::StatusOr<std::unique_ptr<CacheStage>> CacheStage::Open(
     Env& env, const std::string& label, const cluster::StageAssignment& assignment,
-    const ShardTasks& shards) {
+    const ShardTasks& shards, const std::vector<Fence>& leases) {
   auto stage = std::unique_ptr<CacheStage>(new CacheStage(env, assignment));
-  RETURN_IF_ERROR(RemoveLeftovers(env, assignment.work_dir));
+  RETURN_IF_ERROR(RemoveLeftovers(env, assignment.work_dir, leases));
   ASSIGN_OR_RETURN(stage->builder_, OpenBuilder(assignment));
   const std::set<uint32_t> committed = stage->builder_->Committed();
   stage->shards_ = shards.count;

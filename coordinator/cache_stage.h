@@ -25,11 +25,12 @@ struct ShardTasks {
 // Not thread-safe. Every call reads or writes files.
 class CacheStage {
  public:
-  // Removes what agents of an earlier coordinator left, and opens the unfinished cache of
-  // `assignment`. `shards`: the plan of all its shards. kDataLoss: the cache is damaged.
+  // Removes what agents of an earlier coordinator left, but for those that still serve one of
+  // `leases`, and opens the unfinished cache of `assignment`. `shards`: the plan of all its shards.
+  // kDataLoss: the cache is damaged.
   static absl::StatusOr<std::unique_ptr<CacheStage>> Open(
       Env& env, const std::string& label, const cluster::StageAssignment& assignment,
-      const ShardTasks& shards);
+      const ShardTasks& shards, const std::vector<Fence>& leases);
 
   // The tasks that are not committed, in shard order, and the number of those that are.
   const StageTasks& missing() const { return missing_; }

@@ -11,6 +11,10 @@ EarlierLaunches LaunchesOf(const EarlierGangs& gangs) {
   return launches;
 }
 
+// Of no two coordinators of a job does any agent have the same number, also when it goes on
+// unnoticed.
+uint64_t FirstAgentStart(Incarnation incarnation) { return incarnation.value() << 32; }
+
 }  // namespace
 
 Coordinator::Coordinator(const JobContext* context)
@@ -24,7 +28,9 @@ Coordinator::Coordinator(const JobContext* context)
            .places_ranks = context->spec.launch.placement.launcher != jobs::LauncherKind::kExternal,
            .hang = {.floor_ms = 1000 * context->spec.launch.hang_floor_s,
                     .factor = context->spec.launch.hang_factor}},
-          LaunchesOf(context->earlier_gangs)),
+          {.launches = LaunchesOf(context->earlier_gangs),
+           .agents = AgentsOf(context->earlier_agents),
+           .agent_starts = FirstAgentStart(context->incarnation)}),
       service_(context, &run_.graph()) {}
 
 absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {

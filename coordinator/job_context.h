@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "cluster/launcher.h"
 #include "cluster/transport.h"
+#include "coordinator/earlier_agents.h"
 #include "coordinator/earlier_gangs.h"
 #include "coordinator/job_status.h"
 #include "coordinator/lease_keeper.h"
@@ -68,8 +69,10 @@ struct JobContext {
   Incarnation incarnation;
   // The job's earlier coordinator, which has ended or was found dead: its claims are free.
   std::optional<storage::LeaseHolder> owner_before;
-  EarlierGangs earlier_gangs;  // launches of that coordinator that may still run
-  std::string spec_path;       // as the user gave it, absolute
+  // Launches and agents of that coordinator that still run.
+  EarlierGangs earlier_gangs;
+  EarlierAgents earlier_agents;
+  std::string spec_path;  // as the user gave it, absolute
   jobs::JobSpec spec;
   cluster::Allocation allocation;  // the hosts that take part
   std::string worker_program;

@@ -167,7 +167,8 @@ cluster::StageAssignment JobFiles::Assign(NodeId id) const {
   return assignment;
 }
 
-absl::StatusOr<PreparedStage> JobFiles::Prepare(NodeId id, Notes* notes) {
+absl::StatusOr<PreparedStage> JobFiles::Prepare(const effect::PrepareStage& prepare, Notes* notes) {
+  const NodeId id = prepare.stage;
   Stage& one = stage(id);
   one.assignment = Assign(id);
   Env& env = *context_->env;
@@ -181,7 +182,7 @@ absl::StatusOr<PreparedStage> JobFiles::Prepare(NodeId id, Notes* notes) {
                                      {"tokenizer_file_digest", tokenizer_file_digest_}});
       break;
     case jobs::StageShape::kShardTasks:
-      RETURN_IF_ERROR(OpenCache(id));
+      RETURN_IF_ERROR(OpenCache(prepare));
       prepared.tasks = one.cache->missing();
       prepared.tasks_done = one.cache->committed();
       break;
@@ -212,13 +213,15 @@ std::optional<EarlierGang> JobFiles::EarlierGangOf(NodeId id) const {
   return EarlierGang{gang.claim, gang.launch, ranks};
 }
 
-absl::Status JobFiles::OpenCache(NodeId id) {
+absl::Status JobFiles::OpenCache(const effect::PrepareStage& prepare) {
+  const NodeId id = prepare.stage;
   Stage& one = stage(id);
   ASSIGN_OR_RETURN(const ShardTasks shards,
                    kind(id) == jobs::StageKind::kTokens
                        ? PlanTokenShards(context_->spec.data, source_digests_)
                        : PlanLatentShards(*context_->env, one.assignment));
-  ASSIGN_OR_RETURN(one.cache, CacheStage::Open(*context_->env, label(id), one.assignment, shards));
+  ASSIGN_OR_RETURN(one.cache, CacheStage::Open(*context_->env, label(id), one.assignment, shards,
+                                               prepare.leases));
   return absl::OkStatus();
 }
 

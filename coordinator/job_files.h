@@ -39,7 +39,7 @@ class JobFiles {
   // Gives the stage's claim up, if it is held.
   void Release(NodeId id);
   // REQUIRES for these: the one before has succeeded.
-  absl::StatusOr<PreparedStage> Prepare(NodeId id, Notes* notes);
+  absl::StatusOr<PreparedStage> Prepare(const effect::PrepareStage& prepare, Notes* notes);
   absl::Status Ingest(NodeId id, size_t task, Fence fence, const nlohmann::json& result);
   // A warning about a poor result, or "". `outcome`: of a gang.
   absl::StatusOr<std::string> Install(NodeId id, const StageOutcome& outcome);
@@ -72,7 +72,7 @@ class JobFiles {
   absl::Status Claim(NodeId id, FoundStage* found);
   cluster::StageAssignment Assign(NodeId id) const;
   std::optional<EarlierGang> EarlierGangOf(NodeId id) const;
-  absl::Status OpenCache(NodeId id);
+  absl::Status OpenCache(const effect::PrepareStage& prepare);
   absl::Status InstallOutcome(NodeId id, StageOutcome outcome);
   const Artifact* ArtifactOf(jobs::StageKind kind) const;
 

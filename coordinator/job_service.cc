@@ -184,8 +184,8 @@ void JobService::Do(const effect::FindStage& find) {
 }
 
 void JobService::Do(const effect::PrepareStage& prepare) {
-  AnswerWithNotes([this, id = prepare.stage](Notes* notes) {
-    return event::StagePrepared{id, files_.Prepare(id, notes)};
+  AnswerWithNotes([this, prepare](Notes* notes) {
+    return event::StagePrepared{prepare.stage, files_.Prepare(prepare, notes)};
   });
 }
 

@@ -41,7 +41,25 @@ absl::Status CheckRankRoom(const JobContext& context, const DiskRoom& needed) {
 }  // namespace
 
 Processes::Processes(const JobContext* context, Post post)
-    : context_(context), post_(std::move(post)), earlier_(context->earlier_gangs) {}
+    : context_(context),
+      post_(std::move(post)),
+      agents_origin_(OriginOfAgents(context->worker_program, context->spec)),
+      earlier_(context->earlier_gangs) {
+  AdoptAgents();
+}
+
+void Processes::AdoptAgents() {
+  for (const EarlierAgent& agent : AgentsOf(context_->earlier_agents)) {
+    ChildLog log(*context_->env, AgentLogPath(*context_, agent.id.name));
+    auto process =
+        context_->gang_launcher->Adopt(context_->earlier_agents.at(agent.id.name).launcher);
+    if (process.ok()) {
+      agents_.emplace(agent.id, Agent{*std::move(process), std::move(log)});
+    } else {
+      ended_.push_back(event::AgentEnded{agent.id, process.status(), absl::OkStatus()});
+    }
+  }
+}
 
 Processes::~Processes() { EndEarlierGangs(); }
 
@@ -92,6 +110,10 @@ absl::Status Processes::StartAgent(const WorkerId& agent) {
   ASSIGN_OR_RETURN(auto process, context_->agent_spawner->Spawn(agent),
                    "cannot start " + agent.name);
   if (const auto launcher = process->launcher()) Record(agent.name, *launcher);
+  const EarlierAgentRecord record{agent.incarnation, agents_origin_, process->record()};
+  post_([this, name = agent.name, json = ToJson(record)] {
+    return context_->journal->PutAgent(name, json);
+  });
   agents_.emplace(agent, Agent{std::move(process), std::move(log)});
   return absl::OkStatus();
 }
@@ -221,7 +243,7 @@ void Processes::FindLostHosts(const JobContext& context, const Launched& gang,
 }
 
 std::vector<Event> Processes::Poll(const std::function<absl::Status()>& room) {
-  std::vector<Event> events;
+  std::vector<Event> events = std::exchange(ended_, {});
   for (auto it = agents_.begin(); it != agents_.end();) {
     const auto& [id, agent] = *it;
     const auto end = agent.process->Poll();

@@ -20,8 +20,8 @@
 
 namespace halcyon::coordinator {
 
-// Not thread-safe. The destructor kills those still running, and the gangs of an earlier
-// coordinator that were not adopted.
+// Not thread-safe. Those of an earlier coordinator that still run are this one's: its agents from
+// the beginning, its gangs once they are adopted. The destructor kills all that still run.
 class Processes {
  public:
   using Post = std::function<void(std::function<absl::Status()>)>;
@@ -78,13 +78,16 @@ class Processes {
   };
   void RecordGang(const jobs::StageNode& node, const effect::Launch& launch,
                   const cluster::Gang& gang);
+  void AdoptAgents();
   void EndEarlierGangs();
   void Record(const std::string& name, const cluster::ProcessIdentity& process);
   cluster::GangOptions Options(const jobs::StageNode& node, const effect::Launch& launch) const;
 
   const JobContext* context_;
   const Post post_;
+  const std::string agents_origin_;
   std::map<WorkerId, Agent> agents_;
+  std::vector<Event> ended_;  // earlier agents that have ended before they were adopted
   std::map<NodeId, Gang> gangs_;
   EarlierGangs earlier_;  // not adopted yet
 };

@@ -44,9 +44,10 @@ std::string AliveAmong(const std::map<std::string, LocatedProcess>& processes) {
   return names.empty() ? "a worker that is not on record" : names;
 }
 
-void KillThose(const std::map<std::string, LocatedProcess>& processes, const EarlierGangs& spared) {
+void KillThose(const std::map<std::string, LocatedProcess>& processes,
+               const SparedWorkers& spared) {
   for (const auto& [name, process] : processes) {
-    if (IsOfGangs(name, spared)) continue;
+    if (spared.Contains(name)) continue;
     if (!process.IsOnThisMachine() || !IsAlive(process.process)) continue;
     spdlog::warn("killing {} (pid {}) of an earlier run", name, process.process.pid);
     KillProcess(process.process);
@@ -111,12 +112,12 @@ absl::StatusOr<OwnedJob> OwnJob(Env& env, const storage::HomeLayout& home,
 
 absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& home,
                            const std::string& job_id, Incarnation incarnation,
-                           const storage::JobHistory& history, const EarlierGangs& spared) {
+                           const storage::JobHistory& history, const SparedWorkers& spared) {
   RETURN_IF_ERROR(env.CreateDirs(home.Job(job_id)));
   const std::string alive_path = home.AliveFile(job_id);
   RETURN_IF_ERROR(WriteAliveFile(env, alive_path, incarnation));
   KillThose(history.processes, spared);
-  // Ranks that go on hold the alive file.
+  // Workers that go on hold the alive file.
   if (!spared.empty()) return absl::OkStatus();
   absl::Status failure;
   const bool ended = clock.WaitFor(

@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "coordinator/earlier_agents.h"
 #include "coordinator/earlier_gangs.h"
 #include "storage/home.h"
 #include "storage/job_journal.h"
@@ -51,14 +52,25 @@ absl::StatusOr<OwnedJob> OwnJob(Env& env, const storage::HomeLayout& home,
                                 const std::string& job_id, Clock& clock,
                                 const std::function<void(const std::string&)>& notify);
 
+// Workers of an earlier coordinator that go on, since they may be adopted.
+struct SparedWorkers {
+  EarlierGangs gangs;
+  EarlierAgents agents;
+
+  bool empty() const { return gangs.empty() && agents.empty(); }
+  bool Contains(const std::string& process) const {
+    return IsOfGangs(process, gangs) || agents.contains(process);
+  }
+};
+
 // Ends what an earlier coordinator of the job has started: raises the alive file to `incarnation`,
 // kills the processes of this machine that the journal names, and waits until no worker holds the
-// alive file; the gangs in `spared` go on. kFailedPrecondition names the processes that stay.
+// alive file; those in `spared` go on. kFailedPrecondition names the processes that stay.
 // Workers on other machines end by themselves: what they still write is refused by its fence.
 // REQUIRES: the job is owned.
 absl::Status EndOldWorkers(Env& env, Clock& clock, const storage::HomeLayout& home,
                            const std::string& job_id, Incarnation incarnation,
-                           const storage::JobHistory& history, const EarlierGangs& spared = {});
+                           const storage::JobHistory& history, const SparedWorkers& spared = {});
 
 }  // namespace halcyon::coordinator
 

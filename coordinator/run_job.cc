@@ -79,19 +79,26 @@ std::unique_ptr<cluster::GangLauncher> MakeLauncher(const JobContext& context) {
                                        static_cast<size_t>(launch.ranks));
 }
 
-// Ends what the job's earlier coordinator has left, but for the gangs that may be adopted, and
-// removes what nobody finishes.
+// Ends what the job's earlier coordinator has left, but for the gangs and agents that may be
+// adopted, and removes what nobody finishes.
 absl::Status TakeOver(JobContext* context, std::vector<std::string>* notes) {
   storage::JobJournal& journal = *context->journal;
-  if (context->spec.launch.orphan_grace_s > 0 && !context->from_scratch) {
-    context->earlier_gangs = FindEarlierGangs(journal.history(), *context->gang_launcher);
+  const bool may_adopt = context->spec.launch.orphan_grace_s > 0 && !context->from_scratch;
+  SparedWorkers spared;
+  if (may_adopt) {
+    spared.gangs = FindEarlierGangs(journal.history(), *context->gang_launcher);
   } else {
     EndEarlierGangs(journal.history(), *context->gang_launcher);
   }
+  spared.agents = TakeEarlierAgents(
+      journal.history(), may_adopt ? OriginOfAgents(context->worker_program, context->spec) : "",
+      *context->gang_launcher);
   RETURN_IF_ERROR(EndOldWorkers(*context->env, *context->clock, context->home, context->job.value(),
-                                context->incarnation, journal.history(), context->earlier_gangs));
+                                context->incarnation, journal.history(), spared));
   // Until they are adopted the journal goes on naming them.
-  if (context->earlier_gangs.empty()) RETURN_IF_ERROR(journal.ForgetProcesses());
+  if (spared.empty()) RETURN_IF_ERROR(journal.ForgetProcesses());
+  context->earlier_gangs = std::move(spared.gangs);
+  context->earlier_agents = std::move(spared.agents);
   ASSIGN_OR_RETURN(const std::vector<std::string> repaired,
                    ArtifactStore(*context->env, context->home).Repair(*context->clock));
   notes->insert(notes->end(), repaired.begin(), repaired.end());

@@ -48,6 +48,23 @@ void Scheduler::Note(jobs::NodeId id) {
   }
 }
 
+bool Scheduler::Adopt(const Grant& lease) {
+  Stage& stage = stages_.at(lease.stage);
+  HALCYON_CHECK(lease.task < stage.tasks.size());
+  const bool waits = lease.task >= stage.untouched && !stage.adopted.contains(lease.task);
+  if (!waits || IsInUse(lease.fence) || held_.contains(lease.worker) ||
+      ready_places_.contains(lease.worker)) {
+    return false;
+  }
+  stage.adopted.insert(lease.task);
+  stage.SkipAdopted();
+  leases_.emplace(lease.fence,
+                  Lease{.stage = lease.stage, .task = lease.task, .holder = lease.worker});
+  held_[lease.worker] = granted_[lease.worker] = lease.fence;
+  Note(lease.stage);
+  return true;
+}
+
 void Scheduler::Ready(const WorkerId& worker, Fence served) {
   if (const auto last = granted_.find(worker); last != granted_.end() && served < last->second) {
     return;
@@ -74,11 +91,18 @@ void Scheduler::Lost(const WorkerId& worker, bool counts) {
 }
 
 size_t Scheduler::Stage::TakeWaiting() {
-  return came_back.empty() ? untouched++ : came_back.extract(came_back.begin()).value();
+  if (!came_back.empty()) return came_back.extract(came_back.begin()).value();
+  const size_t task = untouched++;
+  SkipAdopted();
+  return task;
+}
+
+void Scheduler::Stage::SkipAdopted() {
+  while (adopted.erase(untouched) > 0) ++untouched;
 }
 
 Grant Scheduler::GrantNext(Fence fence) {
-  HALCYON_CHECK(CanGrant() && !leases_.contains(fence));
+  HALCYON_CHECK(CanGrant() && !IsInUse(fence));
   const jobs::NodeId id = *granting_.begin();
   Stage& stage = stages_.at(id);
   const size_t task = stage.TakeWaiting();

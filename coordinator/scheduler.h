@@ -2,12 +2,14 @@
 // run at a time. Pure: events in, decisions out; no clock, no I/O, no randomness. Not thread-safe.
 //
 //   task:  waiting -> leased -> taken -> done
+//          waiting -> leased   also when it was leased by an earlier coordinator, and is adopted
 //          leased -> waiting   its worker failed, is lost, or reports that it has nothing to do
 //          taken -> waiting    its result could not be committed
 //
 // Invariants:
 //   - a leased task has one holder and one fence; a worker holds at most one lease;
-//   - fences grow with every grant, so a result is the task's own exactly when its fence is;
+//   - no two leases have the same fence, and fences grow with every grant, so a result is the
+//     task's own exactly when its fence is;
 //   - a taken task has no holder: what happens to the worker no longer matters;
 //   - a task that is done stays done.
 // An event costs O(log workers) at most, whatever the number of tasks; removing a stage costs as
@@ -53,6 +55,11 @@ class Scheduler {
   // Hands out no more of the stage's tasks.
   void Pause(jobs::NodeId stage);
 
+  // The worker goes on with a task of the stage that an earlier coordinator has leased to it, under
+  // the fence of that lease. False, and nothing is changed, when another has the task, or the
+  // worker has another. REQUIRES: the stage is new: none of its tasks was granted yet.
+  bool Adopt(const Grant& lease);
+
   // The worker has nothing to do; `served` is the last lease that it has served, Fence(0) when
   // none. Nothing when it was granted a later one since: the message is late, or came twice. A
   // lease that it holds and says that it has served goes back: its result was lost.
@@ -65,8 +72,10 @@ class Scheduler {
   bool CanGrant() const { return !granting_.empty() && !ready_.empty(); }
   // The stage of the task that would be leased. REQUIRES: CanGrant().
   jobs::NodeId NextStage() const { return *granting_.begin(); }
+  // Whether a task of any stage is leased or taken under it.
+  bool IsInUse(Fence fence) const { return leases_.contains(fence); }
   // Leases the first waiting task to the worker that is ready for longest.
-  // REQUIRES: CanGrant(); `fence` is above every earlier one of the stage.
+  // REQUIRES: CanGrant(); `fence` is above every earlier one of the stage, and not in use.
   Grant GrantNext(Fence fence);
 
   struct LeasedTask {
@@ -101,9 +110,10 @@ class Scheduler {
  private:
   struct Stage {
     StageTasks tasks;
-    // The tasks that wait: those that came back, and all from `untouched` on.
+    // The tasks that wait: those that came back, and all from `untouched` on but the adopted.
     std::set<size_t> came_back;
-    size_t untouched = 0;
+    size_t untouched = 0;                // itself none of the adopted
+    std::set<size_t> adopted;            // above `untouched`
     std::map<size_t, int64_t> failures;  // of tasks that have any
     size_t done = 0, taken = 0;
     int64_t parts = 0;  // of the leases, together
@@ -111,6 +121,7 @@ class Scheduler {
     absl::Status failure;
     bool has_waiting() const { return !came_back.empty() || untouched < tasks.size(); }
     size_t TakeWaiting();
+    void SkipAdopted();
   };
   struct Lease {
     jobs::NodeId stage;

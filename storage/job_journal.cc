@@ -50,11 +50,9 @@ std::string Checksum(std::string_view text) {
 json SnapshotOf(const JobHistory& history) {
   json processes = json::object();
   for (const auto& [name, process] : history.processes) processes[name] = ToJson(process);
-  return {{"type", "snapshot"},
-          {"format", 1},
-          {"job", ToJson(history.job)},
-          {"processes", processes},
-          {"gangs", history.gangs}};
+  return {{"type", "snapshot"},         {"format", 1},
+          {"job", ToJson(history.job)}, {"processes", processes},
+          {"gangs", history.gangs},     {"agents", history.agents}};
 }
 
 absl::Status TakeSnapshot(const json& record, JobHistory* history) {
@@ -72,6 +70,9 @@ absl::Status TakeSnapshot(const json& record, JobHistory* history) {
   }
   ASSIGN_OR_RETURN(const json* gangs, Member(record, "gangs"));
   for (const auto& [stage, gang] : gangs->items()) taken.gangs[stage] = gang;
+  if (const auto agents = record.find("agents"); agents != record.end()) {
+    for (const auto& [name, agent] : agents->items()) taken.agents[name] = agent;
+  }
   *history = std::move(taken);
   return absl::OkStatus();
 }
@@ -96,9 +97,16 @@ absl::Status TakeRecord(const json& record, JobHistory* history) {
     history->gangs[stage] = *gang;
     return absl::OkStatus();
   }
+  if (type == "agent") {
+    ASSIGN_OR_RETURN(const std::string name, StringMember(record, "name"));
+    ASSIGN_OR_RETURN(const json* agent, Member(record, "agent"));
+    history->agents[name] = *agent;
+    return absl::OkStatus();
+  }
   if (type == "forget_processes") {
     history->processes.clear();
     history->gangs.clear();
+    history->agents.clear();
     return absl::OkStatus();
   }
   // A newer program may write more; what this one does not know does not concern it.
@@ -209,6 +217,10 @@ absl::Status JobJournal::PutProcess(const std::string& name, const LocatedProces
 
 absl::Status JobJournal::PutGang(const std::string& stage, const json& gang) {
   return Append({{"type", "gang"}, {"stage", stage}, {"gang", gang}});
+}
+
+absl::Status JobJournal::PutAgent(const std::string& name, const json& agent) {
+  return Append({{"type", "agent"}, {"name", name}, {"agent", agent}});
 }
 
 absl::Status JobJournal::ForgetProcesses() { return Append({{"type", "forget_processes"}}); }

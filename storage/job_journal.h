@@ -34,7 +34,8 @@ class JobJournal {
   absl::Status PutJob(const JobRecord& job);
   absl::Status PutProcess(const std::string& name, const LocatedProcess& process);
   absl::Status PutGang(const std::string& stage, const nlohmann::json& gang);
-  // The processes and gangs of earlier incarnations have ended.
+  absl::Status PutAgent(const std::string& name, const nlohmann::json& agent);
+  // The processes, gangs and agents of earlier incarnations have ended.
   absl::Status ForgetProcesses();
 
  private:

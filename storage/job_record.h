@@ -41,6 +41,8 @@ struct JobHistory {
   std::map<std::string, LocatedProcess> processes;  // by name: "agent-0", "model-rank-1"
   // By a stage's label: what a later coordinator needs to find the gang that was launched last.
   std::map<std::string, nlohmann::json> gangs;
+  // By an agent's name: the same for the one that was started last under it.
+  std::map<std::string, nlohmann::json> agents;
 };
 
 nlohmann::json ToJson(const JobRecord& job);

@@ -21,13 +21,16 @@ constexpr char kNamePrefix[] = "agent-";
 
 }  // namespace
 
-AgentPool::AgentPool(int64_t agents, int64_t restarts_max, const HangLimits& hang) : past_(hang) {
+AgentPool::AgentPool(int64_t agents, int64_t restarts_max, const HangLimits& hang,
+                     const std::vector<EarlierAgent>& earlier, uint64_t starts)
+    : starts_(starts), past_(hang) {
   HALCYON_CHECK(agents >= 1);
   for (int64_t i = 0; i < agents; ++i) {
     agents_.push_back(
         {.id = {.name = kNamePrefix + std::to_string(i)}, .budget = RestartBudget(restarts_max)});
     to_tend_.insert(to_tend_.end(), static_cast<size_t>(i));
   }
+  for (const EarlierAgent& one : earlier) Await(one);
 }
 
 void AgentPool::On(const event::AgentEnded& ended) {
@@ -42,6 +45,12 @@ void AgentPool::On(const event::Suspected& suspected) {
 }
 
 void AgentPool::Lose(Agent* agent, Lost how) {
+  if (std::exchange(agent->is_awaited, false)) {
+    --awaited_;
+    how.is_blameless = true;
+  }
+  agent->stated.reset();
+  agent->kept.clear();
   agent->lost = std::move(how);
   to_tend_.insert(static_cast<size_t>(agent - agents_.data()));
 }
@@ -54,7 +63,7 @@ absl::Status AgentPool::Maintain(int64_t now_ms, Scheduler* scheduler, Effects* 
       ++it;
       continue;
     }
-    agent.id.incarnation = ++launches_;
+    agent.id.incarnation = ++starts_;
     agent.is_started = true;
     agent.has_registered = false;
     agent.reader = {};
@@ -78,6 +87,7 @@ absl::Status AgentPool::Report(Agent* agent, int64_t now_ms, Scheduler* schedule
   agent->lost.reset();
   agent->is_started = false;
   const bool had_registered = std::exchange(agent->has_registered, false);
+  if (lost.is_blameless) return absl::OkStatus();
   if (absl::IsResourceExhausted(lost.how)) return lost.how;
   const EndCause cause = paused                                 ? EndCause::kOwnPause
                          : !had_registered                      ? EndCause::kBeforeHello
@@ -147,11 +157,11 @@ bool AgentPool::OnMessage(const cluster::Message& message, Scheduler* scheduler,
     return true;
   }
   if (const auto* hello = std::get_if<cluster::Hello>(&message.body)) {
-    agent->has_registered = true;
-    agent->host = hello->host;
-    agent->pid = hello->pid;
-    agent->start_time = hello->start_time;
-    effects->push_back(effect::Send{message.worker, cluster::Welcome{}});
+    if (!agent->is_awaited || MayReturn(agent, *hello)) Register(agent, *hello, effects);
+    return true;
+  }
+  if (agent->stated) {
+    Keep(agent, message);
     return true;
   }
   if (const auto* ready = std::get_if<cluster::Ready>(&message.body)) {
@@ -161,19 +171,33 @@ bool AgentPool::OnMessage(const cluster::Message& message, Scheduler* scheduler,
   return false;
 }
 
+void AgentPool::Register(Agent* agent, const cluster::Hello& hello, Effects* effects) {
+  agent->has_registered = true;
+  agent->host = hello.host;
+  agent->pid = hello.pid;
+  agent->start_time = hello.start_time;
+  effects->push_back(effect::Send{agent->id, cluster::Welcome{}});
+}
+
 void AgentPool::DidTask(const WorkerId& worker) {
   if (Agent* agent = Find(worker)) agent->budget.Progress();
 }
 
-AgentPool::Agent* AgentPool::Find(const WorkerId& worker) {
-  const std::string_view prefix(kNamePrefix), name(worker.name);
-  if (!name.starts_with(prefix)) return nullptr;
+std::optional<size_t> AgentPool::IndexOf(std::string_view name) const {
+  constexpr std::string_view kPrefix = kNamePrefix;
+  if (!name.starts_with(kPrefix)) return std::nullopt;
   size_t index = 0;
   const auto parsed =
-      std::from_chars(name.data() + prefix.size(), name.data() + name.size(), index);
-  if (parsed.ec != std::errc() || index >= agents_.size()) return nullptr;
+      std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), index);
+  if (parsed.ec != std::errc() || index >= agents_.size()) return std::nullopt;
+  return index;
+}
+
+AgentPool::Agent* AgentPool::Find(const WorkerId& worker) {
+  const std::optional<size_t> index = IndexOf(worker.name);
+  if (!index) return nullptr;
   // The whole id: "agent-03" is none.
-  Agent& agent = agents_[index];
+  Agent& agent = agents_[*index];
   return agent.is_started && agent.id == worker ? &agent : nullptr;
 }
 

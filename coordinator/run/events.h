@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/process_identity.h"
 #include "base/status.h"
 #include "cluster/messages.h"
 #include "coordinator/run/stage_tasks.h"
@@ -41,6 +42,13 @@ struct EarlierGang {
   uint64_t claim = 0;  // the two are its fence
   uint64_t launch = 0;
   int64_t ranks = 1;
+};
+
+// An agent that an earlier coordinator of the job has started, and that runs as far as this machine
+// can tell.
+struct EarlierAgent {
+  WorkerId id;
+  std::optional<ProcessIdentity> process = {};  // when its own is known
 };
 
 // What a stage that is to be made goes on from.
@@ -186,6 +194,8 @@ struct ReleaseStage {  // gives the claim up: the stage is not made here any mor
 };
 struct PrepareStage {  // StagePrepared
   NodeId stage;
+  // Of a stage of tasks: earlier coordinators' leases that agents still serve, whose files stay.
+  std::vector<Fence> leases = {};
 };
 struct Ingest {  // Ingested
   NodeId stage;

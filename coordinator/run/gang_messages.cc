@@ -6,6 +6,7 @@
 
 #include "coordinator/child_end.h"
 #include "coordinator/run/gang_stage.h"
+#include "coordinator/scheduler.h"
 
 namespace halcyon::coordinator {
 namespace {

@@ -17,6 +17,8 @@ std::string RefusedResult(const WorkerId& worker, const std::string& task, uint6
 // --- from outside ---
 
 void JobRun::Handle(const event::Tick& tick) {
+  agents_.On(tick, now_ms_);
+  VoidLeases();
   for (Stage& stage : stages_) {
     if (stage.gang) stage.gang->On(tick, now_ms_, &effects_);
   }
@@ -153,10 +155,10 @@ void JobRun::Handle(const event::StageFound& found) {
   if (found.found->claim == 0) return Block(found.stage, found.found->busy_with);
   one.claim = found.found->claim;
   one.why = found.found->why;
-  one.state = State::kPreparing;
+  // PrepareStages goes on from here.
+  one.state = State::kAwaiting;
   Do(effect::MoveStage{found.stage, jobs::StageState::kRunning, one.why});
   Do(effect::Tell{label(found.stage) + ": made, " + one.why, found.stage});
-  Do(effect::PrepareStage{found.stage});
 }
 
 void JobRun::Block(NodeId id, const std::string& busy_with) {
@@ -196,7 +198,9 @@ void JobRun::Run(NodeId id, PreparedStage prepared) {
       Handle(event::Received{message});
     }
   } else {
+    const StageTasks tasks = prepared.tasks;
     one.tasks.emplace(id, label(id), std::move(prepared), &scheduler_, &effects_);
+    AdoptLeases(id, tasks);
     if (stop_requests_ > 0) one.tasks->Stop();
   }
 }

@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/run/task_fence.h"
+
 namespace halcyon::coordinator {
 namespace {
-
-// Rises with each lease, and with each claim of the stage, whichever job has it.
-Fence TaskFence(uint64_t claim, uint64_t lease) {
-  constexpr int kLeaseBits = 32;
-  return Fence((claim << kLeaseBits) | lease);
-}
 
 // The state that a job ends in with this status.
 jobs::JobState EndStateOf(const absl::Status& status) {
@@ -21,13 +17,14 @@ jobs::JobState EndStateOf(const absl::Status& status) {
 
 }  // namespace
 
-JobRun::JobRun(jobs::StageGraph graph, const RunLimits& limits, EarlierLaunches earlier)
+JobRun::JobRun(jobs::StageGraph graph, const RunLimits& limits, EarlierWorkers earlier)
     : graph_(std::move(graph)),
       limits_(limits),
       scheduler_(limits.restarts_max),
-      agents_(limits.agents, limits.restarts_max, limits.hang),
+      agents_(limits.agents, limits.restarts_max, limits.hang, earlier.agents,
+              earlier.agent_starts),
       stages_(graph_.size()),
-      earlier_(std::move(earlier)) {
+      earlier_(std::move(earlier.launches)) {
   for (size_t i = 0; i < graph_.size(); ++i) ids_.push_back(NodeId(i));
 }
 
@@ -39,6 +36,7 @@ Effects JobRun::On(const Event& event, int64_t now_ms) {
   now_ms_ = now_ms;
   std::visit([this](const auto& one) { Handle(one); }, event);
   if (end_) return std::exchange(effects_, {});
+  PrepareStages();
   MaintainAgents();
   EndStages();
   GrantTasks();
@@ -58,10 +56,40 @@ void JobRun::MaintainAgents() {
   if (!status.ok()) EndStage(*needing, status);
 }
 
+void JobRun::PrepareStages() {
+  for (const NodeId id : ids_) {
+    Stage& one = stage(id);
+    if (one.state != State::kAwaiting) continue;
+    effect::PrepareStage prepare{id};
+    if (!is_gang(id)) {
+      if (agents_.AwaitsEarlier()) {
+        if (stop_requests_ > 0) {
+          EndStage(id, Stopped("it has not begun"));
+        } else if (!failure_.ok()) {
+          EndStage(id, Aborted("another stage has failed"));
+        }
+        continue;
+      }
+      // What they have made is removed.
+      agents_.EndLost(&effects_);
+      for (const StatedLease& lease : agents_.StatedLeases()) {
+        if (lease.fingerprint == one.fingerprint) prepare.leases.push_back(lease.fence);
+      }
+    }
+    one.state = State::kPreparing;
+    Do(std::move(prepare));
+  }
+}
+
 void JobRun::GrantTasks() {
   while (scheduler_.CanGrant() && commits_ < kCommitsMax) {
-    const NodeId next = scheduler_.NextStage();
-    const Grant grant = scheduler_.GrantNext(TaskFence(stage(next).claim, ++leases_));
+    const uint64_t claim = stage(scheduler_.NextStage()).claim;
+    // An adopted lease may have the number: an earlier coordinator counted for itself, and the
+    // claims of another stage may have come to the same.
+    do {
+      ++leases_;
+    } while (scheduler_.IsInUse(TaskFence(claim, leases_)));
+    const Grant grant = scheduler_.GrantNext(TaskFence(claim, leases_));
     stage(grant.stage).tasks->OnGrant(grant, &effects_);
   }
 }

@@ -3,13 +3,16 @@
 //
 //   job:    checking -> running -> leaving -> ended
 //   stage:  waiting -> finding -> made                                       reused
-//           finding -> preparing -> running -> installing -> made
+//           finding -> awaiting -> preparing -> running -> installing -> made
 //           finding -> blocked -> finding                                    another job makes it
 //           preparing | running | installing -> ended                        failed or interrupted
 //
 //   leaving   the agents are told to end, and waited for a while
 //   finding   its artifact is looked for, and the stage is claimed when there is none
 //   blocked   another job has claimed the stage: its artifact, or its claim, is waited for
+//   awaiting  a stage of tasks: agents of an earlier coordinator have still to come, which may
+//   serve
+//             tasks of it
 //   running   coordinator/run/task_stage.h or gang_stage.h has its state
 //
 // Invariants:
@@ -52,6 +55,12 @@ struct RunLimits {
 
 // The launches of the job's earlier coordinator that may be adopted, by the label of their stage.
 using EarlierLaunches = std::map<std::string, uint64_t>;
+// What the job's earlier coordinators have left.
+struct EarlierWorkers {
+  EarlierLaunches launches = {};
+  std::vector<EarlierAgent> agents = {};
+  uint64_t agent_starts = 0;  // the numbers of agents, these and others, are not above it
+};
 // Their messages that are kept until their stage is prepared.
 inline constexpr size_t kEarlyMessagesMax = 10000;
 
@@ -62,7 +71,7 @@ inline constexpr size_t kCommitsMax = 64;
 
 class JobRun {
  public:
-  JobRun(jobs::StageGraph graph, const RunLimits& limits, EarlierLaunches earlier = {});
+  JobRun(jobs::StageGraph graph, const RunLimits& limits, EarlierWorkers earlier = {});
   JobRun(const JobRun&) = delete;  // its parts refer to each other
   JobRun& operator=(const JobRun&) = delete;
 
@@ -81,6 +90,7 @@ class JobRun {
     kWaiting,
     kFinding,
     kBlocked,
+    kAwaiting,
     kPreparing,
     kRunning,
     kInstalling,
@@ -125,7 +135,15 @@ class JobRun {
   // Keeps the message for the stage whose ranks it may turn out to be of; false: it is of none.
   bool KeepForLater(const cluster::Message& message);
   void Block(NodeId id, const std::string& busy_with);
+  void PrepareStages();
   void Run(NodeId id, PreparedStage prepared);
+  // Of those that an earlier coordinator granted: the stage, which is new, takes over those of its
+  // tasks.
+  void AdoptLeases(NodeId id, const StageTasks& tasks);
+  // Voids those that no stage will take over.
+  void VoidLeases();
+  bool MayTakeOver(NodeId id, const StatedLease& lease) const;
+  void Settle(const StatedLease& lease, bool is_adopted);
   void GrantTasks();
   void MaintainAgents();
   void EndStages();

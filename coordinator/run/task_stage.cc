@@ -31,6 +31,13 @@ void TaskStage::OnGrant(const Grant& grant, Effects* effects) {
   Show(effects);
 }
 
+void TaskStage::OnAdopted(const Grant& lease, Effects* effects) {
+  effects->push_back(effect::LogInfo{"lease " + lease.name + " stays with " + lease.worker.name +
+                                         ", fence " + std::to_string(lease.fence.value()),
+                                     id_});
+  Show(effects);
+}
+
 void TaskStage::OnProgress(const cluster::TaskProgress& progress, Effects* effects) {
   scheduler_->Progress(Fence(progress.fence), progress.fraction);
   Show(effects);

@@ -31,6 +31,8 @@ class TaskStage {
 
   // REQUIRES: the grant is of this stage.
   void OnGrant(const Grant& grant, Effects* effects);
+  // The worker goes on under a lease of an earlier coordinator.
+  void OnAdopted(const Grant& lease, Effects* effects);
   // REQUIRES for these three: the message carries the fence of a present lease of this stage.
   void OnProgress(const cluster::TaskProgress& progress, Effects* effects);
   // `task`: its place among the tasks.

@@ -20,7 +20,10 @@ class RecoveryTest : public testing::Test {
     EXPECT_TRUE(home.ok()) << home.status();
     home_ = *home;
   }
-  ~RecoveryTest() override { EXPECT_TRUE(env_.RemoveTree(home_.root).ok()); }
+  ~RecoveryTest() override {
+    for (const ProcessIdentity& process : left_) KillProcess(process);
+    EXPECT_TRUE(env_.RemoveTree(home_.root).ok());
+  }
 
   // A process that runs until it is killed, in the journal as the job's.
   std::unique_ptr<cluster::ChildProcess> StartRecorded() {
@@ -31,8 +34,23 @@ class RecoveryTest : public testing::Test {
         LocatedProcess::OfThisMachine(*IdentityOfProcess((*child)->pid()));
     return *std::move(child);
   }
-  absl::Status End(uint64_t incarnation) {
-    return EndOldWorkers(env_, clock_, home_, "job", Incarnation(incarnation), history_);
+  // The same as an agent of a coordinator, which goes on without it.
+  ProcessIdentity StartAgent(const std::string& origin) {
+    const auto gang =
+        cluster::MakeGang(StartRecorded(), {.launcher = cluster::kNoLauncher, .hosts = {}});
+    gang->Leave();
+    history_.agents["agent-0"] = ToJson(EarlierAgentRecord{7, origin, gang->record()});
+    left_.push_back(*gang->launcher());
+    return left_.back();
+  }
+  EarlierAgents Take(const std::string& origin) {
+    return TakeEarlierAgents(history_, origin, *launcher_);
+  }
+  bool EndsSoon(const ProcessIdentity& process) {
+    return Clock::Real()->WaitFor([&] { return !IsAlive(process); }, 10000);
+  }
+  absl::Status End(uint64_t incarnation, const SparedWorkers& spared = {}) {
+    return EndOldWorkers(env_, clock_, home_, "job", Incarnation(incarnation), history_, spared);
   }
   absl::StatusOr<OwnedJob> Own(const std::string& job) {
     return OwnJob(env_, home_, job, clock_, [](const std::string&) {});
@@ -42,6 +60,8 @@ class RecoveryTest : public testing::Test {
   SimulatedClock clock_;
   storage::HomeLayout home_;
   storage::JobHistory history_;
+  const std::unique_ptr<cluster::GangLauncher> launcher_ = cluster::MakeMpirunLauncher();
+  std::vector<ProcessIdentity> left_;
 };
 
 TEST_F(RecoveryTest, AFirstRunEndsNoProcess) {
@@ -55,6 +75,52 @@ TEST_F(RecoveryTest, KillsWhatTheOldCoordinatorStarted) {
   std::optional<cluster::ExitStatus> status;
   ASSERT_TRUE(Clock::Real()->WaitFor([&] { return (status = child->Poll()).has_value(); }, 10000));
   EXPECT_EQ(status->signal, 9);
+}
+
+TEST_F(RecoveryTest, AnAgentOfTheSameOriginGoesOn) {
+  const ProcessIdentity agent = StartAgent("one");
+  const EarlierAgents taken = Take("one");
+  ASSERT_TRUE(taken.contains("agent-0"));
+  const std::vector<EarlierAgent> agents = AgentsOf(taken);
+  EXPECT_EQ(agents[0].id, (WorkerId{"agent-0", 7}));
+  EXPECT_EQ(agents[0].process, agent);
+  ASSERT_TRUE(End(2, {.gangs = {}, .agents = taken}).ok());
+  EXPECT_TRUE(IsAlive(agent));
+}
+
+TEST_F(RecoveryTest, AnAgentOfAnotherOriginIsEnded) {
+  const ProcessIdentity agent = StartAgent("one");
+  EXPECT_TRUE(Take("another").empty());
+  EXPECT_TRUE(EndsSoon(agent));
+}
+
+TEST_F(RecoveryTest, AnAgentThatHasEndedIsNotTaken) {
+  const ProcessIdentity agent = StartAgent("one");
+  KillProcess(agent);
+  ASSERT_TRUE(EndsSoon(agent));
+  EXPECT_TRUE(Take("one").empty());
+}
+
+TEST_F(RecoveryTest, AnAgentThatWasStartedOnAnotherMachineIsNotLookedUpHere) {
+  const ProcessIdentity agent = StartAgent("one");
+  nlohmann::json& launcher = history_.agents["agent-0"]["launcher"];
+  launcher["host"] = "elsewhere";
+  launcher["boot_id"] = "of another";
+  EXPECT_TRUE(Take("one").empty());
+  EXPECT_TRUE(IsAlive(agent));
+}
+
+TEST_F(RecoveryTest, TheOriginOfAgentsIsTheirProgramAndJobFile) {
+  const std::string program = JoinPath(home_.root, "program");
+  jobs::JobSpec spec;
+  ASSERT_TRUE(WriteFileAtomically(env_, program, "1").ok());
+  const std::string origin = OriginOfAgents(program, spec);
+  EXPECT_EQ(OriginOfAgents(program, spec), origin);
+  spec.launch.arithmetic = jobs::Arithmetic::kPortable;
+  EXPECT_NE(OriginOfAgents(program, spec), origin);
+  spec = {};
+  ASSERT_TRUE(WriteFileAtomically(env_, program, "12").ok());
+  EXPECT_NE(OriginOfAgents(program, spec), origin);
 }
 
 TEST_F(RecoveryTest, AProcessThatTookOverThePidLives) {

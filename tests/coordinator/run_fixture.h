@@ -28,7 +28,9 @@ class JobRunTest : public ::testing::Test {
 
   // Everything up to the first stages.
   void Begin(const std::vector<jobs::JobSpec>& variants = {Spec()}) {
-    run_ = std::make_unique<JobRun>(jobs::StageGraph(variants), limits_, earlier_launches_);
+    run_ = std::make_unique<JobRun>(
+        jobs::StageGraph(variants), limits_,
+        EarlierWorkers{.launches = earlier_launches_, .agents = earlier_agents_});
     Take(run_->Start());
     for (const auto& [worker, body] : early_messages_) From(worker, body);
     Happen(event::JobChecked{check_});
@@ -83,7 +85,8 @@ class JobRunTest : public ::testing::Test {
     if (busy != busy_.end()) {
       found.busy_with = busy->second;
     } else {
-      found.claim = kClaim;
+      const auto claim = claims_.find(fingerprint);
+      found.claim = claim == claims_.end() ? kClaim : claim->second;
       found.why = "new";
     }
     return found;
@@ -208,6 +211,7 @@ class JobRunTest : public ::testing::Test {
   RunLimits limits_{.agents = 2, .ranks = 2, .restarts_max = 2};
   absl::Status check_;
   static constexpr uint64_t kClaim = 7;
+  std::map<std::string, uint64_t> claims_;           // by fingerprint, where it is another
   std::set<std::string> made_;                       // fingerprints
   std::map<std::string, std::string> busy_;          // fingerprint -> the job that makes it
   std::map<std::string, std::string> fingerprints_;  // by label, where they are not "of LABEL"
@@ -215,6 +219,7 @@ class JobRunTest : public ::testing::Test {
   uint64_t newest_step_ = 0;
   bool agents_come_up_ = true;
   EarlierLaunches earlier_launches_;
+  std::vector<EarlierAgent> earlier_agents_;
   int64_t earlier_ranks_ = 2;
   std::vector<std::pair<WorkerId, cluster::Body>> early_messages_;  // before the job is checked
 

@@ -146,6 +146,60 @@ TEST(SchedulerTest, AWorkerOfAnEarlierCoordinatorIsReadyWithItsOwnLastLease) {
   EXPECT_EQ(scheduler.GrantNext(Fence(20)).worker, kAnna);
 }
 
+Grant EarlierLease(size_t task, const std::string& name, const WorkerId& worker, uint64_t fence) {
+  return {kStage, task, name, worker, Fence(fence)};
+}
+
+TEST(SchedulerTest, AnAdoptedTaskIsGrantedToNobodyElse) {
+  Scheduler scheduler = WithTasks({"a", "b", "c"});
+  EXPECT_TRUE(scheduler.Adopt(EarlierLease(1, "b", kAnna, 17)));
+  EXPECT_EQ(scheduler.TaskOf(kAnna), "b");
+  for (const char* name : {"a", "c"}) {
+    scheduler.Ready(kBert, Fence(20));
+    ASSERT_TRUE(scheduler.CanGrant());
+    EXPECT_EQ(scheduler.GrantNext(Fence(20)).name, name);
+    Finish(scheduler, Fence(20));
+  }
+  scheduler.Ready(kBert, Fence(20));
+  EXPECT_FALSE(scheduler.CanGrant());
+  EXPECT_FALSE(scheduler.CountsOf(kStage).all_done());
+  ASSERT_TRUE(scheduler.Find("b", Fence(17), kAnna));
+  Finish(scheduler, Fence(17));
+  EXPECT_TRUE(scheduler.CountsOf(kStage).all_done());
+  scheduler.Ready(kAnna, Fence(17));
+  EXPECT_FALSE(scheduler.CanGrant());
+}
+
+TEST(SchedulerTest, AnAdoptedTaskComesBackOnce) {
+  Scheduler scheduler = WithTasks({"a", "b"});
+  ASSERT_TRUE(scheduler.Adopt(EarlierLease(0, "a", kAnna, 17)));
+  ASSERT_TRUE(scheduler.Adopt(EarlierLease(1, "b", kBert, 18)));
+  EXPECT_FALSE(scheduler.CanGrant());
+  scheduler.Lost(kAnna);
+  scheduler.Lost(kBert);
+  std::vector<std::string> granted;
+  for (uint64_t fence = 20; fence < 22; ++fence) {
+    scheduler.Ready({"agent-2", fence}, kNone);
+    granted.push_back(scheduler.GrantNext(Fence(fence)).name);
+  }
+  EXPECT_EQ(granted, (std::vector<std::string>{"a", "b"}));
+  scheduler.Ready({"agent-3", 1}, kNone);
+  EXPECT_FALSE(scheduler.CanGrant());
+  EXPECT_FALSE(scheduler.Find("a", Fence(17), kAnna)) << "a late result";
+}
+
+TEST(SchedulerTest, ALeaseThatDoesNotFitIsNotAdopted) {
+  Scheduler scheduler = WithTasks({"a", "b", "c"});
+  ASSERT_TRUE(scheduler.Adopt(EarlierLease(0, "a", kAnna, 17)));
+  EXPECT_FALSE(scheduler.Adopt(EarlierLease(0, "a", kBert, 18))) << "the task has a holder";
+  EXPECT_FALSE(scheduler.Adopt(EarlierLease(1, "b", kAnna, 18))) << "the worker has a task";
+  EXPECT_FALSE(scheduler.Adopt(EarlierLease(1, "b", kBert, 17))) << "the fence is in use";
+  scheduler.Ready(kBert, Fence(12));
+  EXPECT_FALSE(scheduler.Adopt(EarlierLease(1, "b", kBert, 18))) << "the worker has none";
+  EXPECT_EQ(scheduler.GrantNext(Fence(20)).name, "b");
+  EXPECT_TRUE(scheduler.Find("a", Fence(17), kAnna));
+}
+
 TEST(SchedulerTest, ALostReadyWorkerGetsNothing) {
   Scheduler scheduler = WithTasks({"a"});
   scheduler.Ready(kAnna, kNone);

@@ -1,4 +1,4 @@
-// A coordinator that dies does not stop training: the next one adopts the ranks.
+// A coordinator that dies stops neither training nor tasks: the next one adopts ranks and agents.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -12,8 +12,8 @@
 namespace halcyon {
 namespace {
 
-// The rank's process, as the job's journal has it.
-ProcessIdentity RankOf(SmallJob& job, const std::string& name) {
+// The worker's process, as the job's journal has it.
+ProcessIdentity ProcessOf(SmallJob& job, const std::string& name) {
   const storage::HomeLayout home{job.home()};
   const auto history =
       storage::ReadJobHistory(*Env::Posix(), home.Journal(job.Status().at("job_id")));
@@ -34,10 +34,10 @@ TEST(AdoptionTest, TheNextCoordinatorGoesOnWithTheSameRanks) {
       {"HALCYON_FAULT_MARKER", job.root() + "/fault"}};
   const RunResult killed = job.Run(slow);
   ASSERT_EQ(killed.status.signal, 9) << killed.output;
-  const ProcessIdentity before = RankOf(job, "model-rank-1");
+  const ProcessIdentity before = ProcessOf(job, "model-rank-1");
   ASSERT_TRUE(IsAlive(before)) << "the ranks go on";
   // Rank 0 stands still before step 9 until it is continued.
-  const ProcessIdentity first = RankOf(job, "model-rank-0");
+  const ProcessIdentity first = ProcessOf(job, "model-rank-0");
   ASSERT_TRUE(
       Clock::Real()->WaitFor([&] { return Env::Posix()->Exists(job.root() + "/fault-1"); }, 60000));
   kill(first.pid, SIGCONT);
@@ -54,13 +54,63 @@ TEST(AdoptionTest, RanksThatCannotBeAdoptedAreEndedFirst) {
   SmallJob job("adoption-refused");
   const RunResult killed = job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model"}});
   ASSERT_EQ(killed.status.signal, 9) << killed.output;
-  const ProcessIdentity rank = RankOf(job, "model-rank-1");
+  const ProcessIdentity rank = ProcessOf(job, "model-rank-1");
   job.values()["launch.ranks"] = "1";  // the ranks that run are of another number
   job.Write();
   const RunResult run = job.Run();
   ASSERT_TRUE(run.status.ok()) << run.output;
   EXPECT_FALSE(IsAlive(rank));
   EXPECT_EQ(run.output.find("go on"), std::string::npos) << run.output;
+}
+
+// What the job's coordinators have logged.
+std::string LogOf(SmallJob& job) {
+  const auto folders = Env::Posix()->ListDir(job.home() + "/jobs");
+  EXPECT_TRUE(folders.ok() && folders->size() == 1u);
+  const auto log =
+      Env::Posix()->ReadFile(job.home() + "/jobs/" + folders->front() + "/logs/coordinator.log");
+  return log.ok() ? *log : "";
+}
+
+size_t Count(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+std::string LatentsOf(SmallJob& job) {
+  const auto text = Env::Posix()->ReadFile(job.ArtifactOf("latents") + "/artifact.json");
+  EXPECT_TRUE(text.ok()) << text.status();
+  return text.ok() ? nlohmann::json::parse(*text).at("content_digest") : "";
+}
+
+TEST(AdoptionTest, TheNextCoordinatorTakesOverWhatAnAgentIsAtWorkOn) {
+  SmallJob whole("adoption-agents-whole");
+  const RunResult uninterrupted = whole.Run();
+  ASSERT_TRUE(uninterrupted.status.ok()) << uninterrupted.output;
+
+  // One agent stands still before it delivers its shard, when the other has delivered its own.
+  SmallJob job("adoption-agents");
+  const std::string held = job.root() + "/fault-0";
+  const RunResult killed = job.Run(
+      {{"HALCYON_FAULT_POINT", "agent latents/1@hold;coordinator ingest latents/0"},
+       {"HALCYON_FAULT_MARKER", job.root() + "/fault"},
+       {"HALCYON_LOG", "info"}});
+  ASSERT_EQ(killed.status.signal, 9) << killed.output;
+  ASSERT_TRUE(Clock::Real()->WaitFor([&] { return Env::Posix()->Exists(held); }, 60000));
+  const ProcessIdentity before = ProcessOf(job, "agent-1");
+  ASSERT_TRUE(IsAlive(before)) << "it goes on";
+  const auto next = job.Start({{"HALCYON_LOG", "info"}});
+  const bool stays = Clock::Real()->WaitFor(
+      [&] { return Count(LogOf(job), "lease latents/1 stays with agent-1") > 0; }, 60000);
+  EXPECT_TRUE(stays) << LogOf(job);
+  EXPECT_TRUE(WriteFileAtomically(*Env::Posix(), held + ".go", "").ok());
+  ASSERT_TRUE(Clock::Real()->WaitFor([&] { return next->Poll().has_value(); }, 180000));
+  ASSERT_TRUE(next->Poll()->ok()) << next->Poll()->ToString();
+  EXPECT_EQ(ProcessOf(job, "agent-1"), before);
+  EXPECT_EQ(Count(LogOf(job), "lease latents/1 to "), 1u) << "it was not given out again";
+  EXPECT_EQ(LatentsOf(job), LatentsOf(whole));
+  EXPECT_EQ(job.WeightsOf("model"), whole.WeightsOf("model"));
 }
 
 }  // namespace

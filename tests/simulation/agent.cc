@@ -20,6 +20,8 @@ void Agent::OnMessage(const cluster::Body& body) {
   if (!is_serving_) ServeNext();
 }
 
+bool Agent::MayBeAdopted() const { return world().service->MayAdopt(id()); }
+
 cluster::Activity Agent::Doing() const {
   if (task_.empty()) return {.phase = std::string(NameOf(cluster::WorkPhase::kIdle))};
   return {.phase = std::string(NameOf(cluster::WorkPhase::kTask)), .what = task_};

@@ -11,6 +11,7 @@ namespace event = coordinator::event;
 void Checker::OnRun() {
   tasks_.clear();
   task_of_.clear();
+  stated_.clear();
   preparing_.clear();
   launched_.clear();
   states_.clear();
@@ -34,7 +35,11 @@ void Checker::OnEvent(const coordinator::Event& event) {
     const WorkerId& worker = received->message.worker;
     const cluster::Body& body = received->message.body;
     if (std::holds_alternative<cluster::Ready>(body)) Release(worker);
+    const auto* hello = std::get_if<cluster::Hello>(&body);
+    if (hello != nullptr && !hello->task.empty()) stated_[hello->fence] = {hello->task, worker};
     const auto give_up = [&](uint64_t fence) {
+      const auto stated = stated_.find(fence);
+      if (stated != stated_.end()) stated->second.has_result = true;
       const auto task = task_of_.find(fence);
       if (task != task_of_.end() && tasks_[task->second].holder == worker) Release(worker);
     };
@@ -68,6 +73,19 @@ void Checker::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
   task.holder = worker;
   task.fence = lease.fence;
   task_of_[lease.fence] = lease.task;
+}
+
+// It is the task's present one, unless there is a later one.
+void Checker::OnAdoption(Fence lease) {
+  const auto stated = stated_.find(lease.value());
+  if (stated == stated_.end()) return Violated("a lease is adopted that no agent has");
+  const auto& [name, worker, has_result] = stated->second;
+  Task& task = tasks_[name];
+  task_of_[lease.value()] = name;
+  if (task.fence > lease.value()) return;
+  task.fence = lease.value();
+  task.holder.reset();
+  if (!has_result) task.holder = worker;
 }
 
 void Checker::OnStartAgent(const WorkerId& agent) {
@@ -130,6 +148,7 @@ void Checker::OnStageEffect(const coordinator::Effect& effect) {
     const std::string fingerprint = Fingerprint(prepare->stage);
     if (world_->disk.artifacts.contains(fingerprint)) Violated(fingerprint + " is made twice");
     if (!preparing_.insert(fingerprint).second) Violated(fingerprint + " is made by two stages");
+    for (const Fence lease : prepare->leases) OnAdoption(lease);
   } else if (const auto* launch = std::get_if<effect::Launch>(&effect)) {
     if (!launched_.empty()) Violated("a gang is launched before the one before has ended");
     launched_.insert(launch->stage);

@@ -51,7 +51,13 @@ class Checker {
     uint64_t newest_step = 0;
     storage::WriterFence fence;
   };
+  struct Stated {  // a lease of an earlier run that an agent says it serves
+    std::string task;
+    WorkerId worker;
+    bool has_result = false;
+  };
   void OnLease(const WorkerId& worker, const cluster::Lease& lease);
+  void OnAdoption(Fence lease);
   void OnStartAgent(const WorkerId& agent);
   void OnIngestEffect(const coordinator::effect::Ingest& ingest);
   void OnStageEffect(const coordinator::Effect& effect);
@@ -69,6 +75,7 @@ class Checker {
   // Of the present run.
   std::map<std::string, Task> tasks_;
   std::map<uint64_t, std::string> task_of_;  // by fence
+  std::map<uint64_t, Stated> stated_;        // by fence
   std::set<std::string> preparing_;          // fingerprints of stages that are being made
   std::set<jobs::NodeId> launched_;          // gangs that have not ended
   std::map<jobs::NodeId, jobs::StageState> states_;

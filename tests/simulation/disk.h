@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ids.h"
 #include "base/status.h"
 #include "storage/checkpoint.h"
 
@@ -50,6 +51,7 @@ struct Disk {
     int64_t ranks = 0;
   };
   std::map<std::string, LaunchRecord> launches;
+  std::map<std::string, WorkerId> agents;  // likewise, the last that was started of each name
   uint64_t incarnation = 0;
   bool is_full = false;
 };

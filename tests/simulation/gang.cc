@@ -18,7 +18,7 @@ constexpr int64_t kWelcomeMsMax = 60'000;
 void Rank::Start() {
   Later(world().random.Between(5, 2000), [this] {
     if (world().Fails(world().scenario.spawn_error)) return End("fails before its Hello");
-    SayHello();
+    Send(cluster::Hello{"rank", "", number_, 1, 0, ""});
     BeginHeartbeats();
     Later(kWelcomeMsMax, [this] {
       if (!is_welcome_) Finish(Unavailable("the coordinator did not answer Hello"));
@@ -26,9 +26,7 @@ void Rank::Start() {
   });
 }
 
-void Rank::SayHello() { Send(cluster::Hello{"rank", "", number_, 1, 0, ""}); }
-
-bool Rank::IsAdopted() const {
+bool Rank::MayBeAdopted() const {
   const auto gang = gang_.lock();
   return gang != nullptr && world().service->MayAdopt(*gang);
 }

@@ -32,8 +32,7 @@ class Rank : public Worker {
  private:
   void OnMessage(const cluster::Body& body) override;
   void OnEnd() override;
-  bool IsAdopted() const override;
-  void SayHello() override;
+  bool MayBeAdopted() const override;
   cluster::Activity Doing() const override;
 
   std::weak_ptr<Gang> gang_;

@@ -17,6 +17,7 @@ enum class PlantedBug {
   kIncarnationNotRaised,  // a restarted coordinator has the number of the one before
   kLostAgentNotNoticed,   // neither AgentEnded nor Suspected is reported
   kHangNotNoticed,        // Beats are not reported
+  kAdoptedFilesRemoved,   // PrepareStage removes what agents have made that go on
 };
 
 struct NamedBug {
@@ -24,7 +25,7 @@ struct NamedBug {
   const char* name;
 };
 
-inline constexpr std::array<NamedBug, 8> kPlantedBugs = {{
+inline constexpr std::array<NamedBug, 9> kPlantedBugs = {{
     {PlantedBug::kOldLeaseAccepted, "old-lease-accepted"},
     {PlantedBug::kLostAgentNotEnded, "lost-agent-not-ended"},
     {PlantedBug::kLaunchNotFenced, "launch-not-fenced"},
@@ -33,6 +34,7 @@ inline constexpr std::array<NamedBug, 8> kPlantedBugs = {{
     {PlantedBug::kIncarnationNotRaised, "incarnation-not-raised"},
     {PlantedBug::kLostAgentNotNoticed, "lost-agent-not-noticed"},
     {PlantedBug::kHangNotNoticed, "hang-not-noticed"},
+    {PlantedBug::kAdoptedFilesRemoved, "adopted-files-removed"},
 }};
 
 }  // namespace halcyon::simulation

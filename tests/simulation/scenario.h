@@ -32,7 +32,7 @@ struct Scenario {
   // Processes that are killed may go on for a while, and those of a dead coordinator beside the
   // next.
   bool lingering = false;
-  // Ranks go on without their coordinator for so long, and the next one may adopt them. 0: they
+  // Workers go on without their coordinator for so long, and the next one may adopt them. 0: they
   // end.
   int64_t orphan_grace_ms = 0;
 };

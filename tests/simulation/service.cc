@@ -26,9 +26,22 @@ Service::Service(World* world, uint64_t incarnation)
       incarnation_(incarnation),
       began_ms_(world->time.now_ms()),
       earlier_(EarlierGangs()),
-      run_(world->graph, world->scenario.limits, earlier_),
+      run_(world->graph, world->scenario.limits, EarlierWorkers()),
       turned_ms_(began_ms_),
       heartbeat_ms_(began_ms_) {}
+
+coordinator::EarlierWorkers Service::EarlierWorkers() {
+  coordinator::EarlierWorkers found{.launches = earlier_, .agent_starts = incarnation_ << 32};
+  if (world_->scenario.orphan_grace_ms == 0) return found;
+  for (const auto& worker : world_->workers) {
+    const auto record = world_->disk.agents.find(worker->id().name);
+    const bool is_that = record != world_->disk.agents.end() && record->second == worker->id();
+    if (!is_that || !worker->alive()) continue;
+    agents_[worker->id()] = std::static_pointer_cast<Agent>(worker);
+    found.agents.push_back({.id = worker->id()});
+  }
+  return found;
+}
 
 // The launches on record that run.
 coordinator::EarlierLaunches Service::EarlierGangs() const {
@@ -51,6 +64,8 @@ bool Service::MayAdopt(const Gang& gang) const {
            record != world_->disk.launches.end() && record->second.writer == gang.writer();
   });
 }
+
+bool Service::MayAdopt(const WorkerId& agent) const { return agents_.contains(agent); }
 
 void Service::Start() {
   Execute(run_.Start());

@@ -27,6 +27,7 @@ class Service : public Process {
   uint64_t incarnation() const { return incarnation_; }
   // Whether the gang, which an earlier coordinator launched, is one that this one waits for.
   bool MayAdopt(const Gang& gang) const;
+  bool MayAdopt(const WorkerId& agent) const;
 
   void Start();
   void Deliver(const cluster::Message& message);
@@ -77,6 +78,7 @@ class Service : public Process {
   template <typename Shown>
   void Do(const Shown&) {}
 
+  coordinator::EarlierWorkers EarlierWorkers();
   coordinator::EarlierLaunches EarlierGangs() const;
   void EndEarlierGangs();
   coordinator::PreparedStage Prepared(jobs::NodeId id) const;
@@ -97,6 +99,7 @@ class Service : public Process {
   std::map<jobs::NodeId, uint64_t> claims_;
   int64_t began_ms_;
   coordinator::EarlierLaunches earlier_;  // not adopted yet
+  std::map<WorkerId, std::shared_ptr<Agent>> agents_;
   coordinator::JobRun run_;
   cluster::FailureDetector detector_;
   std::map<WorkerId, cluster::ReliableStream> streams_;  // of workers that get heartbeats
@@ -109,7 +112,6 @@ class Service : public Process {
   int64_t turned_ms_ = 0, heartbeat_ms_ = 0, beats_ms_ = 0;
   std::deque<Work> work_;
 
-  std::map<WorkerId, std::shared_ptr<Agent>> agents_;
   struct Launched {
     uint64_t launch = 0;
     std::shared_ptr<Gang> gang;  // nullptr: it was not started

@@ -58,6 +58,7 @@ void Service::Do(const effect::Forget& forget) {
 void Service::Do(const effect::StartAgent& start) {
   const auto agent = std::make_shared<Agent>(world_, start.agent, incarnation_);
   agents_[start.agent] = agent;
+  world_->disk.agents[start.agent.name] = start.agent;
   world_->workers.push_back(agent);
   agent->Start();
 }
@@ -91,9 +92,13 @@ void Service::Do(const effect::FindStage& find) {
 }
 
 void Service::Do(const effect::PrepareStage& prepare) {
-  Post([this, id = prepare.stage]() -> coordinator::Event {
+  Post([this, id = prepare.stage, leases = prepare.leases]() -> coordinator::Event {
     const absl::Status trouble = Trouble();
     if (!trouble.ok()) return event::StagePrepared{id, trouble};
+    std::erase_if(world_->disk.stages[Fingerprint(id)].shard_files, [&](const auto& file) {
+      return world_->bug == PlantedBug::kAdoptedFilesRemoved ||
+             std::ranges::find(leases, Fence(file.second)) == leases.end();
+    });
     prepared_[id] = Prepared(id);
     return event::StagePrepared{id, prepared_[id]};
   });

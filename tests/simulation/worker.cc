@@ -36,6 +36,7 @@ int Worker::Copies() const {
 }
 
 void Worker::Send(cluster::Body body) {
+  restatement_.OnSent(body);
   stream_.Queue(std::move(body));
   SendDue();
 }
@@ -73,6 +74,7 @@ void Worker::Deliver(const cluster::Message& message) {
       heard_ms_ = world_->time.now_ms();
       if (!stream_.Accept(message, world_->time.now_ms())) return;
       SendDue();
+      restatement_.OnReceived(message.body);
       const auto* stop = std::get_if<cluster::Stop>(&message.body);
       if (stop != nullptr && stop->end_now) return End("told to end at once");
       if (!std::holds_alternative<cluster::CoordinatorAlive>(message.body)) OnMessage(message.body);
@@ -100,16 +102,17 @@ void Worker::BeginHeartbeats() {
 // A worker without a coordinator looks for the next one: true while it may go on.
 bool Worker::Reconnect() {
   const int64_t silence_ms = world_->time.now_ms() - heard_ms_;
-  const bool may_be_adopted =
-      world_->scenario.orphan_grace_ms > 0 && id_.name.find("-rank-") != std::string::npos;
-  if (!may_be_adopted || silence_ms >= world_->scenario.orphan_grace_ms) return false;
+  if (silence_ms >= world_->scenario.orphan_grace_ms) return false;
   const auto& service = world_->service;
   if (service == nullptr || service->incarnation() == incarnation_) return true;
-  if (!IsAdopted()) return false;
+  if (!MayBeAdopted()) return false;
   incarnation_ = service->incarnation();
   heard_ms_ = world_->time.now_ms();
   world_->Note(Name() + " connects to the next coordinator");
-  SayHello();
+  const std::vector<cluster::Body> bodies = restatement_.Compose(stream_.Unacknowledged());
+  stream_ = cluster::ReliableStream();
+  for (const cluster::Body& body : bodies) stream_.Queue(body);
+  SendDue();
   return true;
 }
 

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "cluster/messages.h"
 #include "cluster/reliable_stream.h"
+#include "cluster/restatement.h"
 #include "tests/simulation/process.h"
 
 namespace halcyon::simulation {
@@ -45,10 +46,8 @@ class Worker : public Process {
  protected:
   virtual void OnMessage(const cluster::Body& body) = 0;
   virtual void OnEnd() {}
-  // Whether the present coordinator has taken this worker over from an earlier one; it then says
-  // Hello again.
-  virtual bool IsAdopted() const { return false; }
-  virtual void SayHello() {}
+  // Whether the present coordinator may take this worker over from an earlier one.
+  virtual bool MayBeAdopted() const = 0;
   // What it does, without its age.
   virtual cluster::Activity Doing() const = 0;
   void Advance();
@@ -73,6 +72,7 @@ class Worker : public Process {
   uint64_t incarnation_;
   Direction up_, down_;
   cluster::ReliableStream stream_;
+  cluster::Restatement restatement_;
   int64_t heard_ms_ = 0, turned_ms_ = 0, advanced_ms_ = 0;
   uint64_t advances_ = 0;
   bool is_hung_ = false;

@@ -61,11 +61,10 @@ void World::EndCoordinator(bool workers_may_stay) {
   service.reset();
   std::erase_if(workers, [](const auto& worker) { return !worker->alive(); });
   std::erase_if(gangs, [](const auto& gang) { return !gang->any_alive(); });
+  if (workers_may_stay && scenario.orphan_grace_ms > 0) return;
   const std::vector<std::shared_ptr<Worker>> left = workers;
   const bool all_stay = workers_may_stay && Lingers();
-  const bool ranks_go_on = workers_may_stay && scenario.orphan_grace_ms > 0;
   for (const auto& worker : left) {
-    if (ranks_go_on && worker->id().name.find("-rank-") != std::string::npos) continue;
     if (!all_stay && !(workers_may_stay && Lingers())) worker->End("its coordinator has ended");
   }
 }

@@ -53,6 +53,7 @@ TEST_F(JobJournalTest, TheNextIncarnationKnowsEverything) {
     ASSERT_TRUE(journal->PutJob(TestJob("a")).ok());
     ASSERT_TRUE(journal->PutProcess("agent-0", kAgent).ok());
     ASSERT_TRUE(journal->PutGang("model", {{"launch", 3}}).ok());
+    ASSERT_TRUE(journal->PutAgent("agent-0", {{"incarnation", 4}}).ok());
   }
   for (const uint64_t incarnation : {2, 7}) {
     const JobHistory read = *ReadJobHistory(env_, Dir());
@@ -62,12 +63,25 @@ TEST_F(JobJournalTest, TheNextIncarnationKnowsEverything) {
       ASSERT_TRUE(history.processes.contains("agent-0"));
       EXPECT_EQ(ToJson(history.processes.at("agent-0")), ToJson(kAgent));
       EXPECT_EQ(history.gangs.at("model"), nlohmann::json({{"launch", 3}}));
+      EXPECT_EQ(history.agents.at("agent-0"), nlohmann::json({{"incarnation", 4}}));
     }
   }
   ASSERT_TRUE(Begin(8)->ForgetProcesses().ok());
   const JobHistory last = *ReadJobHistory(env_, Dir());
-  EXPECT_TRUE(last.processes.empty() && last.gangs.empty());
+  EXPECT_TRUE(last.processes.empty() && last.gangs.empty() && last.agents.empty());
   EXPECT_EQ(last.job.job_id, "a");
+}
+
+TEST_F(JobJournalTest, ASnapshotOfAnEarlierVersionNamesNoAgents) {
+  const std::string text = JournalLine({{"type", "snapshot"},
+                                        {"format", 1},
+                                        {"job", ToJson(TestJob("a"))},
+                                        {"processes", nlohmann::json::object()},
+                                        {"gangs", {{"model", {{"launch", 3}}}}}});
+  const auto history = ParseJournal(text);
+  ASSERT_TRUE(history.ok()) << history.status();
+  EXPECT_TRUE(history->gangs.contains("model"));
+  EXPECT_TRUE(history->agents.empty());
 }
 
 TEST_F(JobJournalTest, ATornLastRecordIsDropped) {
