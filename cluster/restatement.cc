@@ -17,7 +17,9 @@ std::optional<uint64_t> FenceOfResult(const Body& body) {
 void Restatement::OnSent(const Body& body) {
   if (const auto* hello = std::get_if<Hello>(&body)) hello_ = *hello;
   if (const auto* ready = std::get_if<Ready>(&body)) ready_ = *ready;
-  if (lease_ && FenceOfResult(body) == lease_->fence) lease_->is_answered = true;
+  if (!lease_ || FenceOfResult(body) != lease_->fence) return;
+  if (const auto* done = std::get_if<TaskDone>(&body)) lease_->done = *done;
+  lease_->has_failed = !lease_->done;
 }
 
 void Restatement::OnReceived(const Body& body) {
@@ -39,14 +41,16 @@ void Restatement::OnReceived(const Body& body) {
 std::vector<Body> Restatement::Compose(const std::vector<Body>& unacknowledged) const {
   if (!hello_) return {};
   std::vector<Body> bodies = {*hello_};
-  bool is_lease_open = lease_ && !lease_->is_answered;
+  bool states_lease = lease_ && !lease_->has_failed;
   for (const Body& body : unacknowledged) {
     const std::optional<uint64_t> fence = FenceOfResult(body);
     if (!fence && !std::holds_alternative<RankEnded>(body)) continue;
-    if (lease_ && fence == lease_->fence) is_lease_open = true;
-    bodies.push_back(body);
+    const bool is_of_lease = lease_ && fence == lease_->fence;
+    states_lease = states_lease || is_of_lease;
+    if (!is_of_lease || !lease_->done) bodies.push_back(body);
   }
-  if (is_lease_open) {
+  if (lease_ && lease_->done) bodies.push_back(*lease_->done);
+  if (states_lease) {
     auto& hello = std::get<Hello>(bodies.front());
     hello.stage = lease_->stage;
     hello.fingerprint = lease_->fingerprint;

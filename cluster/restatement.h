@@ -19,16 +19,18 @@ class Restatement {
   // It has received this.
   void OnReceived(const Body& body);
 
-  // The messages to begin with: Hello with the worker's stage, or with the lease whose result no
-  // coordinator has received; the results among `unacknowledged`; Ready when it waits for a lease.
-  // Empty when it has not said Hello yet.
+  // The messages to begin with: Hello with the worker's stage, or with its last lease, unless that
+  // has failed and a coordinator has been told; the results among `unacknowledged`, and what the
+  // last lease has made in any case, since the coordinator that took it may have ended before it
+  // committed it; Ready when it waits for a lease. Empty when it has not said Hello yet.
   std::vector<Body> Compose(const std::vector<Body>& unacknowledged) const;
 
  private:
   struct Lease {
     std::string task, stage, fingerprint;
     uint64_t fence = 0;
-    bool is_answered = false;  // its result was sent
+    bool has_failed = false;
+    std::optional<TaskDone> done = {};
   };
 
   std::optional<Hello> hello_;

@@ -55,7 +55,7 @@ TEST(Restatement, OfAnAgentAtWorkNamesItsLease) {
       << "progress is not repeated";
 }
 
-TEST(Restatement, RepeatsAResultThatTheLastCoordinatorHasNotReceived) {
+TEST(Restatement, RepeatsTheLastResultWhetherOrNotACoordinatorHasReceivedIt) {
   Restatement restatement;
   restatement.OnSent(kAgent);
   restatement.OnReceived(kLease);
@@ -63,8 +63,21 @@ TEST(Restatement, RepeatsAResultThatTheLastCoordinatorHasNotReceived) {
   restatement.OnSent(Ready{17});
   EXPECT_THAT(restatement.Compose({kDone, Ready{17}}),
               ElementsAre(Body(HelloWith(kLease)), Body(kDone), Body(Ready{17})));
-  EXPECT_THAT(restatement.Compose({Ready{17}}), ElementsAre(Body(kAgent), Body(Ready{17})))
-      << "a result that was received is not the worker's any more";
+  EXPECT_THAT(restatement.Compose({}),
+              ElementsAre(Body(HelloWith(kLease)), Body(kDone), Body(Ready{17})))
+      << "the coordinator that received it may not have committed it";
+}
+
+TEST(Restatement, RepeatsAFailureOnlyWhenNoCoordinatorHasReceivedIt) {
+  Restatement restatement;
+  restatement.OnSent(kAgent);
+  restatement.OnReceived(kLease);
+  const TaskFailed failed{"tokens/3", 17, 13, "no"};
+  restatement.OnSent(failed);
+  restatement.OnSent(Ready{17});
+  EXPECT_THAT(restatement.Compose({failed, Ready{17}}),
+              ElementsAre(Body(HelloWith(kLease)), Body(failed), Body(Ready{17})));
+  EXPECT_THAT(restatement.Compose({}), ElementsAre(Body(kAgent), Body(Ready{17})));
 }
 
 TEST(Restatement, OfTheNextLeaseLeavesTheLastOneBehind) {
