@@ -217,9 +217,14 @@ absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,
   } else if (address.empty()) {
     ASSIGN_OR_RETURN(address, AddressTowards(other->name),
                      "set launch.coordinator_address to where the hosts reach this machine");
+  } else {
+    // ZeroMQ binds no names of hosts.
+    if (address.starts_with('[') && address.ends_with(']')) {
+      address = address.substr(1, address.size() - 2);
+    }
+    ASSIGN_OR_RETURN(address, NumericAddressOf(address), "launch.coordinator_address");
   }
-  const bool is_bare_ipv6 = address.find(':') != std::string::npos && !address.starts_with('[');
-  return "tcp://" + (is_bare_ipv6 ? "[" + address + "]" : address) + ":*";
+  return "tcp://" + (address.find(':') != std::string::npos ? "[" + address + "]" : address) + ":*";
 }
 
 }  // namespace halcyon::cluster

@@ -53,8 +53,9 @@ absl::StatusOr<std::string> AddressTowards(const std::string& host);
 absl::StatusOr<std::string> NumericAddressOf(const std::string& name);
 
 // Where the coordinator listens: `ipc_path` while only this machine takes part, else
-// "tcp://ADDRESS:*", of launch.coordinator_address or of the interface that leads to the first
-// other host; with launcher = "external" of the interface with the default route, else loopback.
+// "tcp://ADDRESS:*" with a number, of launch.coordinator_address or of the interface that leads to
+// the first other host; with launcher = "external" of the interface with the default route, else
+// loopback. kUnavailable: an address is not known.
 absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,
                                                 const Allocation& allocation,
                                                 const std::string& host_name,

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/env.h"
+#include "cluster/transport.h"
 
 namespace halcyon::cluster {
 namespace {
@@ -130,8 +131,25 @@ TEST_F(AllocationTest, TheCoordinatorListensOnTheNetworkOnlyForOtherHosts) {
   EXPECT_THAT(MessageOf(unknown.status()), HasSubstr("launch.coordinator_address"));
   launch_.placement.coordinator_address = "10.1.2.3";
   EXPECT_EQ(*CoordinatorEndpoint(launch_, two, "n1", "/s"), "tcp://10.1.2.3:*");
-  launch_.placement.coordinator_address = "fd00::1";
-  EXPECT_EQ(*CoordinatorEndpoint(launch_, two, "n1", "/s"), "tcp://[fd00::1]:*");
+  for (const char* address : {"fd00::1", "[fd00::1]"}) {
+    launch_.placement.coordinator_address = address;
+    EXPECT_EQ(*CoordinatorEndpoint(launch_, two, "n1", "/s"), "tcp://[fd00::1]:*");
+  }
+}
+
+TEST_F(AllocationTest, TheCoordinatorsAddressMayBeAName) {
+  const Allocation two = {.hosts = {{"n1", 2}, {"127.0.0.2", 2}}, .slurm_job = ""};
+  launch_.placement.coordinator_address = "localhost";
+  const auto endpoint = CoordinatorEndpoint(launch_, two, "n1", "/s");
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  ServerOptions options;
+  options.endpoint = *endpoint;
+  const auto bound = BindZmq(options);
+  EXPECT_TRUE(bound.ok()) << *endpoint << ": " << bound.status();
+  launch_.placement.coordinator_address = "no-such-host.invalid";
+  const auto unknown = CoordinatorEndpoint(launch_, two, "n1", "/s");
+  EXPECT_TRUE(absl::IsUnavailable(unknown.status()));
+  EXPECT_THAT(MessageOf(unknown.status()), HasSubstr("launch.coordinator_address"));
 }
 
 TEST_F(AllocationTest, WhereSomethingElseStartsTheRanksTheCoordinatorListensOnTheNetwork) {
