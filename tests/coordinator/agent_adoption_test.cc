@@ -224,7 +224,8 @@ TEST_F(AgentAdoptionTest, AGrantHasNoNumberOfALeaseThatIsAdopted) {
   other.data.sources = {"/b.txt"};
   const std::vector<jobs::JobSpec> variants = {Spec(), other};
   std::vector<std::string> tokens;
-  for (const jobs::StageNode& node : jobs::StageGraph(variants).nodes()) {
+  const jobs::StageGraph graph(variants);
+  for (const jobs::StageNode& node : graph.nodes()) {
     if (node.kind == jobs::StageKind::kTokenizer) made_.insert("of " + node.label);
     if (node.kind == jobs::StageKind::kTokens) tokens.push_back(node.label);
   }
