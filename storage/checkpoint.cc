@@ -13,7 +13,10 @@
 namespace halcyon::storage {
 namespace {
 
-constexpr char kFence[] = "fence";
+// Of earlier versions, which had one file of that name alone.
+constexpr std::string_view kFence = "fence";
+// Tries to read the fence while others raise it.
+constexpr int kFenceReadsMax = 100;
 constexpr std::string_view kStepPrefix = "step-";
 
 std::optional<uint64_t> ParseDecimal(std::string_view text) {
@@ -27,6 +30,21 @@ struct ParsedName {
   uint64_t step = 0;
   WriterFence writer;
 };
+
+std::string FenceName(const WriterFence& writer) {
+  return std::string(kFence) + "." + std::to_string(writer.claim) + "." +
+         std::to_string(writer.launch);
+}
+
+// nullopt for a name that FenceName does not make.
+std::optional<WriterFence> ParseFenceName(const std::string& name) {
+  const std::vector<std::string> parts = absl::StrSplit(name, '.');
+  if (parts.size() != 3) return std::nullopt;
+  const auto claim = ParseDecimal(parts[1]), launch = ParseDecimal(parts[2]);
+  if (!claim || !launch) return std::nullopt;
+  const WriterFence fence{*claim, *launch};
+  return FenceName(fence) == name ? std::optional(fence) : std::nullopt;
+}
 
 // nullopt for a name that CheckpointName does not make.
 std::optional<ParsedName> ParseName(const std::string& name) {
@@ -72,9 +90,33 @@ std::string WriterFence::ToString() const {
 }
 
 absl::StatusOr<CheckpointStore::FenceRecord> CheckpointStore::ReadFenceRecord() {
-  const std::string path = JoinPath(root_, kFence);
+  absl::Status gone;
+  for (int i = 0; i < kFenceReadsMax; ++i) {
+    const auto names = env_.ListDir(root_);
+    if (absl::IsNotFound(names.status())) return FenceRecord();
+    RETURN_IF_ERROR(names.status());
+    std::optional<WriterFence> highest;
+    bool is_there = false;
+    for (const std::string& name : *names) {
+      is_there = is_there || name == kFence;
+      if (const auto fence = ParseFenceName(name)) highest = std::max(fence, highest);
+    }
+    if (!highest && !is_there) return FenceRecord();
+    auto record = ReadFenceFile(highest ? FenceName(*highest) : std::string(kFence));
+    if (record.ok() && highest && record->fence != *highest) {
+      return DataLoss(JoinPath(root_, FenceName(*highest)) + ": is of " + record->fence.ToString());
+    }
+    // Whoever raised it since has removed the file.
+    if (!absl::IsNotFound(record.status())) return record;
+    gone = record.status();
+  }
+  return gone;
+}
+
+absl::StatusOr<CheckpointStore::FenceRecord> CheckpointStore::ReadFenceFile(
+    const std::string& name) {
+  const std::string path = JoinPath(root_, name);
   const absl::StatusOr<std::string> text = env_.ReadFile(path);
-  if (absl::IsNotFound(text.status())) return FenceRecord();
   if (absl::IsInvalidArgument(text.status())) return FailedPrecondition(MessageOf(text.status()));
   RETURN_IF_ERROR(text.status());
   const absl::Status damaged = DataLoss(
@@ -122,7 +164,21 @@ absl::Status CheckpointStore::Fence(const WriterFence& writer) {
   for (const Folder& folder : folders) {
     if (folder.counts && IsCommitted(folder.name)) text += folder.name + "\n";
   }
-  return WriteFileAtomically(env_, JoinPath(root_, kFence), text);
+  RETURN_IF_ERROR(WriteFileAtomically(env_, JoinPath(root_, FenceName(writer)), text));
+  // A later claim's writer may have raised it meanwhile: then this file changes nothing.
+  RETURN_IF_ERROR(CheckFence(writer));
+  return RemoveLowerFences(writer);
+}
+
+absl::Status CheckpointStore::RemoveLowerFences(const WriterFence& writer) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, env_.ListDir(root_));
+  for (const std::string& name : names) {
+    const auto fence = ParseFenceName(name);
+    if (name != kFence && !(fence && *fence < writer)) continue;
+    const absl::Status removed = env_.RemoveFile(JoinPath(root_, name));
+    if (!absl::IsNotFound(removed)) RETURN_IF_ERROR(removed);
+  }
+  return absl::OkStatus();
 }
 
 // Afterwards there is no COMMIT in the folder, so its files may be written. The folder is synced

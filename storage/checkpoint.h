@@ -1,8 +1,8 @@
 // Checkpoints of a training stage: one commit binds weights, optimizer, position, spec and artifact
 // ids. docs/checkpoint_format.md has the bytes. Handles bytes only, no tensors.
 //
-//   ROOT/fence                            claim and launch that may commit here, and the commits
-//                                         of earlier ones that count
+//   ROOT/fence.3.2                        claim and launch that may commit here, and the commits
+//                                         of earlier ones that count; the highest is the fence
 //   ROOT/latest                           name of the last committed checkpoint, moved after COMMIT
 //   ROOT/step-00000100.3.2/rank-0-of-2.safetensors ...   one a rank, written by that rank
 //   ROOT/step-00000100.3.2/manifest.json  written by rank 0 when all shards are on the disk
@@ -145,7 +145,7 @@ class CheckpointStore {
                         const std::string& unit, uint64_t first, std::span<float> out);
 
  private:
-  // What the file `fence` says.
+  // What the file of the highest fence says.
   struct FenceRecord {
     WriterFence fence;
     std::set<std::string> counted;  // names of committed checkpoints of earlier fences
@@ -159,6 +159,8 @@ class CheckpointStore {
   };
   WriterFence Writer() const { return writer_.value_or(WriterFence()); }
   absl::StatusOr<FenceRecord> ReadFenceRecord();
+  absl::StatusOr<FenceRecord> ReadFenceFile(const std::string& name);
+  absl::Status RemoveLowerFences(const WriterFence& writer);
   // By step and fence, ascending, whether committed or not.
   absl::StatusOr<std::vector<Folder>> ListFolders();
   bool IsCommitted(const std::string& name);

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/env.h"
 #include "cluster/outputs.h"
+#include "storage/checkpoint.h"
 #include "storage/latent_cache.h"
 #include "storage/token_cache.h"
 
@@ -199,9 +200,11 @@ absl::StatusOr<std::unique_ptr<cluster::Gang>> FakeCluster::Launch(
 void FakeCluster::OnWelcome(const WorkerId& worker, const cluster::StageAssignment& assignment) {
   if (assignment.stage.empty()) return;  // an agent's
   assignments[assignment.stage] = assignment;
-  const auto fence = Env::Posix()->ReadFile(JoinPath(assignment.work_dir, "checkpoints/fence"));
-  fence_file_seen = fence_file_seen && fence.ok() &&
-                    fence->find(std::to_string(incarnation_.value())) != std::string::npos;
+  const auto fence =
+      storage::CheckpointStore(*Env::Posix(), JoinPath(assignment.work_dir, "checkpoints"))
+          .ReadFence();
+  fence_file_seen =
+      fence_file_seen && fence.ok() && fence->launch > 0 && fence->claim == assignment.claim;
   const bool is_first = worker.name.ends_with("-0");
   const uint32_t rank =
       static_cast<uint32_t>(std::stoul(worker.name.substr(worker.name.rfind('-') + 1)));

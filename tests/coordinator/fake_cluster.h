@@ -59,7 +59,7 @@ class FakeCluster : public cluster::ServerTransport,
   std::map<std::string, cluster::StageAssignment> assignments;  // by stage, the last
   std::map<std::string, nlohmann::json> parameters;             // of leases, by task
   std::vector<std::string> warnings;                            // that every task sends
-  bool fence_file_seen = true;  // at every launch the fence stood at the incarnation
+  bool fence_file_seen = true;  // at every launch the fence stood at its claim
 
   // ServerTransport
   absl::Status Send(const cluster::Message& message) override;

@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
+#include <utility>
+
 #include "tests/storage/checkpoint_fixture.h"
 
 namespace halcyon::storage {
@@ -40,7 +44,7 @@ TEST_F(CheckpointTest, AnEarlierLaunchOfTheSameCoordinatorCanNeitherCommitNorWri
   CheckpointManifest manifest = TestManifest(write);
   manifest.shards.push_back(*WriteTestShard(old_rank, write, 0));
   ASSERT_TRUE(store_.Fence({3, 2}).ok());
-  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "3 2\n");
+  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence.3.2"), "3 2\n");
   EXPECT_EQ(old_rank.Commit(manifest, 1).code(), absl::StatusCode::kAborted);
   EXPECT_EQ(WriteTestShard(old_rank, write, 0).status().code(), absl::StatusCode::kAborted);
   EXPECT_TRUE(WriteTestShard(store_, write, 0).ok());
@@ -88,6 +92,32 @@ TEST(CheckpointFencing, AWriterFencedOffAfterCommitRemovesNothing) {
   EXPECT_EQ(*env.ReadFile("/home/checkpoints/latest"), "step-00000100.1.0\n");
 }
 
+// A coordinator that is held up while it raises the fence, until another has taken its claim over.
+class SlowFenceEnv : public testing::PowerCutEnv {
+ public:
+  absl::StatusOr<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override {
+    const bool is_fence = path.starts_with(std::string(FencingEnv::kRoot) + "/fence");
+    if (is_fence && meanwhile) std::exchange(meanwhile, nullptr)();
+    return PowerCutEnv::NewWritableFile(path);
+  }
+  std::function<void()> meanwhile;
+};
+
+TEST(CheckpointFencing, AFenceThatIsRaisedTooLateChangesNothing) {
+  SlowFenceEnv env;
+  const TestWrite write{.step = 100, .world_size = 1, .claim = 2};
+  env.meanwhile = [&] { ASSERT_TRUE(WriteCheckpoint(env, FencingEnv::kRoot, write).ok()); };
+  CheckpointStore late(env, FencingEnv::kRoot);
+  const absl::Status status = late.Fence({1, 5});
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
+  EXPECT_EQ(*late.ReadFence(), (WriterFence{2, 0}));
+  EXPECT_THAT(*late.ListCommitted(), ElementsAre(100)) << "what is done is not undone";
+  ASSERT_TRUE(late.Fence({3, 0}).ok());
+  EXPECT_THAT(*late.ListCommitted(), ElementsAre(100));
+  EXPECT_THAT(*env.ListDir(FencingEnv::kRoot), ::testing::Contains("fence.3.0"));
+  EXPECT_THAT(*env.ListDir(FencingEnv::kRoot), ::testing::Not(::testing::Contains("fence.1.5")));
+}
+
 // The commit of a rank that was held up, or cut off, between its last look at the fence and COMMIT.
 class LateCommitTest : public ::testing::Test {
  protected:
@@ -124,7 +154,7 @@ class LateCommitTest : public ::testing::Test {
 };
 
 TEST_F(LateCommitTest, DoesNotCount) {
-  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "1 1\nstep-00000100.1.0\n");
+  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence.1.1"), "1 1\nstep-00000100.1.0\n");
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(100));
   EXPECT_TRUE(absl::IsNotFound(store_.Load(200, true).status()));
   const auto found = store_.FindLastGood();
@@ -137,14 +167,14 @@ TEST_F(LateCommitTest, DoesNotCount) {
 TEST_F(LateCommitTest, IsReplacedByThatOfTheNextLaunch) {
   ASSERT_TRUE(Commit(200).ok());
   EXPECT_THAT(*env_.ListDir(kRoot),
-              ElementsAre("fence", "latest", "step-00000100.1.0", "step-00000200.1.1"));
+              ElementsAre("fence.1.1", "latest", "step-00000100.1.0", "step-00000200.1.1"));
   EXPECT_EQ(store_.FindLastGood()->manifest.world_size, 1u);
 }
 
 TEST_F(LateCommitTest, IsRemovedWithTheAttemptsOfEarlierSteps) {
   ASSERT_TRUE(Commit(300).ok());
   EXPECT_THAT(*env_.ListDir(kRoot),
-              ElementsAre("fence", "latest", "step-00000100.1.0", "step-00000300.1.1"));
+              ElementsAre("fence.1.1", "latest", "step-00000100.1.0", "step-00000300.1.1"));
 }
 
 TEST_F(LateCommitTest, CountsNeitherAfterTheFenceHasRisenAgain) {
@@ -174,7 +204,7 @@ TEST_F(CheckpointTest, FoldersOfATimeWithoutFencesInTheirNamesCount) {
   ASSERT_TRUE(WriteFileAtomically(env_, "/home/checkpoints/fence", "7 2\n").ok());
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(100));
   ASSERT_TRUE(Write({.step = 200, .claim = 8}).ok());
-  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "8 0\nstep-00000100\n");
+  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence.8.0"), "8 0\nstep-00000100\n");
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(100, 200));
 }
 
@@ -192,10 +222,13 @@ TEST_F(CheckpointTest, ADamagedFenceStopsEverybody) {
   for (const std::string damaged :
        {"", "7", "x\n", "-1\n", "7\n7\n", "99999999999999999999\n", "7 8", "7 \n", " 8\n",
         "7 8 9\n", "7 x\n", "7 8\nx\n", "7 8\nstep-1\n", "7 8\n\n"}) {
-    ASSERT_TRUE(env_.CreateDirs(kRoot).ok());
-    ASSERT_TRUE(WriteFileAtomically(env_, "/home/checkpoints/fence", damaged).ok());
-    EXPECT_EQ(store_.Fence({1}).code(), absl::StatusCode::kDataLoss) << damaged;
-    EXPECT_EQ(Write({.step = 1}).code(), absl::StatusCode::kDataLoss) << damaged;
+    for (const std::string name : {"fence", "fence.7.8"}) {
+      ASSERT_TRUE(env_.RemoveTree(kRoot).ok());
+      ASSERT_TRUE(env_.CreateDirs(kRoot).ok());
+      ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(kRoot, name), damaged).ok());
+      EXPECT_EQ(store_.Fence({1}).code(), absl::StatusCode::kDataLoss) << damaged;
+      EXPECT_EQ(Write({.step = 1}).code(), absl::StatusCode::kDataLoss) << damaged;
+    }
   }
 }
 

@@ -70,7 +70,7 @@ TEST_F(CheckpointTest, ReadFlatNamesWhatIsMissingOrOfAnotherKind) {
 
 TEST_F(CheckpointTest, FilesAreAsTheFormatSays) {
   ASSERT_TRUE(Write({.step = 100, .world_size = 2, .claim = 7}).ok());
-  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence"), "7 0\n");
+  EXPECT_EQ(*env_.ReadFile("/home/checkpoints/fence.7.0"), "7 0\n");
   EXPECT_EQ(*env_.ReadFile("/home/checkpoints/latest"), "step-00000100.7.0\n");
   EXPECT_THAT(
       *env_.ListDir("/home/checkpoints/step-00000100.7.0"),
@@ -317,7 +317,7 @@ TEST_F(CheckpointTest, PruningKeepsTheLastOnesAndClearsAttemptsThatWereCutShort)
   ASSERT_TRUE(Write({.step = 500, .keep = 3}).ok());
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(200, 400, 500));
   EXPECT_THAT(*env_.ListDir(kRoot),
-              ElementsAre("fence", "latest", "step-00000200.1.0", "step-00000400.1.0",
+              ElementsAre("fence.1.0", "latest", "step-00000200.1.0", "step-00000400.1.0",
                           "step-00000500.1.0", "step-7"));
   ASSERT_TRUE(Write({.step = 600, .keep = 0}).ok());
   EXPECT_THAT(*store_.ListCommitted(), ElementsAre(600));
