@@ -70,7 +70,8 @@ void Worker::Carry(const cluster::Message& sent) {
 void Worker::Deliver(const cluster::Message& message) {
   for (int copies = Copies(); copies > 0; --copies) {
     const int64_t delay_ms = ArrivalMs(&down_) - world_->time.now_ms();
-    Later(delay_ms, [this, message] {
+    Later(delay_ms, [this, message, incarnation = incarnation_] {
+      if (incarnation != incarnation_) return;  // of the coordinator before
       heard_ms_ = world_->time.now_ms();
       if (!stream_.Accept(message, world_->time.now_ms())) return;
       SendDue();
