@@ -175,6 +175,12 @@ absl::Status ReplaceFile(Env& env, const std::string& temporary, const std::stri
   return is_synced ? env.SyncDir(DirName(path)) : absl::OkStatus();
 }
 
+absl::Status CreateSyncedDir(Env& env, const std::string& path) {
+  if (env.Exists(path)) return absl::OkStatus();
+  RETURN_IF_ERROR(env.CreateDirs(path));
+  return env.SyncDir(DirName(path));
+}
+
 absl::Status WriteFileAtomically(Env& env, const std::string& path, std::string_view bytes) {
   return ReplaceFile(env, path + ".tmp", path, bytes, Durability::kSynced);
 }

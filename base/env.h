@@ -54,6 +54,10 @@ class Env {
   static Env* Posix();
 };
 
+// CreateDirs of a folder whose entry is on the disk when it returns, unless it existed before.
+// REQUIRES: the entry of the folder above is.
+absl::Status CreateSyncedDir(Env& env, const std::string& path);
+
 // Writes path.tmp, syncs, renames over `path`, syncs the folder: afterwards a reader sees the old
 // bytes or the new, never a mixture, whenever a process is killed.
 absl::Status WriteFileAtomically(Env& env, const std::string& path, std::string_view bytes);

@@ -1,10 +1,6 @@
 // The journal of a job: what must outlive its coordinator. One file an incarnation,
-// jobs/JOB/journal/00000007, which begins with a snapshot of what the one before said; the highest
-// is the journal. It is a text: a line is a record, the XXH3 of its JSON in 16 hexadecimal digits,
-// a space, and the JSON. docs/state_folder.md defines the records.
-//
-// Every write is on the disk when it returns. A last line that was cut short by a crash is dropped;
-// a line that is damaged and has others behind it is kDataLoss.
+// jobs/JOB/journal/00000007 (storage/record_log.h). docs/state_folder.md defines the records. Every
+// write is on the disk when it returns.
 #ifndef HALCYON_STORAGE_JOB_JOURNAL_H_
 #define HALCYON_STORAGE_JOB_JOURNAL_H_
 
@@ -16,6 +12,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "storage/job_record.h"
+#include "storage/record_log.h"
 
 namespace halcyon::storage {
 
@@ -39,28 +36,22 @@ class JobJournal {
   absl::Status ForgetProcesses();
 
  private:
-  JobJournal(Env& env, std::string dir, std::string path)
-      : env_(env), dir_(std::move(dir)), path_(std::move(path)) {}
+  JobJournal(Env& env, const std::string& dir, uint64_t incarnation)
+      : log_(env, dir, incarnation) {}
   absl::Status Append(const nlohmann::json& record);
-  absl::Status WriteSnapshot();
 
-  Env& env_;
-  const std::string dir_, path_;
   JobHistory history_;
-  // Null after a write has failed: a part of it may be in the file, so that the next begins the
+  // Closed after a write has failed: a part of it may be in the file, so that the next begins the
   // file again.
-  std::unique_ptr<WritableFile> file_;
+  RecordLog log_;
 };
 
 // The newest file's history; writes nothing. kNotFound when there is none; kDataLoss names the
 // file.
 absl::StatusOr<JobHistory> ReadJobHistory(Env& env, const std::string& dir);
 
-// What the text of a journal's file says.
-// kDataLoss names the line.
+// What the text of a journal's file says. kDataLoss names the line.
 absl::StatusOr<JobHistory> ParseJournal(std::string_view text);
-// A line, with its line end.
-std::string JournalLine(const nlohmann::json& record);
 
 }  // namespace halcyon::storage
 

@@ -49,7 +49,7 @@ absl::Status PrepareWork(const JobContext& context, const jobs::StageIdentity& i
   const auto notify = [&](const std::string& text) {
     notes->push_back(assignment.stage + ": " + text);
   };
-  RETURN_IF_ERROR(env.CreateDirs(assignment.work_dir));
+  RETURN_IF_ERROR(CreateSyncedDir(env, assignment.work_dir));
   ASSIGN_OR_RETURN(WorkRecord record, EnsureRecord(context, identity, assignment.work_dir));
   ASSIGN_OR_RETURN(const std::vector<WorkFolder> folders, ScanWork(env, context.home));
   const Continuation found = FindContinuation(identity, folders);

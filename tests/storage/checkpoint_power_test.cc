@@ -1,24 +1,13 @@
 // Checkpoints when the power goes, or the disk fills, at every single write.
 #include <gtest/gtest.h>
 
-#include <functional>
-
-#include "base/philox.h"
 #include "tests/storage/checkpoint_fixture.h"
 
 namespace halcyon::storage {
 namespace {
 
 constexpr char kRoot[] = "/home/checkpoints";
-// What happens to unsynced bytes: 0 loses all, 1 keeps all, the others choose at random for each
-// piece.
 constexpr uint64_t kOutcomes = 4;
-
-std::function<bool()> SurvivalOf(uint64_t outcome) {
-  if (outcome < 2) return [outcome] { return outcome == 1; };
-  return [stream = PhiloxStream(outcome, NoiseStream::kEvaluation, 0, 0),
-          index = uint64_t{0}]() mutable { return stream.Bits(index++) % 2 == 1; };
-}
 
 // Whatever has a COMMIT verifies, and `latest` names one of those unless that step was being
 // rewritten: a crash alone never looks like damage.
@@ -48,7 +37,7 @@ void CutEverywhere(const std::vector<TestWrite>& before, const TestWrite& last,
       for (const TestWrite& write : before) ASSERT_TRUE(WriteCheckpoint(env, kRoot, write).ok());
       env.CutPowerAfter(cut);
       completed = WriteCheckpoint(env, kRoot, last).ok();
-      env.Restart(SurvivalOf(outcome));
+      env.Restart(testing::SurvivalOf(outcome));
 
       CheckpointStore store(env, kRoot);
       const auto found = store.FindLastGood();
@@ -111,7 +100,7 @@ TEST(CheckpointPower, CommittingTheSameShardsAgainUnderAnotherManifest) {
       manifest.seed = 2;
       env.CutPowerAfter(cut);
       const bool completed = store.Commit(manifest, 10).ok();
-      env.Restart(SurvivalOf(outcome));
+      env.Restart(testing::SurvivalOf(outcome));
       ExpectNothingLooksDamaged(store, env, 200);
       if (completed) {
         EXPECT_EQ(store.FindLastGood()->manifest.seed, 2u);
@@ -139,7 +128,7 @@ TEST(CheckpointPower, RaisingTheFenceNeverLowersIt) {
       ASSERT_TRUE(WriteCheckpoint(env, kRoot, {.step = 100, .claim = 9}).ok());
       env.CutPowerAfter(cut);
       const bool raised = CheckpointStore(env, kRoot).Fence({10}).ok();
-      env.Restart(SurvivalOf(outcome));
+      env.Restart(testing::SurvivalOf(outcome));
       EXPECT_EQ(CheckpointStore(env, kRoot).Fence({8}).code(), absl::StatusCode::kAborted);
       if (raised) {
         EXPECT_EQ(CheckpointStore(env, kRoot).Fence({9}).code(), absl::StatusCode::kAborted);

@@ -73,7 +73,7 @@ TEST_F(JobJournalTest, TheNextIncarnationKnowsEverything) {
 }
 
 TEST_F(JobJournalTest, ASnapshotOfAnEarlierVersionNamesNoAgents) {
-  const std::string text = JournalLine({{"type", "snapshot"},
+  const std::string text = RecordLine({{"type", "snapshot"},
                                         {"format", 1},
                                         {"job", ToJson(TestJob("a"))},
                                         {"processes", nlohmann::json::object()},
@@ -140,7 +140,7 @@ TEST_F(JobJournalTest, AfterAWriteThatFailedTheNextOneIsWhole) {
 
 TEST_F(JobJournalTest, ANewerFormatIsRefusedByName) {
   ASSERT_TRUE(env_.CreateDirs(Dir()).ok());
-  Overwrite(Dir() + "/00000001", JournalLine({{"type", "snapshot"}, {"format", 2}}));
+  Overwrite(Dir() + "/00000001", RecordLine({{"type", "snapshot"}, {"format", 2}}));
   const absl::Status status = JobJournal::Begin(env_, Dir(), 2, &notes_).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   EXPECT_THAT(MessageOf(status), HasSubstr("newer Halcyon"));
@@ -154,7 +154,7 @@ TEST_F(JobJournalTest, FewFilesOfEarlierIncarnationsStay) {
 TEST(JobRecords, KeepTextThatIsNoUtf8Readable) {
   JobRecord job = TestJob("a");
   job.error = "cannot read /tmp/\xff";
-  const auto history = ParseJournal(JournalLine({{"type", "job"}, {"job", ToJson(job)}}));
+  const auto history = ParseJournal(RecordLine({{"type", "job"}, {"job", ToJson(job)}}));
   ASSERT_TRUE(history.ok()) << history.status();
   EXPECT_THAT(history->job.error, HasSubstr("cannot read /tmp/"));
 }
@@ -171,8 +171,8 @@ TEST(JobRecords, MutantsAreRefusedOrRoundTrip) {
     }
     EXPECT_EQ(ToJson(*JobRecordFromJson(ToJson(*job))), ToJson(*job));
   }
-  const std::string journal = JournalLine({{"type", "job"}, {"job", ToJson(TestJob("a"))}}) +
-                              JournalLine({{"type", "job"}, {"job", ToJson(TestJob("b"))}});
+  const std::string journal = RecordLine({{"type", "job"}, {"job", ToJson(TestJob("a"))}}) +
+                              RecordLine({{"type", "job"}, {"job", ToJson(TestJob("b"))}});
   for (uint64_t mutant = 0; mutant < 10000; ++mutant) {
     const auto history = ParseJournal(testing::Mutate(journal, mutant));
     if (history.ok()) {

@@ -5,8 +5,15 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/philox.h"
 
 namespace halcyon::testing {
+
+std::function<bool()> SurvivalOf(uint64_t outcome) {
+  if (outcome < 2) return [outcome] { return outcome == 1; };
+  return [stream = PhiloxStream(outcome, NoiseStream::kEvaluation, 0, 0),
+          index = uint64_t{0}]() mutable { return stream.Bits(index++) % 2 == 1; };
+}
 
 class PowerCutEnv::File : public WritableFile {
  public:
@@ -61,7 +68,10 @@ void PowerCutEnv::Restart(const std::function<bool()>& survives) {
   for (auto& [path, node] : after) {
     if (node->bytes == node->synced) continue;
     if (!survives()) {
-      node->bytes = survives() ? node->bytes.substr(0, node->bytes.size() / 2) : node->synced;
+      const bool is_appended = node->bytes.starts_with(node->synced);
+      const size_t kept = is_appended ? node->synced.size() : 0;
+      node->bytes =
+          survives() ? node->bytes.substr(0, kept + (node->bytes.size() - kept) / 2) : node->synced;
     }
     node->synced = node->bytes;
   }

@@ -17,6 +17,10 @@
 
 namespace halcyon::testing {
 
+// What Restart is told of unsynced changes: of 0 all are lost, of 1 all kept, of others each at
+// random.
+std::function<bool()> SurvivalOf(uint64_t outcome);
+
 class PowerCutEnv : public Env {
  public:
   static constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
