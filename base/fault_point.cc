@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include "base/clock.h"
@@ -37,6 +38,8 @@ bool TakeSuffix(std::string_view* point, std::string_view suffix) {
 }  // namespace
 
 void FaultPoint(std::string_view name) {
+  static const char* const list = std::getenv("HALCYON_FAULT_LIST");
+  if (list != nullptr) std::ofstream(list, std::ios::app) << name << '\n';
   static const char* const chosen = std::getenv("HALCYON_FAULT_POINT");
   if (chosen == nullptr) return;
   std::string_view rest = chosen;

@@ -1,5 +1,5 @@
 // Places where a test may kill or hold up the process, so that "killed at any moment" is tested at
-// chosen moments. Without HALCYON_FAULT_POINT in the environment a call is one comparison.
+// chosen moments. Without the variables below in the environment a call is two comparisons.
 #ifndef HALCYON_BASE_FAULT_POINT_H_
 #define HALCYON_BASE_FAULT_POINT_H_
 
@@ -13,6 +13,9 @@ namespace halcyon {
 // process' others go on; when `name` + "@hold" is, it stands still until the file PATH-i.go exists.
 // HALCYON_FAULT_MARKER is the PATH: the fault number i of the list first makes the file PATH-i,
 // which must not exist, so each fault happens once, however often the processes are started again.
+//
+// HALCYON_FAULT_LIST is a file to which each call adds a line with the name, so that a test can
+// kill a process at all of them.
 void FaultPoint(std::string_view name);
 
 }  // namespace halcyon

@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -45,13 +46,26 @@ T Must(absl::StatusOr<T> result) {
   return std::move(*result);
 }
 
+std::unique_ptr<CacheBuilder> OpenBuilder(const Scratch& scratch, const std::string& dataset,
+                                          CacheOwner owner = {}) {
+  std::vector<std::string> notes;
+  return Must(
+      CacheBuilder::Open(*Env::Posix(), scratch.Path("build"), dataset, std::move(owner), &notes));
+}
+
+// In the folder of the unfinished cache.
+std::string ShardPath(const Scratch& scratch, uint32_t shard) {
+  return scratch.Path("build/" + std::to_string(shard) + ".sst");
+}
+
 // Builds and publishes a data set of kShards shards that `write` makes, and opens it.
 template <typename Write>
 std::unique_ptr<CacheReader> BuildCache(const Scratch& scratch, Write write) {
   const std::string dataset(64, 'a');
-  const auto builder = Must(CacheBuilder::Open(scratch.Path("build"), dataset));
+  const auto builder = OpenBuilder(scratch, dataset);
   for (uint32_t shard = 0; shard < kShards; ++shard) {
-    Must(builder->Ingest(write(scratch.Path("sst"), dataset, shard), shard, 0));
+    const SstFile file = write(ShardPath(scratch, shard), dataset, shard);
+    Must(builder->Ingest({{file, shard, 0}}).at(0));
   }
   Must(builder->Publish(scratch.Path("generation"), kShards));
   return Must(CacheReader::Open(scratch.Path("generation"), dataset));
@@ -115,23 +129,53 @@ void TokenWindow(benchmark::State& state) {
 }
 BENCHMARK(TokenWindow)->ArgName("chunks")->Arg(64)->Arg(2048);
 
-// From a file to the owner's database, with every check on the way.
+// From a file to its commit, with every check on the way.
 void Ingest(benchmark::State& state) {
   const Scratch scratch;
   const std::string dataset(64, 'a');
-  const auto builder = Must(CacheBuilder::Open(scratch.Path("build"), dataset));
+  const auto builder = OpenBuilder(scratch, dataset);
   uint32_t shard = 0;
   int64_t bytes = 0;
   for (auto _ : state) {
     state.PauseTiming();
-    const SstFile file = WriteLatents(scratch.Path("sst"), dataset, shard);
+    const SstFile file = WriteLatents(ShardPath(scratch, shard), dataset, shard);
     state.ResumeTiming();
-    Must(builder->Ingest(file, shard++, 0));
+    Must(builder->Ingest({{file, shard++, 0}}).at(0));
     bytes += static_cast<int64_t>(file.bytes);
   }
   state.SetBytesProcessed(bytes);
 }
 BENCHMARK(Ingest)->Unit(benchmark::kMillisecond)->Iterations(20);
+
+// From files taken in to the generation: merged into files of 256 MiB, or (1) linked as they are,
+// as all were before they were merged.
+void Publish(benchmark::State& state) {
+  constexpr uint32_t kPublishedShards = 128;  // 1 GiB
+  const Scratch scratch;
+  const std::string dataset(64, 'a');
+  int64_t bytes = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    std::filesystem::remove_all(scratch.Path("build"));
+    std::filesystem::remove_all(scratch.Path("generation"));
+    const auto builder =
+        OpenBuilder(scratch, dataset, {.merged_bytes = static_cast<uint64_t>(state.range(0))});
+    for (uint32_t shard = 0; shard < kPublishedShards; ++shard) {
+      const SstFile file = WriteLatents(ShardPath(scratch, shard), dataset, shard);
+      Must(builder->Ingest({{file, shard, 0}}).at(0));
+    }
+    state.ResumeTiming();
+    bytes += static_cast<int64_t>(
+        Must(builder->Publish(scratch.Path("generation"), kPublishedShards)).bytes);
+  }
+  state.SetBytesProcessed(bytes);
+}
+BENCHMARK(Publish)
+    ->ArgName("merged_bytes")
+    ->Arg(kMergedFileBytes)
+    ->Arg(1)
+    ->Iterations(3)
+    ->Unit(benchmark::kMillisecond);
 
 SstFile WriteDocument(const std::string& path, const std::string& dataset, uint32_t shard) {
   TokenShardWriter writer(path, dataset, shard, 0, kVocabSize);
@@ -139,33 +183,43 @@ SstFile WriteDocument(const std::string& path, const std::string& dataset, uint3
   return Must(writer.Finish({}));
 }
 
+// As many results as wait at most for a coordinator's commits.
+constexpr uint32_t kCommitsTogether = 64;
+
+// Takes in all shards, each of one document; returns the milliseconds without those of making them.
+int64_t IngestDocuments(const Scratch& scratch, const std::string& dataset, uint32_t shards,
+                        CacheBuilder& builder) {
+  int64_t ingesting_ms = 0;
+  for (uint32_t first = 0; first < shards; first += kCommitsTogether) {
+    std::vector<ShardResult> results;
+    for (uint32_t shard = first; shard < std::min(first + kCommitsTogether, shards); ++shard) {
+      results.push_back({WriteDocument(ShardPath(scratch, shard), dataset, shard), shard, 0});
+    }
+    const int64_t began_ms = Clock::Real()->MonotonicMs();
+    for (const auto& answer : builder.Ingest(results)) HALCYON_CHECK(answer.ok());
+    HALCYON_CHECK(!Must(builder.MergeSome()));
+    ingesting_ms += Clock::Real()->MonotonicMs() - began_ms;
+  }
+  return ingesting_ms;
+}
+
 // What a coordinator that starts again needs to know which tasks are done; also how many small
-// shards it has taken in a second before, without the time of making them.
+// shards it has taken in a second before, and how long they take to be published as one file.
 void Reopen(benchmark::State& state) {
   const Scratch scratch;
   const std::string dataset(64, 'a');
   const auto shards = static_cast<uint32_t>(state.range(0));
-  constexpr uint32_t kBatch = 1000;
-  int64_t ingesting_ms = 0;
-  {
-    const auto builder = Must(CacheBuilder::Open(scratch.Path("build"), dataset));
-    for (uint32_t first = 0; first < shards; first += kBatch) {
-      std::vector<SstFile> files;
-      for (uint32_t i = 0; i < kBatch; ++i) {
-        files.push_back(WriteDocument(scratch.Path(std::to_string(i)), dataset, first + i));
-      }
-      const int64_t began_ms = Clock::Real()->MonotonicMs();
-      for (uint32_t i = 0; i < kBatch; ++i) Must(builder->Ingest(files[i], first + i, 0));
-      ingesting_ms += Clock::Real()->MonotonicMs() - began_ms;
-    }
-  }
+  const int64_t ingesting_ms =
+      IngestDocuments(scratch, dataset, shards, *OpenBuilder(scratch, dataset));
   for (auto _ : state) {
-    const auto builder = Must(CacheBuilder::Open(scratch.Path("build"), dataset));
-    HALCYON_CHECK(builder->Committed().size() == shards);
+    HALCYON_CHECK(OpenBuilder(scratch, dataset)->Committed().size() == shards);
   }
   state.counters["ingested_a_second"] = 1000.0 * shards / static_cast<double>(ingesting_ms);
+  const int64_t began_ms = Clock::Real()->MonotonicMs();
+  Must(OpenBuilder(scratch, dataset)->Publish(scratch.Path("generation"), shards));
+  state.counters["publish_ms"] = static_cast<double>(Clock::Real()->MonotonicMs() - began_ms);
 }
-BENCHMARK(Reopen)->ArgName("shards")->Arg(1'000)->Arg(10'000)->Iterations(2)->Unit(
+BENCHMARK(Reopen)->ArgName("shards")->Arg(1'000)->Arg(10'000)->Arg(100'000)->Iterations(3)->Unit(
     benchmark::kMillisecond);
 
 // Each is on the disk when the call returns.

@@ -21,8 +21,12 @@ std::string TaskOutputDir(const StageAssignment& assignment, uint64_t fence) {
   return JoinPath(assignment.work_dir, NameOfLease(fence));
 }
 
+std::string BuildingDir(const StageAssignment& assignment) {
+  return JoinPath(assignment.work_dir, kBuildingFolder);
+}
+
 std::string ShardOutputPath(const StageAssignment& assignment, uint64_t fence, uint32_t shard) {
-  return JoinPath(assignment.work_dir,
+  return JoinPath(BuildingDir(assignment),
                   NameOfLease(fence) + "-shard-" + std::to_string(shard) + ".sst");
 }
 

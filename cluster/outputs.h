@@ -12,6 +12,9 @@
 
 namespace halcyon::cluster {
 
+// The folder of a stage's unfinished cache, in its work folder.
+inline constexpr std::string_view kBuildingFolder = "building";
+
 // All names below start with it: what has another name in a work folder is no worker's output.
 inline constexpr std::string_view kOutputPrefix = "out-";
 
@@ -19,9 +22,12 @@ inline constexpr std::string_view kOutputPrefix = "out-";
 std::string GangOutputDir(const StageAssignment& assignment);
 // The artifact folder that the holder of a lease makes: WORK/out-fence-17.
 std::string TaskOutputDir(const StageAssignment& assignment, uint64_t fence);
-// The SST file that the holder of a lease makes of a shard: WORK/out-fence-17-shard-3.sst.
+// The folder of the stage's unfinished cache: WORK/building.
+std::string BuildingDir(const StageAssignment& assignment);
+// The SST file that the holder of a lease makes of a shard: WORK/building/out-fence-17-shard-3.sst,
+// where it stays when it is taken in.
 std::string ShardOutputPath(const StageAssignment& assignment, uint64_t fence, uint32_t shard);
-// Whether the holder of a lease makes something of that name in the work folder.
+// Whether the holder of a lease makes something of that name, whole or not.
 bool IsOutputOfLease(std::string_view name, uint64_t fence);
 
 }  // namespace halcyon::cluster

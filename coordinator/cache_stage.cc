@@ -1,7 +1,10 @@
 #include "coordinator/cache_stage.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/fault_point.h"
 #include "cluster/outputs.h"
@@ -12,23 +15,6 @@
 namespace halcyon::coordinator {
 namespace {
 
-// Removes SST files that an earlier coordinator's agents left under leases that are no longer
-// valid. Everything else stays, what was set aside as well; it is removed with the folder at the
-// stage's end.
-absl::Status RemoveLeftovers(Env& env, const std::string& work_dir,
-                             const std::vector<Fence>& valid) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(work_dir));
-  for (const std::string& name : names) {
-    const bool is_valid = std::any_of(valid.begin(), valid.end(), [&](Fence fence) {
-      return cluster::IsOutputOfLease(name, fence.value());
-    });
-    if (!is_valid && (name.ends_with(".sst") || name.ends_with(".sst.tmp"))) {
-      RETURN_IF_ERROR(env.RemoveTree(JoinPath(work_dir, name)));
-    }
-  }
-  return absl::OkStatus();
-}
-
 // Says what to do about a damaged cache.
 absl::Status Advise(const absl::Status& status) {
   if (!absl::IsDataLoss(status)) return status;
@@ -36,32 +22,45 @@ absl::Status Advise(const absl::Status& status) {
                   "; to make the stage anew run the same command with --from-scratch");
 }
 
-absl::StatusOr<std::unique_ptr<storage::CacheBuilder>> OpenBuilder(
-    const cluster::StageAssignment& assignment) {
-  const std::string dir = JoinPath(assignment.work_dir, kBuildingFolder);
-  auto builder = storage::CacheBuilder::Open(dir, assignment.fingerprint);
-  RETURN_IF_ERROR(Advise(builder.status()));
-  return builder;
+// Earlier versions took shards into a RocksDB.
+absl::Status SetAsideOlderForm(Env& env, const cluster::StageAssignment& assignment, Notes* notes) {
+  if (!env.Exists(JoinPath(cluster::BuildingDir(assignment), "CURRENT"))) return absl::OkStatus();
+  notes->push_back("the unfinished cache in " + cluster::BuildingDir(assignment) +
+                   " is of an earlier version, in another form; its shards are made again");
+  return StartOver(env, assignment.work_dir, notes);
 }
 
 // A worker's report of the SST file that its lease made.
-storage::SstFile SstFromResult(const nlohmann::json& result, std::string path) {
-  const nlohmann::json& sst = result.at("sst");
-  storage::SstFile file;
-  file.path = std::move(path);
-  sst.at("file_checksum").get_to(file.file_checksum);
-  sst.at("bytes").get_to(file.bytes);
-  return file;
+absl::StatusOr<storage::SstFile> SstFromResult(const nlohmann::json& result, std::string path) {
+  try {
+    const nlohmann::json& sst = result.at("sst");
+    return storage::SstFile{std::move(path), sst.at("file_checksum").get<std::string>(),
+                            sst.at("bytes").get<uint64_t>()};
+  } catch (const nlohmann::json::exception& error) {
+    return Internal(std::string("a shard's result: ") + error.what());
+  }
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CacheStage>> CacheStage::Open(
     Env& env, const std::string& label, const cluster::StageAssignment& assignment,
-    const ShardTasks& shards, const std::vector<Fence>& leases) {
+    const ShardTasks& shards, const std::vector<Fence>& leases,
+    std::function<absl::Status()> check_claim, Notes* notes) {
   auto stage = std::unique_ptr<CacheStage>(new CacheStage(env, assignment));
-  RETURN_IF_ERROR(RemoveLeftovers(env, assignment.work_dir, leases));
-  ASSIGN_OR_RETURN(stage->builder_, OpenBuilder(assignment));
+  Notes found;
+  RETURN_IF_ERROR(SetAsideOlderForm(env, assignment, &found));
+  auto builder = storage::CacheBuilder::Open(
+      env, cluster::BuildingDir(assignment), assignment.fingerprint,
+      {.claim = assignment.claim, .check = std::move(check_claim)}, &found);
+  for (const std::string& note : found) notes->push_back(label + ": " + note);
+  RETURN_IF_ERROR(Advise(builder.status()));
+  stage->builder_ = *std::move(builder);
+  RETURN_IF_ERROR(stage->builder_->RemoveLeftovers([&](const std::string& name) {
+    return std::any_of(leases.begin(), leases.end(), [&](Fence fence) {
+      return cluster::IsOutputOfLease(name, fence.value());
+    });
+  }));
   const std::set<uint32_t> committed = stage->builder_->Committed();
   stage->shards_ = shards.count;
   for (uint32_t shard = 0; shard < shards.count; ++shard) {
@@ -72,20 +71,40 @@ absl::StatusOr<std::unique_ptr<CacheStage>> CacheStage::Open(
   return stage;
 }
 
-absl::Status CacheStage::Ingest(size_t task, Fence fence, const nlohmann::json& result) {
-  const uint32_t shard = shard_of_.at(task);
-  const storage::SstFile file =
-      SstFromResult(result, cluster::ShardOutputPath(assignment_, fence.value(), shard));
-  FaultPoint("coordinator ingest " + std::string(missing_.name(task)));
-  const absl::Status ingested = builder_->Ingest(file, shard, fence.value()).status();
-  return absl::IsAlreadyExists(ingested) ? absl::OkStatus() : ingested;
+std::vector<absl::Status> CacheStage::Ingest(const std::vector<const effect::Ingest*>& results) {
+  std::vector<absl::Status> answers(results.size());
+  std::vector<storage::ShardResult> fit;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const effect::Ingest& one = *results[i];
+    const uint32_t shard = shard_of_.at(one.task);
+    const uint64_t fence = one.fence.value();
+    FaultPoint("coordinator ingest " + std::string(missing_.name(one.task)));
+    auto file = SstFromResult(one.result, cluster::ShardOutputPath(assignment_, fence, shard));
+    answers[i] = file.status();
+    if (!file.ok()) continue;
+    fit.push_back({*std::move(file), shard, fence});
+    places.push_back(i);
+  }
+  const auto ingested = builder_->Ingest(fit);
+  for (size_t i = 0; i < ingested.size(); ++i) {
+    if (!absl::IsAlreadyExists(ingested[i].status())) answers[places[i]] = ingested[i].status();
+  }
+  return answers;
+}
+
+void CacheStage::MergeSome() {
+  if (merges_fail_) return;
+  const absl::StatusOr<bool> merged = builder_->MergeSome();
+  merges_fail_ = !merged.ok();
+  if (merges_fail_) spdlog::warn("merging waits for the end: {}", MessageOf(merged.status()));
 }
 
 absl::StatusOr<StageOutcome> CacheStage::Publish(const std::string& dir) {
   RETURN_IF_ERROR(env_.RemoveTree(dir));
   RETURN_IF_ERROR(env_.CreateDirs(dir));
   auto made = builder_->Publish(storage::GenerationPath(dir), static_cast<uint32_t>(shards_));
-  RETURN_IF_ERROR(Advise(made.status()));
+  RETURN_IF_ERROR(made.status());
   const storage::CacheBuilder::Published published = *std::move(made);
   RETURN_IF_ERROR(env_.SyncDir(dir));
   StageOutcome outcome;

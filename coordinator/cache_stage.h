@@ -1,4 +1,4 @@
-// The files of a stage that fills a RocksDB cache shard by shard: tokens and latents.
+// The files of a stage that fills a cache shard by shard: tokens and latents.
 #ifndef HALCYON_COORDINATOR_CACHE_STAGE_H_
 #define HALCYON_COORDINATOR_CACHE_STAGE_H_
 
@@ -10,6 +10,7 @@
 
 #include "base/env.h"
 #include "cluster/messages.h"
+#include "coordinator/notes.h"
 #include "coordinator/run/events.h"
 #include "coordinator/stage_outcome.h"
 #include "storage/page_cache.h"
@@ -25,19 +26,25 @@ struct ShardTasks {
 // Not thread-safe. Every call reads or writes files.
 class CacheStage {
  public:
-  // Removes what agents of an earlier coordinator left, but for those that still serve one of
-  // `leases`, and opens the unfinished cache of `assignment`. `shards`: the plan of all its shards.
-  // kDataLoss: the cache is damaged.
+  // Opens the unfinished cache of `assignment`, and removes what agents of an earlier coordinator
+  // left in it, but for those that still serve one of `leases`. `shards`: the plan of all its
+  // shards; `check_claim`: whether the stage's claim is still held; `notes`: what of the cache is
+  // lost. kDataLoss: the cache is damaged.
   static absl::StatusOr<std::unique_ptr<CacheStage>> Open(
       Env& env, const std::string& label, const cluster::StageAssignment& assignment,
-      const ShardTasks& shards, const std::vector<Fence>& leases);
+      const ShardTasks& shards, const std::vector<Fence>& leases,
+      std::function<absl::Status()> check_claim, Notes* notes);
 
   // The tasks that are not committed, in shard order, and the number of those that are.
   const StageTasks& missing() const { return missing_; }
   size_t committed() const { return shards_ - missing_.size(); }
 
-  // Commits the SST file that the holder of the lease made for a missing task.
-  absl::Status Ingest(size_t task, Fence fence, const nlohmann::json& result);
+  // Commits the SST files that the holders of leases made for missing tasks, those that can be
+  // together. One answer for each.
+  std::vector<absl::Status> Ingest(const std::vector<const effect::Ingest*>& results);
+  // Merges files of the cache, when there are enough to be worth it, so that less is left for
+  // Publish. An error is left to Publish, too, which meets it again.
+  void MergeSome();
   // When all are committed: publishes the cache into `dir` + "/generation".
   absl::StatusOr<StageOutcome> Publish(const std::string& dir);
 
@@ -51,6 +58,7 @@ class CacheStage {
   size_t shards_ = 0;
   StageTasks missing_;
   std::vector<uint32_t> shard_of_;  // of each missing task
+  bool merges_fail_ = false;
 };
 
 // For tokens: reads the sources once.

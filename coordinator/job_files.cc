@@ -5,11 +5,9 @@
 #include <map>
 #include <utility>
 
-#include "base/fault_point.h"
 #include "cluster/outputs.h"
 #include "coordinator/explain.h"
 #include "coordinator/job_checks.h"
-#include "coordinator/quality.h"
 #include "coordinator/start_over.h"
 #include "coordinator/work/prepare_work.h"
 #include "coordinator/work/work_folders.h"
@@ -115,7 +113,10 @@ absl::Status JobFiles::Claim(NodeId id, FoundStage* found) {
   return absl::OkStatus();
 }
 
-void JobFiles::Release(NodeId id) { stage(id).claim.reset(); }
+void JobFiles::Release(NodeId id) {
+  stage(id).cache.reset();  // asks for the claim
+  stage(id).claim.reset();
+}
 
 absl::StatusOr<std::optional<Artifact>> JobFiles::FindMade(NodeId id,
                                                            const std::string& fingerprint,
@@ -182,7 +183,7 @@ absl::StatusOr<PreparedStage> JobFiles::Prepare(const effect::PrepareStage& prep
                                      {"tokenizer_file_digest", tokenizer_file_digest_}});
       break;
     case jobs::StageShape::kShardTasks:
-      RETURN_IF_ERROR(OpenCache(prepare));
+      RETURN_IF_ERROR(OpenCache(prepare, notes));
       prepared.tasks = one.cache->missing();
       prepared.tasks_done = one.cache->committed();
       break;
@@ -213,64 +214,16 @@ std::optional<EarlierGang> JobFiles::EarlierGangOf(NodeId id) const {
   return EarlierGang{gang.claim, gang.launch, ranks};
 }
 
-absl::Status JobFiles::OpenCache(const effect::PrepareStage& prepare) {
+absl::Status JobFiles::OpenCache(const effect::PrepareStage& prepare, Notes* notes) {
   const NodeId id = prepare.stage;
   Stage& one = stage(id);
   ASSIGN_OR_RETURN(const ShardTasks shards,
                    kind(id) == jobs::StageKind::kTokens
                        ? PlanTokenShards(context_->spec.data, source_digests_)
                        : PlanLatentShards(*context_->env, one.assignment));
-  ASSIGN_OR_RETURN(one.cache, CacheStage::Open(*context_->env, label(id), one.assignment, shards,
-                                               prepare.leases));
-  return absl::OkStatus();
-}
-
-absl::Status JobFiles::Ingest(NodeId id, size_t task, Fence fence, const nlohmann::json& result) {
-  Stage& one = stage(id);
-  RETURN_IF_ERROR(one.claim->Check());
-  try {
-    if (one.cache) return one.cache->Ingest(task, fence, result);
-    ASSIGN_OR_RETURN(one.outcome, OutcomeFromResult(result, cluster::TaskOutputDir(one.assignment,
-                                                                                   fence.value())));
-    return absl::OkStatus();
-  } catch (const nlohmann::json::exception& error) {
-    return Internal(std::string("the result lacks a member: ") + error.what());
-  }
-}
-
-absl::StatusOr<std::string> JobFiles::Install(NodeId id, const StageOutcome& outcome) {
-  Stage& one = stage(id);
-  if (jobs::ShapeOf(kind(id)) == jobs::StageShape::kGang) {
-    one.outcome = outcome;
-  } else if (one.cache) {
-    const std::string place =
-        context_->home.Artifact(one.assignment.stage, one.assignment.fingerprint);
-    ASSIGN_OR_RETURN(one.outcome, one.cache->Publish(place + ".tmp"));
-    one.cache.reset();
-  }
-  RETURN_IF_ERROR(InstallOutcome(id, std::exchange(one.outcome, {})));
-  // A gang's folder holds its checkpoints and metrics, which a person may want.
-  if (jobs::ShapeOf(kind(id)) != jobs::StageShape::kGang) {
-    RETURN_IF_ERROR(context_->env->RemoveTree(one.assignment.work_dir));
-  }
-  Release(id);
-  return QualityWarning(kind(id), one.artifact->facts);
-}
-
-absl::Status JobFiles::InstallOutcome(NodeId id, StageOutcome outcome) {
-  Stage& one = stage(id);
-  RETURN_IF_ERROR(one.claim->Check());
-  Artifact artifact;
-  artifact.record.kind = kind(id);
-  artifact.record.fingerprint = one.assignment.fingerprint;
-  artifact.record.content_digest = outcome.content_digest;
-  artifact.record.fields = one.identity.fields;
-  artifact.record.job_id = context_->job.value();
-  artifact.record.created_ms = context_->clock->WallMs();
-  artifact.record.bytes = outcome.bytes;
-  artifact.facts = std::move(outcome.facts);
-  FaultPoint("coordinator install " + label(id));
-  ASSIGN_OR_RETURN(one.artifact, store_.Install(artifact, outcome.made_dir));
+  ASSIGN_OR_RETURN(one.cache, CacheStage::Open(
+                                  *context_->env, label(id), one.assignment, shards, prepare.leases,
+                                  [&one] { return one.claim->Check(); }, notes));
   return absl::OkStatus();
 }
 

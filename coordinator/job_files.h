@@ -40,7 +40,10 @@ class JobFiles {
   void Release(NodeId id);
   // REQUIRES for these: the one before has succeeded.
   absl::StatusOr<PreparedStage> Prepare(const effect::PrepareStage& prepare, Notes* notes);
-  absl::Status Ingest(NodeId id, size_t task, Fence fence, const nlohmann::json& result);
+  // Commits results; one answer for each, those of a stage in their order.
+  std::vector<event::Ingested> Ingest(const std::vector<effect::Ingest>& results);
+  // Work on the stage's commits that nothing waits for. Does nothing when the stage is not made.
+  void TidyUp(NodeId id);
   // A warning about a poor result, or "". `outcome`: of a gang.
   absl::StatusOr<std::string> Install(NodeId id, const StageOutcome& outcome);
 
@@ -72,7 +75,9 @@ class JobFiles {
   absl::Status Claim(NodeId id, FoundStage* found);
   cluster::StageAssignment Assign(NodeId id) const;
   std::optional<EarlierGang> EarlierGangOf(NodeId id) const;
-  absl::Status OpenCache(const effect::PrepareStage& prepare);
+  absl::Status OpenCache(const effect::PrepareStage& prepare, Notes* notes);
+  // Of a single task.
+  absl::Status TakeOutcome(const effect::Ingest& ingest);
   absl::Status InstallOutcome(NodeId id, StageOutcome outcome);
   const Artifact* ArtifactOf(jobs::StageKind kind) const;
 

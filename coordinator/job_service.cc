@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -197,9 +198,30 @@ void JobService::Do(const effect::ReleaseStage& release) {
 }
 
 void JobService::Do(const effect::Ingest& ingest) {
-  Answer([this, ingest] {
-    return event::Ingested{ingest.stage, ingest.fence,
-                           files_.Ingest(ingest.stage, ingest.task, ingest.fence, ingest.result)};
+  {
+    const MutexLock lock(&ingests_mutex_);
+    ingests_.push_back(ingest);
+  }
+  // The first of these finds all results that came while other work was done.
+  background_.Post([this]() -> Background::Rest {
+    std::vector<effect::Ingest> waiting;
+    {
+      const MutexLock lock(&ingests_mutex_);
+      waiting.swap(ingests_);
+    }
+    return [this, answers = files_.Ingest(waiting)] {
+      std::set<NodeId> stages;
+      for (const event::Ingested& answer : answers) {
+        Happened(answer);
+        stages.insert(answer.stage);
+      }
+      for (const NodeId id : stages) {
+        Post([this, id] {
+          files_.TidyUp(id);
+          return absl::OkStatus();
+        });
+      }
+    };
   });
 }
 

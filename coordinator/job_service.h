@@ -14,7 +14,9 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <vector>
 
+#include "base/mutex.h"
 #include "coordinator/background.h"
 #include "coordinator/job_context.h"
 #include "coordinator/job_files.h"
@@ -100,6 +102,8 @@ class JobService {
   int pauses_seen_ = 0;
   std::optional<int64_t> looked_ms_, beats_ms_;
   bool channel_broken_ = false, is_lost_ = false;
+  Mutex ingests_mutex_;
+  std::vector<effect::Ingest> ingests_ ABSL_GUARDED_BY(ingests_mutex_);  // that wait
   Background background_;  // last: its work uses all the others
 };
 

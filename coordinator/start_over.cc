@@ -1,9 +1,14 @@
 #include "coordinator/start_over.h"
 
+#include <string_view>
+
+#include "cluster/outputs.h"
+
 namespace halcyon::coordinator {
 
 absl::Status StartOver(Env& env, const std::string& work_dir, Notes* notes) {
-  for (const char* folder : {kCheckpointsFolder, kBuildingFolder}) {
+  for (const std::string_view folder :
+       {std::string_view(kCheckpointsFolder), cluster::kBuildingFolder}) {
     const std::string path = JoinPath(work_dir, folder);
     if (!env.Exists(path)) continue;
     int number = 1;

@@ -10,9 +10,8 @@
 
 namespace halcyon::coordinator {
 
-// The folders of a stage's work folder that its progress lies in.
+// What a gang's progress lies in; that of tasks is in cluster::kBuildingFolder.
 inline constexpr char kCheckpointsFolder[] = "checkpoints";
-inline constexpr char kBuildingFolder[] = "building";
 
 // Renames what the work folder holds of them to FOLDER.set-aside-N, and says so.
 // REQUIRES: no process of an earlier run writes there any more.

@@ -1,237 +1,300 @@
-#include <rocksdb/db.h>
-#include <rocksdb/file_checksum.h>
-#include <rocksdb/sst_file_reader.h>
-#include <rocksdb/table_properties.h>
-#include <rocksdb/utilities/checkpoint.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <optional>
 #include <set>
+#include <utility>
 
-#include "absl/strings/escaping.h"
 #include "base/env.h"
+#include "base/fault_point.h"
 #include "storage/cache_format.h"
+#include "storage/cache_generation.h"
 #include "storage/cache_manifest.h"
-#include "storage/hex.h"
+#include "storage/ingest_log.h"
+#include "storage/merge_plan.h"
 #include "storage/page_cache.h"
-#include "storage/rocks.h"
+#include "storage/shard_files.h"
+#include "storage/sst_output.h"
 
 namespace halcyon::storage {
 namespace {
 
-constexpr size_t kCacheBufferBytes = 64 << 10;  // small, since data comes by ingestion only
-
-std::string ChecksumName() {
-  return rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({})->Name();
+std::string ShardsOf(const HeldFile& file) {
+  return std::to_string(file.first()) + "-" + std::to_string(file.last());
 }
 
-// The record of a finished SST, after checking that all its keys belong to this shard.
-absl::StatusOr<ShardRecord> ReadRecord(const std::string& path, const std::string& dataset,
-                                       uint32_t shard) {
-  rocksdb::SstFileReader reader(CacheOptions());
-  RETURN_IF_ERROR(FromRocksOpen(reader.Open(path), "cannot read " + path));
-  std::unique_ptr<rocksdb::Iterator> it(reader.NewIterator(rocksdb::ReadOptions()));
-  const std::string record_key = EncodeRecordKey(dataset, shard);
-  const std::string first_key = EncodeKey(dataset, {shard, Split::kTrain, PageKind::kTokens, 0});
-  it->SeekToFirst();
-  const bool starts_here = it->Valid() && it->key().ToStringView() >= first_key;
-  it->SeekToLast();
-  if (!it->Valid() || !starts_here || it->key().ToStringView() != record_key) {
-    RETURN_IF_ERROR(FromRocks(it->status(), "cannot read " + path));
-    return DataLoss(path + ": holds no record of shard " + std::to_string(shard) + " of data set " +
-                    dataset + ", or pages of another");
-  }
-  ASSIGN_OR_RETURN(ShardRecord record, DecodeRecord(shard, it->value().ToStringView()), path);
-  if (record.dataset != dataset) return DataLoss(path + ": is of data set " + record.dataset);
-  if (const uint64_t entries = reader.GetTableProperties()->num_entries;
-      entries != record.pages + 1) {
-    return DataLoss(path + ": has " + std::to_string(entries) + " entries, its record counts " +
-                    std::to_string(record.pages) + " pages");
-  }
-  return record;
+bool IsOfAnotherUser(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && info.st_uid != geteuid();
 }
 
-class RocksBuilder : public CacheBuilder {
+class LoggedBuilder : public CacheBuilder {
  public:
-  RocksBuilder(std::unique_ptr<rocksdb::DB> db, std::string dataset)
-      : db_(std::move(db)), dataset_(std::move(dataset)) {}
-
-  // The database's own list of files says which shards are committed: an ingest adds one file,
-  // which ends with the record of its shard. None but the first is opened.
-  absl::Status FindCommitted() {
-    std::vector<rocksdb::LiveFileMetaData> files;
-    db_->GetLiveFilesMetaData(&files);
-    for (const rocksdb::LiveFileMetaData& file : files) {
-      ASSIGN_OR_RETURN(const CacheKey first, DecodeKey(file.smallestkey), db_->GetName());
-      if (first.dataset_prefix != dataset_.substr(0, first.dataset_prefix.size())) {
-        return OtherDataset(first.dataset_prefix + "...");
-      }
-      if (file.largestkey != EncodeRecordKey(dataset_, first.page.shard)) {
-        return NoRecord(first.page.shard);
-      }
-      committed_.emplace(first.page.shard, std::nullopt);
-    }
-    // Keys have the start of the data set's name; a record has all of it.
-    return committed_.empty() ? absl::OkStatus() : RecordOf(committed_.begin()->first).status();
+  LoggedBuilder(Env& env, std::string dir, CacheOwner owner, IngestHistory history)
+      : env_(env),
+        dir_(std::move(dir)),
+        owner_(std::move(owner)),
+        log_(env, dir_, owner_.claim, std::move(history)) {
+    CountUnmerged();
   }
+
+  absl::Status Begin() { return log_.Begin(); }
 
   std::set<uint32_t> Committed() const override {
     std::set<uint32_t> shards;
-    for (const auto& [shard, record] : committed_) shards.insert(shards.end(), shard);
+    for (const auto& [first, file] : files()) {
+      for (const HeldShard& shard : file.shards) shards.insert(shards.end(), shard.shard);
+    }
     return shards;
   }
 
-  absl::StatusOr<ShardRecord> RecordOf(uint32_t shard) override {
-    std::optional<ShardRecord>& record = committed_.at(shard);
-    if (record) return *record;
-    std::string value;
-    const rocksdb::Status got =
-        db_->Get(rocksdb::ReadOptions(), EncodeRecordKey(dataset_, shard), &value);
-    if (got.IsNotFound()) return NoRecord(shard);
-    RETURN_IF_ERROR(FromRocks(got, "cannot read " + db_->GetName()));
-    ASSIGN_OR_RETURN(record, DecodeRecord(shard, value), db_->GetName());
-    if (record->dataset != dataset_) return OtherDataset(record->dataset);
-    return *record;
+  absl::Status RemoveLeftovers(const KeepFile& keep) override {
+    std::set<std::string> held;
+    for (const auto& [first, file] : files()) held.insert(file.name);
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, env_.ListDir(dir_));
+    for (const std::string& name : names) {
+      const bool is_sst = name.ends_with(kSstSuffix) || name.ends_with(kSstDraftSuffix);
+      if (!is_sst || held.contains(name) || keep(name)) continue;
+      RETURN_IF_ERROR(env_.RemoveFile(JoinPath(dir_, name)));
+    }
+    return absl::OkStatus();
   }
 
-  absl::StatusOr<ShardRecord> Ingest(const SstFile& file, uint32_t shard,
-                                     uint64_t fence_min) override {
-    if (committed_.count(shard) > 0) {
-      return AlreadyExists("shard " + std::to_string(shard) + " is in");
+  std::vector<absl::StatusOr<ShardRecord>> Ingest(
+      const std::vector<ShardResult>& results) override {
+    std::vector<absl::StatusOr<ShardRecord>> answers;
+    std::vector<HeldFile> taken;
+    std::set<uint32_t> shards;
+    for (const ShardResult& result : results) {
+      answers.push_back(Check(result, shards));
+      if (!answers.back().ok()) continue;
+      const ShardRecord& record = *answers.back();
+      shards.insert(record.shard);
+      taken.push_back({BaseName(result.file.path),
+                       result.file.bytes,
+                       result.file.file_checksum,
+                       {{record.shard, record.fence, record.pages, record.content_digest}}});
     }
-    const auto checksum = BytesFromHex(file.file_checksum);
-    if (!checksum) {
-      return InvalidArgument(file.path + ": not a checksum: '" + file.file_checksum + "'");
+    if (taken.empty()) return answers;
+    FaultPoint("cache ingest " + std::to_string(taken.front().first()));
+    absl::Status committed = owner_.check();
+    if (committed.ok()) committed = log_.Ingest(taken);
+    FaultPoint("cache ingested " + std::to_string(taken.front().first()));
+    if (committed.ok()) {
+      for (const HeldFile& file : taken) unmerged_bytes_ += file.bytes;
+      return answers;
     }
-    ASSIGN_OR_RETURN(ShardRecord record, ReadRecord(file.path, dataset_, shard));
-    if (record.fence < fence_min) {
-      return Aborted(file.path + ": was made under lease " + std::to_string(record.fence) +
-                     ", which ended; the shard belongs to lease " + std::to_string(fence_min));
+    for (absl::StatusOr<ShardRecord>& answer : answers) {
+      if (answer.ok()) answer = committed;
     }
-    rocksdb::IngestExternalFileArg arg;
-    arg.column_family = db_->DefaultColumnFamily();
-    arg.external_files = {file.path};
-    arg.files_checksums = {*checksum};
-    arg.files_checksum_func_names = {ChecksumName()};
-    arg.options.move_files = true;
-    arg.options.failed_move_fall_back_to_copy = false;
-    arg.options.write_global_seqno = false;  // it would change bytes that the checksum covers
-    arg.options.verify_checksums_before_ingest = true;
-    arg.options.fail_if_not_bottommost_level = true;
-    RETURN_IF_ERROR(FromRocks(db_->IngestExternalFiles({arg}), "cannot take " + file.path + " in"));
-    committed_[shard] = record;
-    return record;
+    return answers;
+  }
+
+  absl::StatusOr<bool> MergeSome() override {
+    // Looking at all files costs milliseconds when there are 100,000.
+    if (unmerged_bytes_ < owner_.merged_bytes) return false;
+    const auto sources = NextMerge(files(), owner_.merged_bytes, MergeWhat::kFull);
+    if (sources.empty()) return false;
+    uint32_t damaged = 0;
+    RETURN_IF_ERROR(Merge(sources, &damaged));
+    CountUnmerged();
+    return true;
   }
 
   absl::StatusOr<Published> Publish(const std::string& dir, uint32_t shards) override {
     RETURN_IF_ERROR(CheckComplete(shards));
-    Env& env = *Env::Posix();
-    if (env.Exists(dir)) return AlreadyExists(dir + ": exists already");
+    if (env_.Exists(dir)) return AlreadyExists(dir + ": exists already");
     const std::string temporary = dir + ".tmp";
-    RETURN_IF_ERROR(env.RemoveTree(temporary));
-    RETURN_IF_ERROR(LinkFiles(temporary));
+    RETURN_IF_ERROR(env_.RemoveTree(temporary));
+    RETURN_IF_ERROR(MergeAll());
     CacheManifest manifest;
     Published published;
     std::vector<ShardRecord> records;
-    for (const auto& [shard, known] : committed_) {
-      ASSIGN_OR_RETURN(const ShardRecord record, RecordOf(shard));
-      records.push_back(record);
+    ASSIGN_OR_RETURN(const std::vector<SstFile> ssts, ReadFiles(&records));
+    for (const ShardRecord& record : records) {
       for (const auto& [name, count] : record.counts) published.counts[name] += count;
     }
-    manifest.dataset = dataset_;
+    manifest.dataset = log_.history().dataset;
     manifest.shards = shards;
     manifest.content_digest = published.content_digest = DatasetDigest(records);
-    ASSIGN_OR_RETURN(manifest.files, DescribeFiles(temporary));
+    ASSIGN_OR_RETURN(manifest.files, MakeGeneration(temporary, ssts));
     for (const CacheManifest::File& file : manifest.files) published.bytes += file.bytes;
     RETURN_IF_ERROR(
-        WriteFileAtomically(env, JoinPath(temporary, kManifestName), EncodeManifest(manifest)));
-    RETURN_IF_ERROR(env.Rename(temporary, dir));
-    RETURN_IF_ERROR(env.SyncDir(DirName(dir)));
+        WriteFileAtomically(env_, JoinPath(temporary, kManifestName), EncodeManifest(manifest)));
+    FaultPoint("cache publish manifest");
+    RETURN_IF_ERROR(owner_.check());
+    RETURN_IF_ERROR(env_.Rename(temporary, dir));
+    FaultPoint("cache publish renamed");
+    RETURN_IF_ERROR(env_.SyncDir(DirName(dir)));
     return published;
   }
 
  private:
-  absl::Status NoRecord(uint32_t shard) {
-    return DataLoss(db_->GetName() + ": shard " + std::to_string(shard) + " has no record");
+  const HeldFiles& files() const { return log_.history().files; }
+  std::string PathOf(const HeldFile& file) const { return JoinPath(dir_, file.name); }
+
+  void CountUnmerged() {
+    unmerged_bytes_ = 0;
+    for (const auto& [first, file] : files()) {
+      if (file.bytes < owner_.merged_bytes) unmerged_bytes_ += file.bytes;
+    }
   }
 
-  absl::Status OtherDataset(const std::string& found) {
-    return FailedPrecondition(db_->GetName() + ": holds data set " + found + ", expected " +
-                              dataset_);
+  // `others`: of the same call.
+  absl::StatusOr<ShardRecord> Check(const ShardResult& result, const std::set<uint32_t>& others) {
+    if (log_.FileOf(result.shard) != nullptr || others.contains(result.shard)) {
+      return AlreadyExists("shard " + std::to_string(result.shard) + " is in");
+    }
+    const SstFile& file = result.file;
+    if (DirName(file.path) != dir_ || !file.path.ends_with(kSstSuffix)) {
+      return InvalidArgument(file.path + ": is no SST file in " + dir_);
+    }
+    ASSIGN_OR_RETURN(const uint64_t bytes, env_.FileSize(file.path));
+    if (bytes != file.bytes) {
+      return DataLoss(file.path + ": has " + std::to_string(bytes) + " bytes, its producer says " +
+                      std::to_string(file.bytes));
+    }
+    ASSIGN_OR_RETURN(ShardRecord record,
+                     CheckShardFile(file, log_.history().dataset, result.shard));
+    if (record.fence < result.fence_min) {
+      return Aborted(file.path + ": was made under lease " + std::to_string(record.fence) +
+                     ", which ended; the shard belongs to lease " +
+                     std::to_string(result.fence_min));
+    }
+    return record;
   }
 
   absl::Status CheckComplete(uint32_t shards) {
-    for (uint32_t shard = 0; shard < shards; ++shard) {
-      if (committed_.count(shard) == 0) {
-        return FailedPrecondition("shard " + std::to_string(shard) + " of " +
-                                  std::to_string(shards) + " is not in");
-      }
+    uint64_t next = 0;
+    for (const auto& [first, file] : files()) {
+      if (first != next) break;
+      next = uint64_t{file.last()} + 1;
     }
-    if (committed_.size() == shards) return absl::OkStatus();
-    return FailedPrecondition("shard " + std::to_string(committed_.rbegin()->first) +
+    if (next < shards) {
+      return FailedPrecondition("shard " + std::to_string(next) + " of " + std::to_string(shards) +
+                                " is not in");
+    }
+    if (files().empty() || files().rbegin()->second.last() < shards) return absl::OkStatus();
+    return FailedPrecondition("shard " + std::to_string(files().rbegin()->second.last()) +
                               " is in, but only " + std::to_string(shards) + " are expected");
   }
 
-  absl::Status LinkFiles(const std::string& dir) {
-    rocksdb::Checkpoint* raw = nullptr;
-    RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(db_.get(), &raw), "cannot publish"));
-    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
-    return FromRocks(checkpoint->CreateCheckpoint(dir), "cannot publish to " + dir);
-  }
-
-  // The checksum of an SST is the one that its producer gave and the ingestion verified; one
-  // computed from the linked file would also cover damage that happened since.
-  absl::StatusOr<std::vector<CacheManifest::File>> DescribeFiles(const std::string& dir) {
-    std::vector<rocksdb::LiveFileMetaData> live;
-    db_->GetLiveFilesMetaData(&live);
-    std::map<std::string, std::string> known;
-    for (const auto& sst : live)
-      known[sst.relative_filename] = absl::BytesToHexString(sst.file_checksum);
-    ASSIGN_OR_RETURN(const auto names, Env::Posix()->ListDir(dir));
-    std::vector<CacheManifest::File> files;
-    for (const std::string& name : names) {
-      const std::string path = JoinPath(dir, name);
-      ASSIGN_OR_RETURN(const uint64_t bytes, Env::Posix()->FileSize(path));
-      std::string crc32c = known[name];
-      if (crc32c.empty()) {
-        ASSIGN_OR_RETURN(crc32c, FileCrc32c(path));
-      }
-      files.push_back({name, bytes, crc32c});
+  // Into one file, which takes their place. `damaged`: the first shard of the file that is, when
+  // it returns kDataLoss or kNotFound.
+  absl::Status Merge(const std::vector<uint32_t>& sources, uint32_t* damaged) {
+    HeldFile merged;
+    std::vector<std::string> before;
+    for (const uint32_t first : sources) {
+      const HeldFile& source = files().at(first);
+      before.push_back(PathOf(source));
+      merged.shards.insert(merged.shards.end(), source.shards.begin(), source.shards.end());
     }
-    return files;
+    const std::string shards = ShardsOf(merged);
+    merged.name = "merged-" + std::to_string(owner_.claim) + "-" + shards + std::string(kSstSuffix);
+    ASSIGN_OR_RETURN(const auto output, SstOutput::Create(PathOf(merged)));
+    for (const uint32_t first : sources) {
+      *damaged = first;
+      const HeldFile& source = files().at(first);
+      RETURN_IF_ERROR(CopyHeldShards(PathOf(source), log_.history().dataset, source, output.get()));
+    }
+    ASSIGN_OR_RETURN(const SstFile made, output->Finish());
+    merged.bytes = made.bytes;
+    merged.crc32c = made.file_checksum;
+    FaultPoint("cache merge written " + shards);
+    RETURN_IF_ERROR(owner_.check());
+    RETURN_IF_ERROR(log_.Merge(merged));
+    FaultPoint("cache merge recorded " + shards);
+    // Who has taken the claim over meanwhile has a log in which the sources still count.
+    RETURN_IF_ERROR(owner_.check());
+    for (const std::string& path : before) {
+      env_.RemoveFile(path).IgnoreError();  // what stays goes with the folder
+      FaultPoint("cache merge removed " + BaseName(path));
+    }
+    return absl::OkStatus();
   }
 
-  std::unique_ptr<rocksdb::DB> db_;
-  std::string dataset_;
-  std::map<uint32_t, std::optional<ShardRecord>> committed_;  // records as far as they were read
+  absl::Status MergeAll() {
+    const auto merge = [this](const std::vector<uint32_t>& sources) {
+      uint32_t damaged = 0;
+      const absl::Status merged = Merge(sources, &damaged);
+      return merged.ok() ? merged : UndoDamaged(damaged, merged);
+    };
+    while (true) {
+      const auto sources = NextMerge(files(), owner_.merged_bytes, MergeWhat::kAll);
+      if (sources.empty()) break;
+      RETURN_IF_ERROR(merge(sources));
+    }
+    // In a group's folder another member may have begun the cache, and the system may forbid links
+    // to files of another user (fs.protected_hardlinks).
+    std::vector<uint32_t> others;
+    for (const auto& [first, file] : files()) {
+      if (IsOfAnotherUser(PathOf(file))) others.push_back(first);
+    }
+    for (const uint32_t first : others) RETURN_IF_ERROR(merge({first}));
+    return absl::OkStatus();
+  }
+
+  // In the order of their shards, with the records of all of them.
+  absl::StatusOr<std::vector<SstFile>> ReadFiles(std::vector<ShardRecord>* records) {
+    std::vector<SstFile> ssts;
+    for (const auto& [first, file] : files()) {
+      const std::string path = PathOf(file);
+      const auto read = ReadHeldRecords(path, log_.history().dataset, file);
+      if (!read.ok()) return UndoDamaged(first, read.status());
+      records->insert(records->end(), read->begin(), read->end());
+      ssts.push_back({path, file.crc32c, file.bytes});
+    }
+    return ssts;
+  }
+
+  // `why`, and when the file is damaged or gone its shards are not done any more.
+  absl::Status UndoDamaged(uint32_t first, const absl::Status& why) {
+    if (!absl::IsDataLoss(why) && !absl::IsNotFound(why)) return why;
+    const std::string shards = ShardsOf(files().at(first));
+    RETURN_IF_ERROR(log_.Undo(first));
+    return DataLoss(MessageOf(why) + "; shards " + shards +
+                    " are no longer done: run the same command again, which makes them anew");
+  }
+
+  Env& env_;
+  const std::string dir_;
+  const CacheOwner owner_;
+  IngestLog log_;
+  uint64_t unmerged_bytes_ = 0;  // of files below owner_.merged_bytes, or more
 };
 
-// RocksDB opens its lock for writing. Where a group shares the state folder, the job that has begun
-// this cache may have been another user's; the claim of the stage says that it has ended.
-absl::Status RemoveLockOfAnother(const std::string& dir) {
-  const std::string path = JoinPath(dir, "LOCK");
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0 || info.st_uid == geteuid()) return absl::OkStatus();
-  return Env::Posix()->RemoveFile(path);
+// A folder without a log is one where nothing has been taken in.
+absl::Status CheckIsNew(Env& env, const std::string& dir) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(dir));
+  for (const std::string& name : names) {
+    if (!name.ends_with(kSstSuffix)) continue;
+    return DataLoss(dir + ": its ingest log is missing, though " + name + " is there");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<CacheBuilder>> CacheBuilder::Open(const std::string& dir,
-                                                                 const std::string& dataset) {
+absl::StatusOr<std::unique_ptr<CacheBuilder>> CacheBuilder::Open(Env& env, const std::string& dir,
+                                                                 const std::string& dataset,
+                                                                 CacheOwner owner,
+                                                                 std::vector<std::string>* notes) {
   RETURN_IF_ERROR(CheckDataset(dataset));
-  RETURN_IF_ERROR(Env::Posix()->CreateDirs(dir));
-  RETURN_IF_ERROR(CheckHasCurrentFile(dir));
-  RETURN_IF_ERROR(RemoveLockOfAnother(dir));
-  rocksdb::Options options = CacheOptions();
-  options.create_if_missing = true;
-  options.write_buffer_size = kCacheBufferBytes;
-  rocksdb::DB* raw = nullptr;
-  RETURN_IF_ERROR(FromRocksOpen(rocksdb::DB::Open(options, dir, &raw), "cannot open " + dir));
-  auto builder = std::make_unique<RocksBuilder>(std::unique_ptr<rocksdb::DB>(raw), dataset);
-  RETURN_IF_ERROR(builder->FindCommitted());
+  RETURN_IF_ERROR(CreateSyncedDir(env, dir));
+  IngestHistory history{dataset, {}};
+  auto found = ReadIngestLog(env, dir, owner.claim);
+  if (absl::IsNotFound(found.status())) {
+    RETURN_IF_ERROR(CheckIsNew(env, dir));
+  } else {
+    ASSIGN_OR_RETURN(history, std::move(found));
+  }
+  if (history.dataset != dataset) {
+    return FailedPrecondition(dir + ": holds data set " + history.dataset + ", expected " +
+                              dataset);
+  }
+  ASSIGN_OR_RETURN(const std::string lost, LeaveOutLost(env, dir, &history.files));
+  if (!lost.empty()) notes->push_back(lost);
+  auto builder = std::make_unique<LoggedBuilder>(env, dir, std::move(owner), std::move(history));
+  RETURN_IF_ERROR(builder->Begin());
   return builder;
 }
 

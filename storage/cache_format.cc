@@ -15,7 +15,6 @@ constexpr uint8_t kRecordMark = 0xff;
 constexpr uint32_t kRecordPage = 0xffffffff;
 constexpr size_t kChecksumOffset = 12;
 static_assert(kChecksumOffset + sizeof(uint64_t) == kPageHeaderBytes);
-constexpr size_t kFingerprintDigits = 64;
 
 void PutBig32(std::string* out, uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) *out += static_cast<char>(value >> shift);
@@ -156,7 +155,7 @@ uint32_t BytesOf(Element element) {
 }
 
 absl::Status CheckDataset(std::string_view dataset) {
-  if (dataset.size() == kFingerprintDigits && BytesFromHex(dataset)) return absl::OkStatus();
+  if (IsDigest(dataset)) return absl::OkStatus();
   return InvalidArgument("not a fingerprint of 64 lowercase hexadecimal digits: '" +
                          std::string(dataset) + "'");
 }

@@ -13,4 +13,6 @@ std::optional<std::string> BytesFromHex(std::string_view hex) {
   return absl::HexStringToBytes(ToAbsl(hex));
 }
 
+bool IsDigest(std::string_view hex) { return hex.size() == 64 && BytesFromHex(hex); }
+
 }  // namespace halcyon::storage

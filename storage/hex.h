@@ -11,6 +11,9 @@ namespace halcyon::storage {
 // nullopt unless `hex` is an even number of lowercase digits: each value has one spelling.
 std::optional<std::string> BytesFromHex(std::string_view hex);
 
+// Whether it is a SHA-256: 64 lowercase digits.
+bool IsDigest(std::string_view hex);
+
 }  // namespace halcyon::storage
 
 #endif  // HALCYON_STORAGE_HEX_H_

@@ -2,11 +2,12 @@
 //
 // A data set belongs to one fingerprint. Its life:
 //   1. worker processes write one SST file a shard (ShardWriter): pages, then the shard's record;
-//   2. the owner (the coordinator) ingests each file into the building database (CacheBuilder).
-//      The ingest is the commit: the shard's record inside the SST says that the shard is done,
-//      and after a crash the set of done shards is read from the database itself;
-//   3. when all shards are in, the owner publishes an immutable generation: a hard-linked copy with
-//      a manifest of file checksums and the content digest;
+//   2. the owner (the coordinator) takes the files in, many at a time (CacheBuilder): it checks
+//      each and writes their shards into the cache's ingest log (storage/ingest_log.h).
+//      The ingest is the commit: a shard is done when the log says so, also after a crash;
+//   3. when all shards are in, the owner publishes an immutable generation: a RocksDB of links to
+//      the files, of which small ones were merged, with a manifest of file checksums and the
+//      content digest;
 //   4. readers (CacheReader) open published generations only, read-only, any number at a time.
 //
 // Keys and values are in docs/latent_cache_format.md; constants in storage/cache_format.h.
@@ -14,6 +15,7 @@
 #define HALCYON_STORAGE_PAGE_CACHE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -21,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/env.h"
 #include "base/status.h"
 
 namespace halcyon::storage {
@@ -73,35 +76,70 @@ class ShardWriter {
   virtual absl::StatusOr<SstFile> Finish(std::map<std::string, uint64_t> counts) = 0;
 };
 
+// Files of adjacent shards are merged up to this size. A terabyte is then some 4,000 files, opening
+// one costs nothing beside reading it, and a merge that a crash cuts short is a second of work.
+inline constexpr uint64_t kMergedFileBytes = 256 << 20;
+
+// Who builds a cache.
+struct CacheOwner {
+  // The number of the claim of its stage (storage/lease.h); a log of a higher one is not written.
+  uint64_t claim = 1;
+  // Whether the claim is still held; asked before each commit, and before files are removed.
+  std::function<absl::Status()> check = [] { return absl::OkStatus(); };
+  uint64_t merged_bytes = kMergedFileBytes;
+};
+
+// What a worker has made of a shard under the lease that is now the shard's.
+struct ShardResult {
+  SstFile file;
+  uint32_t shard = 0;
+  uint64_t fence_min = 0;
+};
+
 // The owner's side. Not thread-safe.
 class CacheBuilder {
  public:
-  // Opens or makes the building database of `dataset` in `dir`. A database that is damaged beyond
-  // opening is kDataLoss; one that could not be read has another code.
+  // Opens or begins the unfinished cache of `dataset` in the folder `dir`. Shards whose file is
+  // missing or has another size than the log says are not done any more; `notes` says so.
+  // kDataLoss: the log is damaged or lost; one that could not be read has another code. kAborted:
+  // there is a log of a later claim.
   // kFailedPrecondition when it holds another data set or a newer format.
-  static absl::StatusOr<std::unique_ptr<CacheBuilder>> Open(const std::string& dir,
-                                                            const std::string& dataset);
+  static absl::StatusOr<std::unique_ptr<CacheBuilder>> Open(Env& env, const std::string& dir,
+                                                            const std::string& dataset,
+                                                            CacheOwner owner,
+                                                            std::vector<std::string>* notes);
   virtual ~CacheBuilder() = default;
 
   // The committed shards. Costs no reading, whatever their number.
   virtual std::set<uint32_t> Committed() const = 0;
-  // Of a committed shard. kDataLoss: damaged.
-  virtual absl::StatusOr<ShardRecord> RecordOf(uint32_t shard) = 0;
 
-  // Verifies (file checksum, block checksums, record: dataset, shard, fence >= `fence_min`) and
-  // ingests, moving the file: it must lie on the database's file system. kAlreadyExists when the
-  // shard is in; kAborted when the record carries an older fence; kDataLoss when bytes differ or
-  // are another shard's or data set's. Nothing is ingested unless it returns OK.
-  virtual absl::StatusOr<ShardRecord> Ingest(const SstFile& file, uint32_t shard,
-                                             uint64_t fence_min) = 0;
+  // Removes the SST files of the folder that hold no committed shard, also unfinished ones
+  // (NAME.sst.tmp), but for those whose name `keep` says true of: of workers whose leases hold.
+  using KeepFile = std::function<bool(const std::string& name)>;
+  virtual absl::Status RemoveLeftovers(const KeepFile& keep) = 0;
+
+  // Verifies each file (checksum, blocks, keys, record: dataset, shard, fence >= `fence_min`) and
+  // commits the shards of those that fit, all together. The files lie in the cache's folder, and
+  // belong to the cache from then on. One answer for each: kAlreadyExists when the shard is in;
+  // kAborted when the record carries an older fence, or the claim is lost; kDataLoss when bytes
+  // differ or are another shard's or data set's. A shard is not in unless its answer is OK.
+  virtual std::vector<absl::StatusOr<ShardRecord>> Ingest(
+      const std::vector<ShardResult>& results) = 0;
+
+  // Merges adjacent files into one of `merged_bytes`, if there are enough; false when not. Takes
+  // about a second at most, and memory for few pages. Nothing is lost by an error.
+  virtual absl::StatusOr<bool> MergeSome() = 0;
 
   struct Published {
     std::string content_digest;  // SHA-256 over the shards' digests in order
     uint64_t bytes = 0;
     std::map<std::string, uint64_t> counts;  // summed over the shards
   };
-  // Makes the generation in `dir` (must not exist; appears whole or not at all).
-  // kFailedPrecondition unless exactly shards 0 ... shards-1 are in.
+  // Merges what is left to merge and makes the generation in `dir` (must not exist; appears whole
+  // or not at all; on the file system of the cache's folder). What was done of it is not done again
+  // after an error or a crash.
+  // kFailedPrecondition unless exactly shards 0 ... shards-1 are in. kDataLoss: a file was damaged
+  // since it was taken in; its shards, and only these, are not done any more.
   virtual absl::StatusOr<Published> Publish(const std::string& dir, uint32_t shards) = 0;
 };
 

@@ -71,18 +71,6 @@ absl::Status FromRocksOpen(const rocksdb::Status& status, std::string_view what)
   return FromRocks(status, what);
 }
 
-absl::Status CheckHasCurrentFile(const std::string& dir) {
-  Env& env = *Env::Posix();
-  if (env.Exists(JoinPath(dir, "CURRENT"))) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(dir));
-  for (const std::string& name : names) {
-    if (name.ends_with(".log") || name.ends_with(".sst")) {
-      return DataLoss(JoinPath(dir, "CURRENT") + ": is missing, though " + name + " is there");
-    }
-  }
-  return absl::OkStatus();
-}
-
 rocksdb::Options QuietOptions() {
   rocksdb::Options options;
   options.info_log = std::make_shared<ErrorLogger>();
@@ -95,8 +83,7 @@ rocksdb::Options QuietOptions() {
 
 rocksdb::Options CacheOptions() {
   rocksdb::Options options = QuietOptions();
-  // A generation never changes, and in a building database nothing is ever removed, so a file that
-  // was closed can be opened again.
+  // A generation never changes, so a file that was closed can be opened again.
   options.max_open_files = OpenFilesOfACache();
   options.disable_auto_compactions = true;
   options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();

@@ -22,10 +22,6 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what);
 // For opening an existing database: a missing file is damage there, kDataLoss.
 absl::Status FromRocksOpen(const rocksdb::Status& status, std::string_view what);
 
-// Opening with create_if_missing begins a new database where CURRENT is missing, and removes the
-// files of the old one. kDataLoss for such a folder: it has logs or tables and no CURRENT.
-absl::Status CheckHasCurrentFile(const std::string& dir);
-
 // Few threads, no statistics, and errors in our log instead of LOG files in the database's folder,
 // so that a read-only opening writes nothing.
 rocksdb::Options QuietOptions();

@@ -1,5 +1,6 @@
 #include "coordinator/work/work_folders.h"
 
+#include "cluster/outputs.h"
 #include "coordinator/start_over.h"
 #include "storage/artifact.h"
 #include "storage/checkpoint.h"
@@ -64,7 +65,7 @@ absl::StatusOr<std::vector<WorkFolder>> ScanWork(Env& env, const storage::HomeLa
     ReadWhatIsMade(env, artifact_dir, &*folder);
     ASSIGN_OR_RETURN(folder->steps,
                      storage::CheckpointStore(env, CheckpointsOf(folder->path)).ListCommitted());
-    folder->has_shards = env.Exists(JoinPath(folder->path, kBuildingFolder));
+    folder->has_shards = env.Exists(JoinPath(folder->path, cluster::kBuildingFolder));
     folders.push_back(*std::move(folder));
   }
   return folders;

@@ -110,6 +110,14 @@ class CoordinatorTest : public testing::Test, public JobObserver {
       return now ? std::optional(fault) : std::nullopt;
     };
   }
+  // The folder of the tokens' unfinished cache, with the shards that were done.
+  std::string StopBeforeShard3() {
+    FailLease("tokens/3", FakeCluster::Fault::kStopJob);
+    EXPECT_TRUE(absl::IsAborted(Run()));
+    cluster_.stops = 0;
+    cluster_.on_lease = nullptr;
+    return JoinPath(cluster_.assignments.at("tokens").work_dir, "building");
+  }
 
   int agents_ = 2;
   std::string model_toml_ = "window_chunks = 2\n";

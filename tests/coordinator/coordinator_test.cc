@@ -178,17 +178,9 @@ TEST_F(CoordinatorTest, AnArtifactOfAnotherVersionStopsTheJobByName) {
 }
 
 TEST_F(CoordinatorTest, ADamagedUnfinishedCacheIsNotBegunAgainUnlessTold) {
-  FailLease("tokens/3", Fault::kStopJob);
-  EXPECT_TRUE(absl::IsAborted(Run()));
-  cluster_.stops = 0;
-  cluster_.on_lease = nullptr;
-  const std::string work = cluster_.assignments.at("tokens").work_dir;
-  const auto names = env_.ListDir(JoinPath(work, "building"));
-  for (const std::string& name : *names) {
-    if (name.ends_with(".sst")) {
-      ASSERT_TRUE(env_.RemoveFile(JoinPath(work, "building/" + name)).ok());
-    }
-  }
+  const std::string building = StopBeforeShard3();
+  const std::string log = JoinPath(building, "log/00000001");
+  ASSERT_TRUE(WriteFileAtomically(env_, log, "x" + *env_.ReadFile(log)).ok());
   const absl::Status status = Run();
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_NE(MessageOf(status).find("--from-scratch"), std::string::npos) << status;
@@ -196,6 +188,30 @@ TEST_F(CoordinatorTest, ADamagedUnfinishedCacheIsNotBegunAgainUnlessTold) {
   from_scratch_ = true;
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks);
+  EXPECT_NE(notices_.find("building.set-aside-1"), std::string::npos) << notices_;
+}
+
+TEST_F(CoordinatorTest, AShardWhoseFileIsGoneIsMadeAgainAlone) {
+  const std::string building = StopBeforeShard3();
+  const auto names = env_.ListDir(building);
+  std::vector<std::string> files;
+  for (const std::string& name : *names) {
+    if (name.ends_with(".sst")) files.push_back(name);
+  }
+  const uint64_t done = status_.Find(StageKind::kTokens)->tasks_done;
+  ASSERT_GE(done, 2u);
+  ASSERT_TRUE(env_.RemoveFile(JoinPath(building, files.front())).ok());
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks - (done - 1));
+  EXPECT_NE(notices_.find(files.front() + " is missing"), std::string::npos) << notices_;
+}
+
+TEST_F(CoordinatorTest, AnUnfinishedCacheOfAnOlderFormIsSetAside) {
+  const std::string building = StopBeforeShard3();
+  ASSERT_TRUE(WriteFileAtomically(env_, JoinPath(building, "CURRENT"), "MANIFEST-000004\n").ok());
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(LeasesOf("tokens/"), status_.Find(StageKind::kTokens)->tasks);
+  EXPECT_NE(notices_.find("of an earlier version"), std::string::npos) << notices_;
   EXPECT_NE(notices_.find("building.set-aside-1"), std::string::npos) << notices_;
 }
 

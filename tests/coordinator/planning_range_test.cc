@@ -31,16 +31,17 @@ class PlanningTest : public ::testing::Test {
 
   // Some shards of some documents, one of them empty.
   std::string MakeTokens() {
-    auto builder = storage::CacheBuilder::Open(dir_.Path("building"), kDataset);
+    std::vector<std::string> notes;
+    auto builder = storage::CacheBuilder::Open(env_, dir_.Path("building"), kDataset, {}, &notes);
     EXPECT_TRUE(builder.ok()) << builder.status();
     for (uint32_t shard = 0; shard < 5; ++shard) {
-      storage::TokenShardWriter writer(dir_.Path(std::to_string(shard) + ".sst"), kDataset, shard,
-                                       1, 300);
+      storage::TokenShardWriter writer(dir_.Path("building/" + std::to_string(shard) + ".sst"),
+                                       kDataset, shard, 1, 300);
       const std::vector<uint32_t> tokens(20 * shard, 7);
       writer.AddDocument(shard == 3 ? storage::Split::kHeldout : storage::Split::kTrain, tokens);
       const auto file = writer.Finish({});
       EXPECT_TRUE(file.ok()) << file.status();
-      EXPECT_TRUE((*builder)->Ingest(*file, shard, 1).ok());
+      EXPECT_TRUE((*builder)->Ingest({{*file, shard, 1}}).at(0).ok());
     }
     EXPECT_TRUE((*builder)->Publish(dir_.Path("generation"), 5).ok());
     return dir_.Path("generation");

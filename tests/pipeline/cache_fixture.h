@@ -81,12 +81,14 @@ class CachedDataTest : public ::testing::Test {
 
   void Publish(const std::string& name, const std::string& dataset, size_t shards,
                const WriteShard& write) {
-    auto builder = storage::CacheBuilder::Open(dir_.Path(name + "-build"), dataset);
+    std::vector<std::string> notes;
+    auto builder =
+        storage::CacheBuilder::Open(*Env::Posix(), dir_.Path(name + "-build"), dataset, {}, &notes);
     ASSERT_TRUE(builder.ok()) << builder.status();
     for (uint32_t shard = 0; shard < shards; ++shard) {
-      const auto file = write(shard, dir_.Path(name + std::to_string(shard) + ".sst"));
+      const auto file = write(shard, dir_.Path(name + "-build/" + std::to_string(shard) + ".sst"));
       ASSERT_TRUE(file.ok()) << file.status();
-      const auto record = (*builder)->Ingest(*file, shard, 1);
+      const auto record = (*builder)->Ingest({{*file, shard, 1}}).at(0);
       ASSERT_TRUE(record.ok()) << record.status();
     }
     const auto published = (*builder)->Publish(dir_.Path(name), static_cast<uint32_t>(shards));

@@ -10,7 +10,8 @@ using Code = absl::StatusCode;
 
 class CacheDamageTest : public CacheTest {
  protected:
-  void SetUp() override { Build(3); }
+  // A file a shard.
+  void SetUp() override { Build(3, {.merged_bytes = 1}); }
 
   std::string Manifest() { return Generation() + "/manifest.json"; }
   std::vector<std::string> Ssts() { return FilesEnding(Generation(), ".sst"); }

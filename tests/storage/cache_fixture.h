@@ -54,7 +54,14 @@ class CacheTest : public ::testing::Test {
     return pages;
   }
 
-  std::string SstPath(uint32_t shard) { return dir_.Path("shard-" + std::to_string(shard)); }
+  enum class Begin { kNow, kLater };
+  // kLater: the test itself opens the first builder, before shards are written.
+  explicit CacheTest(Begin begin = Begin::kNow) {
+    if (begin == Begin::kNow) OpenBuilder();
+  }
+
+  static std::string SstName(uint32_t shard) { return "shard-" + std::to_string(shard) + ".sst"; }
+  std::string SstPath(uint32_t shard) { return JoinPath(BuildDir(), SstName(shard)); }
   std::string BuildDir() { return dir_.Path("build"); }
   std::string Generation() { return dir_.Path("generation"); }
 
@@ -74,16 +81,20 @@ class CacheTest : public ::testing::Test {
     return *file;
   }
 
-  std::unique_ptr<CacheBuilder> OpenBuilder() {
-    auto builder = CacheBuilder::Open(BuildDir(), kDataset);
+  std::unique_ptr<CacheBuilder> OpenBuilder(CacheOwner owner = {}) {
+    auto builder = TryOpenBuilder(std::move(owner));
     EXPECT_TRUE(builder.ok()) << builder.status();
     return std::move(*builder);
   }
+  absl::StatusOr<std::unique_ptr<CacheBuilder>> TryOpenBuilder(CacheOwner owner = {}) {
+    notes_.clear();
+    return CacheBuilder::Open(*Env::Posix(), BuildDir(), kDataset, std::move(owner), &notes_);
+  }
 
-  CacheBuilder::Published Build(uint32_t shards) {
-    auto builder = OpenBuilder();
+  CacheBuilder::Published Build(uint32_t shards, CacheOwner owner = {}) {
+    auto builder = OpenBuilder(std::move(owner));
     for (uint32_t shard = 0; shard < shards; ++shard) {
-      const auto record = builder->Ingest(WriteShard(shard), shard, 1);
+      const auto record = builder->Ingest({{WriteShard(shard), shard, 1}}).at(0);
       EXPECT_TRUE(record.ok()) << record.status();
     }
     const auto published = builder->Publish(Generation(), shards);
@@ -99,6 +110,7 @@ class CacheTest : public ::testing::Test {
   absl::Status TryOpenReader() { return CacheReader::Open(Generation(), kDataset).status(); }
 
   testing::TempDir dir_;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace halcyon::storage

@@ -32,7 +32,7 @@ class LatentCacheTest : public CacheTest {
   std::map<std::string, uint64_t> FinishAndIngest(LatentShardWriter& writer, uint32_t shard) {
     const auto file = writer.Finish();
     EXPECT_TRUE(file.ok()) << file.status();
-    const auto record = OpenBuilder()->Ingest(*file, shard, 1);
+    const auto record = OpenBuilder()->Ingest({{*file, shard, 1}}).at(0);
     EXPECT_TRUE(record.ok()) << record.status();
     return record->counts;
   }

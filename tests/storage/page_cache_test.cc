@@ -13,7 +13,7 @@ using Code = absl::StatusCode;
 
 using PageCacheTest = CacheTest;
 
-TEST_F(PageCacheTest, ReadsBackWhatWasWrittenAlsoWithoutTheBuildingDatabase) {
+TEST_F(PageCacheTest, ReadsBackWhatWasWrittenAlsoWithoutTheUnfinishedCache) {
   const auto published = Build(3);
   std::filesystem::remove_all(BuildDir());
   auto reader = OpenReader();
@@ -46,7 +46,7 @@ TEST_F(PageCacheTest, ADataSetWithoutShardsIsOne) {
 
 // The oracle puts the bytes together by the words of docs/latent_cache_format.md.
 TEST_F(PageCacheTest, ContentDigestIsOverRelativeKeysAndValues) {
-  const auto record = OpenBuilder()->Ingest(WriteShard(2), 2, 1);
+  const auto record = OpenBuilder()->Ingest({{WriteShard(2), 2, 1}}).at(0);
   Sha256 expected;
   for (const auto& [key, value] : PagesOf(2)) {
     const char split = static_cast<char>(key.split);
@@ -59,14 +59,13 @@ TEST_F(PageCacheTest, ContentDigestIsOverRelativeKeysAndValues) {
 
 TEST_F(PageCacheTest, ContentDigestKnowsContentsOnly) {
   const auto digest = [this](const std::string& dataset, uint64_t fence, const Pages& pages) {
-    const std::string dir = dir_.Path("digest");
-    auto builder = CacheBuilder::Open(dir, dataset);
-    EXPECT_TRUE((*builder)->Ingest(WriteShard(dataset, 0, fence, pages), 0, 1).ok());
-    const auto published = (*builder)->Publish(dir_.Path("digest-generation"), 1);
+    std::filesystem::remove_all(BuildDir());
+    auto builder = CacheBuilder::Open(*Env::Posix(), BuildDir(), dataset, {}, &notes_);
+    const SstFile file = WriteShard(dataset, 0, fence, pages);
+    EXPECT_TRUE((*builder)->Ingest({{file, 0, 1}}).at(0).ok());
+    const auto published = (*builder)->Publish(Generation(), 1);
     EXPECT_TRUE(published.ok()) << published.status();
-    builder->reset();
-    std::filesystem::remove_all(dir);
-    std::filesystem::remove_all(dir_.Path("digest-generation"));
+    std::filesystem::remove_all(Generation());
     return published->content_digest;
   };
   const std::string same = digest(kDataset, 1, PagesOf(0));
@@ -79,19 +78,21 @@ TEST_F(PageCacheTest, ContentDigestKnowsContentsOnly) {
 TEST_F(PageCacheTest, TheIngestIsTheCommit) {
   {
     auto builder = OpenBuilder();
-    ASSERT_TRUE(builder->Ingest(WriteShard(0, 4), 0, 4).ok());
-    ASSERT_TRUE(builder->Ingest(WriteShard(2, 5), 2, 4).ok());
+    ASSERT_TRUE(builder->Ingest({{WriteShard(0, 4), 0, 4}}).at(0).ok());
+    ASSERT_TRUE(builder->Ingest({{WriteShard(2, 5), 2, 4}}).at(0).ok());
   }
   auto builder = OpenBuilder();
   EXPECT_THAT(builder->Committed(), ElementsAre(0, 2));
-  const ShardRecord record = *builder->RecordOf(2);
+  EXPECT_EQ(CodeOf(builder->Ingest({{WriteShard(0, 4), 0, 6}}).at(0)), Code::kAlreadyExists);
+  const auto ingested = builder->Ingest({{WriteShard(1, 7), 1, 7}}).at(0);
+  ASSERT_TRUE(ingested.ok()) << ingested.status();
+  ASSERT_TRUE(builder->Publish(Generation(), 3).ok());
+  const ShardRecord record = OpenReader()->shards().at(2);
   EXPECT_EQ(record.dataset, kDataset);
   EXPECT_EQ(record.shard, 2u);
   EXPECT_EQ(record.fence, 5u);
   EXPECT_EQ(record.pages, 4u);
   EXPECT_EQ(record.counts.at("pages"), 4u);
-  EXPECT_EQ(CodeOf(builder->Ingest(WriteShard(0, 6), 0, 6)), Code::kAlreadyExists);
-  EXPECT_FALSE(Env::Posix()->Exists(SstPath(2))) << "the file is moved, not copied";
 }
 
 TEST_F(PageCacheTest, AnUnfinishedWriterLeavesNothing) {
@@ -100,7 +101,7 @@ TEST_F(PageCacheTest, AnUnfinishedWriterLeavesNothing) {
     for (const auto& [key, value] : PagesOf(0)) ASSERT_TRUE((*writer)->Add(key, value).ok());
     EXPECT_FALSE(Env::Posix()->Exists(SstPath(0)));
   }
-  EXPECT_THAT(*Env::Posix()->ListDir(dir_.path()), ElementsAre());
+  EXPECT_THAT(*Env::Posix()->ListDir(BuildDir()), ElementsAre("log"));
 }
 
 TEST_F(PageCacheTest, TheWriterRefusesWhatIsNoPageOfItsShard) {
@@ -120,18 +121,19 @@ TEST_F(PageCacheTest, TheWriterRefusesWhatIsNoPageOfItsShard) {
 
 TEST_F(PageCacheTest, AnOlderLeaseIsFencedOff) {
   auto builder = OpenBuilder();
-  EXPECT_EQ(CodeOf(builder->Ingest(WriteShard(0, 6), 0, 7)), Code::kAborted);
-  EXPECT_TRUE(builder->Ingest(WriteShard(0, 7), 0, 7).ok());
+  EXPECT_EQ(CodeOf(builder->Ingest({{WriteShard(0, 6), 0, 7}}).at(0)), Code::kAborted);
+  EXPECT_TRUE(builder->Ingest({{WriteShard(0, 7), 0, 7}}).at(0).ok());
 }
 
 TEST_F(PageCacheTest, IngestRefusesAnotherShardOrDataSet) {
   auto builder = OpenBuilder();
-  EXPECT_EQ(CodeOf(builder->Ingest(WriteShard(2), 0, 1)), Code::kDataLoss);
+  EXPECT_EQ(CodeOf(builder->Ingest({{WriteShard(2), 0, 1}}).at(0)), Code::kDataLoss);
   const SstFile other = WriteShard(kOtherDataset, 0, 1, PagesOf(0));
-  EXPECT_EQ(CodeOf(builder->Ingest(other, 0, 1)), Code::kDataLoss);
+  EXPECT_EQ(CodeOf(builder->Ingest({{other, 0, 1}}).at(0)), Code::kDataLoss);
   // The keys cannot tell these two apart: their fingerprints start alike.
   const std::string twin = kDataset.substr(0, 62) + "02";
-  EXPECT_EQ(CodeOf(builder->Ingest(WriteShard(twin, 0, 1, PagesOf(0)), 0, 1)), Code::kDataLoss);
+  EXPECT_EQ(CodeOf(builder->Ingest({{WriteShard(twin, 0, 1, PagesOf(0)), 0, 1}}).at(0)),
+            Code::kDataLoss);
   EXPECT_THAT(builder->Committed(), ElementsAre());
 }
 
@@ -143,41 +145,41 @@ TEST_F(PageCacheTest, IngestRefusesEveryDamagedByte) {
   // A prime step, and each byte of the footer.
   for (uint64_t offset = 0; offset < good.size(); offset += offset + 60 < good.size() ? 89 : 1) {
     FlipBit(file.path, offset, static_cast<int>(offset % 8));
-    EXPECT_EQ(CodeOf(builder->Ingest(file, 0, 1)), Code::kDataLoss) << offset;
+    EXPECT_EQ(CodeOf(builder->Ingest({{file, 0, 1}}).at(0)), Code::kDataLoss) << offset;
     Overwrite(file.path, good);
   }
   for (const uint64_t bytes : {uint64_t{1}, uint64_t{60}, uint64_t{5000}, file.bytes}) {
     Truncate(file.path, bytes);
-    EXPECT_EQ(CodeOf(builder->Ingest(file, 0, 1)), Code::kDataLoss) << bytes;
+    EXPECT_EQ(CodeOf(builder->Ingest({{file, 0, 1}}).at(0)), Code::kDataLoss) << bytes;
     Overwrite(file.path, good);
   }
   EXPECT_THAT(builder->Committed(), ElementsAre());
-  EXPECT_TRUE(builder->Ingest(file, 0, 1).ok());
+  EXPECT_TRUE(builder->Ingest({{file, 0, 1}}).at(0).ok());
 }
 
 TEST_F(PageCacheTest, IngestRefusesOtherBytesThanTheProducerWrote) {
   auto builder = OpenBuilder();
   SstFile file = WriteShard(0);
   file.file_checksum = "00000000";
-  EXPECT_EQ(CodeOf(builder->Ingest(file, 0, 1)), Code::kDataLoss);
+  EXPECT_EQ(CodeOf(builder->Ingest({{file, 0, 1}}).at(0)), Code::kDataLoss);
   file.file_checksum = "no hex";
-  EXPECT_EQ(CodeOf(builder->Ingest(file, 0, 1)), Code::kInvalidArgument);
+  EXPECT_EQ(CodeOf(builder->Ingest({{file, 0, 1}}).at(0)), Code::kInvalidArgument);
   file.path += "-gone";
   file.file_checksum = "00000000";
-  EXPECT_FALSE(builder->Ingest(file, 0, 1).ok());
+  EXPECT_FALSE(builder->Ingest({{file, 0, 1}}).at(0).ok());
   EXPECT_THAT(builder->Committed(), ElementsAre());
 }
 
 TEST_F(PageCacheTest, PublishWantsAllShardsAndNoOthers) {
   auto builder = OpenBuilder();
-  ASSERT_TRUE(builder->Ingest(WriteShard(0), 0, 1).ok());
-  ASSERT_TRUE(builder->Ingest(WriteShard(2), 2, 1).ok());
+  ASSERT_TRUE(builder->Ingest({{WriteShard(0), 0, 1}}).at(0).ok());
+  ASSERT_TRUE(builder->Ingest({{WriteShard(2), 2, 1}}).at(0).ok());
   const auto missing = builder->Publish(Generation(), 3);
   EXPECT_EQ(CodeOf(missing), Code::kFailedPrecondition);
   EXPECT_THAT(MessageOf(missing.status()), HasSubstr("shard 1 of 3"));
   EXPECT_EQ(CodeOf(builder->Publish(Generation(), 1)), Code::kFailedPrecondition);
   EXPECT_FALSE(Env::Posix()->Exists(Generation()));
-  ASSERT_TRUE(builder->Ingest(WriteShard(1), 1, 1).ok());
+  ASSERT_TRUE(builder->Ingest({{WriteShard(1), 1, 1}}).at(0).ok());
   EXPECT_TRUE(builder->Publish(Generation(), 3).ok());
   EXPECT_EQ(CodeOf(builder->Publish(Generation(), 3)), Code::kAlreadyExists);
 }
@@ -190,41 +192,13 @@ TEST_F(PageCacheTest, PublishReplacesWhatAnAttemptLeft) {
   EXPECT_TRUE(OpenReader()->Verify().ok());
 }
 
-TEST_F(PageCacheTest, ABuildingDatabaseBelongsToOneDataSet) {
-  ASSERT_TRUE(OpenBuilder()->Ingest(WriteShard(0), 0, 1).ok());
-  EXPECT_EQ(CodeOf(CacheBuilder::Open(BuildDir(), kOtherDataset)), Code::kFailedPrecondition);
+TEST_F(PageCacheTest, AnUnfinishedCacheBelongsToOneDataSet) {
+  ASSERT_TRUE(OpenBuilder()->Ingest({{WriteShard(0), 0, 1}}).at(0).ok());
   const std::string twin = kDataset.substr(0, 62) + "02";
-  EXPECT_EQ(CodeOf(CacheBuilder::Open(BuildDir(), twin)), Code::kFailedPrecondition);
-}
-
-TEST_F(PageCacheTest, ADamagedRecordIsNoticedBeforeItIsPublished) {
-  for (const uint32_t shard : {0u, 1u}) {
-    ASSERT_TRUE(OpenBuilder()->Ingest(WriteShard(shard), shard, 1).ok());
+  for (const std::string& other : {kOtherDataset, twin}) {
+    EXPECT_EQ(CodeOf(CacheBuilder::Open(*Env::Posix(), BuildDir(), other, {}, &notes_)),
+              Code::kFailedPrecondition);
   }
-  // Files are numbered in the order of their ingest.
-  const std::string sst = FilesEnding(BuildDir(), ".sst").at(1);
-  std::string bytes = Read(sst);
-  bytes[bytes.size() / 8] ^= 1;
-  Overwrite(sst, bytes);
-  auto builder = OpenBuilder();
-  EXPECT_THAT(builder->Committed(), ElementsAre(0, 1)) << "known without reading the files";
-  EXPECT_EQ(CodeOf(builder->Publish(Generation(), 2)), Code::kDataLoss);
-  EXPECT_FALSE(Env::Posix()->Exists(Generation()));
-}
-
-TEST_F(PageCacheTest, ADamagedBuildingDatabaseIsNamedSo) {
-  ASSERT_TRUE(OpenBuilder()->Ingest(WriteShard(0), 0, 1).ok());
-  const std::string sst = FilesEnding(BuildDir(), ".sst").at(0);
-  const std::string good = Read(sst);
-  Truncate(sst, 10);
-  EXPECT_EQ(CodeOf(CacheBuilder::Open(BuildDir(), kDataset)), Code::kDataLoss);
-  std::filesystem::remove(sst);
-  EXPECT_EQ(CodeOf(CacheBuilder::Open(BuildDir(), kDataset)), Code::kDataLoss);
-  Overwrite(sst, good);
-  for (const std::string& path : FilesEnding(BuildDir(), "")) {
-    if (path.find("MANIFEST") != std::string::npos) std::filesystem::remove(path);
-  }
-  EXPECT_EQ(CodeOf(CacheBuilder::Open(BuildDir(), kDataset)), Code::kDataLoss);
 }
 
 }  // namespace

@@ -248,16 +248,45 @@ TEST_F(TwoUsersTest, AMemberTakesOverAStageThatAnotherHasLeft) {
 }
 
 TEST_F(TwoUsersTest, AMemberGoesOnWithACacheThatAnotherHasBegun) {
-  const std::string cache = JoinPath(home_.Work("tokens", std::string(16, 'c')), "cache");
-  const auto open = [&]() -> std::string {
+  const std::string work = home_.Work("tokens", std::string(16, 'c'));
+  const std::string dataset(64, 'c');
+  std::vector<std::string> notes;
+  // Files are large enough to stay as they are: another's may be one that cannot be linked.
+  const auto open = [&](uint64_t claim) {
     OpenHome(root_).status().IgnoreError();
-    auto builder = CacheBuilder::Open(cache, std::string(64, 'c'));
-    if (builder.ok()) builder->release();  // as a process that is killed
-    return Text(builder.status());
+    return CacheBuilder::Open(*Env::Posix(), JoinPath(work, "building"), dataset,
+                              {.claim = claim, .merged_bytes = 1}, &notes);
   };
-  EXPECT_EQ(As(kAnna, open), "");
-  EXPECT_EQ(As(kBert, open), "");
-  EXPECT_EQ(As(kAnna, open), "");
+  const auto add = [&](uint64_t claim, uint32_t shard) -> std::string {
+    auto builder = open(claim);
+    if (!builder.ok()) return Text(builder.status());
+    const std::string path = JoinPath(work, "building/" + std::to_string(shard) + ".sst");
+    auto writer = ShardWriter::Create(path, dataset, shard, 1);
+    if (!writer.ok()) return Text(writer.status());
+    const auto file = (*writer)->Finish({});
+    if (!file.ok()) return Text(file.status());
+    return Text((*builder)->Ingest({{*file, shard, 1}}).at(0).status());
+  };
+  EXPECT_EQ(As(
+                kAnna, [&] { return add(1, 0); }, 0007),
+            "");
+  EXPECT_EQ(As(
+                kBert, [&] { return add(2, 1); }, 0007),
+            "");
+  EXPECT_EQ(As(
+                kAnna,
+                [&] {
+                  auto builder = open(3);
+                  return Text(builder.ok()
+                                  ? (*builder)->Publish(JoinPath(work, "generation"), 2).status()
+                                  : builder.status());
+                },
+                0007),
+            "");
+  EXPECT_EQ(
+      As(kBert,
+         [&] { return Text(CacheReader::Open(JoinPath(work, "generation"), dataset).status()); }),
+      "");
 }
 
 TEST_F(TwoUsersTest, AProcessOfAnotherUserThatLivesKeepsItsLease) {

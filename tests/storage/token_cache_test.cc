@@ -43,7 +43,7 @@ class TokenCacheTest : public CacheTest {
     const auto file = writer.Finish({{"invalid_utf8", 2}});
     ASSERT_TRUE(file.ok()) << file.status();
     bytes_ = file->bytes;
-    const auto record = OpenBuilder()->Ingest(*file, shard, 1);
+    const auto record = OpenBuilder()->Ingest({{*file, shard, 1}}).at(0);
     ASSERT_TRUE(record.ok()) << record.status();
     counts_ = record->counts;
   }
@@ -129,7 +129,7 @@ TEST_F(TokenCacheTest, APageThatTheRecordCountsMustBeThere) {
   auto writer = ShardWriter::Create(SstPath(0), kDataset, 0, 1);
   ASSERT_TRUE((*writer)->Add(key, Value(key, 5)).ok());
   const auto file = (*writer)->Finish({{"train.tokens", 6}, {"train.documents", 1}});
-  ASSERT_TRUE(OpenBuilder()->Ingest(*file, 0, 1).ok());
+  ASSERT_TRUE(OpenBuilder()->Ingest({{*file, 0, 1}}).at(0).ok());
   TokenReader reader = Publish(1);
   std::vector<uint32_t> out(1);
   EXPECT_EQ(CodeOf(reader.Read(0, Split::kTrain, 0, out)), Code::kDataLoss);
