@@ -4,9 +4,9 @@
 
 #include "base/digest.h"
 #include "pipeline/npy.h"
-#include "pipeline/tokenizer_file.h"
+#include "pipeline/tokenizer/tokenizer_file.h"
 #include "pipeline/utf8.h"
-#include "tests/pipeline/naive_bpe.h"
+#include "tests/pipeline/tokenizer/naive_bpe.h"
 #include "tests/pipeline/source_fixture.h"
 #include "tests/testing/mutate.h"
 

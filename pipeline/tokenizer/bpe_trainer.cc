@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "pipeline/bpe_tokenizer.h"
-#include "pipeline/pre_tokenizer.h"
+#include "pipeline/tokenizer/bpe_tokenizer.h"
+#include "pipeline/tokenizer/split_pattern.h"
 
 namespace halcyon::pipeline {
 namespace {

@@ -1,13 +1,13 @@
 // Merging one piece of text into tokens. Internal to pipeline/: others use tokenizer.h.
-#ifndef HALCYON_PIPELINE_BPE_ENCODER_H_
-#define HALCYON_PIPELINE_BPE_ENCODER_H_
+#ifndef HALCYON_PIPELINE_TOKENIZER_BPE_ENCODER_H_
+#define HALCYON_PIPELINE_TOKENIZER_BPE_ENCODER_H_
 
 #include <cstdint>
 #include <queue>
 #include <string_view>
 #include <vector>
 
-#include "pipeline/bpe_tokenizer.h"
+#include "pipeline/tokenizer/bpe_tokenizer.h"
 
 namespace halcyon::pipeline {
 
@@ -53,4 +53,4 @@ class PieceMerger {
 
 }  // namespace halcyon::pipeline
 
-#endif  // HALCYON_PIPELINE_BPE_ENCODER_H_
+#endif  // HALCYON_PIPELINE_TOKENIZER_BPE_ENCODER_H_

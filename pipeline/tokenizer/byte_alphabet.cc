@@ -1,4 +1,4 @@
-#include "pipeline/byte_alphabet.h"
+#include "pipeline/tokenizer/byte_alphabet.h"
 
 #include <array>
 #include <cstdint>

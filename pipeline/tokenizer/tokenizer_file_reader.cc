@@ -1,11 +1,11 @@
-#include "pipeline/tokenizer_file.h"
+#include "pipeline/tokenizer/tokenizer_file.h"
 
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
-#include "pipeline/byte_alphabet.h"
+#include "pipeline/tokenizer/byte_alphabet.h"
 
 namespace halcyon::pipeline {
 namespace {

@@ -1,6 +1,6 @@
 // Byte-pair encoding by its definition: quadratic, and short enough to be seen right.
-#ifndef HALCYON_TESTS_PIPELINE_NAIVE_BPE_H_
-#define HALCYON_TESTS_PIPELINE_NAIVE_BPE_H_
+#ifndef HALCYON_TESTS_PIPELINE_TOKENIZER_NAIVE_BPE_H_
+#define HALCYON_TESTS_PIPELINE_TOKENIZER_NAIVE_BPE_H_
 
 #include <algorithm>
 #include <map>
@@ -10,8 +10,8 @@
 
 #include "base/check.h"
 #include "base/philox.h"
-#include "pipeline/bpe_tokenizer.h"
-#include "pipeline/pre_tokenizer.h"
+#include "pipeline/tokenizer/bpe_tokenizer.h"
+#include "pipeline/tokenizer/split_pattern.h"
 
 namespace halcyon::pipeline {
 
@@ -156,4 +156,4 @@ inline std::vector<uint32_t> Encode(const std::shared_ptr<const Tokenizer>& toke
 
 }  // namespace halcyon::pipeline
 
-#endif  // HALCYON_TESTS_PIPELINE_NAIVE_BPE_H_
+#endif  // HALCYON_TESTS_PIPELINE_TOKENIZER_NAIVE_BPE_H_

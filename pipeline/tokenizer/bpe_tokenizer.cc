@@ -1,10 +1,10 @@
-#include "pipeline/bpe_tokenizer.h"
+#include "pipeline/tokenizer/bpe_tokenizer.h"
 
 #include <utility>
 
 #include "base/check.h"
-#include "pipeline/byte_alphabet.h"
-#include "pipeline/tokenizer_file.h"
+#include "pipeline/tokenizer/byte_alphabet.h"
+#include "pipeline/tokenizer/tokenizer_file.h"
 
 namespace halcyon::pipeline {
 namespace {

@@ -1,4 +1,4 @@
-#include "pipeline/bpe_encoder.h"
+#include "pipeline/tokenizer/bpe_encoder.h"
 
 #include <algorithm>
 #include <string>

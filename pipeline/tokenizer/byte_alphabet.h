@@ -1,7 +1,7 @@
 // The printable spelling of bytes in tokenizer.json files (from GPT-2): each byte is one Unicode
 // character that JSON shows as it is; the space is U+0120.
-#ifndef HALCYON_PIPELINE_BYTE_ALPHABET_H_
-#define HALCYON_PIPELINE_BYTE_ALPHABET_H_
+#ifndef HALCYON_PIPELINE_TOKENIZER_BYTE_ALPHABET_H_
+#define HALCYON_PIPELINE_TOKENIZER_BYTE_ALPHABET_H_
 
 #include <optional>
 #include <string>
@@ -16,4 +16,4 @@ std::optional<std::string> ReadSpelling(std::string_view spelling);
 
 }  // namespace halcyon::pipeline
 
-#endif  // HALCYON_PIPELINE_BYTE_ALPHABET_H_
+#endif  // HALCYON_PIPELINE_TOKENIZER_BYTE_ALPHABET_H_

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/pipeline/naive_bpe.h"
+#include "tests/pipeline/tokenizer/naive_bpe.h"
 
 namespace halcyon::pipeline {
 namespace {

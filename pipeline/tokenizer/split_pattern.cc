@@ -1,4 +1,4 @@
-#include "pipeline/pre_tokenizer.h"
+#include "pipeline/tokenizer/split_pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

@@ -1,12 +1,12 @@
-#include "pipeline/tokenizer_file.h"
+#include "pipeline/tokenizer/tokenizer_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "pipeline/byte_alphabet.h"
-#include "tests/pipeline/naive_bpe.h"
+#include "pipeline/tokenizer/byte_alphabet.h"
+#include "tests/pipeline/tokenizer/naive_bpe.h"
 #include "tests/pipeline/source_fixture.h"
 
 namespace halcyon::pipeline {

@@ -1,6 +1,6 @@
 // The vocabulary and merges of a byte-level BPE. Internal to pipeline/: others use tokenizer.h.
-#ifndef HALCYON_PIPELINE_BPE_TOKENIZER_H_
-#define HALCYON_PIPELINE_BPE_TOKENIZER_H_
+#ifndef HALCYON_PIPELINE_TOKENIZER_BPE_TOKENIZER_H_
+#define HALCYON_PIPELINE_TOKENIZER_BPE_TOKENIZER_H_
 
 #include <array>
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "base/status.h"
-#include "pipeline/pre_tokenizer.h"
+#include "pipeline/tokenizer/split_pattern.h"
 #include "pipeline/tokenizer.h"
 
 namespace halcyon::pipeline {
@@ -71,4 +71,4 @@ class BpeTokenizer : public Tokenizer {
 
 }  // namespace halcyon::pipeline
 
-#endif  // HALCYON_PIPELINE_BPE_TOKENIZER_H_
+#endif  // HALCYON_PIPELINE_TOKENIZER_BPE_TOKENIZER_H_

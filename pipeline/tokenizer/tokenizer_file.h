@@ -7,14 +7,14 @@
 // are bytes. All else is refused by name, since ids would silently differ.
 //
 // Written: the same in one form. Special tokens are both in the vocabulary and in added_tokens.
-#ifndef HALCYON_PIPELINE_TOKENIZER_FILE_H_
-#define HALCYON_PIPELINE_TOKENIZER_FILE_H_
+#ifndef HALCYON_PIPELINE_TOKENIZER_TOKENIZER_FILE_H_
+#define HALCYON_PIPELINE_TOKENIZER_TOKENIZER_FILE_H_
 
 #include <string>
 #include <string_view>
 
 #include "base/status.h"
-#include "pipeline/bpe_tokenizer.h"
+#include "pipeline/tokenizer/bpe_tokenizer.h"
 
 namespace halcyon::pipeline {
 
@@ -25,4 +25,4 @@ std::string WriteTokenizerJson(const BpeVocabulary& vocabulary);
 
 }  // namespace halcyon::pipeline
 
-#endif  // HALCYON_PIPELINE_TOKENIZER_FILE_H_
+#endif  // HALCYON_PIPELINE_TOKENIZER_TOKENIZER_FILE_H_

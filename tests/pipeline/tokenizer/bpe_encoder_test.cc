@@ -1,9 +1,9 @@
-#include "pipeline/bpe_encoder.h"
+#include "pipeline/tokenizer/bpe_encoder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/pipeline/naive_bpe.h"
+#include "tests/pipeline/tokenizer/naive_bpe.h"
 
 namespace halcyon::pipeline {
 namespace {

@@ -1,9 +1,9 @@
-#include "pipeline/pre_tokenizer.h"
+#include "pipeline/tokenizer/split_pattern.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/pipeline/naive_bpe.h"
+#include "tests/pipeline/tokenizer/naive_bpe.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -15,7 +15,7 @@ std::vector<std::string> Split(const char* pattern, std::string_view text) {
   return PiecesOf(*PatternByName(pattern), text);
 }
 
-TEST(PreTokenizer, Gpt2) {
+TEST(SplitPattern, Gpt2) {
   EXPECT_THAT(Split("gpt2", "Hello world, it's 2023!\n\n  New  line "),
               ElementsAre("Hello", " world", ",", " it", "'s", " 2023", "!", "\n\n ", " New", " ",
                           " line", " "));
@@ -23,24 +23,24 @@ TEST(PreTokenizer, Gpt2) {
               ElementsAre("IT", "'", "S", " \u00E9t\u00E9", " \u4E2D\u6587", " \U0001F600"));
 }
 
-TEST(PreTokenizer, Llama3) {
+TEST(SplitPattern, Llama3) {
   EXPECT_THAT(Split("llama3", "IT'S 12345 (word)\n\n  x = 1;\n  "),
               ElementsAre("IT", "'S", " ", "123", "45", " (", "word", ")\n\n", " ", " x", " =", " ",
                           "1", ";\n", "  "));
 }
 
-TEST(PreTokenizer, Cl100kDiffersInWhiteSpaceAtTheEnd) {
+TEST(SplitPattern, Cl100kDiffersInWhiteSpaceAtTheEnd) {
   EXPECT_THAT(Split("llama3", "a\n\n  "), ElementsAre("a", "\n\n", "  "));
   EXPECT_THAT(Split("cl100k", "a\n\n  "), ElementsAre("a", "\n\n  "));
   EXPECT_THAT(Split("cl100k", "a\n\n  b"), ElementsAre("a", "\n\n", " ", " b"));
 }
 
-TEST(PreTokenizer, O200kSplitsAtCapitals) {
+TEST(SplitPattern, O200kSplitsAtCapitals) {
   EXPECT_THAT(Split("o200k", "CamelCaseWord's HTTPServer a/b//\n"),
               ElementsAre("Camel", "Case", "Word's", " HTTPServer", " a", "/b", "//\n"));
 }
 
-TEST(PreTokenizer, WhiteSpaceIsThePropertyOfTheStandard) {
+TEST(SplitPattern, WhiteSpaceIsThePropertyOfTheStandard) {
   // U+180E left it in Unicode 6.3; U+0085 and U+3000 are in it.
   EXPECT_THAT(Split("gpt2", "a\u180E\u180E b"), ElementsAre("a", "\u180E\u180E", " b"));
   EXPECT_THAT(Split("gpt2", "a\u0085\u3000\u3000b"),
@@ -67,7 +67,7 @@ size_t Gpt2PieceLength(std::string_view text) {
   return end;
 }
 
-TEST(PreTokenizer, Gpt2EqualsASecondReading) {
+TEST(SplitPattern, Gpt2EqualsASecondReading) {
   static constexpr std::string_view kCharacters = "ab's tve1 2\n\t  .,\"lmdr'";
   for (uint64_t seed = 0; seed < 3000; ++seed) {
     const PhiloxStream stream(seed, NoiseStream::kEvaluation, 6, 0);
@@ -82,12 +82,12 @@ TEST(PreTokenizer, Gpt2EqualsASecondReading) {
   }
 }
 
-TEST(PreTokenizer, NothingIsLostBetweenMatches) {
+TEST(SplitPattern, NothingIsLostBetweenMatches) {
   EXPECT_THAT(PiecesOf("[a-z]+", "12ab 3cd!!"), ElementsAre("12", "ab", " 3", "cd", "!!"));
   EXPECT_THAT(PiecesOf("x*", "aaxb"), ElementsAre("aa", "x", "b"));  // empty matches are none
 }
 
-TEST(PreTokenizer, LongRunsAreOnePiece) {
+TEST(SplitPattern, LongRunsAreOnePiece) {
   for (const char* pattern : {"gpt2", "llama3", "cl100k", "o200k"}) {
     for (const char c : {'a', 'A', ' ', '\n', '.'}) {
       const std::string run(1 << 20, c);
@@ -97,14 +97,14 @@ TEST(PreTokenizer, LongRunsAreOnePiece) {
 }
 
 // Backtracking into nested groups needs memory for each byte; past its end the rest is one piece.
-TEST(PreTokenizer, AnExpressionThatExhaustsTheMatcherLosesNoText) {
+TEST(SplitPattern, AnExpressionThatExhaustsTheMatcherLosesNoText) {
   const std::string text = "b " + std::string(4 << 20, 'a');
   std::string joined;
   for (const std::string& piece : PiecesOf("b|(?:(a)|(a)b)+c", text)) joined += piece;
   EXPECT_EQ(joined, text);
 }
 
-TEST(PreTokenizer, RefusesExpressions) {
+TEST(SplitPattern, RefusesExpressions) {
   const std::pair<const char*, const char*> cases[] = {{"a(b", "missing closing parenthesis"},
                                                        {"\\w+", "escape \\w"},
                                                        {"[a&&[b]]", "a set inside []"},

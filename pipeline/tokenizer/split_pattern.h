@@ -2,8 +2,8 @@
 //
 // Unicode properties are those of Debian 12's PCRE2 (Unicode 14): characters assigned later count
 // as unassigned, so pieces around them may differ from a library with newer tables.
-#ifndef HALCYON_PIPELINE_PRE_TOKENIZER_H_
-#define HALCYON_PIPELINE_PRE_TOKENIZER_H_
+#ifndef HALCYON_PIPELINE_TOKENIZER_SPLIT_PATTERN_H_
+#define HALCYON_PIPELINE_TOKENIZER_SPLIT_PATTERN_H_
 
 #include <cstddef>
 #include <memory>
@@ -63,4 +63,4 @@ class PieceSplitter {
 
 }  // namespace halcyon::pipeline
 
-#endif  // HALCYON_PIPELINE_PRE_TOKENIZER_H_
+#endif  // HALCYON_PIPELINE_TOKENIZER_SPLIT_PATTERN_H_

@@ -1,11 +1,11 @@
-#include "pipeline/tokenizer_file.h"
+#include "pipeline/tokenizer/tokenizer_file.h"
 
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/env.h"
 #include "base/file_kind.h"
-#include "pipeline/byte_alphabet.h"
+#include "pipeline/tokenizer/byte_alphabet.h"
 
 namespace halcyon::pipeline {
 namespace {
