@@ -4,8 +4,8 @@
 //   document_reader.h  the documents of a shard; bad UTF-8 repaired or refused
 //   json_lines.h       the text of a line of JSON
 //   heldout_split.h    which documents are never trained on
-//   tokenizer.h        byte-level BPE: training, tokenizer.json files, encoding, decoding
-//   packing.h          the documents of the token cache as one stream of chunks of K tokens
+//   tokenizer.h        tokenizers: their files, encoding, decoding, training (tokenizer/ has the
+//   parts) packing.h          the documents of the token cache as one stream of chunks of K tokens
 //   sample_order.h     the order of the windows: a permutation with random access
 //   window_loader.h    a window's tokens and posteriors
 //   npy.h              ids as NumPy files
@@ -19,7 +19,7 @@
 // Failures: kInvalidArgument is bad input and names file and place; kFailedPrecondition means that
 // a source changed while the job ran or that caches do not belong together.
 //
-// PCRE2's, simdjson's and nlohmann-json's headers appear in .cc files only.
+// PCRE2's, simdjson's and nlohmann-json's headers appear in .cc files only (json_fwd.hpp aside).
 #ifndef HALCYON_PIPELINE_PIPELINE_H_
 #define HALCYON_PIPELINE_PIPELINE_H_
 

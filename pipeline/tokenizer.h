@@ -1,8 +1,9 @@
-// Byte-level BPE: training, files, encoding and decoding.
+// Tokenizers: reading their files, encoding and decoding; training byte-level BPE.
 //
-// Files are Hugging Face tokenizer.json with model.type "BPE", a ByteLevel alphabet and a Split
-// pre-tokenizer that carries the pattern, so that other software reads what is trained here.
-// Encoding never matches special tokens in text: in a corpus they are ordinary characters.
+// A file is a Hugging Face tokenizer.json, a rank file of tiktoken or a model of SentencePiece, and
+// is recognised by its content; docs/tokenizers.md says what of them is supported. What is trained
+// here is written as a tokenizer.json, so that other software reads it. Encoding never matches
+// special tokens in text: in a corpus they are ordinary characters.
 #ifndef HALCYON_PIPELINE_TOKENIZER_H_
 #define HALCYON_PIPELINE_TOKENIZER_H_
 
@@ -24,25 +25,25 @@ inline constexpr std::string_view kPadding = "<|padding|>";
 // Immutable; thread-safe.
 class Tokenizer {
  public:
-  // `pattern`: "" takes the file's; or gpt2 | llama3 | cl100k | o200k. kInvalidArgument says what
-  // of the file is not supported and where.
+  // `pattern`: how text is split, where the file leaves that open (tiktoken) or is byte-level BPE
+  // split by one expression: a name of PatternByName or, for tiktoken, an expression; "": as the
+  // file says. kInvalidArgument says what of the file is not supported and where.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& path,
                                                                const std::string& pattern = "");
   // The same of a file's bytes; `where` is for messages.
-  static absl::StatusOr<std::shared_ptr<const Tokenizer>> FromJson(std::string_view json,
-                                                                   const std::string& where,
-                                                                   const std::string& pattern = "");
+  static absl::StatusOr<std::shared_ptr<const Tokenizer>> FromBytes(
+      std::string_view bytes, const std::string& where, const std::string& pattern = "");
   virtual ~Tokenizer() = default;
 
   virtual uint32_t vocab_size() const = 0;  // ids are 0 ... vocab_size-1
   virtual uint32_t end_of_text() const = 0;
   virtual uint32_t padding() const = 0;
-  // The bytes of a token; specials give their names.
+  // What a token adds to a text, behind another one; specials give their names.
   virtual std::string_view Bytes(uint32_t id) const = 0;
   // Bytes of the ids; specials are left out unless `keep_special`. kInvalidArgument: unknown id.
   virtual absl::StatusOr<std::string> Decode(std::span<const uint32_t> ids,
                                              bool keep_special = false) const = 0;
-  // The whole file's bytes, as Load reads them.
+  // A JSON file that Load reads as the same tokenizer: the file that was read, where that was JSON.
   virtual std::string ToJson() const = 0;
 };
 

@@ -4,19 +4,16 @@
 
 #include "base/check.h"
 #include "pipeline/tokenizer/byte_alphabet.h"
-#include "pipeline/tokenizer/tokenizer_file.h"
+#include "pipeline/tokenizer/json/byte_bpe_json.h"
+#include "pipeline/tokenizer/stored_json.h"
 
 namespace halcyon::pipeline {
-namespace {
-
-uint64_t PairKey(uint32_t left, uint32_t right) { return uint64_t{left} << 32 | right; }
-
-}  // namespace
 
 absl::StatusOr<std::shared_ptr<const BpeTokenizer>> BpeTokenizer::Create(BpeVocabulary vocabulary) {
   std::shared_ptr<BpeTokenizer> tokenizer(new BpeTokenizer);
   tokenizer->vocabulary_ = std::move(vocabulary);
-  ASSIGN_OR_RETURN(tokenizer->pattern_, SplitPattern::Compile(tokenizer->vocabulary_.regex));
+  ASSIGN_OR_RETURN(tokenizer->pattern_, SplitPattern::Compile(tokenizer->vocabulary_.regex,
+                                                              tokenizer->vocabulary_.dialect));
   RETURN_IF_ERROR(tokenizer->IndexTokens());
   RETURN_IF_ERROR(tokenizer->IndexMerges());
   return tokenizer;
@@ -51,7 +48,7 @@ absl::Status BpeTokenizer::IndexMerges() {
   const auto is_ordinary = [&](uint32_t id) {
     return id < vocab_size() && !vocabulary_.special[id];
   };
-  merges_.reserve(vocabulary_.merges.size());
+  merges_.Reserve(vocabulary_.merges.size());
   for (uint32_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {
     const auto [left, right, result] = vocabulary_.merges[rank];
     if (!is_ordinary(left) || !is_ordinary(right) || !is_ordinary(result) ||
@@ -59,7 +56,7 @@ absl::Status BpeTokenizer::IndexMerges() {
       return InvalidArgument("merge " + std::to_string(rank) +
                              " joins no two ordinary tokens to one");
     }
-    if (!merges_.try_emplace(PairKey(left, right), Ranked{rank, result}).second) {
+    if (!merges_.Add(left, right, {vocabulary_.merges_rank_by_result ? result : rank, result})) {
       return InvalidArgument("merge " + std::to_string(rank) + " was given before");
     }
   }
@@ -75,21 +72,15 @@ absl::StatusOr<std::string> BpeTokenizer::Decode(std::span<const uint32_t> ids,
                                                  bool keep_special) const {
   std::string text;
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] >= vocab_size()) {
-      return InvalidArgument("id " + std::to_string(ids[i]) + " at position " + std::to_string(i) +
-                             " is not in the vocabulary of " + std::to_string(vocab_size()) +
-                             " tokens");
-    }
+    RETURN_IF_ERROR(CheckId(ids[i], i));
     if (!vocabulary_.special[ids[i]] || keep_special) text += vocabulary_.tokens[ids[i]];
   }
   return text;
 }
 
-std::string BpeTokenizer::ToJson() const { return WriteTokenizerJson(vocabulary_); }
-
-BpeTokenizer::Ranked BpeTokenizer::FindMerge(uint32_t left, uint32_t right) const {
-  const auto found = merges_.find(PairKey(left, right));
-  return found == merges_.end() ? Ranked{} : found->second;
+std::string BpeTokenizer::ToJson() const {
+  return vocabulary_.merges_rank_by_result ? StoreTiktoken(vocabulary_)
+                                           : WriteTokenizerJson(vocabulary_);
 }
 
 const uint32_t* BpeTokenizer::FindWhole(std::string_view piece) const {

@@ -1,4 +1,5 @@
-// The vocabulary and merges of a byte-level BPE. Internal to pipeline/: others use tokenizer.h.
+// Byte-level BPE whose pieces are cut by one expression: what is trained here, and the fast way
+// through the files of that form. Internal to pipeline/: others use tokenizer.h.
 #ifndef HALCYON_PIPELINE_TOKENIZER_BPE_TOKENIZER_H_
 #define HALCYON_PIPELINE_TOKENIZER_BPE_TOKENIZER_H_
 
@@ -11,8 +12,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "base/status.h"
+#include "pipeline/tokenizer/encodable_tokenizer.h"
+#include "pipeline/tokenizer/merge_table.h"
 #include "pipeline/tokenizer/split_pattern.h"
-#include "pipeline/tokenizer.h"
 
 namespace halcyon::pipeline {
 
@@ -24,13 +26,16 @@ struct BpeVocabulary {
   std::vector<std::string> tokens;  // by id: bytes, or the name of a special token
   std::vector<bool> special;        // by id
   std::vector<BpeMerge> merges;     // by rank, the first is done first
-  std::string regex;                // of the pre-tokenizer
-  bool ignore_merges = false;       // a piece that is a token as a whole is not merged
+  // A merge ranks as its result's id, as tiktoken has it; `merges` are then in any order.
+  bool merges_rank_by_result = false;
+  std::string regex;  // of the pre-tokenizer
+  RegexDialect dialect = RegexDialect::kOniguruma;
+  bool ignore_merges = false;  // a piece that is a token as a whole is not merged
   uint32_t end_of_text = 0;
   uint32_t padding = 0;
 };
 
-class BpeTokenizer : public Tokenizer {
+class BpeTokenizer : public EncodableTokenizer, public std::enable_shared_from_this<BpeTokenizer> {
  public:
   // kInvalidArgument: an id out of range, a byte without a token, two tokens of the same bytes, a
   // merge that does not fit its result, a bad expression.
@@ -44,13 +49,9 @@ class BpeTokenizer : public Tokenizer {
                                      bool keep_special) const override;
   std::string ToJson() const override;
 
-  static constexpr uint32_t kNoRank = 0xFFFFFFFF;
-  struct Ranked {
-    uint32_t rank = kNoRank;
-    uint32_t result = 0;
-  };
-  // rank == kNoRank: the pair does not merge.
-  Ranked FindMerge(uint32_t left, uint32_t right) const;
+  std::unique_ptr<Encoder> NewEncoder() const override;
+
+  const MergeTable& merges() const { return merges_; }
   uint32_t IdOfByte(uint8_t byte) const { return id_of_byte_[byte]; }
   // The token that a whole piece is, where the vocabulary ignores merges then.
   const uint32_t* FindWhole(std::string_view piece) const;
@@ -66,7 +67,7 @@ class BpeTokenizer : public Tokenizer {
   std::shared_ptr<const SplitPattern> pattern_;
   std::array<uint32_t, 256> id_of_byte_{};
   absl::flat_hash_map<std::string, uint32_t> id_of_bytes_;  // no special tokens
-  absl::flat_hash_map<uint64_t, Ranked> merges_;            // by left << 32 | right
+  MergeTable merges_;
 };
 
 }  // namespace halcyon::pipeline

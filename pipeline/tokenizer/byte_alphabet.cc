@@ -7,7 +7,7 @@ namespace halcyon::pipeline {
 namespace {
 
 // Every character of the alphabet is below U+0144, so it takes one or two bytes of UTF-8.
-constexpr int kCodePoints = 0x144;
+constexpr int kAlphabetPoints = 0x144;
 
 constexpr bool StandsForItself(int byte) {
   return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
@@ -15,7 +15,7 @@ constexpr bool StandsForItself(int byte) {
 
 struct Alphabet {
   std::array<uint16_t, 256> code_point{};
-  std::array<int16_t, kCodePoints> byte{};  // -1: not of the alphabet
+  std::array<int16_t, kAlphabetPoints> byte{};  // -1: not of the alphabet
 };
 
 constexpr Alphabet MakeAlphabet() {
@@ -61,7 +61,7 @@ std::optional<std::string> ReadSpelling(std::string_view spelling) {
       if ((trail & 0xC0) != 0x80) return std::nullopt;
       code_point = (lead & 0x1F) << 6 | (trail & 0x3F);
     }
-    if (code_point >= kCodePoints || kAlphabet.byte[code_point] < 0) return std::nullopt;
+    if (code_point >= kAlphabetPoints || kAlphabet.byte[code_point] < 0) return std::nullopt;
     out += static_cast<char>(kAlphabet.byte[code_point]);
   }
   return out;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "pipeline/utf8.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -34,55 +35,22 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kPatterns
 
 #undef HALCYON_CONTRACTIONS
 
-// The White_Space property. PCRE2's own \s has U+180E besides, which left the property in
-// Unicode 6.3.
-constexpr std::string_view kWhiteSpace =
-    R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
-
-// Escapes that mean the same in PCRE2 and in the libraries that tokenizer files are written for.
-constexpr std::string_view kEscapes = "sSpPdDrntfxzA";
-
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-// Rewrites \s and \S; refuses what would silently mean something else.
-absl::StatusOr<std::string> ToPcre2(std::string_view regex) {
-  std::string out;
-  bool in_class = false;
-  for (size_t i = 0; i < regex.size(); ++i) {
-    const char c = regex[i];
-    const char next = i + 1 < regex.size() ? regex[i + 1] : '\0';
-    if (c == '\\') {
-      if (IsLetter(next) && kEscapes.find(next) == std::string_view::npos) {
-        return InvalidArgument(std::string("the escape \\") + next + " is not supported");
-      }
-      ++i;
-      if (next == 's') {
-        out.append(in_class ? "" : "[").append(kWhiteSpace).append(in_class ? "" : "]");
-      } else if (next == 'S') {
-        if (in_class) return InvalidArgument("\\S inside [] is not supported");
-        out.append("[^").append(kWhiteSpace).append("]");
-      } else {
-        out += c;
-        if (next != '\0') out += next;
-      }
-      continue;
-    }
-    if (in_class && (c == '[' || (c == '&' && next == '&'))) {
-      return InvalidArgument("a set inside [] is not supported");
-    }
-    if (c == '[') in_class = true;
-    if (c == ']') in_class = false;
-    out += c;
-  }
-  return out;
-}
-
 }  // namespace
+
+std::string CanonicalPatternName(std::string_view name) {
+  for (const auto& [other, known] : {std::pair{"r50k_base", "gpt2"},
+                                     {"p50k_base", "gpt2"},
+                                     {"cl100k_base", "cl100k"},
+                                     {"o200k_base", "o200k"}}) {
+    if (name == other) return known;
+  }
+  return std::string(name);
+}
 
 absl::StatusOr<std::string> PatternByName(std::string_view name) {
   std::string names;
   for (const auto& [known, regex] : kPatterns) {
-    if (known == name) return std::string(regex);
+    if (known == CanonicalPatternName(name)) return std::string(regex);
     names.append(names.empty() ? "" : ", ").append(known);
   }
   return InvalidArgument("no pre-tokenizer pattern \"" + std::string(name) + "\": take one of " +
@@ -98,10 +66,10 @@ SplitPattern::SplitPattern(std::string regex, std::unique_ptr<Code> code)
     : regex_(std::move(regex)), code_(std::move(code)) {}
 SplitPattern::~SplitPattern() = default;
 
-absl::StatusOr<std::shared_ptr<const SplitPattern>> SplitPattern::Compile(
-    const std::string& regex) {
+absl::StatusOr<std::shared_ptr<const SplitPattern>> SplitPattern::Compile(const std::string& regex,
+                                                                          RegexDialect dialect) {
   const std::string what = "pre-tokenizer pattern " + regex;
-  ASSIGN_OR_RETURN(const std::string translated, ToPcre2(regex), what);
+  ASSIGN_OR_RETURN(const std::string translated, ToPcre2(regex, dialect), what);
   int error = 0;
   PCRE2_SIZE offset = 0;
   auto code = std::make_unique<Code>();
@@ -144,29 +112,56 @@ PieceSplitter::~PieceSplitter() = default;
 
 void PieceSplitter::Start(std::string_view text) {
   text_ = text;
-  at_ = match_begin_ = match_end_ = 0;
+  at_ = from_ = match_begin_ = 0;
+  match_end_ = std::string_view::npos;
+  has_match_ = false;
 }
 
-void PieceSplitter::FindMatch() {
-  const int result =
-      pcre2_match(pattern_->code_->code, reinterpret_cast<PCRE2_SPTR>(text_.data()), text_.size(),
-                  at_, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, state_->match, state_->context);
-  if (result < 0) {
-    match_begin_ = match_end_ = text_.size();
-    return;
+bool PieceSplitter::FindMatch() {
+  while (from_ <= text_.size()) {
+    const int result =
+        pcre2_match(pattern_->code_->code, reinterpret_cast<PCRE2_SPTR>(text_.data()), text_.size(),
+                    from_, PCRE2_NO_UTF_CHECK, state_->match, state_->context);
+    if (result < 0) break;
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(state_->match);
+    if (range[0] == range[1] && range[1] == match_end_) {
+      if (from_ == text_.size()) break;
+      NextCodePoint(text_, &from_);
+      continue;
+    }
+    match_begin_ = range[0];
+    from_ = match_end_ = range[1];
+    return true;
   }
-  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(state_->match);
-  match_begin_ = range[0];
-  match_end_ = range[1];
+  from_ = text_.size() + 1;
+  return false;
+}
+
+bool PieceSplitter::NextSpan(Span* span) {
+  if (!has_match_) has_match_ = FindMatch();
+  if (!has_match_) {
+    *span = {at_, text_.size(), false};
+    at_ = text_.size();
+    return span->begin < span->end;
+  }
+  if (at_ < match_begin_) {
+    *span = {at_, match_begin_, false};
+  } else {
+    *span = {match_begin_, match_end_, true};
+    has_match_ = false;
+  }
+  at_ = span->end;
+  return true;
 }
 
 bool PieceSplitter::Next(std::string_view* piece) {
   if (at_ == text_.size()) return false;
-  if (match_end_ <= at_) FindMatch();
-  const size_t end = match_begin_ > at_ ? match_begin_ : match_end_;
-  *piece = text_.substr(at_, end - at_);
-  at_ = end;
-  return true;
+  for (Span span; NextSpan(&span);) {
+    if (span.begin == span.end) continue;
+    *piece = text_.substr(span.begin, span.end - span.begin);
+    return true;
+  }
+  return false;
 }
 
 }  // namespace halcyon::pipeline

@@ -1,7 +1,4 @@
 // Cuts text into the pieces that byte-pair merges never cross, by a regular expression (PCRE2).
-//
-// Unicode properties are those of Debian 12's PCRE2 (Unicode 14): characters assigned later count
-// as unassigned, so pieces around them may differ from a library with newer tables.
 #ifndef HALCYON_PIPELINE_TOKENIZER_SPLIT_PATTERN_H_
 #define HALCYON_PIPELINE_TOKENIZER_SPLIT_PATTERN_H_
 
@@ -11,10 +8,17 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "pipeline/tokenizer/regex_translation.h"
+#include "pipeline/tokenizer/spans.h"
 
 namespace halcyon::pipeline {
 
-// The expression of "gpt2", "llama3", "cl100k" or "o200k". kInvalidArgument lists the names.
+// "gpt2" for r50k_base and p50k_base, "cl100k" and "o200k" for the names that end with _base; any
+// other name as it is.
+std::string CanonicalPatternName(std::string_view name);
+
+// The expression of "gpt2", "llama3", "cl100k" or "o200k", also by another name of theirs.
+// kInvalidArgument lists the names.
 absl::StatusOr<std::string> PatternByName(std::string_view name);
 
 // A compiled expression. Immutable; thread-safe.
@@ -22,7 +26,8 @@ class SplitPattern {
  public:
   // kInvalidArgument: a syntax error, or a construct that other tokenizer libraries read
   // differently from PCRE2.
-  static absl::StatusOr<std::shared_ptr<const SplitPattern>> Compile(const std::string& regex);
+  static absl::StatusOr<std::shared_ptr<const SplitPattern>> Compile(
+      const std::string& regex, RegexDialect dialect = RegexDialect::kOniguruma);
   ~SplitPattern();
 
   const std::string& regex() const { return regex_; }
@@ -36,29 +41,30 @@ class SplitPattern {
   std::unique_ptr<Code> code_;
 };
 
-// Walks over the pieces of a text: the matches, and the text between matches. Together they are the
-// whole text. Where the expression exhausts the matcher's memory, the rest is one piece; the four
-// named ones cannot. Not thread-safe.
-class PieceSplitter {
+// Where the expression exhausts the matcher's memory, the rest of a text is no match; the four
+// named ones cannot.
+class PieceSplitter final : public SpanSource {
  public:
   explicit PieceSplitter(std::shared_ptr<const SplitPattern> pattern);
-  ~PieceSplitter();
+  ~PieceSplitter() override;
 
-  // REQUIRES: `text` is valid UTF-8 and lives until the last Next.
-  void Start(std::string_view text);
-  // False at the end of the text. Pieces are never empty.
+  void Start(std::string_view text) override;
+  bool NextSpan(Span* span) override;
+  // The spans that are not empty.
   bool Next(std::string_view* piece);
 
  private:
   struct State;
-  void FindMatch();
+  bool FindMatch();
 
   std::shared_ptr<const SplitPattern> pattern_;
   std::unique_ptr<State> state_;
   std::string_view text_;
-  size_t at_ = 0;  // the text before it has been returned
+  size_t at_ = 0;    // the text before it has been returned
+  size_t from_ = 0;  // where the next match is looked for; beyond the text: no more
+  bool has_match_ = false;
   size_t match_begin_ = 0;
-  size_t match_end_ = 0;  // <= at_: the next match is not known yet
+  size_t match_end_ = 0;
 };
 
 }  // namespace halcyon::pipeline

@@ -142,9 +142,10 @@ TEST_F(PlanningTest, ATokenizerFileThatCannotServeIsRefused) {
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     EXPECT_NE(MessageOf(status).find(what), std::string::npos) << status;
   };
-  expect_error("<!doctype html>", "t.json: is a page of HTML, not JSON; download");
+  expect_error("<!doctype html>", "t.json: is a page of HTML, not a tokenizer; download");
   expect_error("{}", "t.json: model: missing; is it a tokenizer.json?");
-  expect_error("{\"model\": {\"type\": \"Unigram\"}}", "Unigram\" (only BPE is) is not supported");
+  expect_error("{\"model\": {\"type\": \"WordLevel\"}}",
+               "t.json: model.type: \"WordLevel\" is not supported");
 }
 
 TEST(CheckMemory, RefusesOnlyWhatCertainlyDoesNotFitAndWarnsBefore) {

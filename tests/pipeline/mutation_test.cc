@@ -4,10 +4,9 @@
 
 #include "base/digest.h"
 #include "pipeline/npy.h"
-#include "pipeline/tokenizer/tokenizer_file.h"
 #include "pipeline/utf8.h"
-#include "tests/pipeline/tokenizer/naive_bpe.h"
 #include "tests/pipeline/source_fixture.h"
+#include "tests/pipeline/tokenizer/naive_bpe.h"
 #include "tests/testing/mutate.h"
 
 namespace halcyon::pipeline {
@@ -32,16 +31,14 @@ TEST_F(MutationTest, TokenizerJson) {
   const std::string json = TrainOn({RandomProse(1, 300)}, 300)->ToJson();
   const std::string prose = RandomProse(2, 50);
   const uint64_t accepted = Accepted(json, kMutants, [&](const std::string& mutant) {
-    const auto vocabulary = ParseTokenizerJson(mutant);
-    if (!vocabulary.ok()) {
-      EXPECT_EQ(vocabulary.status().code(), absl::StatusCode::kInvalidArgument);
+    const auto tokenizer = Tokenizer::FromBytes(mutant, "mutant");
+    if (!tokenizer.ok()) {
+      EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kInvalidArgument);
       return false;
     }
-    const auto tokenizer = BpeTokenizer::Create(*vocabulary);
-    if (!tokenizer.ok()) return false;
-    EXPECT_EQ(*(*tokenizer)->Decode(Encode(*tokenizer, prose), false), prose);
-    EXPECT_EQ(WriteTokenizerJson(*ParseTokenizerJson((*tokenizer)->ToJson())),
-              (*tokenizer)->ToJson());
+    EXPECT_TRUE((*tokenizer)->Decode(Encode(*tokenizer, prose)).ok());
+    const auto again = Tokenizer::FromBytes((*tokenizer)->ToJson(), "again");
+    EXPECT_TRUE(again.ok() && (*again)->ToJson() == (*tokenizer)->ToJson());
     return true;
   });
   // Much of the file is layout and members that are not looked at.

@@ -17,17 +17,6 @@ constexpr double kRareShare = 0.01;
 constexpr uint64_t kCountedTokensMax = 4 << 20;
 constexpr uint64_t kCountedBlockTokens = 4096;
 
-// The code point at `at` of well-formed UTF-8, which moves past it.
-uint32_t NextCodePoint(std::string_view text, size_t* at) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t first = byte(*at);
-  const int more = first < 0x80 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
-  uint32_t point = more == 0 ? first : first & (0x3Fu >> more);
-  for (int i = 1; i <= more; ++i) point = point << 6 | (byte(*at + i) & 0x3Fu);
-  *at += static_cast<size_t>(more) + 1;
-  return point;
-}
-
 bool In(uint32_t point, uint32_t first, uint32_t last) { return first <= point && point <= last; }
 
 TokenClass ClassOfCodePoint(uint32_t point) {
@@ -69,7 +58,7 @@ TokenClass ClassOfBytes(std::string_view bytes) {
   if (bytes.empty() || !pipeline::IsValidUtf8(bytes)) return TokenClass::kOther;
   std::array<bool, kTokenClasses> holds{};
   for (size_t at = 0; at < bytes.size();) {
-    holds[static_cast<size_t>(ClassOfCodePoint(NextCodePoint(bytes, &at)))] = true;
+    holds[static_cast<size_t>(ClassOfCodePoint(pipeline::NextCodePoint(bytes, &at)))] = true;
   }
   for (const TokenClass visible :
        {TokenClass::kDigits, TokenClass::kWords, TokenClass::kPunctuation}) {

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "jobs/given_pattern.h"
 #include "pipeline/document_reader.h"
 #include "pipeline/heldout_split.h"
 #include "pipeline/sample_order.h"
@@ -64,7 +65,7 @@ TokenizerOr ImportTokenizer(const TaskContext& context) {
   if (Sha256::Of(*bytes) != context.lease->parameters.value("tokenizer_file_digest", "")) {
     return pipeline::SourceChanged(path, "its SHA-256 differs");
   }
-  return pipeline::Tokenizer::FromJson(*bytes, path);
+  return pipeline::Tokenizer::FromBytes(*bytes, path, jobs::GivenPattern(context.spec->tokenizer));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "pipeline/tokenizer/bpe_encoder.h"
+#include "pipeline/tokenizer/piece_merger.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -59,16 +59,23 @@ std::string RandomWord(uint64_t seed, uint64_t size) {
   return word;
 }
 
+std::vector<uint32_t> BytesOf(const BpeTokenizer& tokenizer, std::string_view text) {
+  std::vector<uint32_t> ids;
+  for (const char byte : text) ids.push_back(tokenizer.IdOfByte(static_cast<uint8_t>(byte)));
+  return ids;
+}
+
 TEST(PieceMerger, EqualsTheDefinitionForAnyMerges) {
   for (uint64_t seed = 0; seed < 40; ++seed) {
     auto tokenizer = BpeTokenizer::Create(RandomVocabulary(seed, 30));
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-    PieceMerger merger(tokenizer->get());
+    PieceMerger merger(&(*tokenizer)->merges());
     // Both sides of the length at which the heap takes over.
     for (const uint64_t size : {1, 2, 3, 10, 40, 63, 64, 65, 66, 100, 200}) {
       const std::string word = RandomWord(seed * 1000 + size, size);
       std::vector<uint32_t> ids;
-      merger.Merge(word, &ids);
+      auto symbols = BytesOf(**tokenizer, word);
+      merger.Merge(symbols, &ids);
       ASSERT_EQ(ids, NaiveEncodePiece((*tokenizer)->vocabulary(), word))
           << "seed " << seed << ", " << word;
     }
@@ -85,10 +92,11 @@ TEST(PieceMerger, ALongRunTakesAFewStepsAByte) {
   }
   auto tokenizer = BpeTokenizer::Create(vocabulary);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-  PieceMerger merger(tokenizer->get());
+  PieceMerger merger(&(*tokenizer)->merges());
   const std::string text(1 << 20, 'a');
   std::vector<uint32_t> ids;
-  merger.Merge(text, &ids);
+  auto symbols = BytesOf(**tokenizer, text);
+  merger.Merge(symbols, &ids);
   EXPECT_EQ(ids, std::vector<uint32_t>(1 << 10, AddToken(&vocabulary, run)));
   // n pairs at first, and each of fewer than n merges makes two; each is looked at at most twice.
   EXPECT_LT(merger.steps(), 6 * text.size());

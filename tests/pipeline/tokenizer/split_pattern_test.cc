@@ -84,7 +84,7 @@ TEST(SplitPattern, Gpt2EqualsASecondReading) {
 
 TEST(SplitPattern, NothingIsLostBetweenMatches) {
   EXPECT_THAT(PiecesOf("[a-z]+", "12ab 3cd!!"), ElementsAre("12", "ab", " 3", "cd", "!!"));
-  EXPECT_THAT(PiecesOf("x*", "aaxb"), ElementsAre("aa", "x", "b"));  // empty matches are none
+  EXPECT_THAT(PiecesOf("x*", "aaxb"), ElementsAre("a", "a", "x", "b"));  // even where nothing
 }
 
 TEST(SplitPattern, LongRunsAreOnePiece) {
@@ -109,7 +109,11 @@ TEST(SplitPattern, RefusesExpressions) {
                                                        {"\\w+", "escape \\w"},
                                                        {"[a&&[b]]", "a set inside []"},
                                                        {"[a[bc]]", "a set inside []"},
-                                                       {"[^\\S]", "\\S inside []"}};
+                                                       {"\\p{Han}", "\\p{Han}"},
+                                                       {"^a", "^ outside []"},
+                                                       {"a{1,2}+", "{m,n}+"},
+                                                       {"(?m:a)", "(?m:"},
+                                                       {"[]a]", "[] without members"}};
   for (const auto& [regex, message] : cases) {
     const auto pattern = SplitPattern::Compile(regex);
     EXPECT_EQ(pattern.status().code(), absl::StatusCode::kInvalidArgument) << regex;

@@ -1,10 +1,8 @@
-#include "pipeline/tokenizer/tokenizer_file.h"
+#include "pipeline/tokenizer/json/byte_bpe_json.h"
 
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "base/env.h"
-#include "base/file_kind.h"
 #include "pipeline/tokenizer/byte_alphabet.h"
 
 namespace halcyon::pipeline {
@@ -12,7 +10,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json AddedToken(uint32_t id, const std::string& content) {
+ordered_json AddedTokenJson(uint32_t id, const std::string& content) {
   return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
           {"rstrip", false}, {"normalized", false}, {"special", true}};
 }
@@ -32,7 +30,7 @@ std::string WriteTokenizerJson(const BpeVocabulary& vocabulary) {
   vocab.reserve(vocabulary.tokens.size());
   for (uint32_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const std::string& token = vocabulary.tokens[id];
-    if (vocabulary.special[id]) added.push_back(AddedToken(id, token));
+    if (vocabulary.special[id]) added.push_back(AddedTokenJson(id, token));
     // Straight to the end: the object's own insertion compares with every key before.
     vocab.emplace_back(vocabulary.special[id] ? token : SpellBytes(token), id);
   }
@@ -63,26 +61,6 @@ std::string WriteTokenizerJson(const BpeVocabulary& vocabulary) {
   root["model"]["vocab"] = std::move(vocab);
   root["model"]["merges"] = std::move(merges);
   return root.dump(1) + "\n";
-}
-
-absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Load(const std::string& path,
-                                                                 const std::string& pattern) {
-  ASSIGN_OR_RETURN(const std::string text, Env::Posix()->ReadFile(path));
-  return FromJson(text, path, pattern);
-}
-
-absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::FromJson(std::string_view json,
-                                                                     const std::string& where,
-                                                                     const std::string& pattern) {
-  auto parsed = ParseTokenizerJson(json);
-  if (!parsed.ok()) return Annotate(ExplainByFileKind(parsed.status(), json, "JSON"), where);
-  BpeVocabulary vocabulary = *std::move(parsed);
-  if (!pattern.empty()) {
-    ASSIGN_OR_RETURN(vocabulary.regex, PatternByName(pattern));
-  }
-  ASSIGN_OR_RETURN(std::shared_ptr<const Tokenizer> tokenizer,
-                   BpeTokenizer::Create(std::move(vocabulary)), where);
-  return tokenizer;
 }
 
 }  // namespace halcyon::pipeline
