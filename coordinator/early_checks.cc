@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/file_kind.h"
+#include "jobs/given_pattern.h"
 #include "pipeline/document_cutter.h"
 #include "pipeline/packing.h"
 #include "pipeline/source_text.h"
@@ -72,7 +73,8 @@ std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data) {
 
 absl::StatusOr<int64_t> VocabularyOf(const jobs::JobSpec& spec) {
   if (spec.tokenizer.path.empty()) return spec.tokenizer.vocab_size;
-  const auto tokenizer = pipeline::Tokenizer::Load(spec.tokenizer.path);
+  const auto tokenizer =
+      pipeline::Tokenizer::Load(spec.tokenizer.path, jobs::GivenPattern(spec.tokenizer));
   if (!tokenizer.ok()) {
     return InvalidArgument("tokenizer.path: " + MessageOf(tokenizer.status()));
   }

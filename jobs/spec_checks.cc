@@ -78,18 +78,24 @@ class Checker {
   }
 
   void CheckTokenizer() {
-    if (spec_.tokenizer.path.empty()) return;
+    if (spec_.tokenizer.path.empty()) return CheckTrainedPattern();
     const TokenizerSpec defaults;
     const std::string advice = "has no effect with tokenizer.path, whose file decides; remove it";
     if (spec_.tokenizer.vocab_size != defaults.vocab_size) {
       Refuse({"tokenizer.vocab_size", "tokenizer.path"}, advice);
     }
-    if (spec_.tokenizer.pattern != defaults.pattern) {
-      Refuse({"tokenizer.pattern", "tokenizer.path"}, advice);
-    }
     if (spec_.tokenizer.train_bytes_max != defaults.train_bytes_max) {
       Refuse({"tokenizer.train_bytes_max", "tokenizer.path"}, advice);
     }
+  }
+
+  // With a file, its reader knows which patterns there are.
+  void CheckTrainedPattern() {
+    for (const char* known : {"gpt2", "llama3", "cl100k", "o200k"}) {
+      if (spec_.tokenizer.pattern == known) return;
+    }
+    Refuse({"tokenizer.pattern"},
+           "must be one of \"gpt2\", \"llama3\", \"cl100k\", \"o200k\" to train a vocabulary");
   }
 
   void CheckTrain(const std::string& section, const TrainSpec& train) {

@@ -57,7 +57,7 @@ void AddTokenizer(TokenizerSpec& tokenizer, KeyTable& keys) {
   keys.Text("path", &tokenizer.path);
   keys.Integer("vocab_size", &tokenizer.vocab_size, 259, 1 << 20,
                "a vocabulary holds 256 bytes, 2 special tokens and at least 1 merge");
-  keys.TextChoice("pattern", &tokenizer.pattern, {"gpt2", "llama3", "cl100k", "o200k"});
+  keys.Text("pattern", &tokenizer.pattern);
   keys.Integer("train_bytes_max", &tokenizer.train_bytes_max, 1, kBytesMax,
                "merges are learned from some text");
 }

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/digest.h"
+#include "jobs/given_pattern.h"
 #include "jobs/spec_keys.h"
 
 namespace halcyon::jobs {
@@ -26,7 +27,7 @@ const std::vector<Stage>& Stages() {
       {.kind = StageKind::kTokenizer,
        .name = "tokenizer",
        .shape = StageShape::kSingleTask,
-       .version = "1",
+       .version = "2",
        .reads_sources = true,
        .inputs = {},
        // shard_bytes too: a sample of at most train_bytes_max is taken by whole shards.
@@ -34,7 +35,7 @@ const std::vector<Stage>& Stages() {
       {.kind = StageKind::kTokens,
        .name = "tokens",
        .shape = StageShape::kShardTasks,
-       .version = "1",
+       .version = "2",
        .reads_sources = true,
        .inputs = {StageKind::kTokenizer},
        .settings = {"data."}},
@@ -183,6 +184,8 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
   if (kind == StageKind::kTokenizer && !spec.tokenizer.path.empty()) {
     HALCYON_CHECK(!tokenizer_file_digest.empty());
     identity.fields.push_back({"tokenizer.file.sha256", tokenizer_file_digest});
+    const std::string pattern = GivenPattern(spec.tokenizer);
+    if (!pattern.empty()) identity.fields.push_back({"tokenizer.pattern", pattern});
     return identity;
   }
   JobSpec copy = spec;  // the key table holds pointers into the spec

@@ -157,14 +157,22 @@ void AddTrain(CLI::App* tokenizer, CommandLine* line) {
   train->callback([=] { line->chosen = [=] { return Train(*arguments); }; });
 }
 
+void AddTokenizerOptions(CLI::App* command, std::string* path, std::string* pattern) {
+  command
+      ->add_option("--tokenizer", *path,
+                   "A tokenizer.json, a rank file of tiktoken or a model of SentencePiece")
+      ->required();
+  command->add_option("--pattern", *pattern,
+                      "How text is split, for ranks: gpt2, cl100k_base, o200k_base, llama3 or a "
+                      "regular expression; in place of the file's own for byte-level BPE");
+}
+
 void AddEncode(CLI::App* tokenizer, CommandLine* line) {
   const auto arguments = std::make_shared<EncodeArguments>();
   CLI::App* encode = tokenizer->add_subcommand(
       "encode",
       "Turn text into ids: documents in order, nothing added; special tokens are plain text");
-  encode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
-  AddChoice(encode, "--pattern", &arguments->pattern, kPatterns,
-            "Pre-tokenizer pattern in place of the file's own");
+  AddTokenizerOptions(encode, &arguments->tokenizer, &arguments->pattern);
   encode->add_option("--input", arguments->input, "The text")->required();
   AddChoice(encode, "--format", &arguments->format, kFormats,
             "text: the file is one document; jsonl: each line is one");
@@ -181,9 +189,7 @@ void AddDecode(CLI::App* tokenizer, CommandLine* line) {
   const auto arguments = std::make_shared<DecodeArguments>();
   CLI::App* decode =
       tokenizer->add_subcommand("decode", "Turn ids back into the bytes of the text");
-  decode->add_option("--tokenizer", arguments->tokenizer, "The tokenizer.json")->required();
-  AddChoice(decode, "--pattern", &arguments->pattern, kPatterns,
-            "Pre-tokenizer pattern in place of the file's own");
+  AddTokenizerOptions(decode, &arguments->tokenizer, &arguments->pattern);
   decode->add_option("--input", arguments->input, "The ids: a uint32 .npy")->required();
   decode->add_option("--output", arguments->output, "File to write; standard output by default");
   decode->callback([=] { line->chosen = [=] { return Decode(*arguments); }; });
@@ -192,7 +198,7 @@ void AddDecode(CLI::App* tokenizer, CommandLine* line) {
 }  // namespace
 
 void AddTokenizer(CLI::App& app, CommandLine* line) {
-  CLI::App* tokenizer = app.add_subcommand("tokenizer", "Train and use byte-level BPE tokenizers");
+  CLI::App* tokenizer = app.add_subcommand("tokenizer", "Train byte-level BPE tokenizers; use any");
   tokenizer->require_subcommand(1);
   AddTrain(tokenizer, line);
   AddEncode(tokenizer, line);

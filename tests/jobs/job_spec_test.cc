@@ -408,8 +408,9 @@ TEST(JobSpec, SettingsWithoutEffectAreRefused) {
       ErrorsAfterHead("[tokenizer]\npath = \"t.json\"\nvocab_size = 300\npattern = \"llama3\"\n"
                       "train_bytes_max = 7\n"),
       ElementsAre(HasSubstr("6: tokenizer.vocab_size: has no effect with tokenizer.path"),
-                  HasSubstr("7: tokenizer.pattern: has no effect with tokenizer.path"),
                   HasSubstr("8: tokenizer.train_bytes_max: has no effect with tokenizer.path")));
+  EXPECT_THAT(ErrorsAfterHead("[tokenizer]\npattern = \"cl100k_base\"\n"),
+              ElementsAre(HasSubstr("5: tokenizer.pattern: must be one of \"gpt2\", \"llama3\"")));
 }
 
 TEST(JobSpec, BadDocumentsNeedARuleThatRefusesSome) {

@@ -333,12 +333,14 @@ TEST(Fingerprint, AnImportedTokenizerIsItsFile) {
   JobSpec spec = Base();
   spec.tokenizer.path = "/t.json";
   const StageIdentity identity = IdentityOf(kTokenizer, spec, {"aa", "bb"}, {}, "cc");
-  EXPECT_THAT(identity.fields, ElementsAre(FingerprintField{"version", "1"},
+  EXPECT_THAT(identity.fields, ElementsAre(FingerprintField{"version", "2"},
                                            FingerprintField{"tokenizer.file.sha256", "cc"}));
   EXPECT_NE(identity.Fingerprint(),
             IdentityOf(kTokenizer, spec, {"aa", "bb"}, {}, "dd").Fingerprint());
   spec.tokenizer.path = "/moved/t.json";
   EXPECT_EQ(identity.Fingerprint(), IdentityOf(kTokenizer, spec, {}, {}, "cc").Fingerprint());
+  spec.tokenizer.pattern = "cl100k_base";
+  EXPECT_NE(identity.Fingerprint(), IdentityOf(kTokenizer, spec, {}, {}, "cc").Fingerprint());
 }
 
 TEST(Fingerprint, IsTheSha256OfCountedParts) {
