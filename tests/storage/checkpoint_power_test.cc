@@ -115,7 +115,7 @@ TEST(CheckpointPower, AShardIsOnTheDiskWhenWriteShardReturns) {
   CheckpointStore store(env, kRoot);
   ASSERT_TRUE(store.Fence({1, 0}).ok());
   ASSERT_TRUE(WriteTestShard(store, {.step = 100, .world_size = 2}, 1).ok());
-  env.Restart(SurvivalOf(0));
+  env.Restart(testing::SurvivalOf(0));
   EXPECT_TRUE(
       SafetensorsFile::Open(env, std::string(kRoot) + "/step-00000100.1.0/rank-1-of-2.safetensors")
           .ok());
