@@ -26,15 +26,18 @@ std::string SpellRanges(const PointRanges& ranges) {
 // How a set is written inside []: what is in it, and what is not.
 struct SetSpelling {
   std::string inside, outside;
+  std::string plain_inside, plain_outside;  // in PCRE2's own terms
+  PointRanges differing;                    // from those
 };
 
 SetSpelling Explicit(const CodePointSet& set) {
   CodePointSet all;
   all.Add(0, kCodePoints - 1);
-  return {SpellRanges(set.Without({})), SpellRanges(all.Without(set))};
+  const std::string inside = SpellRanges(set.Without({})), outside = SpellRanges(all.Without(set));
+  return {inside, outside, inside, outside, {}};
 }
 
-// PCRE2's own property is faster than ranges, and few code points differ.
+// PCRE2's own property is faster than ranges, and few code points differ from it.
 SetSpelling Property(const std::string& name, const CodePointSet& set) {
   static Mutex mutex;
   static auto* const known = new std::map<std::string, SetSpelling>;
@@ -46,6 +49,10 @@ SetSpelling Property(const std::string& name, const CodePointSet& set) {
   SetSpelling spelling = Explicit(set);
   if (surplus.empty()) spelling.inside = "\\p{" + name + "}" + SpellRanges(missing);
   if (missing.empty()) spelling.outside = "\\P{" + name + "}" + SpellRanges(surplus);
+  spelling.plain_inside = "\\p{" + name + "}";
+  spelling.plain_outside = "\\P{" + name + "}";
+  spelling.differing = missing;
+  spelling.differing.insert(spelling.differing.end(), surplus.begin(), surplus.end());
   return known->emplace(name, spelling).first->second;
 }
 
@@ -53,7 +60,7 @@ class Translator {
  public:
   Translator(std::string_view regex, RegexDialect dialect) : regex_(regex), dialect_(dialect) {}
 
-  absl::StatusOr<std::string> Run() {
+  absl::StatusOr<TranslatedRegex> Run() {
     while (at_ < regex_.size()) {
       if (in_class_) {
         RETURN_IF_ERROR(ClassCharacter());
@@ -70,7 +77,8 @@ class Translator {
     return InvalidArgument(fmt::format("{} is not supported (at byte {})", what, at_));
   }
   void Copy(size_t bytes) {
-    out_ += regex_.substr(at_, bytes);
+    out_.exact += regex_.substr(at_, bytes);
+    out_.plain += regex_.substr(at_, bytes);
     at_ += bytes;
   }
 
@@ -210,10 +218,14 @@ class Translator {
     // PCRE2's \s is another set than the property, which it has no name for.
     const SetSpelling spelling = name == "White_Space" ? Explicit(*set) : Property(name, *set);
     if (in_class_) {
-      out_ += negated ? spelling.outside : spelling.inside;
+      out_.exact += negated ? spelling.outside : spelling.inside;
+      out_.plain += negated ? spelling.plain_outside : spelling.plain_inside;
     } else {
-      out_ += (negated ? "[^" : "[") + spelling.inside + "]";
+      const std::string begin = negated ? "[^" : "[";
+      out_.exact += begin + spelling.inside + "]";
+      out_.plain += begin + spelling.plain_inside + "]";
     }
+    for (const auto& [first, last] : spelling.differing) out_.differing.Add(first, last);
     return absl::OkStatus();
   }
 
@@ -221,12 +233,12 @@ class Translator {
   const RegexDialect dialect_;
   size_t at_ = 0;
   bool in_class_ = false;
-  std::string out_;
+  TranslatedRegex out_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::string> ToPcre2(std::string_view regex, RegexDialect dialect) {
+absl::StatusOr<TranslatedRegex> ToPcre2(std::string_view regex, RegexDialect dialect) {
   return Translator(regex, dialect).Run();
 }
 

@@ -11,14 +11,22 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "pipeline/tokenizer/unicode/code_point_set.h"
 
 namespace halcyon::pipeline {
 
 // kOniguruma: Ruby's syntax, of tokenizer.json. kFancyRegex: of tiktoken's patterns.
 enum class RegexDialect { kOniguruma, kFancyRegex };
 
-// The result is meant for PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY.
-absl::StatusOr<std::string> ToPcre2(std::string_view regex, RegexDialect dialect);
+struct TranslatedRegex {
+  std::string exact;
+  // Faster, with PCRE2's own properties: the same on texts that have none of `differing`.
+  std::string plain;
+  CodePointSet differing;
+};
+
+// The results are meant for PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY.
+absl::StatusOr<TranslatedRegex> ToPcre2(std::string_view regex, RegexDialect dialect);
 
 }  // namespace halcyon::pipeline
 

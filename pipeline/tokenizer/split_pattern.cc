@@ -3,6 +3,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <utility>
@@ -15,6 +16,8 @@ namespace {
 
 constexpr size_t kJitStackBytesStart = 32 << 10;
 constexpr size_t kJitStackBytesMax = 8 << 20;
+
+constexpr size_t kBlockBytes = 256;
 
 #define HALCYON_CONTRACTIONS R"((?i:'s|'t|'re|'ve|'m|'ll|'d))"
 
@@ -58,35 +61,78 @@ absl::StatusOr<std::string> PatternByName(std::string_view name) {
 }
 
 struct SplitPattern::Code {
-  pcre2_code* code = nullptr;
-  ~Code() { pcre2_code_free(code); }
+  pcre2_code* exact = nullptr;
+  pcre2_code* plain = nullptr;
+  CodePointSet differing;   // texts without these may be matched by `plain`
+  uint8_t lead_min = 0xFF;  // the first byte of the first of them; 0xFF: there is none
+  ~Code() {
+    pcre2_code_free(exact);
+    pcre2_code_free(plain);
+  }
+
+  static absl::Status Compile(const std::string& regex, pcre2_code** code);
+  pcre2_code* For(std::string_view text) const;
 };
 
 SplitPattern::SplitPattern(std::string regex, std::unique_ptr<Code> code)
     : regex_(std::move(regex)), code_(std::move(code)) {}
 SplitPattern::~SplitPattern() = default;
 
+absl::Status SplitPattern::Code::Compile(const std::string& regex, pcre2_code** code) {
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  *code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(regex.data()), regex.size(),
+                        PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
+                        &error, &offset, nullptr);
+  if (*code == nullptr) {
+    std::array<PCRE2_UCHAR, 256> message{};
+    pcre2_get_error_message(error, message.data(), message.size());
+    return InvalidArgument(reinterpret_cast<const char*>(message.data()));
+  }
+  // Where the system forbids executable memory this fails and pcre2_match interprets instead.
+  pcre2_jit_compile(*code, PCRE2_JIT_COMPLETE);
+  return absl::OkStatus();
+}
+
+pcre2_code* SplitPattern::Code::For(std::string_view text) const {
+  for (size_t at = 0; at < text.size();) {
+    const std::string_view block = text.substr(at, kBlockBytes);
+    uint8_t largest = 0;
+    for (const char byte : block) largest = std::max(largest, static_cast<uint8_t>(byte));
+    if (largest < lead_min) {
+      at += block.size();
+      continue;
+    }
+    // The block may begin within a character, whose first byte was looked at before.
+    for (const size_t end = at + block.size(); at < end;) {
+      if (static_cast<uint8_t>(text[at]) < lead_min) {
+        ++at;
+      } else if (differing.Has(NextCodePoint(text, &at))) {
+        return exact;
+      }
+    }
+  }
+  return plain;
+}
+
 absl::StatusOr<std::shared_ptr<const SplitPattern>> SplitPattern::Compile(const std::string& regex,
                                                                           RegexDialect dialect) {
   const std::string what = "pre-tokenizer pattern " + regex;
-  ASSIGN_OR_RETURN(const std::string translated, ToPcre2(regex, dialect), what);
-  int error = 0;
-  PCRE2_SIZE offset = 0;
+  ASSIGN_OR_RETURN(TranslatedRegex translated, ToPcre2(regex, dialect), what);
   auto code = std::make_unique<Code>();
-  code->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                             PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
-                             &error, &offset, nullptr);
-  if (code->code == nullptr) {
-    std::array<PCRE2_UCHAR, 256> message{};
-    pcre2_get_error_message(error, message.data(), message.size());
-    return InvalidArgument(what + ": " + reinterpret_cast<const char*>(message.data()));
+  RETURN_IF_ERROR(Code::Compile(translated.exact, &code->exact), what);
+  RETURN_IF_ERROR(Code::Compile(translated.plain, &code->plain), what);
+  code->differing = std::move(translated.differing);
+  if (const auto ranges = code->differing.Without({}); !ranges.empty()) {
+    std::string first;
+    AppendUtf8(ranges.front().first, &first);
+    code->lead_min = static_cast<uint8_t>(first[0]);
   }
-  // Where the system forbids executable memory this fails and pcre2_match interprets instead.
-  pcre2_jit_compile(code->code, PCRE2_JIT_COMPLETE);
   return std::shared_ptr<const SplitPattern>(new SplitPattern(regex, std::move(code)));
 }
 
 struct PieceSplitter::State {
+  const pcre2_code* code = nullptr;  // the pattern's, for this text
   pcre2_match_data* match = nullptr;
   pcre2_match_context* context = nullptr;
   pcre2_jit_stack* stack = nullptr;
@@ -99,7 +145,7 @@ struct PieceSplitter::State {
 
 PieceSplitter::PieceSplitter(std::shared_ptr<const SplitPattern> pattern)
     : pattern_(std::move(pattern)), state_(std::make_unique<State>()) {
-  state_->match = pcre2_match_data_create_from_pattern(pattern_->code_->code, nullptr);
+  state_->match = pcre2_match_data_create_from_pattern(pattern_->code_->exact, nullptr);
   state_->context = pcre2_match_context_create(nullptr);
   state_->stack = pcre2_jit_stack_create(kJitStackBytesStart, kJitStackBytesMax, nullptr);
   HALCYON_CHECK(state_->match != nullptr && state_->context != nullptr && state_->stack != nullptr);
@@ -112,6 +158,7 @@ PieceSplitter::~PieceSplitter() = default;
 
 void PieceSplitter::Start(std::string_view text) {
   text_ = text;
+  state_->code = pattern_->code_->For(text);
   at_ = from_ = match_begin_ = 0;
   match_end_ = std::string_view::npos;
   has_match_ = false;
@@ -120,8 +167,8 @@ void PieceSplitter::Start(std::string_view text) {
 bool PieceSplitter::FindMatch() {
   while (from_ <= text_.size()) {
     const int result =
-        pcre2_match(pattern_->code_->code, reinterpret_cast<PCRE2_SPTR>(text_.data()), text_.size(),
-                    from_, PCRE2_NO_UTF_CHECK, state_->match, state_->context);
+        pcre2_match(state_->code, reinterpret_cast<PCRE2_SPTR>(text_.data()), text_.size(), from_,
+                    PCRE2_NO_UTF_CHECK, state_->match, state_->context);
     if (result < 0) break;
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(state_->match);
     if (range[0] == range[1] && range[1] == match_end_) {
