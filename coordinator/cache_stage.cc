@@ -57,9 +57,8 @@ absl::StatusOr<std::unique_ptr<CacheStage>> CacheStage::Open(
   RETURN_IF_ERROR(Advise(builder.status()));
   stage->builder_ = *std::move(builder);
   RETURN_IF_ERROR(stage->builder_->RemoveLeftovers([&](const std::string& name) {
-    return std::any_of(leases.begin(), leases.end(), [&](Fence fence) {
-      return cluster::IsOutputOfLease(name, fence.value());
-    });
+    return std::any_of(leases.begin(), leases.end(),
+                       [&](Fence fence) { return cluster::IsOutputOfLease(name, fence.value()); });
   }));
   const std::set<uint32_t> committed = stage->builder_->Committed();
   stage->shards_ = shards.count;

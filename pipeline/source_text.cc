@@ -11,7 +11,7 @@
 namespace halcyon::pipeline {
 namespace {
 
-constexpr uint64_t kBlockBytes = 1 << 20;
+constexpr uint64_t kUnpackedBytes = 1 << 20;
 
 // The bytes of a file from its beginning to the end that it had when it was opened.
 class FileBytes {
@@ -96,11 +96,11 @@ class PackedText final : public SourceText {
   absl::Status FillBuffer() {
     while (unread_.empty() && !has_ended_) {
       if (rest_.empty() && !file_.at_end()) {
-        ASSIGN_OR_RETURN(packed_, file_.Next(kBlockBytes));
+        ASSIGN_OR_RETURN(packed_, file_.Next(kUnpackedBytes));
         rest_ = packed_;
       }
       const bool was_last = file_.at_end();
-      buffer_.resize(kBlockBytes);
+      buffer_.resize(kUnpackedBytes);
       ASSIGN_OR_RETURN(const size_t bytes,
                        unpacker_->Unpack(&rest_, buffer_.data(), buffer_.size()));
       unread_ = std::string_view(buffer_).substr(0, bytes);

@@ -62,12 +62,9 @@ void AgentPool::Keep(Agent* agent, const cluster::Message& message) {
   Lose(agent, {Unavailable(agent->id.name + " sends more than one with a lease should"), {}});
 }
 
-void AgentPool::EndLost(Effects* effects) const {
+void AgentPool::EndLost(Effects* effects) {
   for (const size_t index : to_tend_) {
-    const Agent& agent = agents_[index];
-    if (!agent.lost || !agent.is_started) continue;
-    effects->push_back(effect::Forget{agent.id});
-    effects->push_back(effect::EndAgent{agent.id});
+    if (agents_[index].lost) End(&agents_[index], effects);
   }
 }
 

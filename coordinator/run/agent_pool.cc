@@ -73,6 +73,12 @@ absl::Status AgentPool::Maintain(int64_t now_ms, Scheduler* scheduler, Effects* 
   return absl::OkStatus();
 }
 
+void AgentPool::End(Agent* agent, Effects* effects) {
+  if (!std::exchange(agent->is_started, false)) return;
+  effects->push_back(effect::Forget{agent->id});
+  effects->push_back(effect::EndAgent{agent->id});
+}
+
 absl::Status AgentPool::Report(Agent* agent, int64_t now_ms, Scheduler* scheduler,
                                Effects* effects) {
   const bool paused = IsPausedAt(now_ms);
@@ -82,10 +88,8 @@ absl::Status AgentPool::Report(Agent* agent, int64_t now_ms, Scheduler* schedule
   effects->push_back(effect::LogWarning{what});
   effects->push_back(effect::Tell{FirstLine(what), std::nullopt, /*is_logged=*/true});
   scheduler->Lost(agent->id, /*counts=*/!paused);
-  effects->push_back(effect::Forget{agent->id});
-  effects->push_back(effect::EndAgent{agent->id});
+  End(agent, effects);
   agent->lost.reset();
-  agent->is_started = false;
   const bool had_registered = std::exchange(agent->has_registered, false);
   if (lost.is_blameless) return absl::OkStatus();
   if (absl::IsResourceExhausted(lost.how)) return lost.how;

@@ -82,7 +82,7 @@ class AgentPool {
   // Whether agents of an earlier coordinator have still to come.
   bool AwaitsEarlier() const { return awaited_ > 0; }
   // Ends the processes of lost agents now, and not only when a task needs agents.
-  void EndLost(Effects* effects) const;
+  void EndLost(Effects* effects);
   // The leases that earlier agents still serve and that nobody has settled. Costs as much as there
   // are agents.
   std::vector<StatedLease> StatedLeases() const;
@@ -120,6 +120,8 @@ class AgentPool {
     int64_t start_after_ms = 0;
     PhaseReader reader = {};
   };
+  // Its process, if that was not done yet.
+  void End(Agent* agent, Effects* effects);
   absl::Status Report(Agent* agent, int64_t now_ms, Scheduler* scheduler, Effects* effects);
   void Register(Agent* agent, const cluster::Hello& hello, Effects* effects);
   // For those of an earlier coordinator.

@@ -92,10 +92,10 @@ TEST(AdoptionTest, TheNextCoordinatorTakesOverWhatAnAgentIsAtWorkOn) {
   // One agent stands still before it delivers its shard, when the other has delivered its own.
   SmallJob job("adoption-agents");
   const std::string held = job.root() + "/fault-0";
-  const RunResult killed = job.Run(
-      {{"HALCYON_FAULT_POINT", "agent latents/1@hold;coordinator ingest latents/0"},
-       {"HALCYON_FAULT_MARKER", job.root() + "/fault"},
-       {"HALCYON_LOG", "info"}});
+  const RunResult killed =
+      job.Run({{"HALCYON_FAULT_POINT", "agent latents/1@hold;coordinator ingest latents/0"},
+               {"HALCYON_FAULT_MARKER", job.root() + "/fault"},
+               {"HALCYON_LOG", "info"}});
   ASSERT_EQ(killed.status.signal, 9) << killed.output;
   ASSERT_TRUE(Clock::Real()->WaitFor([&] { return Env::Posix()->Exists(held); }, 60000));
   const ProcessIdentity before = ProcessOf(job, "agent-1");

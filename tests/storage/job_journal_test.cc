@@ -74,10 +74,10 @@ TEST_F(JobJournalTest, TheNextIncarnationKnowsEverything) {
 
 TEST_F(JobJournalTest, ASnapshotOfAnEarlierVersionNamesNoAgents) {
   const std::string text = RecordLine({{"type", "snapshot"},
-                                        {"format", 1},
-                                        {"job", ToJson(TestJob("a"))},
-                                        {"processes", nlohmann::json::object()},
-                                        {"gangs", {{"model", {{"launch", 3}}}}}});
+                                       {"format", 1},
+                                       {"job", ToJson(TestJob("a"))},
+                                       {"processes", nlohmann::json::object()},
+                                       {"gangs", {{"model", {{"launch", 3}}}}}});
   const auto history = ParseJournal(text);
   ASSERT_TRUE(history.ok()) << history.status();
   EXPECT_TRUE(history->gangs.contains("model"));
