@@ -27,7 +27,7 @@ absl::StatusOr<std::string> ReadShard(const SourceShard& shard) {
   std::string bytes;
   absl::Status read = (*source)->Skip(shard.begin);
   if (read.ok()) read = (*source)->Read(shard.end - shard.begin, &bytes);
-  if (absl::IsDataLoss(read)) return changed(MessageOf(read));
+  if (absl::IsDataLoss(read)) return changed("it cannot be unpacked any more");
   RETURN_IF_ERROR(read);
   if (bytes.size() < shard.end - shard.begin) return changed("it is shorter");
   if (Xxh3(bytes) != shard.xxh3) {

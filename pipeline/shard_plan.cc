@@ -50,7 +50,7 @@ class SourcePlanner {
   absl::Status Read(uint64_t bytes) {
     const absl::Status read = source_->Read(bytes, &buffer_);
     if (!absl::IsDataLoss(read)) return read;
-    return InvalidArgument(path_ + ": " + MessageOf(read) + "; get or pack the file again");
+    return InvalidArgument(MessageOf(read) + "; get or pack the file again");
   }
 
   // Leaves in the buffer at least the bytes of the shard that begins at begin_.

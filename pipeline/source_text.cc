@@ -65,8 +65,8 @@ class PlainText final : public SourceText {
 
 class PackedText final : public SourceText {
  public:
-  PackedText(FileBytes file, Packing packing)
-      : file_(std::move(file)), unpacker_(Unpacker::Make(packing)) {}
+  PackedText(std::string path, FileBytes file, Packing packing)
+      : path_(std::move(path)), file_(std::move(file)), unpacker_(Unpacker::Make(packing)) {}
 
   bool is_packed() const override { return true; }
   absl::Status Read(uint64_t bytes, std::string* text) override {
@@ -102,14 +102,15 @@ class PackedText final : public SourceText {
       const bool was_last = file_.at_end();
       buffer_.resize(kUnpackedBytes);
       ASSIGN_OR_RETURN(const size_t bytes,
-                       unpacker_->Unpack(&rest_, buffer_.data(), buffer_.size()));
+                       unpacker_->Unpack(&rest_, buffer_.data(), buffer_.size()), path_);
       unread_ = std::string_view(buffer_).substr(0, bytes);
       has_ended_ = was_last && rest_.empty() && bytes < buffer_.size();
-      if (has_ended_ && !unpacker_->is_complete()) return DataLoss("ends too early");
+      if (has_ended_ && !unpacker_->is_complete()) return DataLoss(path_ + ": ends too early");
     }
     return absl::OkStatus();
   }
 
+  const std::string path_;
   FileBytes file_;
   const std::unique_ptr<Unpacker> unpacker_;
   std::string packed_, buffer_;
@@ -127,7 +128,7 @@ absl::StatusOr<std::unique_ptr<SourceText>> SourceText::Open(Env& env, const std
   const auto kind = RecogniseFileKind(start);
   FileBytes file(env, path, size, digest);
   if (kind && kind->packing != Packing::kNone) {
-    return std::make_unique<PackedText>(std::move(file), kind->packing);
+    return std::make_unique<PackedText>(path, std::move(file), kind->packing);
   }
   return std::make_unique<PlainText>(std::move(file));
 }
@@ -136,6 +137,14 @@ absl::StatusOr<std::string> BeginningOf(Env& env, const std::string& path, uint6
   ASSIGN_OR_RETURN(const auto source, SourceText::Open(env, path));
   std::string text;
   RETURN_IF_ERROR(source->Read(bytes, &text));
+  return text;
+}
+
+absl::StatusOr<std::string> WholeText(Env& env, const std::string& path) {
+  constexpr uint64_t kMore = 64 << 20;
+  ASSIGN_OR_RETURN(const auto source, SourceText::Open(env, path));
+  std::string text;
+  while (!source->at_end()) RETURN_IF_ERROR(source->Read(kMore, &text));
   return text;
 }
 

@@ -32,8 +32,9 @@ class SourceText {
   virtual bool at_end() const = 0;
 };
 
-// The first bytes of a source's text, at most so many.
+// The first bytes of a source's text, at most so many; all of it. Errors name the file.
 absl::StatusOr<std::string> BeginningOf(Env& env, const std::string& path, uint64_t bytes);
+absl::StatusOr<std::string> WholeText(Env& env, const std::string& path);
 
 }  // namespace halcyon::pipeline
 

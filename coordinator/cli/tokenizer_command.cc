@@ -14,6 +14,7 @@
 #include "pipeline/document_reader.h"
 #include "pipeline/npy.h"
 #include "pipeline/shard_plan.h"
+#include "pipeline/source_text.h"
 #include "pipeline/tokenizer.h"
 #include "storage/artifact_reader.h"
 
@@ -91,7 +92,7 @@ absl::Status Encode(const EncodeArguments& arguments) {
   ASSIGN_OR_RETURN(const auto tokenizer,
                    pipeline::Tokenizer::Load(arguments.tokenizer, arguments.pattern));
   RETURN_IF_ERROR(CheckIsText(arguments.input, arguments.format));
-  ASSIGN_OR_RETURN(const std::string bytes, Env::Posix()->ReadFile(arguments.input));
+  ASSIGN_OR_RETURN(const std::string bytes, pipeline::WholeText(*Env::Posix(), arguments.input));
   const int64_t threads =
       arguments.threads > 0 ? arguments.threads : std::max(1u, std::thread::hardware_concurrency());
   const int64_t start_ms = Clock::Real()->MonotonicMs();

@@ -78,6 +78,15 @@ TEST_P(PackedTextTest, IsTheTextThatWasPacked) {
   }
 }
 
+TEST_P(PackedTextTest, IsReadWholeOrInPart) {
+  const std::string text = Lines(5000);
+  Replace("text", Pack(text));
+  EXPECT_EQ(*WholeText(*Env::Posix(), Path()), text);
+  EXPECT_EQ(*BeginningOf(*Env::Posix(), Path(), 10), text.substr(0, 10));
+  Replace("text", Pack(text).substr(0, 1000));
+  EXPECT_THAT(MessageOf(WholeText(*Env::Posix(), Path()).status()), HasSubstr(Path()));
+}
+
 TEST_P(PackedTextTest, SeveralOneAfterAnotherAreOneText) {
   Replace("text", Pack("one\n") + Pack("") + Pack("two\n"));
   EXPECT_EQ(*ReadAll(3), "one\ntwo\n");
