@@ -122,7 +122,8 @@ boot() {
   echo "$outer" >"$CLUSTER_DIR/run/$name.pid"
   until [[ $(readlink "/proc/$outer/ns/net") != "$(readlink /proc/self/ns/net)" ]]; do sleep 0.02; done
   ip link del "veth$number" 2>/dev/null || true
-  ip link add "veth$number" type veth peer name eth0 netns "$outer"
+  # As on a real host its address outlives a boot; others would look for the old one for half a minute.
+  ip link add "veth$number" type veth peer name eth0 address "$(printf '02:00:0a:4d:00:%02x' "$number")" netns "$outer"
   ip link set "veth$number" master bridge0 up
   until [[ -e $CLUSTER_DIR/run/$name.up ]]; do sleep 0.02; done
 }
