@@ -76,7 +76,12 @@ absl::StatusOr<Artifact> ArtifactStore::Install(Artifact artifact, const std::st
                                       storage::ArtifactToText(artifact)));
   const std::string parent = home_.ArtifactsOf(kind);
   RETURN_IF_ERROR(env_.CreateDirs(parent));
-  RETURN_IF_ERROR(env_.Rename(made_dir, artifact.record.path));
+  if (const absl::Status renamed = env_.Rename(made_dir, artifact.record.path); !renamed.ok()) {
+    const auto there = Find(artifact.record.kind, artifact.record.fingerprint);
+    if (!there.ok() || !*there) return renamed;
+    RETURN_IF_ERROR(env_.RemoveTree(made_dir));
+    return **there;
+  }
   RETURN_IF_ERROR(env_.SyncDir(parent));
   RETURN_IF_ERROR(env_.SyncDir(DirName(parent)));
   return artifact;

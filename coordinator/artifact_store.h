@@ -38,9 +38,10 @@ class ArtifactStore {
   absl::StatusOr<std::optional<Artifact>> FindVerified(jobs::StageKind kind,
                                                        const std::string& fingerprint);
 
-  // Installs what lies synced in `made_dir`. `record.path` and the files are filled in. kInternal:
-  // weights read back give another digest than the one recorded. REQUIRES: Find gave nullopt, and
-  // the stage's claim is held.
+  // Installs what lies synced in `made_dir`. `record.path` and the files are filled in. Where the
+  // artifact has come meanwhile, that one is returned and `made_dir` removed: a job that was held
+  // up may install after its claim was taken over. kInternal: weights read back give another digest
+  // than the one recorded. REQUIRES: Find gave nullopt, and the stage's claim was held then.
   absl::StatusOr<Artifact> Install(Artifact artifact, const std::string& made_dir);
 
   // Gives the artifact's folder the name FP16.damaged-N beside its place; returns the new path.

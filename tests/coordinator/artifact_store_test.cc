@@ -155,6 +155,18 @@ TEST_F(ArtifactStoreTest, WhatIsInstalledIsFoundWhole) {
   EXPECT_FALSE(env_.Exists(JoinPath(home_.root, "work/out"))) << "moved, not copied";
 }
 
+TEST_F(ArtifactStoreTest, WhatAnotherJobHasInstalledMeanwhileIsTaken) {
+  Artifact late = Some();
+  late.record.job_id = "late-1";
+  Install();
+  const std::string made = Made();
+  const auto installed = Store().Install(late, made);
+  ASSERT_TRUE(installed.ok()) << installed.status();
+  EXPECT_EQ(installed->record.job_id, Some().record.job_id);
+  EXPECT_FALSE(env_.Exists(made));
+  EXPECT_TRUE(storage::VerifyArtifact(env_, *Find()).ok());
+}
+
 // From the ranks' writing to the coordinator's reading nothing may change.
 TEST_F(ArtifactStoreTest, WeightsOtherThanThoseReportedAreNotInstalled) {
   const std::string made = Made();
