@@ -31,8 +31,9 @@ void JobRun::AdoptLeases(NodeId id, const StageTasks& tasks) {
 
 void JobRun::VoidLeases() {
   for (const StatedLease& lease : agents_.StatedLeases()) {
-    const bool may_come =
-        std::any_of(ids_.begin(), ids_.end(), [&](NodeId id) { return MayTakeOver(id, lease); });
+    const bool may_come = std::any_of(ids_.begin(), ids_.end(), [&](NodeId id) {
+      return MayTakeOver(id, lease) && !NeedsAgentsBefore(id);
+    });
     if (!may_come) Settle(lease, /*is_adopted=*/false);
   }
 }
@@ -50,6 +51,15 @@ bool JobRun::MayTakeOver(NodeId id, const StatedLease& lease) const {
       return one.fingerprint.empty() ? jobs::StageName(graph_.node(id).kind) == lease.stage
                                      : one.fingerprint == lease.fingerprint;
   }
+}
+
+// Whether tasks must be served before the stage can be prepared. Agents that waited for it might be
+// all that there are.
+bool JobRun::NeedsAgentsBefore(NodeId id) const {
+  const std::vector<NodeId> before = graph_.AncestorsOf(id);
+  return std::any_of(before.begin(), before.end(), [&](NodeId input) {
+    return !is_gang(input) && stage(input).state == State::kRunning;
+  });
 }
 
 void JobRun::Settle(const StatedLease& lease, bool is_adopted) {

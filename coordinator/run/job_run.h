@@ -143,6 +143,7 @@ class JobRun {
   // Voids those that no stage will take over.
   void VoidLeases();
   bool MayTakeOver(NodeId id, const StatedLease& lease) const;
+  bool NeedsAgentsBefore(NodeId id) const;
   void Settle(const StatedLease& lease, bool is_adopted);
   void GrantTasks();
   void MaintainAgents();

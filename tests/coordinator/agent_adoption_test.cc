@@ -195,6 +195,20 @@ TEST_F(AgentAdoptionTest, AFailureIsNotTakenOver) {
   EXPECT_THAT(Granted(), ElementsAre("tokens/0 to agent-1", "tokens/1 to agent-0"));
 }
 
+// The tokens, which were there, are made again.
+TEST_F(AgentAdoptionTest, NoneWaitsForAStageWhileOneBeforeItNeedsAgents) {
+  Begin();
+  cluster::Hello hello = HelloWith("latents/0", Lease(3));
+  hello.stage = "latents";
+  hello.fingerprint = "of latents";
+  From(kAnna, hello);
+  From(kAnna, DoneOf("latents/0", Lease(3)));
+  From(kAnna, cluster::Ready{Lease(3).value()});
+  Settle();
+  PassMs(50);
+  EXPECT_THAT(Granted(), ElementsAre("tokens/0 to agent-1", "tokens/1 to agent-0"));
+}
+
 TEST_F(AgentAdoptionTest, OneThatIsAtWorkForAStageThatIsMadeIsStartedAgain) {
   made_ = {"of tokenizer", "of tokens", "of autoencoder"};
   Begin();
