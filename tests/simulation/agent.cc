@@ -20,7 +20,7 @@ void Agent::OnMessage(const cluster::Body& body) {
   if (!is_serving_) ServeNext();
 }
 
-bool Agent::MayBeAdopted() const { return world().service->MayAdopt(id()); }
+bool Agent::MayBeAdoptedBy(const Service& service) const { return service.MayAdopt(id()); }
 
 cluster::Activity Agent::Doing() const {
   if (task_.empty()) return {.phase = std::string(NameOf(cluster::WorkPhase::kIdle))};

@@ -15,7 +15,7 @@ class Agent : public Worker {
 
  private:
   void OnMessage(const cluster::Body& body) override;
-  bool MayBeAdopted() const override;
+  bool MayBeAdoptedBy(const Service& service) const override;
   cluster::Activity Doing() const override;
   void ServeNext();
   void Finish(const cluster::Lease& lease);

@@ -18,18 +18,21 @@ int64_t World::FaultEndMs(int64_t duration_ms_max) {
 }
 
 void World::Fault() {
+  Job& job = *jobs[static_cast<size_t>(random.Between(0, static_cast<int64_t>(jobs.size()) - 1))];
+  const auto service = job.services().empty() ? nullptr : random.Of(job.services());
+  if (scenario.has_several() && random.Chance(0.2)) return FaultOfMany(&job);
   switch (random.Between(0, 29)) {
     case 0:
     case 1:
-      return CrashCoordinator();
+      return job.CrashCoordinator();
     case 2:
     case 3:
       if (service == nullptr) return;
-      Note("fault: the coordinator is stopped for a while");
+      Note(job.prefix() + "fault: the coordinator is stopped for a while");
       return service->PauseUntil(FaultEndMs(15'000));
     case 4:
       if (service == nullptr) return;
-      Note("fault: the job is asked to stop");
+      Note(job.prefix() + "fault: the job is asked to stop");
       return service->RequestStop();
     case 5:
       Note("fault: the disk is full");
@@ -53,11 +56,39 @@ void World::Fault() {
       return;
     default:
       std::erase_if(workers, [](const auto& worker) { return !worker->alive(); });
-      if (workers.empty()) return;
-      return FaultOfWorker(
-          workers[static_cast<size_t>(random.Between(0, static_cast<int64_t>(workers.size()) - 1))]
-              .get());
+      if (!workers.empty()) FaultOfWorker(random.Of(workers).get());
   }
+}
+
+// That only several jobs or machines can have.
+void World::FaultOfMany(Job* job) {
+  const auto service = job->services().empty() ? nullptr : random.Of(job->services());
+  switch (random.Between(0, 4)) {
+    case 0:
+      return job->RunTwice();
+    case 1:
+      return job->Preempt();
+    case 2:
+      if (hosts.size() > 1) LoseHost(random.Of(HostsUp()));
+      return;
+    default:
+      if (service == nullptr) return;
+      Note(job->prefix() + "fault: the coordinator is stopped for longer than leases last");
+      return service->PauseUntil(FaultEndMs(90'000));
+  }
+}
+
+void World::LoseHost(size_t host) {
+  if (HostsUp().size() < 2) return;
+  Note("fault: " + hosts[host].name + " loses its power");
+  hosts[host].is_up = false;
+  ++hosts[host].boots;
+  for (const auto& worker : workers) {
+    if (worker->host() == host) worker->Vanish();
+  }
+  for (const auto& gang : std::vector(gangs)) gang->LoseHost(host);
+  for (const auto& job : jobs) job->LoseHost(host);
+  time.At(FaultEndMs(60'000), [this, host] { hosts[host].is_up = true; });
 }
 
 void World::FaultOfWorker(Worker* worker) {
@@ -79,17 +110,11 @@ void World::FaultOfWorker(Worker* worker) {
   }
 }
 
-void World::CrashCoordinator() {
-  if (service == nullptr || !service->alive()) return;
-  Note("fault: the coordinator is killed");
-  EndCoordinator(/*workers_may_stay=*/true);
-  time.After(random.Between(100, 10'000), [this] { StartCoordinator(); });
-}
-
 void World::EndFaults() {
   Note("no more faults");
   disk.is_full = false;
   fsync_stuck_until_ms = 0;
+  for (Host& host : hosts) host.is_up = true;
   for (const auto& worker : workers) {
     worker->Heal();
     worker->Continue();

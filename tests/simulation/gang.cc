@@ -26,9 +26,9 @@ void Rank::Start() {
   });
 }
 
-bool Rank::MayBeAdopted() const {
+bool Rank::MayBeAdoptedBy(const Service& service) const {
   const auto gang = gang_.lock();
-  return gang != nullptr && world().service->MayAdopt(*gang);
+  return gang != nullptr && service.MayAdopt(*gang);
 }
 
 void Rank::OnMessage(const cluster::Body& body) {
@@ -78,14 +78,51 @@ void Rank::OnEnd() {
 
 // --- the gang ---
 
-void Gang::Launch(int64_t ranks) {
+Gang::Gang(Job* job, std::string fingerprint, std::string rank_prefix, storage::WriterFence writer,
+           size_t launcher_host)
+    : job_(job),
+      world_(&job->world()),
+      fingerprint_(std::move(fingerprint)),
+      rank_prefix_(std::move(rank_prefix)),
+      writer_(writer),
+      launcher_host_(launcher_host) {}
+
+std::string Gang::Name() const { return job_->prefix() + rank_prefix_ + ", " + writer_.ToString(); }
+
+void Gang::Launch(int64_t ranks, const std::vector<size_t>& hosts, uint64_t incarnation) {
+  bool is_reached = true;
   for (int64_t i = 0; i < ranks; ++i) {
     const WorkerId id{rank_prefix_ + "-" + std::to_string(i), writer_.launch};
-    ranks_.push_back(std::make_shared<Rank>(world_, id, world_->disk.incarnation, weak_from_this(),
+    const size_t host = hosts[static_cast<size_t>(i) % hosts.size()];
+    ranks_.push_back(std::make_shared<Rank>(job_, id, incarnation, host, weak_from_this(),
                                             static_cast<uint32_t>(i)));
     world_->workers.push_back(ranks_.back());
-    ranks_.back()->Start();
+    is_reached = is_reached && world_->hosts[host].is_up;
   }
+  for (const auto& rank : ranks_) {
+    if (is_reached) rank->Start();
+  }
+  if (is_reached) return;
+  world_->time.After(world_->random.Between(500, 5000), [self = shared_from_this()] {
+    self->EndLauncher("a machine does not answer", 0);
+  });
+}
+
+std::set<size_t> Gang::Hosts() const {
+  std::set<size_t> hosts;
+  for (const auto& rank : ranks_) hosts.insert(rank->host());
+  return hosts;
+}
+
+void Gang::LoseHost(size_t host) {
+  for (const auto& rank : ranks_) {
+    if (rank->host() == host) rank->Vanish();
+  }
+  if (launcher_host_ == host) return EndLauncher("its machine is lost", 6000);
+  if (!Hosts().contains(host) || world_->random.Chance(0.5)) return;
+  world_->time.After(world_->random.Between(100, 10'000), [self = shared_from_this()] {
+    self->EndLauncher("it has lost a machine", 100);
+  });
 }
 
 bool Gang::any_alive() const {
@@ -115,8 +152,7 @@ void Gang::Welcomed(const cluster::StageAssignment& assignment) {
   const absl::Status fenced = world_->disk.Fence(fingerprint_, writer_);
   if (!fenced.ok()) return Finish(fenced);
   step_ = world_->disk.stages[fingerprint_].newest_step;
-  world_->Note(rank_prefix_ + ", " + writer_.ToString() + ": goes on from step " +
-               std::to_string(step_));
+  world_->Note(Name() + ": goes on from step " + std::to_string(step_));
   world_->time.After(1, [self = shared_from_this()] { self->Step(); });
 }
 
@@ -151,8 +187,7 @@ void Gang::Checkpoint() {
   if (!status.ok()) return Finish(status);
   world_->checker.OnCheckpoint(fingerprint_, writer_, step_);
   world_->disk.stages[fingerprint_].newest_step = step_;
-  world_->Note(rank_prefix_ + ", " + writer_.ToString() + ": commits step " +
-               std::to_string(step_));
+  world_->Note(Name() + ": commits step " + std::to_string(step_));
   if (step_ == world_->scenario.steps) {
     world_->disk.outputs.insert(cluster::GangOutputDir(assignment_));
     return Finish(absl::OkStatus());
@@ -165,7 +200,7 @@ void Gang::Finish(const absl::Status& how) {
   if (is_finishing_) return;
   is_finishing_ = true;
   how_ = how;
-  world_->Note(rank_prefix_ + ", " + writer_.ToString() + ": ends, " + how.ToString());
+  world_->Note(Name() + ": ends, " + how.ToString());
   for (const auto& rank : ranks_) rank->Finish(how);
 }
 
@@ -185,13 +220,19 @@ void Gang::RankEnded() {
 
 void Gang::KillLauncher() {
   if (exit_) return;
-  world_->Note(rank_prefix_ + ", " + writer_.ToString() + ": the launcher is killed");
-  exit_ = Unavailable("the launcher was killed");
+  world_->Note(Name() + ": the launcher is killed");
+  EndLauncher("it was killed", 100);
+}
+
+void Gang::EndLauncher(const std::string& why, int64_t ranks_after_ms) {
+  if (exit_) return;
+  world_->Note(Name() + ": the launcher ends: " + why);
+  exit_ = Unavailable("the launcher ended: " + why);
   lingers_ = world_->Lingers();
   const auto kill = [self = shared_from_this()] {
-    for (const auto& rank : self->ranks_) rank->End("its launcher was killed");
+    for (const auto& rank : self->ranks_) rank->End("its launcher has ended");
   };
-  world_->time.After(lingers_ ? world_->random.Between(1000, 40'000) : 100, kill);
+  world_->time.After(lingers_ ? world_->random.Between(1000, 40'000) : ranks_after_ms, kill);
 }
 
 void Gang::KillRanks() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ class Gang;
 
 class Rank : public Worker {
  public:
-  Rank(World* world, WorkerId id, uint64_t incarnation, std::weak_ptr<Gang> gang, uint32_t number)
-      : Worker(world, std::move(id), incarnation), gang_(std::move(gang)), number_(number) {}
+  Rank(Job* job, WorkerId id, uint64_t incarnation, size_t host, std::weak_ptr<Gang> gang,
+       uint32_t number)
+      : Worker(job, std::move(id), incarnation, host), gang_(std::move(gang)), number_(number) {}
   void Start() override;
   bool is_welcome() const { return is_welcome_; }
   // It has done a step, or has come to the end of one and waits for the others.
@@ -32,7 +34,7 @@ class Rank : public Worker {
  private:
   void OnMessage(const cluster::Body& body) override;
   void OnEnd() override;
-  bool MayBeAdopted() const override;
+  bool MayBeAdoptedBy(const Service& service) const override;
   cluster::Activity Doing() const override;
 
   std::weak_ptr<Gang> gang_;
@@ -43,18 +45,20 @@ class Rank : public Worker {
 
 class Gang : public std::enable_shared_from_this<Gang> {
  public:
-  Gang(World* world, std::string fingerprint, std::string rank_prefix, storage::WriterFence writer)
-      : world_(world),
-        fingerprint_(std::move(fingerprint)),
-        rank_prefix_(std::move(rank_prefix)),
-        writer_(writer) {}
+  Gang(Job* job, std::string fingerprint, std::string rank_prefix, storage::WriterFence writer,
+       size_t launcher_host);
 
-  void Launch(int64_t ranks);
+  void Launch(int64_t ranks, const std::vector<size_t>& hosts, uint64_t incarnation);
+  // What is left when a machine has lost its power.
+  void LoseHost(size_t host);
   // mpirun is killed, and its ranks with it; lingering ones go on for a while.
   void KillLauncher();
   // Kills what can be killed; some linger.
   void KillRanks();
 
+  const Job& job() const { return *job_; }
+  size_t launcher_host() const { return launcher_host_; }
+  std::set<size_t> Hosts() const;                                    // of its ranks
   const std::optional<absl::Status>& exit() const { return exit_; }  // of the launcher
   bool any_alive() const;
   const std::string& rank_prefix() const { return rank_prefix_; }
@@ -75,10 +79,15 @@ class Gang : public std::enable_shared_from_this<Gang> {
   void Step();
   void Checkpoint();
   void Finish(const absl::Status& how);
+  std::string Name() const;  // for the trace
+  // The launcher ends, and the ranks that are left after a while.
+  void EndLauncher(const std::string& why, int64_t ranks_after_ms);
 
+  Job* job_;
   World* world_;
   std::string fingerprint_, rank_prefix_;
   storage::WriterFence writer_;
+  size_t launcher_host_;
   std::vector<std::shared_ptr<Rank>> ranks_;
   cluster::StageAssignment assignment_;
   std::optional<absl::Status> exit_;

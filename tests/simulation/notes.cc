@@ -12,10 +12,10 @@ std::string Outcome(const absl::Status& status) { return status.ok() ? "OK" : st
 
 // "" for what happens all the time.
 struct EventText {
-  const World* world;
+  const Job* job;
 
   std::string Stage(const char* what, jobs::NodeId stage, const absl::Status& status) const {
-    return what + (" " + world->graph.node(stage).label) + ": " + Outcome(status);
+    return what + (" " + job->graph.node(stage).label) + ": " + Outcome(status);
   }
   std::string operator()(const event::Tick&) const { return ""; }
   std::string operator()(const event::Beats&) const { return ""; }
@@ -73,34 +73,36 @@ struct EventText {
 
 }  // namespace
 
-void World::NoteEvent(const coordinator::Event& event) {
+void World::NoteEvent(const Job& job, const coordinator::Event& event) {
   // It is repeated with every tick.
   const auto* suspected = std::get_if<event::Suspected>(&event);
-  if (suspected != nullptr && !suspects_.insert(suspected->worker).second) return;
-  const std::string text = std::visit(EventText{this}, event);
-  if (!text.empty()) Note("-> " + text);
+  if (suspected != nullptr && !suspects_.emplace(job.number(), suspected->worker).second) return;
+  const std::string text = std::visit(EventText{&job}, event);
+  if (!text.empty()) Note(job.prefix() + "-> " + text);
 }
 
-void World::NoteEffect(const coordinator::Effect& effect) {
+void World::NoteEffect(const Job& job, const coordinator::Effect& effect) {
+  const std::string arrow = job.prefix() + "<- ";
   if (const auto* send = std::get_if<effect::Send>(&effect)) {
     std::string text(cluster::TypeName(send->body));
     if (const auto* lease = std::get_if<cluster::Lease>(&send->body)) {
       text += " of " + lease->task + ", fence " + std::to_string(lease->fence);
     }
-    Note("<- " + text + " to " + send->worker.name + ":" +
+    Note(arrow + text + " to " + send->worker.name + ":" +
          std::to_string(send->worker.incarnation));
   } else if (const auto* start = std::get_if<effect::StartAgent>(&effect)) {
-    Note("<- start " + start->agent.name + ":" + std::to_string(start->agent.incarnation));
+    Note(arrow + "start " + start->agent.name + ":" + std::to_string(start->agent.incarnation));
   } else if (const auto* end = std::get_if<effect::EndAgent>(&effect)) {
-    Note("<- end " + end->agent.name + ":" + std::to_string(end->agent.incarnation));
+    Note(arrow + "end " + end->agent.name + ":" + std::to_string(end->agent.incarnation));
   } else if (const auto* launch = std::get_if<effect::Launch>(&effect)) {
-    Note("<- launch " + graph.node(launch->stage).label + ", " + std::to_string(launch->launch));
+    Note(arrow + "launch " + job.graph.node(launch->stage).label + ", " +
+         std::to_string(launch->launch));
   } else if (const auto* kill = std::get_if<effect::KillGang>(&effect)) {
-    Note("<- kill " + graph.node(kill->stage).label);
+    Note(arrow + "kill " + job.graph.node(kill->stage).label);
   } else if (const auto* install = std::get_if<effect::Install>(&effect)) {
-    Note("<- install " + graph.node(install->stage).label);
+    Note(arrow + "install " + job.graph.node(install->stage).label);
   } else if (const auto* tell = std::get_if<effect::Tell>(&effect)) {
-    Note("<- \"" + tell->line + "\"");
+    Note(arrow + "\"" + tell->line + "\"");
   }
 }
 

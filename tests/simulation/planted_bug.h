@@ -9,15 +9,19 @@ namespace halcyon::simulation {
 
 enum class PlantedBug {
   kNone,
-  kOldLeaseAccepted,      // a forgotten agent's result counts as that of the present lease
-  kLostAgentNotEnded,     // Forget and EndAgent of a lost agent do nothing
-  kLaunchNotFenced,       // PrepareLaunch leaves the fence of the checkpoints where it stands
-  kInstalledTooEarly,     // Installed is answered before the artifact is there
-  kClaimNotRaised,        // a restarted coordinator claims a stage under the number before
-  kIncarnationNotRaised,  // a restarted coordinator has the number of the one before
-  kLostAgentNotNoticed,   // neither AgentEnded nor Suspected is reported
-  kHangNotNoticed,        // Beats are not reported
-  kAdoptedFilesRemoved,   // PrepareStage removes what agents have made that go on
+  kOldLeaseAccepted,       // a forgotten agent's result counts as that of the present lease
+  kLostAgentNotEnded,      // Forget and EndAgent of a lost agent do nothing
+  kLaunchNotFenced,        // PrepareLaunch leaves the fence of the checkpoints where it stands
+  kInstalledTooEarly,      // Installed is answered before the artifact is there
+  kClaimNotRaised,         // who takes a stage's claim over keeps its number
+  kIncarnationNotRaised,   // who takes a job over keeps the number of the coordinator before
+  kLostAgentNotNoticed,    // neither AgentEnded nor Suspected is reported
+  kHangNotNoticed,         // Beats are not reported
+  kAdoptedFilesRemoved,    // PrepareStage removes what agents have made that go on
+  kClaimTakenTooEarly,     // a lease's beat stands still for 3 s instead of the lease time
+  kTakeoverNotNoticed,     // neither a check nor the lease keeper sees that a lease is lost
+  kWaiterNeverLooksAgain,  // who waits for a stage never looks at its claim again
+  kFenceOverwritten,       // who raises the fence does so whatever it was raised to meanwhile
 };
 
 struct NamedBug {
@@ -25,7 +29,7 @@ struct NamedBug {
   const char* name;
 };
 
-inline constexpr std::array<NamedBug, 9> kPlantedBugs = {{
+inline constexpr std::array<NamedBug, 13> kPlantedBugs = {{
     {PlantedBug::kOldLeaseAccepted, "old-lease-accepted"},
     {PlantedBug::kLostAgentNotEnded, "lost-agent-not-ended"},
     {PlantedBug::kLaunchNotFenced, "launch-not-fenced"},
@@ -35,6 +39,10 @@ inline constexpr std::array<NamedBug, 9> kPlantedBugs = {{
     {PlantedBug::kLostAgentNotNoticed, "lost-agent-not-noticed"},
     {PlantedBug::kHangNotNoticed, "hang-not-noticed"},
     {PlantedBug::kAdoptedFilesRemoved, "adopted-files-removed"},
+    {PlantedBug::kClaimTakenTooEarly, "claim-taken-too-early"},
+    {PlantedBug::kTakeoverNotNoticed, "takeover-not-noticed"},
+    {PlantedBug::kWaiterNeverLooksAgain, "waiter-never-looks-again"},
+    {PlantedBug::kFenceOverwritten, "fence-overwritten"},
 }};
 
 }  // namespace halcyon::simulation

@@ -17,14 +17,18 @@ namespace halcyon::simulation {
 // Made by std::make_shared alone.
 class Process : public std::enable_shared_from_this<Process> {
  public:
-  explicit Process(Timeline* time) : time_(time) {}
+  Process(Timeline* time, size_t host) : time_(time), host_(host) {}
   virtual ~Process() = default;
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
   bool alive() const { return alive_; }
+  size_t host() const { return host_; }  // of the world's
   int64_t paused_until_ms() const { return paused_until_ms_; }
-  void PauseUntil(int64_t time_ms) { paused_until_ms_ = std::max(paused_until_ms_, time_ms); }
+  void PauseUntil(int64_t time_ms) {
+    paused_until_ms_ = std::max(paused_until_ms_, time_ms);
+    Wake();
+  }
   void Continue() {
     paused_until_ms_ = 0;
     Wake();
@@ -58,6 +62,7 @@ class Process : public std::enable_shared_from_this<Process> {
   }
 
   Timeline* time_;
+  size_t host_;
   bool alive_ = true;
   int64_t paused_until_ms_ = 0;
   std::deque<std::function<void()>> held_;

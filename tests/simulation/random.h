@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/philox.h"
 
@@ -17,6 +18,11 @@ class Random {
   // Uniform in [low, high].
   int64_t Between(int64_t low, int64_t high) {
     return low + static_cast<int64_t>(Bits() % static_cast<uint64_t>(high - low + 1));
+  }
+  // One of them. REQUIRES: there is one.
+  template <typename T>
+  const T& Of(const std::vector<T>& all) {
+    return all[static_cast<size_t>(Between(0, static_cast<int64_t>(all.size()) - 1))];
   }
   bool Chance(double probability) { return Bits() < probability * 4294967296.0; }
 

@@ -1,45 +1,58 @@
 #include "tests/simulation/scenario.h"
 
+#include <array>
+
 namespace halcyon::simulation {
 namespace {
 
-void ChooseJob(Scenario* scenario, Random* random) {
+// Of the seeds that have more than one job on one host.
+constexpr double kSeveralShare = 0.4;
+
+// Jobs of one text share the stages that they have in common.
+JobScenario ChooseJob(Scenario* scenario, Random* random) {
+  JobScenario job;
   jobs::JobSpec spec;
   spec.name = "simulated";
   spec.data.sources = {"/a.txt"};
-  scenario->variants = {spec};
-  switch (random->Between(0, 3)) {
-    case 0:
-      scenario->name = "all stages";
-      return;
-    case 1:
-      scenario->name = "baseline";
-      scenario->variants[0].model.head = jobs::HeadKind::kSoftmax;
-      return;
-    case 2:
-      scenario->name = "two texts";
-      scenario->variants.push_back(spec);
-      scenario->variants[1].data.sources = {"/b.txt"};
-      scenario->same_artifacts = random->Chance(0.3);
-      return;
-    default:
-      scenario->name = "two models";
-      scenario->variants.push_back(spec);
-      scenario->variants[1].model.layers += 1;
-      return;
+  job.variants = {spec};
+  const int64_t kind = random->Between(0, 3);
+  scenario->name += std::string(scenario->name.empty() ? "" : ", ") +
+                    std::array{"all stages", "baseline", "two texts", "two models"}[kind];
+  if (kind == 1) {
+    job.variants[0].model.head = jobs::HeadKind::kSoftmax;
+  } else if (kind == 2) {
+    job.variants.push_back(spec);
+    job.variants[1].data.sources = {"/b.txt"};
+    scenario->same_artifacts = random->Chance(0.3);
+  } else if (kind == 3) {
+    job.variants.push_back(spec);
+    job.variants[1].model.layers += 1;
   }
+  job.limits = {.agents = random->Between(1, 4),
+                .ranks = random->Between(1, 4),
+                .restarts_max = random->Between(0, 4),
+                .hang = {.floor_ms = 30'000, .factor = 4}};
+  if (random->Chance(0.3)) job.limits.ranks_min = random->Between(1, job.limits.ranks);
+  return job;
+}
+
+void ChooseJobs(Scenario* scenario, Random* random) {
+  const bool has_several = random->Chance(kSeveralShare);
+  const int64_t jobs = has_several ? random->Between(1, 4) : 1;
+  if (has_several) scenario->hosts = random->Between(1, 4);
+  for (int64_t i = 0; i < jobs; ++i) {
+    scenario->jobs.push_back(ChooseJob(scenario, random));
+    scenario->jobs.back().in_slurm = has_several && random->Chance(0.5);
+    if (scenario->jobs.back().in_slurm) scenario->name += " in Slurm";
+  }
+  if (scenario->hosts > 1) scenario->name += ", " + std::to_string(scenario->hosts) + " hosts";
 }
 
 }  // namespace
 
 Scenario ScenarioOf(Random* random) {
   Scenario scenario;
-  ChooseJob(&scenario, random);
-  scenario.limits = {.agents = random->Between(1, 4),
-                     .ranks = random->Between(1, 4),
-                     .restarts_max = random->Between(0, 4),
-                     .hang = {.floor_ms = 30'000, .factor = 4}};
-  if (random->Chance(0.3)) scenario.limits.ranks_min = random->Between(1, scenario.limits.ranks);
+  ChooseJobs(&scenario, random);
   scenario.shards = static_cast<uint32_t>(random->Between(1, 6));
   scenario.steps = static_cast<uint64_t>(random->Between(1, random->Chance(0.5) ? 16 : 80));
   scenario.checkpoint_every = static_cast<uint64_t>(random->Between(1, 12));

@@ -1,4 +1,4 @@
-// What one seed simulates: the job, its limits, and which faults happen how often.
+// What one seed simulates: the jobs, their limits, the machines, and which faults happen how often.
 #ifndef HALCYON_TESTS_SIMULATION_SCENARIO_H_
 #define HALCYON_TESTS_SIMULATION_SCENARIO_H_
 
@@ -13,11 +13,17 @@
 
 namespace halcyon::simulation {
 
+struct JobScenario {
+  std::vector<jobs::JobSpec> variants;
+  coordinator::RunLimits limits;
+  bool in_slurm = false;  // it runs in allocations, which end
+};
+
 struct Scenario {
   std::string name;
-  std::vector<jobs::JobSpec> variants;
+  std::vector<JobScenario> jobs;  // over one state folder
+  int64_t hosts = 1;
   bool same_artifacts = false;  // all nodes of a kind turn out to be the same artifact
-  coordinator::RunLimits limits;
   uint32_t shards = 4;
   uint64_t steps = 10, checkpoint_every = 3;
   int64_t step_ms_max = 300, task_ms_max = 2000;
@@ -35,6 +41,8 @@ struct Scenario {
   // Workers go on without their coordinator for so long, and the next one may adopt them. 0: they
   // end.
   int64_t orphan_grace_ms = 0;
+
+  bool has_several() const { return jobs.size() > 1 || hosts > 1; }
 };
 
 Scenario ScenarioOf(Random* random);

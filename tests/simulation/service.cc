@@ -17,65 +17,15 @@ namespace effect = coordinator::effect;
 namespace {
 
 constexpr int64_t kTickMs = 50;
+// How often a process is stopped for so long between the two steps of something that is not atomic.
+constexpr double kGapPauseShare = 0.01;
+constexpr int64_t kGapPauseMsMax = 60'000;
 
 }  // namespace
-
-Service::Service(World* world, uint64_t incarnation)
-    : Process(&world->time),
-      world_(world),
-      incarnation_(incarnation),
-      began_ms_(world->time.now_ms()),
-      earlier_(EarlierGangs()),
-      run_(world->graph, world->scenario.limits, EarlierWorkers()),
-      turned_ms_(began_ms_),
-      heartbeat_ms_(began_ms_) {}
-
-coordinator::EarlierWorkers Service::EarlierWorkers() {
-  coordinator::EarlierWorkers found{.launches = earlier_, .agent_starts = incarnation_ << 32};
-  if (world_->scenario.orphan_grace_ms == 0) return found;
-  for (const auto& worker : world_->workers) {
-    const auto record = world_->disk.agents.find(worker->id().name);
-    const bool is_that = record != world_->disk.agents.end() && record->second == worker->id();
-    if (!is_that || !worker->alive()) continue;
-    agents_[worker->id()] = std::static_pointer_cast<Agent>(worker);
-    found.agents.push_back({.id = worker->id()});
-  }
-  return found;
-}
-
-// The launches on record that run.
-coordinator::EarlierLaunches Service::EarlierGangs() const {
-  coordinator::EarlierLaunches found;
-  if (world_->scenario.orphan_grace_ms == 0) return found;
-  for (const auto& [label, record] : world_->disk.launches) {
-    for (const auto& gang : world_->gangs) {
-      const bool is_that = gang->rank_prefix() == coordinator::RankPrefix(label) &&
-                           gang->writer() == record.writer && !gang->exit();
-      if (is_that) found[label] = record.writer.launch;
-    }
-  }
-  return found;
-}
-
-bool Service::MayAdopt(const Gang& gang) const {
-  return std::any_of(earlier_.begin(), earlier_.end(), [&](const auto& earlier) {
-    const auto record = world_->disk.launches.find(earlier.first);
-    return gang.rank_prefix() == coordinator::RankPrefix(earlier.first) &&
-           record != world_->disk.launches.end() && record->second.writer == gang.writer();
-  });
-}
-
-bool Service::MayAdopt(const WorkerId& agent) const { return agents_.contains(agent); }
-
-void Service::Start() {
-  Execute(run_.Start());
-  LookAround();
-}
 
 // --- events ---
 
 void Service::Deliver(const cluster::Message& message) {
-  if (!alive() || message.incarnation != Incarnation(incarnation_)) return;
   if (is_paused() || !unread_.empty()) {
     unread_.push_back(message);
     return;
@@ -84,7 +34,7 @@ void Service::Deliver(const cluster::Message& message) {
   if (forgotten_.contains(message.worker)) {
     cluster::Message stop;
     stop.body = cluster::Stop{"it does not belong to the job any more", /*end_now=*/true};
-    if (is_heartbeat) world_->ToWorker(message.worker, incarnation_, stop);
+    if (is_heartbeat) job_->ToWorker(message.worker, incarnation_, stop);
     if (world_->bug == PlantedBug::kOldLeaseAccepted) AcceptOldLease(message);
     return;
   }
@@ -109,24 +59,22 @@ void Service::Happen(coordinator::Event event) {
 void Service::Pump() {
   if (is_pumping_ || is_paused()) return;
   is_pumping_ = true;
-  while (!events_.empty() && !run_.end()) {
+  while (!events_.empty() && !run_->end()) {
     const coordinator::Event event = std::move(events_.front());
     events_.pop_front();
-    world_->NoteEvent(event);
-    world_->checker.OnEvent(event);
-    Execute(run_.On(event, world_->time.now_ms()));
+    world_->NoteEvent(*job_, event);
+    world_->checker.OnEvent(*this, event);
+    Execute(run_->On(event, world_->time.now_ms()));
   }
   is_pumping_ = false;
-  if (!run_.end() || !alive()) return;
-  Die();
-  world_->RunEnded(*run_.end(), began_ms_);
+  if (run_->end() && alive()) LeaveJob();
 }
 
 void Service::Execute(const coordinator::Effects& effects) {
   for (const coordinator::Effect& effect : effects) {
     if (IsDropped(effect)) continue;
-    world_->NoteEffect(effect);
-    world_->checker.OnEffect(effect);
+    world_->NoteEffect(*job_, effect);
+    world_->checker.OnEffect(*this, effect);
     std::visit([this](const auto& one) { Do(one); }, effect);
   }
 }
@@ -146,14 +94,22 @@ void Service::LookAround() {
     beats_ms_ = now_ms;
     events_.push_back(Beats());
   }
-  if (stops_asked_ != stops_told_) {
-    stops_told_ = stops_asked_;
-    Happen(event::StopRequested{stops_told_});
+  const int stops = stop_schedule_.Requests(
+      {stops_asked_, job_->allocation_end_ms(), now_ms, now_ms}, coordinator::JobStatus());
+  if (stops != stops_told_) {
+    stops_told_ = stops;
+    events_.push_back(event::StopRequested{stops});
+  }
+  if (!lost_.ok() && !std::exchange(lost_told_, true)) {
+    events_.push_back(event::OwnershipLost{lost_});
   }
   for (auto it = agents_.begin(); it != agents_.end();) {
     const auto [id, agent] = *it;
-    it = agent->alive() ? std::next(it) : agents_.erase(it);
-    if (!agent->alive()) events_.push_back(event::AgentEnded{id, Unavailable("ended"), {}});
+    // What a lost machine took along is only missed, once the launcher has brought it up.
+    const bool is_missed = agent->has_vanished() && agent->has_come_up();
+    const bool has_ended = !agent->alive() && !is_missed;
+    it = has_ended ? agents_.erase(it) : std::next(it);
+    if (has_ended) events_.push_back(event::AgentEnded{id, Unavailable("ended"), {}});
   }
   for (auto& [stage, launched] : gangs_) {
     if (launched.gang == nullptr || launched.end_told || !launched.gang->exit()) continue;
@@ -188,7 +144,7 @@ void Service::SendHeartbeats() {
 void Service::SendTo(const WorkerId& worker, cluster::Message message) {
   if (message.sequence == 0) message.body = cluster::CoordinatorAlive{};
   message.acknowledged = streams_[worker].received();
-  world_->ToWorker(worker, incarnation_, message);
+  job_->ToWorker(worker, incarnation_, message);
 }
 
 void Service::SendDue(const WorkerId& worker) {
@@ -204,8 +160,8 @@ void Service::SendDue(const WorkerId& worker) {
 
 // --- the background ---
 
-void Service::Post(std::function<coordinator::Event()> finish, std::function<bool()> is_ready) {
-  work_.push_back({std::move(is_ready), std::move(finish)});
+void Service::Post(Steps step, std::function<bool()> is_ready) {
+  work_.push_back({std::move(is_ready), std::move(step)});
   if (work_.size() == 1) BeginWork();
 }
 
@@ -220,12 +176,22 @@ void Service::BeginWork() {
 // The process may die between the work and its answer.
 void Service::TryWork() {
   if (!work_.front().is_ready()) return Later(100, [this] { TryWork(); });
-  const coordinator::Event event = work_.front().finish();
+  const std::optional<coordinator::Event> event = work_.front().step();
+  if (!event) return Later(GapMs(), [this] { TryWork(); });
   Later(world_->random.Between(0, 30), [this, event] {
     work_.pop_front();
     if (!work_.empty()) BeginWork();
-    Happen(event);
+    Happen(*event);
   });
+}
+
+int64_t Service::GapMs() {
+  if (world_->scenario.has_several() && world_->Fails(kGapPauseShare)) {
+    const int64_t pause_ms = world_->random.Between(1000, kGapPauseMsMax);
+    world_->Note(job_->prefix() + "fault: " + self_.ToString() + " is stopped between two steps");
+    PauseUntil(std::min(world_->scenario.faults_end_ms, world_->time.now_ms() + pause_ms));
+  }
+  return world_->random.Between(0, 30);
 }
 
 // --- planted bugs ---

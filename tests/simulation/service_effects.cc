@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "cluster/outputs.h"
 #include "coordinator/run/gang_stage.h"
 #include "tests/simulation/service.h"
 #include "tests/simulation/world.h"
@@ -17,22 +16,8 @@ namespace {
 
 // How long the real service waits for killed ranks.
 constexpr int64_t kRankEndMsMax = 10'000;
-// How much later than Installed says kInstalledTooEarly installs.
-constexpr int64_t kTooEarlyMs = 2000;
 
 }  // namespace
-
-absl::Status Service::Trouble() const {
-  RETURN_IF_ERROR(world_->disk.Room());
-  if (!world_->Fails(world_->scenario.answer_error)) return absl::OkStatus();
-  return world_->random.Chance(0.2) ? ResourceExhausted("simulated") : Unavailable("simulated");
-}
-
-std::string Service::Fingerprint(NodeId id) const {
-  return FingerprintOf(world_->scenario, world_->graph.node(id));
-}
-
-const std::string& Service::Label(NodeId id) const { return world_->graph.node(id).label; }
 
 // --- workers ---
 
@@ -56,11 +41,15 @@ void Service::Do(const effect::Forget& forget) {
 }
 
 void Service::Do(const effect::StartAgent& start) {
-  const auto agent = std::make_shared<Agent>(world_, start.agent, incarnation_);
+  const std::vector<size_t> hosts = job_->Hosts();
+  const size_t number = std::stoul(start.agent.name.substr(start.agent.name.rfind('-') + 1));
+  const size_t host = hosts[number % hosts.size()];
+  const auto agent = std::make_shared<Agent>(job_, start.agent, incarnation_, host);
   agents_[start.agent] = agent;
-  world_->disk.agents[start.agent.name] = start.agent;
+  job_->agents[start.agent.name] = {start.agent, this->host()};
   world_->workers.push_back(agent);
-  agent->Start();
+  if (world_->hosts[host].is_up) return agent->Start();
+  world_->time.After(500, [agent] { agent->End("its machine does not answer"); });
 }
 
 void Service::Do(const effect::EndAgent& end) {
@@ -68,131 +57,39 @@ void Service::Do(const effect::EndAgent& end) {
   if (!agent.empty()) agent.mapped()->End("killed");
 }
 
-// --- files ---
-
-void Service::Do(const effect::CheckJob&) {
-  Post([this] { return event::JobChecked{Trouble()}; });
-}
-
-void Service::Do(const effect::FindStage& find) {
-  Post([this, id = find.stage]() -> coordinator::Event {
-    const absl::Status trouble = Trouble();
-    if (!trouble.ok()) return event::StageFound{id, trouble};
-    const std::string fingerprint = Fingerprint(id);
-    coordinator::FoundStage found{.fingerprint = fingerprint};
-    found.is_made = world_->disk.artifacts.contains(fingerprint);
-    if (!found.is_made) {
-      uint64_t& claim = world_->disk.stages[fingerprint].claim;
-      if (claim == 0 || world_->bug != PlantedBug::kClaimNotRaised) ++claim;
-      claims_[id] = found.claim = claim;
-      found.why = "new";
-    }
-    return event::StageFound{id, found};
-  });
-}
-
-void Service::Do(const effect::PrepareStage& prepare) {
-  Post([this, id = prepare.stage, leases = prepare.leases]() -> coordinator::Event {
-    const absl::Status trouble = Trouble();
-    if (!trouble.ok()) return event::StagePrepared{id, trouble};
-    std::erase_if(world_->disk.stages[Fingerprint(id)].shard_files, [&](const auto& file) {
-      return world_->bug == PlantedBug::kAdoptedFilesRemoved ||
-             std::ranges::find(leases, Fence(file.second)) == leases.end();
-    });
-    prepared_[id] = Prepared(id);
-    return event::StagePrepared{id, prepared_[id]};
-  });
-}
-
-coordinator::PreparedStage Service::Prepared(NodeId id) const {
-  coordinator::PreparedStage prepared;
-  const std::string fingerprint = Fingerprint(id);
-  Disk::Stage& stage = world_->disk.stages[fingerprint];
-  const jobs::StageKind kind = world_->graph.node(id).kind;
-  prepared.assignment.stage = jobs::StageName(kind);
-  prepared.assignment.fingerprint = fingerprint;
-  prepared.assignment.work_dir = "/w/" + fingerprint;
-  prepared.assignment.claim = claims_.at(id);
-  prepared.newest_step = stage.newest_step;
-  const auto record = world_->disk.launches.find(Label(id));
-  if (earlier_.contains(Label(id)) && record->second.fingerprint == fingerprint &&
-      record->second.writer == stage.fence) {
-    prepared.earlier_gang = {record->second.writer.claim, record->second.writer.launch,
-                             record->second.ranks};
-  }
-  if (jobs::ShapeOf(kind) == jobs::StageShape::kSingleTask) {
-    prepared.tasks.Add(Label(id), {{"shard", 0}});
-  } else if (jobs::ShapeOf(kind) == jobs::StageShape::kShardTasks) {
-    prepared.tasks_done = stage.shards.size();
-    for (uint32_t shard = 0; shard < world_->scenario.shards; ++shard) {
-      if (stage.shards.contains(shard)) continue;
-      prepared.tasks.Add(Label(id) + "/" + std::to_string(shard), {{"shard", shard}});
-    }
-  }
-  return prepared;
-}
-
-void Service::Do(const effect::Ingest& ingest) {
-  Post([this, ingest] { return event::Ingested{ingest.stage, ingest.fence, IngestTask(ingest)}; });
-}
-
-absl::Status Service::IngestTask(const effect::Ingest& ingest) {
-  RETURN_IF_ERROR(Trouble());
-  const coordinator::StageTasks& tasks = prepared_.at(ingest.stage).tasks;
-  const auto shard = tasks.parameters(ingest.task).at("shard").get<uint32_t>();
-  const std::string fingerprint = Fingerprint(ingest.stage);
-  world_->checker.OnIngest(std::string(tasks.name(ingest.task)), fingerprint, shard,
-                           ingest.fence.value());
-  // The outcome of a single task is in memory until it is installed.
-  const jobs::StageKind kind = world_->graph.node(ingest.stage).kind;
-  if (jobs::ShapeOf(kind) == jobs::StageShape::kSingleTask) return absl::OkStatus();
-  world_->disk.stages[fingerprint].shards.emplace(shard, ingest.fence.value());
-  // It may fail after it had effect: the next ingest finds the shard there.
-  return Trouble();
-}
-
-void Service::Do(const effect::Install& install) {
-  if (world_->bug == PlantedBug::kInstalledTooEarly) {
-    Later(kTooEarlyMs, [this, install] { InstallStage(install).IgnoreError(); });
-    return Post([install] { return event::Installed{install.stage, std::string()}; });
-  }
-  Post([this, install]() -> coordinator::Event {
-    const absl::Status status = InstallStage(install);
-    if (!status.ok()) return event::Installed{install.stage, status};
-    return event::Installed{install.stage, std::string()};
-  });
-}
-
-absl::Status Service::InstallStage(const effect::Install& install) {
-  RETURN_IF_ERROR(Trouble());
-  const std::string fingerprint = Fingerprint(install.stage);
-  const jobs::StageKind kind = world_->graph.node(install.stage).kind;
-  if (jobs::ShapeOf(kind) == jobs::StageShape::kShardTasks &&
-      world_->disk.stages[fingerprint].shards.size() != world_->scenario.shards) {
-    world_->checker.Violated(fingerprint + " is installed without all of its shards");
-  }
-  world_->checker.OnInstall(fingerprint, install.outcome.made_dir);
-  world_->disk.artifacts.insert(fingerprint);
-  return absl::OkStatus();
-}
-
 // --- gangs ---
 
+storage::WriterFence Service::WriterOf(NodeId id, uint64_t launch) const {
+  return {ClaimOf(id), launch};
+}
+
+// As CheckpointStore::Fence, which reads the fence and then writes its own.
 void Service::Do(const effect::PrepareLaunch& prepare) {
-  Post([this, prepare]() -> coordinator::Event {
-    const storage::WriterFence writer{claims_.at(prepare.stage), prepare.launch};
-    absl::Status status = Trouble();
-    if (status.ok() && world_->bug != PlantedBug::kLaunchNotFenced) {
-      status = world_->disk.Fence(Fingerprint(prepare.stage), writer);
+  Post([this, prepare, is_checked = false]() mutable -> std::optional<coordinator::Event> {
+    const storage::WriterFence writer = WriterOf(prepare.stage, prepare.launch);
+    const std::string fingerprint = Fingerprint(prepare.stage);
+    const auto answer = [&](const absl::Status& status) {
+      return event::LaunchPrepared{prepare.stage, prepare.launch, status};
+    };
+    if (is_checked) {
+      const bool falls = world_->bug == PlantedBug::kFenceOverwritten;
+      if (falls) world_->disk.stages[fingerprint].fence = writer;
+      return answer(world_->disk.WriteFence(fingerprint, writer));
     }
-    return event::LaunchPrepared{prepare.stage, prepare.launch, status};
+    absl::Status status = Trouble();
+    if (status.ok()) status = Claim(prepare.stage).Check();
+    if (status.ok()) status = world_->disk.CheckFence(fingerprint, writer);
+    if (!status.ok() || world_->bug == PlantedBug::kLaunchNotFenced) return answer(status);
+    is_checked = true;
+    return std::nullopt;
   });
 }
 
 void Service::Do(const effect::AdoptGang& adopt) {
-  const Disk::LaunchRecord& record = world_->disk.launches.at(Label(adopt.stage));
+  const Job::LaunchRecord& record = job_->launches.at(Label(adopt.stage));
   for (const auto& gang : world_->gangs) {
-    if (gang->fingerprint() != record.fingerprint || gang->writer() != record.writer) continue;
+    if (!IsHere(*gang) || gang->fingerprint() != record.fingerprint) continue;
+    if (gang->writer() != record.writer) continue;
     if (gang->exit()) break;
     gangs_[adopt.stage] = {adopt.launch, gang, false};
     return Happen(event::Adopted{adopt.stage, adopt.launch, absl::OkStatus()});
@@ -205,8 +102,16 @@ void Service::EndEarlierGangs() {
   for (const auto& gang : world_->gangs) {
     const bool is_present = std::any_of(gangs_.begin(), gangs_.end(),
                                         [&](const auto& one) { return one.second.gang == gang; });
-    if (!is_present && !gang->exit()) gang->KillLauncher();
+    if (IsHere(*gang) && !is_present && !gang->exit()) gang->KillLauncher();
   }
+}
+
+std::vector<size_t> Service::HostsWithout(const std::vector<std::string>& excluded) const {
+  std::vector<size_t> hosts = job_->Hosts();
+  std::erase_if(hosts, [&](size_t host) {
+    return std::find(excluded.begin(), excluded.end(), world_->hosts[host].name) != excluded.end();
+  });
+  return hosts.empty() ? job_->Hosts() : hosts;
 }
 
 void Service::Do(const effect::Launch& launch) {
@@ -215,12 +120,13 @@ void Service::Do(const effect::Launch& launch) {
   launched = {launch.launch, nullptr, false};
   const absl::Status trouble = Trouble();
   if (trouble.ok()) {
-    const storage::WriterFence writer{claims_.at(launch.stage), launch.launch};
-    launched.gang = std::make_shared<Gang>(world_, Fingerprint(launch.stage),
-                                           coordinator::RankPrefix(Label(launch.stage)), writer);
+    const storage::WriterFence writer = WriterOf(launch.stage, launch.launch);
+    launched.gang =
+        std::make_shared<Gang>(job_, Fingerprint(launch.stage),
+                               coordinator::RankPrefix(Label(launch.stage)), writer, host());
     world_->gangs.push_back(launched.gang);
-    launched.gang->Launch(launch.ranks);
-    world_->disk.launches[Label(launch.stage)] = {Fingerprint(launch.stage), writer, launch.ranks};
+    launched.gang->Launch(launch.ranks, HostsWithout(launch.excluded_hosts), incarnation_);
+    job_->launches[Label(launch.stage)] = {Fingerprint(launch.stage), writer, launch.ranks};
   }
   Happen(event::Launched{launch.stage, launch.launch, trouble});
 }
@@ -245,11 +151,21 @@ void Service::Do(const effect::EndRanks& end) {
         remains.newest_step = world_->disk.stages[Fingerprint(end.stage)].newest_step;
         remains.room = world_->disk.Room();
         if (gang && gang->exit()) remains.exit = *gang->exit();
+        if (gang && end.may_go_on) FindLostHosts(*gang, &remains);
         return event::RanksEnded{end.stage, end.launch, remains};
       },
       [this, gang, began_ms] {
         return !gang || !gang->any_alive() || world_->time.now_ms() - began_ms >= kRankEndMsMax;
       });
+}
+
+void Service::FindLostHosts(const Gang& gang, coordinator::GangRemains* remains) const {
+  const std::set<size_t> hosts = gang.Hosts();
+  if (remains->exit.ok() || hosts.size() < 2) return;
+  for (const size_t host : hosts) {
+    remains->hosts.push_back(world_->hosts[host].name);
+    if (!world_->hosts[host].is_up) remains->lost_hosts.push_back(world_->hosts[host].name);
+  }
 }
 
 }  // namespace halcyon::simulation

@@ -5,16 +5,22 @@
 
 #include "cluster/coordinator_link.h"
 #include "cluster/pause_detector.h"
+#include "tests/simulation/job.h"
 #include "tests/simulation/service.h"
 #include "tests/simulation/world.h"
 
 namespace halcyon::simulation {
 
-Worker::Worker(World* world, WorkerId id, uint64_t incarnation)
-    : Process(&world->time), world_(world), id_(std::move(id)), incarnation_(incarnation) {}
+Worker::Worker(Job* job, WorkerId id, uint64_t incarnation, size_t host)
+    : Process(&job->world().time, host),
+      job_(job),
+      world_(&job->world()),
+      id_(std::move(id)),
+      incarnation_(incarnation) {}
 
 std::string Worker::Name() const {
-  return id_.name + ":" + std::to_string(id_.incarnation) + " of " + std::to_string(incarnation_);
+  return job_->prefix() + id_.name + ":" + std::to_string(id_.incarnation) + " of " +
+         std::to_string(incarnation_);
 }
 
 int64_t Worker::ArrivalMs(Direction* direction) const {
@@ -62,7 +68,8 @@ void Worker::Carry(const cluster::Message& sent) {
     world_->time.At(ArrivalMs(&up_), [self, held, message] {
       // What a cut connection holds back lies in its sender.
       if (held && !self->alive()) return;
-      if (self->world_->service) self->world_->service->Deliver(message);
+      const auto service = self->job_->Of(message.incarnation.value());
+      if (service) service->Deliver(message);
     });
   }
 }
@@ -90,6 +97,11 @@ void Worker::End(const std::string& why) {
   OnEnd();
 }
 
+void Worker::Vanish() {
+  Die();
+  has_vanished_ = true;
+}
+
 void Worker::CutUntil(int64_t time_ms, bool up, bool down) {
   if (up) up_.held_until_ms = time_ms;
   if (down) down_.held_until_ms = time_ms;
@@ -104,9 +116,9 @@ void Worker::BeginHeartbeats() {
 bool Worker::Reconnect() {
   const int64_t silence_ms = world_->time.now_ms() - heard_ms_;
   if (silence_ms >= world_->scenario.orphan_grace_ms) return false;
-  const auto& service = world_->service;
-  if (service == nullptr || service->incarnation() == incarnation_) return true;
-  if (!MayBeAdopted()) return false;
+  const auto service = job_->Present();
+  if (service == nullptr || service->incarnation() <= incarnation_) return true;
+  if (!MayBeAdoptedBy(*service)) return false;
   incarnation_ = service->incarnation();
   heard_ms_ = world_->time.now_ms();
   world_->Note(Name() + " connects to the next coordinator");

@@ -20,13 +20,16 @@
 
 namespace halcyon::simulation {
 
+class Job;
+class Service;
 class World;
 
 class Worker : public Process {
  public:
   // `incarnation`: of the coordinator that starts it.
-  Worker(World* world, WorkerId id, uint64_t incarnation);
+  Worker(Job* job, WorkerId id, uint64_t incarnation, size_t host);
 
+  Job& job() const { return *job_; }
   const WorkerId& id() const { return id_; }
   uint64_t incarnation() const { return incarnation_; }
   std::string Name() const;  // for the trace
@@ -37,6 +40,11 @@ class Worker : public Process {
   void Deliver(const cluster::Message& message);
   // The process is gone.
   void End(const std::string& why);
+  // The power of its machine is gone: nobody is told.
+  void Vanish();
+  bool has_vanished() const { return has_vanished_; }
+  bool has_come_up() const { return heard_ms_ > 0; }
+  bool is_rank() const { return id_.name.find("-rank-") != std::string::npos; }
   void CutUntil(int64_t time_ms, bool up, bool down);
   // Its work stands still from here on, while its heartbeats go on.
   void Hang() { is_hung_ = true; }
@@ -46,8 +54,8 @@ class Worker : public Process {
  protected:
   virtual void OnMessage(const cluster::Body& body) = 0;
   virtual void OnEnd() {}
-  // Whether the present coordinator may take this worker over from an earlier one.
-  virtual bool MayBeAdopted() const = 0;
+  // Whether the job's present coordinator may take this worker over from an earlier one.
+  virtual bool MayBeAdoptedBy(const Service& service) const = 0;
   // What it does, without its age.
   virtual cluster::Activity Doing() const = 0;
   void Advance();
@@ -67,6 +75,7 @@ class Worker : public Process {
   void Turn();
   bool Reconnect();
 
+  Job* job_;
   World* world_;
   WorkerId id_;
   uint64_t incarnation_;
@@ -75,7 +84,7 @@ class Worker : public Process {
   cluster::Restatement restatement_;
   int64_t heard_ms_ = 0, turned_ms_ = 0, advanced_ms_ = 0;
   uint64_t advances_ = 0;
-  bool is_hung_ = false;
+  bool is_hung_ = false, has_vanished_ = false;
 };
 
 }  // namespace halcyon::simulation

@@ -5,91 +5,105 @@
 namespace halcyon::simulation {
 namespace {
 
-// From the last fault on: a gang may need two minutes to be given up, and a run that failed is
-// started again.
+// From the last fault on, for each job: a gang may need two minutes to be given up, and a run that
+// failed is started again.
 constexpr int64_t kQuietMsMax = 900'000;
-// What was begun before the faults ended has ended by then.
-constexpr int64_t kSettleMs = 60'000;
+// From the end of the last job on: what an earlier coordinator has left ends by itself.
+constexpr int64_t kLeftMsMax = 120'000;
 
 }  // namespace
 
 World::World(uint64_t seed, PlantedBug planted, bool prints)
-    : random(seed),
-      scenario(ScenarioOf(&random)),
-      graph(scenario.variants),
-      bug(planted),
-      trace(prints),
-      checker(this) {}
+    : random(seed), scenario(ScenarioOf(&random)), bug(planted), trace(prints), checker(this) {
+  for (int64_t i = 0; i < scenario.hosts; ++i) hosts.push_back({"n" + std::to_string(i)});
+  for (size_t i = 0; i < scenario.jobs.size(); ++i) {
+    jobs.push_back(std::make_unique<Job>(this, i, scenario.jobs[i]));
+  }
+}
+
+bool World::AllDone() const {
+  return std::all_of(jobs.begin(), jobs.end(),
+                     [](const auto& job) { return job->is_done() && job->services().empty(); });
+}
 
 Result World::Run() {
-  StartCoordinator();
+  for (const auto& job : jobs) {
+    time.At(job->number() == 0 ? 0 : random.Between(0, 30'000), [&job] { job->Begin(); });
+  }
   if (scenario.faults_end_ms > 0) {
     ScheduleFault();
     time.At(scenario.faults_end_ms, [this] { EndFaults(); });
   }
-  const int64_t deadline_ms = scenario.faults_end_ms + kQuietMsMax;
-  while (!is_done_ && checker.violation().empty() && time.RunNext()) {
+  const int64_t deadline_ms =
+      scenario.faults_end_ms + kQuietMsMax * static_cast<int64_t>(jobs.size());
+  while (!AllDone() && checker.violation().empty() && time.RunNext()) {
     ++events_;
     checker.Check();
-    if (time.now_ms() > deadline_ms) checker.Violated("the job makes no progress without faults");
+    if (time.now_ms() > deadline_ms) checker.Violated("a job makes no progress without faults");
   }
-  for (const jobs::StageNode& node : graph.nodes()) {
-    if (is_done_ && !disk.artifacts.contains(FingerprintOf(scenario, node))) {
-      checker.Violated("the job is done without " + node.label);
-    }
-  }
+  if (!AllDone()) checker.Violated("nothing happens any more, and a job is not done");
+  CheckEnd();
   return {.violation = checker.violation(),
           .trace = trace.Last(),
           .scenario = scenario.name,
           .events = events_,
-          .coordinators = disk.incarnation,
+          .coordinators = processes_.size(),
           .duration_ms = time.now_ms()};
 }
 
-void World::StartCoordinator() {
-  if (disk.incarnation == 0 || bug != PlantedBug::kIncarnationNotRaised) ++disk.incarnation;
-  Note("coordinator " + std::to_string(disk.incarnation) + " begins");
-  checker.OnRun();
-  service = std::make_shared<Service>(this, disk.incarnation);
-  service->Start();
-}
-
-// The real coordinator waits until no worker of an earlier one is left. What the fences are for is
-// that one is left all the same, so that here some are.
-void World::EndCoordinator(bool workers_may_stay) {
-  service->Crash();
-  service.reset();
-  std::erase_if(workers, [](const auto& worker) { return !worker->alive(); });
-  std::erase_if(gangs, [](const auto& gang) { return !gang->any_alive(); });
-  if (workers_may_stay && scenario.orphan_grace_ms > 0) return;
-  const std::vector<std::shared_ptr<Worker>> left = workers;
-  const bool all_stay = workers_may_stay && Lingers();
-  for (const auto& worker : left) {
-    if (!all_stay && !(workers_may_stay && Lingers())) worker->End("its coordinator has ended");
-  }
-}
-
-void World::RunEnded(const absl::Status& how, int64_t began_ms) {
-  Note("the run ends: " + how.ToString());
-  const bool has_faults =
-      scenario.faults_end_ms > 0 && began_ms < scenario.faults_end_ms + kSettleMs;
-  if (!how.ok() && !has_faults) {
-    checker.Violated("a run without faults fails: " + how.ToString());
-  }
-  time.After(0, [this, is_done = how.ok()] {
-    if (service == nullptr || service->alive()) return;
-    EndCoordinator(/*workers_may_stay=*/false);
-    is_done_ = is_done;
-    if (!is_done_) time.After(random.Between(100, 5000), [this] { StartCoordinator(); });
-  });
-}
-
-void World::ToWorker(const WorkerId& id, uint64_t incarnation, const cluster::Message& message) {
-  for (const auto& worker : workers) {
-    if (worker->alive() && worker->id() == id && worker->incarnation() == incarnation) {
-      return worker->Deliver(message);
+void World::CheckEnd() {
+  for (const auto& job : jobs) {
+    for (const jobs::StageNode& node : job->graph.nodes()) {
+      if (!disk.artifacts.contains(FingerprintOf(scenario, node))) {
+        checker.Violated("job " + job->name() + " is done without " + node.label);
+      }
     }
   }
+  const int64_t end_ms = std::max(time.now_ms(), scenario.faults_end_ms) + kLeftMsMax;
+  while (checker.violation().empty() && time.now_ms() < end_ms && time.RunNext()) checker.Check();
+  for (const auto& worker : workers) {
+    if (worker->alive()) checker.Violated(worker->Name() + " is left running");
+  }
+}
+
+std::vector<size_t> World::HostsUp() const {
+  std::vector<size_t> up;
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    if (hosts[i].is_up) up.push_back(i);
+  }
+  return up;
+}
+
+storage::LeaseHolder World::Register(const std::shared_ptr<Process>& process,
+                                     const std::string& who) {
+  const auto pid = static_cast<pid_t>(processes_.size() + 1);
+  processes_[pid] = process;
+  storage::LeaseHolder holder;
+  holder.host = hosts[process->host()].name;
+  holder.boot_id = std::to_string(hosts[process->host()].boots);
+  holder.process = {pid, 1};
+  holder.who = who;
+  return holder;
+}
+
+storage::Presence World::PresenceOf(const storage::LeaseHolder& other,
+                                    const storage::LeaseHolder& observer) const {
+  if (other.host != observer.host || other.boot_id != observer.boot_id) {
+    return storage::Presence::kElsewhere;
+  }
+  return IsRunning(other.process.pid) ? storage::Presence::kRuns : storage::Presence::kGone;
+}
+
+bool World::IsRunning(int64_t pid) const {
+  const auto process = processes_.find(pid);
+  if (process == processes_.end()) return false;
+  const auto alive = process->second.lock();
+  return alive != nullptr && alive->alive();
+}
+
+void World::ForgetDead() {
+  std::erase_if(workers, [](const auto& worker) { return !worker->alive(); });
+  std::erase_if(gangs, [](const auto& gang) { return !gang->any_alive(); });
 }
 
 }  // namespace halcyon::simulation

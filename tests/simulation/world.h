@@ -1,19 +1,21 @@
-// A whole simulation of one seed: a person who runs the same command until the job is done, the
-// coordinator, its workers, the disk, and faults until a time after which none happens.
+// A whole simulation of one seed: jobs over one state folder, their coordinators and workers, the
+// disk, the machines, and faults until a time after which none happens.
 #ifndef HALCYON_TESTS_SIMULATION_WORLD_H_
 #define HALCYON_TESTS_SIMULATION_WORLD_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/run/events.h"
-#include "jobs/stage_graph.h"
 #include "tests/simulation/checker.h"
 #include "tests/simulation/disk.h"
 #include "tests/simulation/gang.h"
+#include "tests/simulation/job.h"
 #include "tests/simulation/planted_bug.h"
 #include "tests/simulation/random.h"
 #include "tests/simulation/scenario.h"
@@ -24,11 +26,18 @@
 namespace halcyon::simulation {
 
 struct Result {
-  std::string violation;  // "" when all invariants held and the job was done
+  std::string violation;  // "" when all invariants held and the jobs were done
   std::string trace;      // the last lines
   std::string scenario;
   uint64_t events = 0, coordinators = 0;
   int64_t duration_ms = 0;  // simulated
+};
+
+// A machine.
+struct Host {
+  std::string name;
+  int boots = 1;
+  bool is_up = true;
 };
 
 class World {
@@ -43,39 +52,46 @@ class World {
   bool Fails(double probability) { return !faults_are_over() && random.Chance(probability); }
   // Whether what is killed now goes on for a while.
   bool Lingers() { return scenario.lingering && !faults_are_over() && random.Chance(0.5); }
-  void ToWorker(const WorkerId& worker, uint64_t incarnation, const cluster::Message& message);
-  void RunEnded(const absl::Status& how, int64_t began_ms);
+  std::vector<size_t> HostsUp() const;
+  // A new process of the coordinator of `job`.
+  storage::LeaseHolder Register(const std::shared_ptr<Process>& process, const std::string& who);
+  // What `observer` can know of the other's process.
+  storage::Presence PresenceOf(const storage::LeaseHolder& other,
+                               const storage::LeaseHolder& observer) const;
+  bool IsRunning(int64_t pid) const;
+  void ForgetDead();
   void Note(const std::string& line) { trace.Add(time.now_ms(), line); }
-  void NoteEvent(const coordinator::Event& event);
-  void NoteEffect(const coordinator::Effect& effect);
+  void NoteEvent(const Job& job, const coordinator::Event& event);
+  void NoteEffect(const Job& job, const coordinator::Effect& effect);
 
   Timeline time;
   Random random;
   const Scenario scenario;
-  const jobs::StageGraph graph;
   const PlantedBug bug;
   Disk disk;
   Trace trace;
   Checker checker;
   int64_t fsync_stuck_until_ms = 0;
-  std::shared_ptr<Service> service;  // nullptr: no coordinator runs
+  std::vector<Host> hosts;
+  std::vector<std::unique_ptr<Job>> jobs;
   std::vector<std::shared_ptr<Worker>> workers;
   std::vector<std::shared_ptr<Gang>> gangs;
 
  private:
-  void StartCoordinator();
-  void EndCoordinator(bool workers_may_stay);
+  bool AllDone() const;
+  void CheckEnd();
   // faults.cc
   void ScheduleFault();
   void Fault();
+  void FaultOfMany(Job* job);
   void FaultOfWorker(Worker* worker);
-  void CrashCoordinator();
+  void LoseHost(size_t host);
   void EndFaults();
   int64_t FaultEndMs(int64_t duration_ms_max);
 
-  std::set<WorkerId> suspects_;  // that the trace has named
+  std::set<std::pair<size_t, WorkerId>> suspects_;       // that the trace has named, by job
+  std::map<int64_t, std::weak_ptr<Process>> processes_;  // of coordinators, by pid
   uint64_t events_ = 0;
-  bool is_done_ = false;
 };
 
 }  // namespace halcyon::simulation
