@@ -54,6 +54,8 @@ class LoggedBuilder : public CacheBuilder {
     for (const std::string& name : names) {
       const bool is_sst = name.ends_with(kSstSuffix) || name.ends_with(kSstDraftSuffix);
       if (!is_sst || held.contains(name) || keep(name)) continue;
+      // It may be of a worker of whoever has taken the claim over.
+      RETURN_IF_ERROR(owner_.check());
       RETURN_IF_ERROR(env_.RemoveFile(JoinPath(dir_, name)));
     }
     return absl::OkStatus();

@@ -263,6 +263,8 @@ TEST_F(CacheBuildTest, AnOwnerThatHasLostItsClaimCommitsAndRemovesNothing) {
   Ingest(*builder, {0, 1, 2, 3});
   lost = Aborted("taken over");
   EXPECT_EQ(CodeOf(builder->Ingest({{WriteShard(4), 4, 1}})[0]), Code::kAborted);
+  EXPECT_EQ(CodeOf(builder->RemoveLeftovers([](const std::string&) { return false; })),
+            Code::kAborted);
   EXPECT_EQ(CodeOf(builder->MergeSome()), Code::kAborted);
   EXPECT_EQ(CodeOf(builder->Publish(Generation(), 4)), Code::kAborted);
   EXPECT_FALSE(Env::Posix()->Exists(Generation()));
