@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,11 @@
 namespace halcyon::pipeline {
 
 inline std::vector<std::string> PiecesOf(const std::string& regex, std::string_view text) {
-  PieceSplitter splitter(*SplitPattern::Compile(regex));
+  // Compiling one takes longer than matching thousands of texts.
+  static std::map<std::string, std::shared_ptr<const SplitPattern>> patterns;
+  std::shared_ptr<const SplitPattern>& pattern = patterns[regex];
+  if (pattern == nullptr) pattern = *SplitPattern::Compile(regex);
+  PieceSplitter splitter(pattern);
   splitter.Start(text);
   std::vector<std::string> pieces;
   for (std::string_view piece; splitter.Next(&piece);) pieces.emplace_back(piece);
