@@ -66,12 +66,16 @@ void PlanStage(Env& env, const storage::HomeLayout& home, const HomeContents& co
 
 }  // namespace
 
+absl::StatusOr<std::vector<std::string>> JobFolders(Env& env, const storage::HomeLayout& home) {
+  const std::string all = DirName(home.Job("any"));
+  if (!env.Exists(all)) return std::vector<std::string>();
+  return env.ListDir(all);
+}
+
 absl::StatusOr<std::map<std::string, std::set<StageKey>>> UseOfAllJobs(
     Env& env, const storage::HomeLayout& home) {
   std::map<std::string, std::set<StageKey>> jobs;
-  const std::string all = DirName(home.Job("any"));
-  if (!env.Exists(all)) return jobs;
-  ASSIGN_OR_RETURN(const std::vector<std::string> folders, env.ListDir(all));
+  ASSIGN_OR_RETURN(const std::vector<std::string> folders, JobFolders(env, home));
   for (const std::string& id : folders) {
     const auto history = storage::ReadJobHistory(env, home.Journal(id));
     if (history.ok()) jobs[id] = UsedBy(history->job);

@@ -36,6 +36,8 @@ struct RemovalPlan {
   uint64_t bytes_freed = 0;
 };
 
+// The names of the folders in HOME/jobs: ids of jobs, also of one whose files cannot be read.
+absl::StatusOr<std::vector<std::string>> JobFolders(Env& env, const storage::HomeLayout& home);
 // What every job uses, by its journal and by its status: either may be the newer. kDataLoss when a
 // job's journal and status both cannot be read: then it is not known what it uses.
 absl::StatusOr<std::map<std::string, std::set<StageKey>>> UseOfAllJobs(

@@ -2,23 +2,16 @@
 
 #include <unistd.h>
 
-#include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
+#include <vector>
 
-#include "coordinator/artifact_store.h"
-#include "coordinator/housekeeping/disk_usage.h"
 #include "coordinator/recovery.h"
 #include "storage/sharing.h"
 
 namespace halcyon::coordinator {
 namespace {
-
-std::string FolderOfJobs(const storage::HomeLayout& home) { return DirName(home.Job("any")); }
-
-absl::StatusOr<std::vector<std::string>> JobFolders(Env& env, const storage::HomeLayout& home) {
-  if (!env.Exists(FolderOfJobs(home))) return std::vector<std::string>();
-  return env.ListDir(FolderOfJobs(home));
-}
 
 absl::Status CheckNoWorkerRuns(Env& env, const storage::HomeLayout& home,
                                const std::string& job_id) {

@@ -35,30 +35,31 @@ int64_t LastChangeMs(const std::string& folder) {
   return latest;
 }
 
-void AddPart(const StageKey& key, int64_t changed_ms, const std::string& path, Stages* stages) {
-  Stage& stage = (*stages)[key];
-  stage.changed_ms = std::max(stage.changed_ms, changed_ms);
+void AddPart(int64_t changed_ms, const std::string& path, Stage* stage) {
+  stage->changed_ms = std::max(stage->changed_ms, changed_ms);
   DiskUsage usage;
-  stage.bytes += usage.Add(path);
+  stage->bytes += usage.Add(path);
 }
 
-Stages StagesOf(const HomeContents& contents) {
+// Of these alone: finding out costs a look at each file.
+Stages StagesOf(const HomeContents& contents, const std::set<StageKey>& keys) {
   Stages stages;
+  for (const StageKey& key : keys) stages[key];
   for (const storage::ArtifactRecord& artifact : contents.artifacts) {
-    AddPart(KeyOf(artifact.kind, artifact.fingerprint), artifact.created_ms, artifact.path,
-            &stages);
+    const auto stage = stages.find(KeyOf(artifact.kind, artifact.fingerprint));
+    if (stage != stages.end()) AddPart(artifact.created_ms, artifact.path, &stage->second);
   }
   for (const WorkFolder& folder : contents.work) {
-    AddPart({folder.kind, folder.short_fingerprint}, LastChangeMs(folder.path), folder.path,
-            &stages);
+    const auto stage = stages.find({folder.kind, folder.short_fingerprint});
+    if (stage != stages.end()) AddPart(LastChangeMs(folder.path), folder.path, &stage->second);
   }
   return stages;
 }
 
-// The newest of what may go, up to the limit.
-std::set<StageKey> NewestWithin(const Stages& stages, const std::set<StageKey>& unused,
-                                uint64_t bytes_max) {
-  std::vector<StageKey> newest_first(unused.begin(), unused.end());
+// The newest, up to the limit.
+std::set<StageKey> NewestWithin(const Stages& stages, uint64_t bytes_max) {
+  std::vector<StageKey> newest_first;
+  for (const auto& [key, stage] : stages) newest_first.push_back(key);
   std::ranges::stable_sort(newest_first, std::greater<>(),
                            [&](const StageKey& key) { return stages.at(key).changed_ms; });
   std::set<StageKey> within;
@@ -76,11 +77,13 @@ std::set<StageKey> NewestWithin(const Stages& stages, const std::set<StageKey>& 
 absl::StatusOr<RemovalPlan> PlanUnused(Env& env, const storage::HomeLayout& home,
                                        const UnusedLimits& limits) {
   ASSIGN_OR_RETURN(const HomeContents contents, ReadHomeContents(env, home));
-  const Stages stages = StagesOf(contents);
   const JobParts unused = UnusedParts(contents, [](const StageKey&) { return true; });
-  const std::set<StageKey> newest = NewestWithin(stages, unused.removable, limits.bytes_max);
+  const Stages stages = StagesOf(contents, unused.removable);
+  const std::set<StageKey> newest = NewestWithin(stages, limits.bytes_max);
   const JobParts parts = UnusedParts(contents, [&](const StageKey& key) {
-    return stages.at(key).changed_ms < limits.changed_before_ms && !newest.contains(key);
+    const auto stage = stages.find(key);
+    return stage != stages.end() && stage->second.changed_ms < limits.changed_before_ms &&
+           !newest.contains(key);
   });
   RemovalPlan plan;
   plan.who = "removal of what no job uses";
