@@ -94,8 +94,9 @@ class MpirunLauncher : public GangLauncher {
     return HostsThatFail(
         hosts,
         [this](const std::string& host) {
-          if (!allocation_.slurm_job.empty())
+          if (!allocation_.slurm_job.empty()) {
             return SlurmStep("srun", allocation_.slurm_job, host, {"true"});
+          }
           std::vector<std::string> command = RemoteShell(placement_.rsh_agent, host);
           command.push_back("true");
           return command;

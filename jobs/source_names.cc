@@ -53,6 +53,10 @@ absl::StatusOr<std::vector<std::string>> FilesMatching(const std::string& patter
 
 }  // namespace
 
+bool MayBeSource(const FileKind& kind, DataFormat format) {
+  return kind.packing != Packing::kNone || (format == DataFormat::kText && kind.may_be_text);
+}
+
 absl::StatusOr<std::vector<std::string>> FilesNamed(const std::string& name) {
   std::error_code unknown;
   const fs::file_status status = fs::status(name, unknown);

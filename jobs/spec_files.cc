@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -14,14 +15,6 @@
 
 namespace halcyon::jobs {
 namespace {
-
-enum class Role { kText, kJsonLines, kTokenizer };
-
-// Whether the reader of such files can read one of this kind.
-bool IsReadAs(Role role, const FileKind& kind) {
-  if (role == Role::kTokenizer) return false;
-  return kind.packing != Packing::kNone || (role == Role::kText && kind.may_be_text);
-}
 
 class FileChecker {
  public:
@@ -37,12 +30,11 @@ class FileChecker {
     if (!hostfile.empty()) hostfile = Absolute(base_dir, hostfile);
     if (spec_.tokenizer.path.empty()) return;
     spec_.tokenizer.path = Absolute(base_dir, spec_.tokenizer.path);
-    if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path, Role::kTokenizer);
+    if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path, /*source=*/std::nullopt);
   }
 
  private:
   void ResolveSources(const std::string& base_dir, bool check_files) {
-    const Role role = spec_.data.format == DataFormat::kText ? Role::kText : Role::kJsonLines;
     std::vector<std::string> files;
     std::set<std::string> seen;
     for (size_t i = 0; i < spec_.data.sources.size(); ++i) {
@@ -62,7 +54,7 @@ class FileChecker {
         if (!seen.insert(file).second) {
           Refuse({path}, file + " is named twice; remove one of the two");
         } else if (check_files) {
-          CheckFile(path, file, role);
+          CheckFile(path, file, spec_.data.format);
         }
         files.push_back(std::move(file));
       }
@@ -81,7 +73,9 @@ class FileChecker {
     return (error ? joined : absolute).lexically_normal().string();
   }
 
-  void CheckFile(const std::string& key_path, const std::string& file, Role role) {
+  // `source`: what is read from it, of a source of text.
+  void CheckFile(const std::string& key_path, const std::string& file,
+                 std::optional<DataFormat> source) {
     const absl::StatusOr<uint64_t> size = Env::Posix()->FileSize(file);
     if (!size.ok()) {
       Refuse({key_path}, MessageOf(size.status()) +
@@ -90,7 +84,7 @@ class FileChecker {
       Refuse({key_path}, file + " is empty; put text into it or remove it here");
     } else if (const auto kind = RecogniseFileKind(*Env::Posix(), file); !kind.ok()) {
       Refuse({key_path}, MessageOf(kind.status()) + "; make the file readable");
-    } else if (*kind && !IsReadAs(role, **kind)) {
+    } else if (*kind && !(source && MayBeSource(**kind, *source))) {
       Refuse({key_path}, fmt::format("{} is {}; {}", file, (*kind)->name, (*kind)->advice));
     }
   }

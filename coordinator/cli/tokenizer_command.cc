@@ -11,6 +11,7 @@
 #include "coordinator/cli/number_check.h"
 #include "coordinator/run_job.h"
 #include "coordinator/text_encoding.h"
+#include "jobs/source_names.h"
 #include "pipeline/document_reader.h"
 #include "pipeline/npy.h"
 #include "pipeline/shard_plan.h"
@@ -36,8 +37,7 @@ const Choices<std::string> kPatterns = {
 // A file of another kind would be read as meaningless text.
 absl::Status CheckIsText(const std::string& path, jobs::DataFormat format) {
   ASSIGN_OR_RETURN(const auto kind, RecogniseFileKind(*Env::Posix(), path));
-  if (!kind || kind->packing != Packing::kNone) return absl::OkStatus();
-  if (format == jobs::DataFormat::kText && kind->may_be_text) return absl::OkStatus();
+  if (!kind || jobs::MayBeSource(*kind, format)) return absl::OkStatus();
   return InvalidArgument(fmt::format("{} is {}; {}", path, kind->name, kind->advice));
 }
 
