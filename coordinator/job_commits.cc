@@ -43,6 +43,8 @@ void JobFiles::TidyUp(NodeId id) {
 
 absl::StatusOr<std::string> JobFiles::Install(NodeId id, const StageOutcome& outcome) {
   Stage& one = stage(id);
+  // Another job that has taken the stage over may be publishing under the same names.
+  RETURN_IF_ERROR(one.claim->Check());
   if (jobs::ShapeOf(kind(id)) == jobs::StageShape::kGang) {
     one.outcome = outcome;
   } else if (one.cache) {
@@ -52,8 +54,9 @@ absl::StatusOr<std::string> JobFiles::Install(NodeId id, const StageOutcome& out
     one.cache.reset();
   }
   RETURN_IF_ERROR(InstallOutcome(id, std::exchange(one.outcome, {})));
-  // A gang's folder holds its checkpoints and metrics, which a person may want.
-  if (jobs::ShapeOf(kind(id)) != jobs::StageShape::kGang) {
+  // A gang's folder holds its checkpoints and metrics, which a person may want. That of another job
+  // which has taken the stage over meanwhile is not this one's to remove.
+  if (jobs::ShapeOf(kind(id)) != jobs::StageShape::kGang && one.claim->Check().ok()) {
     RETURN_IF_ERROR(context_->env->RemoveTree(one.assignment.work_dir));
   }
   Release(id);

@@ -107,9 +107,8 @@ void JobService::LookAround() {
   for (const WorkerChannel::Suspect& suspect : channel_.Suspects()) {
     Happened(event::Suspected{suspect.worker, suspect.why, AgentRoom()});
   }
-  if (const absl::Status lost = context_->leases->lost(); !lost.ok() && !is_lost_) {
-    is_lost_ = true;
-    Happened(event::OwnershipLost{lost});
+  for (const LostLease& lost : context_->leases->TakeLost()) {
+    Happened(event::LeaseLost{lost.status, lost.what == LeaseOf::kJob});
   }
   const int64_t now_ms = *looked_ms_;
   if (!beats_ms_ || now_ms - *beats_ms_ >= cluster::kHeartbeatIntervalMs) {

@@ -101,7 +101,7 @@ class JobService {
   event::StopRequested stop_seen_;
   int pauses_seen_ = 0;
   std::optional<int64_t> looked_ms_, beats_ms_;
-  bool channel_broken_ = false, is_lost_ = false;
+  bool channel_broken_ = false;
   Mutex ingests_mutex_;
   std::vector<effect::Ingest> ingests_ ABSL_GUARDED_BY(ingests_mutex_);  // that wait
   Background background_;  // last: its work uses all the others

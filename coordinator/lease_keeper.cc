@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
 #include <vector>
 
 namespace halcyon::coordinator {
@@ -19,9 +20,9 @@ void LeaseKeeper::StartThread() {
   thread_.emplace([this] { Run(); });
 }
 
-void LeaseKeeper::Keep(std::shared_ptr<storage::Lease> lease) {
+void LeaseKeeper::Keep(std::shared_ptr<storage::Lease> lease, LeaseOf what) {
   const MutexLock lock(&mutex_);
-  leases_.insert(std::move(lease));
+  leases_.emplace(std::move(lease), what);
 }
 
 void LeaseKeeper::Drop(const std::shared_ptr<storage::Lease>& lease) {
@@ -29,9 +30,14 @@ void LeaseKeeper::Drop(const std::shared_ptr<storage::Lease>& lease) {
   leases_.erase(lease);
 }
 
-absl::Status LeaseKeeper::lost() {
+std::vector<LostLease> LeaseKeeper::TakeLost() {
   const MutexLock lock(&mutex_);
-  return lost_;
+  return std::exchange(lost_, {});
+}
+
+bool LeaseKeeper::has_lost_job() {
+  const MutexLock lock(&mutex_);
+  return has_lost_job_;
 }
 
 void LeaseKeeper::Run() {
@@ -47,22 +53,41 @@ void LeaseKeeper::Run() {
 }
 
 void LeaseKeeper::RenewAll() {
-  std::vector<std::shared_ptr<storage::Lease>> leases;
+  std::map<std::shared_ptr<storage::Lease>, LeaseOf> leases;
   {
     const MutexLock lock(&mutex_);
-    leases.assign(leases_.begin(), leases_.end());
+    leases = leases_;
   }
-  for (const auto& lease : leases) {
-    const absl::Status renewed = lease->Renew();
+  std::vector<std::pair<std::shared_ptr<storage::Lease>, absl::Status>> lost;
+  for (const auto& [lease, what] : leases) {
+    absl::Status renewed = lease->Renew();
     if (renewed.ok()) continue;
-    if (!absl::IsAborted(renewed)) {
+    if (absl::IsAborted(renewed)) {
+      lost.emplace_back(lease, std::move(renewed));
+    } else {
       spdlog::warn("a lease is not renewed: {}", MessageOf(renewed));
-      continue;
     }
-    const MutexLock lock(&mutex_);
-    // One that was dropped meanwhile is no loss.
-    if (leases_.contains(lease) && lost_.ok()) lost_ = renewed;
   }
+  if (lost.empty()) return;
+  std::vector<std::pair<std::shared_ptr<storage::Lease>, absl::Status>> lost_job;
+  for (const auto& [lease, what] : leases) {
+    if (what != LeaseOf::kJob) continue;
+    absl::Status checked = lease->Check();
+    if (absl::IsAborted(checked)) lost_job.emplace_back(lease, std::move(checked));
+  }
+  const MutexLock lock(&mutex_);
+  for (const auto& [lease, status] : lost_job) NoteLost(lease, status);
+  for (const auto& [lease, status] : lost) NoteLost(lease, status);
+}
+
+// Once. One that was dropped meanwhile is no loss.
+void LeaseKeeper::NoteLost(const std::shared_ptr<storage::Lease>& lease,
+                           const absl::Status& status) {
+  const auto kept = leases_.find(lease);
+  if (kept == leases_.end()) return;
+  has_lost_job_ = has_lost_job_ || kept->second == LeaseOf::kJob;
+  lost_.push_back({kept->second, status});
+  leases_.erase(kept);
 }
 
 }  // namespace halcyon::coordinator

@@ -3,16 +3,26 @@
 #ifndef HALCYON_COORDINATOR_LEASE_KEEPER_H_
 #define HALCYON_COORDINATOR_LEASE_KEEPER_H_
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <thread>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/status.h"
 #include "storage/lease.h"
 
 namespace halcyon::coordinator {
+
+// What a lease of a coordinator is for.
+enum class LeaseOf : uint8_t { kJob, kStage };
+
+struct LostLease {
+  LeaseOf what{};
+  absl::Status status;  // kAborted, names the process that has it
+};
 
 // Thread-safe.
 class LeaseKeeper {
@@ -25,19 +35,25 @@ class LeaseKeeper {
   // Without a thread nothing is renewed: enough for a test that stays within the lease time.
   void StartThread();
   // Renews it from now on.
-  void Keep(std::shared_ptr<storage::Lease> lease);
+  void Keep(std::shared_ptr<storage::Lease> lease, LeaseOf what);
   void Drop(const std::shared_ptr<storage::Lease>& lease);
-  // kAborted once any of them was found to be another process's; names it.
-  absl::Status lost();
+  // What the thread does every storage::kLeaseBeatMs.
+  void RenewAll();
+  // Those that were found to be another process's since the last call. A coordinator that takes the
+  // job takes its stages later: when both are lost, the job's comes first.
+  std::vector<LostLease> TakeLost();
+  bool has_lost_job();
 
  private:
   void Run();
-  void RenewAll();
+  void NoteLost(const std::shared_ptr<storage::Lease>& lease, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Mutex mutex_;
   ConditionVariable changed_;
-  std::set<std::shared_ptr<storage::Lease>> leases_ ABSL_GUARDED_BY(mutex_);
-  absl::Status lost_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::shared_ptr<storage::Lease>, LeaseOf> leases_ ABSL_GUARDED_BY(mutex_);
+  std::vector<LostLease> lost_ ABSL_GUARDED_BY(mutex_);
+  bool has_lost_job_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<std::jthread> thread_;  // last: it uses the others
 };

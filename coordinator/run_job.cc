@@ -141,7 +141,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   CountStopSignals();
 
   LeaseKeeper leases;
-  leases.Keep(owned.lease);
+  leases.Keep(owned.lease, LeaseOf::kJob);
   leases.StartThread();
   context.leases = &leases;
   context.incarnation = owned.incarnation();
@@ -172,7 +172,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   coordinator.StartThreads();
   auto artifacts = coordinator.Run();
   // What another coordinator has taken over goes on.
-  if (context.leases->lost().ok()) {
+  if (!context.leases->has_lost_job()) {
     gang_launcher->JobEnded(static_cast<int>(ExitCodeOf(artifacts.status())));
   }
   const absl::Status removed =

@@ -26,7 +26,7 @@ absl::StatusOr<bool> StageClaim::TryTake() {
   // Above the fence of the checkpoints, whose claims may have been lost.
   const auto fence = storage::CheckpointStore(*context_->env, checkpoints_).ReadFence();
   ASSIGN_OR_RETURN(lease_, seeker_.TryTake(fence.ok() ? fence->claim : 0));
-  if (lease_ != nullptr) context_->leases->Keep(lease_);
+  if (lease_ != nullptr) context_->leases->Keep(lease_, LeaseOf::kStage);
   return lease_ != nullptr;
 }
 

@@ -151,8 +151,9 @@ struct Installed {
   NodeId stage;
   absl::StatusOr<std::string> warning;  // about a poor result; "" when there is none
 };
-struct OwnershipLost {  // another process has the job, or one of its stages
+struct LeaseLost {  // another coordinator has the job, or else another job one of its stages
   absl::Status status;
+  bool of_job = false;
 };
 struct Broken {  // an effect without an answer of its own failed
   absl::Status status;
@@ -165,7 +166,7 @@ using Event = std::variant<event::Tick, event::Received, event::StopRequested, e
                            event::JobChecked, event::StageFound, event::StagePrepared,
                            event::Ingested, event::LaunchPrepared, event::Adopted, event::Launched,
                            event::LaunchWaits, event::RoomChecked, event::RanksEnded,
-                           event::Installed, event::OwnershipLost, event::Broken>;
+                           event::Installed, event::LeaseLost, event::Broken>;
 
 namespace effect {
 

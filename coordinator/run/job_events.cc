@@ -218,9 +218,14 @@ void JobRun::Handle(const event::Adopted& adopted) {
   if (GangStage* one = gang(adopted.stage)) one->On(adopted, now_ms_, &effects_);
 }
 
-// What the other coordinator has adopted must not be ended from here.
-void JobRun::Handle(const event::OwnershipLost& lost) {
+void JobRun::Handle(const event::LeaseLost& lost) {
   if (state_ == JobState::kEnded) return;
+  // What this job's other coordinator has adopted must not be ended from here. Another job adopts
+  // nothing, and whatever these workers still made would not be taken.
+  if (!lost.of_job) {
+    Fail(lost.status);
+    return AbandonStages(lost.status);
+  }
   Do(effect::LeaveWorkers{});
   state_ = JobState::kEnded;
   end_ = lost.status;

@@ -141,10 +141,13 @@ void JobRun::Fail(const absl::Status& status) {
   const bool is_first_failure = failure_.ok() || absl::IsAborted(failure_);
   if (failure_.ok() || (is_first_failure && !absl::IsAborted(status))) failure_ = status;
   // What was told to stop ends by itself, and may save something yet.
-  if (absl::IsAborted(status)) return;
+  if (!absl::IsAborted(status)) AbandonStages(Aborted("another stage has failed"));
+}
+
+void JobRun::AbandonStages(const absl::Status& why) {
   for (const NodeId id : ids_) {
-    if (stage(id).gang) stage(id).gang->Abandon(Aborted("another stage has failed"), &effects_);
-    if (stage(id).tasks) EndStage(id, Aborted("another stage has failed"));
+    if (stage(id).gang) stage(id).gang->Abandon(why, &effects_);
+    if (stage(id).tasks) EndStage(id, why);
   }
 }
 

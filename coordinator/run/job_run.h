@@ -123,7 +123,7 @@ class JobRun {
   void Handle(const event::Ingested& ingested);
   void Handle(const event::LaunchPrepared& prepared);
   void Handle(const event::Adopted& adopted);
-  void Handle(const event::OwnershipLost& lost);
+  void Handle(const event::LeaseLost& lost);
   void Handle(const event::Launched& launched);
   void Handle(const event::LaunchWaits& waits);
   void Handle(const event::RoomChecked& checked);
@@ -155,6 +155,7 @@ class JobRun {
   void LeaveWhenIdle();
   // The first failure is the job's; a stop gives way to it.
   void Fail(const absl::Status& status);
+  void AbandonStages(const absl::Status& why);
 
   bool HasActiveGang() const;
   bool is_active(NodeId id) const;

@@ -406,12 +406,27 @@ TEST_F(AdoptionTest, AStopReachesTheAdoptedRanks) {
   EXPECT_THAT(Sent<cluster::Stop>(), SizeIs(1));
 }
 
+TEST_F(GangTest, RanksAreEndedWhenAnotherJobHasTakenTheirStageOver) {
+  BeginGang();
+  Run();
+  Happen(event::LeaseLost{Aborted("taken over by job u (pid 2 on far)")});
+  EXPECT_THAT(All<effect::KillGang>(), SizeIs(1));
+  LauncherEnds();
+  PassMs(kLastMessagesMsMax);
+  RanksGone();
+  EXPECT_TRUE(All<effect::LeaveWorkers>().empty());
+  EXPECT_TRUE(All<effect::PrepareLaunch>().empty());
+  EXPECT_EQ(StateOf(stage_), jobs::StageState::kInterrupted);
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted, "taken over by job u")) << HowItEnded();
+}
+
 TEST_F(GangTest, ACoordinatorThatLostItsJobEndsNoProcess) {
   BeginGang();
   Run();
   All<effect::Forget>();
   All<effect::MoveJob>();
-  Happen(event::OwnershipLost{Aborted("taken over by job t (pid 2 on far)")});
+  Happen(event::LeaseLost{Aborted("taken over by job t (pid 2 on far)"), /*of_job=*/true});
   EXPECT_THAT(All<effect::LeaveWorkers>(), SizeIs(1));
   EXPECT_TRUE(All<effect::KillGang>().empty());
   EXPECT_TRUE(All<effect::MoveJob>().empty()) << "the status is the other's now";

@@ -328,6 +328,14 @@ TEST_F(LeaseTest, ABrokenEffectFailsTheStageThatRuns) {
   EXPECT_EQ(StateOf(Node("tokens")), StageState::kFailed);
 }
 
+TEST_F(LeaseTest, AgentsAreEndedWhenAnotherJobHasTakenTheirStageOver) {
+  Happen(event::LeaseLost{Aborted("taken over by job u (pid 2 on far)")});
+  EXPECT_EQ(StateOf(Node("tokens")), StageState::kInterrupted);
+  PassMs(kAgentEndMsMax);
+  EXPECT_FALSE(All<effect::EndAgent>().empty());
+  EXPECT_TRUE(Ended(absl::StatusCode::kAborted, "taken over by job u")) << HowItEnded();
+}
+
 TEST_F(LeaseTest, ResultsThatWaitForTheirCommitAreBounded) {
   limits_.agents = 1;
   shards_ = 3 * kCommitsMax;

@@ -60,7 +60,7 @@ struct EventText {
   std::string operator()(const event::Adopted& one) const {
     return Stage("adopted", one.stage, one.status);
   }
-  std::string operator()(const event::OwnershipLost& one) const { return Outcome(one.status); }
+  std::string operator()(const event::LeaseLost& one) const { return Outcome(one.status); }
   std::string operator()(const event::RoomChecked&) const { return ""; }
   std::string operator()(const event::RanksEnded& one) const {
     return Stage("ranks ended", one.stage, one.remains.status());

@@ -100,8 +100,11 @@ void Service::LookAround() {
     stops_told_ = stops;
     events_.push_back(event::StopRequested{stops});
   }
-  if (!lost_.ok() && !std::exchange(lost_told_, true)) {
-    events_.push_back(event::OwnershipLost{lost_});
+  if (!job_lost_.ok() && !std::exchange(job_lost_told_, true)) {
+    events_.push_back(event::LeaseLost{job_lost_, /*of_job=*/true});
+  }
+  if (!stage_lost_.ok() && !std::exchange(stage_lost_told_, true)) {
+    events_.push_back(event::LeaseLost{stage_lost_});
   }
   for (auto it = agents_.begin(); it != agents_.end();) {
     const auto [id, agent] = *it;

@@ -132,8 +132,8 @@ class Service : public Process {
   std::optional<storage::LeaseHolder> owner_before_;
   uint64_t incarnation_ = 0;
   std::map<jobs::NodeId, Lease> claims_;  // held, or tried for
-  absl::Status lost_;
-  bool lost_told_ = false, has_left_ = false;
+  absl::Status job_lost_, stage_lost_;
+  bool job_lost_told_ = false, stage_lost_told_ = false, has_left_ = false;
   int64_t began_ms_;
   coordinator::EarlierLaunches earlier_;  // not adopted yet
   std::optional<coordinator::JobRun> run_;

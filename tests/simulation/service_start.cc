@@ -118,13 +118,13 @@ void Service::EndOldWorkers() {
 
 // As LeaseKeeper.
 void Service::RenewLeases() {
-  const auto renew = [this](Lease& lease) {
+  const auto renew = [](Lease& lease, absl::Status* lost) {
     const absl::Status renewed = lease.Renew();
-    if (absl::IsAborted(renewed) && lost_.ok()) lost_ = renewed;
+    if (absl::IsAborted(renewed) && lost->ok()) *lost = renewed;
   };
-  renew(*owner_);
+  renew(*owner_, &job_lost_);
   for (auto& [stage, claim] : claims_) {
-    if (claim.is_held()) renew(claim);
+    if (claim.is_held()) renew(claim, &stage_lost_);
   }
   Later(storage::kLeaseBeatMs, [this] { RenewLeases(); });
 }
