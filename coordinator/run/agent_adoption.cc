@@ -23,6 +23,11 @@ void AgentPool::Await(const EarlierAgent& earlier) {
 }
 
 void AgentPool::On(const event::Tick&, int64_t now_ms) {
+  LoseAwaited(now_ms);
+  LoseThatDoNotComeUp(now_ms);
+}
+
+void AgentPool::LoseAwaited(int64_t now_ms) {
   if (awaited_ == 0) return;
   if (!come_by_ms_) come_by_ms_ = now_ms + kAgentComesMsMax;
   if (now_ms < *come_by_ms_) return;
@@ -34,6 +39,7 @@ void AgentPool::On(const event::Tick&, int64_t now_ms) {
 void AgentPool::On(const event::Paused&, int64_t now_ms) {
   paused_ms_ = now_ms;
   come_by_ms_.reset();
+  for (Start& start : starting_) start.ms = now_ms;
 }
 
 bool AgentPool::MayReturn(Agent* agent, const cluster::Hello& hello) {

@@ -44,6 +44,21 @@ void AgentPool::On(const event::Suspected& suspected) {
   Lose(agent, {Unavailable(agent->id.name + " " + suspected.why), suspected.room});
 }
 
+void AgentPool::LoseThatDoNotComeUp(int64_t now_ms) {
+  while (!starting_.empty()) {
+    const Start& start = starting_.front();
+    Agent& agent = agents_[start.agent];
+    if (agent.is_started && agent.id.incarnation == start.incarnation && !agent.has_registered &&
+        !agent.lost) {
+      if (now_ms - start.ms < kAgentStartMsMax) return;
+      Lose(&agent, {Unavailable(fmt::format("{} has not come up in {} s", agent.id.name,
+                                            kAgentStartMsMax / 1000)),
+                    absl::OkStatus()});
+    }
+    starting_.pop_front();
+  }
+}
+
 void AgentPool::Lose(Agent* agent, Lost how) {
   if (std::exchange(agent->is_awaited, false)) {
     --awaited_;
@@ -68,6 +83,7 @@ absl::Status AgentPool::Maintain(int64_t now_ms, Scheduler* scheduler, Effects* 
     agent.has_registered = false;
     agent.reader = {};
     effects->push_back(effect::StartAgent{agent.id});
+    starting_.push_back({*it, agent.id.incarnation, now_ms});
     it = to_tend_.erase(it);
   }
   return absl::OkStatus();

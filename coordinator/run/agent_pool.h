@@ -4,6 +4,7 @@
 //   agent:  absent -> started -> registered (its Hello came)
 //           awaited -> registered           an earlier coordinator has started it
 //           awaited -> lost                 it has not come in time, or is another process
+//           started -> lost                 it has not come up in time
 //           started | registered -> lost    it ended or stopped sending
 //           lost -> absent                  once a task needs agents: reported and counted
 //
@@ -21,6 +22,7 @@
 #define HALCYON_COORDINATOR_RUN_AGENT_POOL_H_
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <set>
 #include <string>
@@ -37,6 +39,8 @@ namespace halcyon::coordinator {
 
 // How long the agents may take to end when they are told to.
 inline constexpr int64_t kAgentEndMsMax = 5000;
+// Until a started agent has sent Hello.
+inline constexpr int64_t kAgentStartMsMax = 120'000;
 // How long agents of an earlier coordinator may take to come. They notice its silence after
 // kHeartbeatTimeoutMs, and look for the next one once a second; a network file system may show them
 // an old contact file for some tens of seconds.
@@ -57,7 +61,8 @@ class AgentPool {
   AgentPool(int64_t agents, int64_t restarts_max, const HangLimits& hang = {},
             const std::vector<EarlierAgent>& earlier = {}, uint64_t starts = 0);
 
-  // Earlier agents that have not come in time are lost.
+  // Earlier agents that have not come in time are lost, and those that were started and do not come
+  // up: on another machine a launcher may wait for one for ever.
   void On(const event::Tick&, int64_t now_ms);
   void On(const event::AgentEnded& ended);
   void On(const event::Suspected& suspected);
@@ -120,12 +125,19 @@ class AgentPool {
     int64_t start_after_ms = 0;
     PhaseReader reader = {};
   };
+  struct Start {
+    size_t agent = 0;
+    uint64_t incarnation = 0;
+    int64_t ms = 0;
+  };
   // Its process, if that was not done yet.
   void End(Agent* agent, Effects* effects);
   absl::Status Report(Agent* agent, int64_t now_ms, Scheduler* scheduler, Effects* effects);
   void Register(Agent* agent, const cluster::Hello& hello, Effects* effects);
   // For those of an earlier coordinator.
   void Await(const EarlierAgent& earlier);
+  void LoseAwaited(int64_t now_ms);
+  void LoseThatDoNotComeUp(int64_t now_ms);
   bool MayReturn(Agent* agent, const cluster::Hello& hello);
   void Keep(Agent* agent, const cluster::Message& message);
   std::optional<size_t> IndexOf(std::string_view name) const;
@@ -138,9 +150,10 @@ class AgentPool {
   size_t awaited_ = 0;                 // agents
   std::optional<int64_t> come_by_ms_;  // when those are lost
   std::optional<int64_t> paused_ms_, stopped_ms_;
-  std::vector<Agent> agents_;  // "agent-3" is the fourth
-  std::set<size_t> to_tend_;   // of agents_: absent and lost ones
-  PhasePast past_;             // of tasks, by stage
+  std::vector<Agent> agents_;   // "agent-3" is the fourth
+  std::set<size_t> to_tend_;    // of agents_: absent and lost ones
+  std::deque<Start> starting_;  // in the order of their times; some have come up, or ended
+  PhasePast past_;              // of tasks, by stage
 };
 
 }  // namespace halcyon::coordinator

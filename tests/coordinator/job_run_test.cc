@@ -212,6 +212,27 @@ TEST_F(LeaseTest, AnAgentThatHangsIsReplaced) {
   EXPECT_EQ(Only<effect::StartAgent>().agent.name, "agent-0");
 }
 
+// A launcher on another machine, for instance, waits for ever.
+TEST_F(JobRunTest, AnAgentThatDoesNotComeUpInTimeIsEnded) {
+  agents_come_up_ = false;
+  limits_.agents = 1;
+  Begin();
+  ASSERT_THAT(agents_, SizeIs(1));
+  PassMs(kAgentStartMsMax - 1);
+  Happen(event::Paused{});  // its time begins anew
+  PassMs(kAgentStartMsMax - 1);
+  EXPECT_FALSE(Has<effect::EndAgent>());
+  PassMs(1);
+  EXPECT_EQ(Only<effect::EndAgent>().agent, agents_[0]);
+  EXPECT_THAT(Told(), HasSubstr("agent-0 has not come up in 120 s"));
+  PassMs(RestartBudget::kWaitMsMax);
+  EXPECT_GT(Only<effect::StartAgent>().agent.incarnation, agents_[0].incarnation);
+  PassMs(kAgentStartMsMax);
+  PassMs(kAgentEndMsMax);
+  EXPECT_TRUE(Ended(absl::StatusCode::kInternal, "agent-0 has not come up in 120 s"))
+      << HowItEnded();
+}
+
 // The machine of one of them, for instance, is gone.
 TEST_F(LeaseTest, AnAgentThatDoesNotComeUpAgainIsLeftOutWhileOthersWork) {
   const WorkerId lost = leases_[0].first;
