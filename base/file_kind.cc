@@ -23,10 +23,10 @@ constexpr std::string_view kExport = "export its text as a text file or as JSON 
 constexpr Signature kSignatures[] = {
     {0,
      "\x1f\x8b"sv,
-     {"a gzip file", "unpack it (gunzip) and name the result", false, Packing::kGzip}},
+     {"a gzip file", "unpack it (gunzip) and name the result", false, Compression::kGzip}},
     {0,
      "\x28\xb5\x2f\xfd"sv,
-     {"a Zstandard file", "unpack it (unzstd) and name the result", false, Packing::kZstd}},
+     {"a Zstandard file", "unpack it (unzstd) and name the result", false, Compression::kZstd}},
     {0,
      "\xfd"
      "7zXZ\x00"sv,

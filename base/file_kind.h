@@ -17,14 +17,14 @@ namespace halcyon {
 inline constexpr size_t kFileKindBytes = 1024;
 
 // How a file is packed that holds one other file.
-enum class Packing { kNone, kGzip, kZstd };
+enum class Compression { kNone, kGzip, kZstd };
 
 struct FileKind {
   std::string_view name;    // "a gzip file"
   std::string_view advice;  // "unpack it (gunzip) and name the result"
   // The file may still be what a text file should be: a page of HTML is text.
   bool may_be_text = false;
-  Packing packing = Packing::kNone;  // that Halcyon's readers of text unpack
+  Compression compression = Compression::kNone;  // that Halcyon's readers of text unpack
 };
 
 // nullopt for text, JSON and every kind that is not known. `start`: the file's first bytes, at most

@@ -54,7 +54,8 @@ absl::StatusOr<std::vector<std::string>> FilesMatching(const std::string& patter
 }  // namespace
 
 bool MayBeSource(const FileKind& kind, DataFormat format) {
-  return kind.packing != Packing::kNone || (format == DataFormat::kText && kind.may_be_text);
+  return kind.compression != Compression::kNone ||
+         (format == DataFormat::kText && kind.may_be_text);
 }
 
 absl::StatusOr<std::vector<std::string>> FilesNamed(const std::string& name) {

@@ -65,8 +65,8 @@ class PlainText final : public SourceText {
 
 class PackedText final : public SourceText {
  public:
-  PackedText(std::string path, FileBytes file, Packing packing)
-      : path_(std::move(path)), file_(std::move(file)), unpacker_(Unpacker::Make(packing)) {}
+  PackedText(std::string path, FileBytes file, Compression compression)
+      : path_(std::move(path)), file_(std::move(file)), unpacker_(Unpacker::Make(compression)) {}
 
   bool is_packed() const override { return true; }
   absl::Status Read(uint64_t bytes, std::string* text) override {
@@ -127,8 +127,8 @@ absl::StatusOr<std::unique_ptr<SourceText>> SourceText::Open(Env& env, const std
                    env.ReadRange(path, 0, std::min<uint64_t>(size, kFileKindBytes)));
   const auto kind = RecogniseFileKind(start);
   FileBytes file(env, path, size, digest);
-  if (kind && kind->packing != Packing::kNone) {
-    return std::make_unique<PackedText>(path, std::move(file), kind->packing);
+  if (kind && kind->compression != Compression::kNone) {
+    return std::make_unique<PackedText>(path, std::move(file), kind->compression);
   }
   return std::make_unique<PlainText>(std::move(file));
 }

@@ -99,9 +99,9 @@ class ZstdUnpacker final : public Unpacker {
 
 }  // namespace
 
-std::unique_ptr<Unpacker> Unpacker::Make(Packing packing) {
-  HALCYON_CHECK(packing != Packing::kNone);
-  if (packing == Packing::kGzip) return std::make_unique<GzipUnpacker>();
+std::unique_ptr<Unpacker> Unpacker::Make(Compression compression) {
+  HALCYON_CHECK(compression != Compression::kNone);
+  if (compression == Compression::kGzip) return std::make_unique<GzipUnpacker>();
   return std::make_unique<ZstdUnpacker>();
 }
 

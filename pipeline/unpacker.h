@@ -14,8 +14,8 @@ namespace halcyon::pipeline {
 // Not thread-safe.
 class Unpacker {
  public:
-  // REQUIRES: packing is not kNone.
-  static std::unique_ptr<Unpacker> Make(Packing packing);
+  // REQUIRES: compression is not kNone.
+  static std::unique_ptr<Unpacker> Make(Compression compression);
   virtual ~Unpacker() = default;
 
   // Removes from `packed` what it has used, and writes up to `size` bytes to `output`; returns how
