@@ -23,6 +23,7 @@ enum class NoiseStream : uint32_t {
   kEvaluation = 8,
   kBootstrap = 9,
   kGeneration = 10,
+  kMixtureOrder = 11,
 };
 
 // The ten rounds on one counter block.

@@ -62,6 +62,7 @@ absl::StatusOr<std::unique_ptr<CacheStage>> CacheStage::Open(
   }));
   const std::set<uint32_t> committed = stage->builder_->Committed();
   stage->shards_ = shards.count;
+  stage->facts_ = shards.facts;
   for (uint32_t shard = 0; shard < shards.count; ++shard) {
     if (committed.contains(shard)) continue;
     stage->missing_.Add(label + "/" + std::to_string(shard), shards.parameters(shard));
@@ -110,6 +111,7 @@ absl::StatusOr<StageOutcome> CacheStage::Publish(const std::string& dir) {
   outcome.made_dir = dir;
   outcome.content_digest = published.content_digest;
   outcome.bytes = published.bytes;
+  outcome.facts = facts_;
   for (const auto& [name, count] : published.counts) outcome.facts[name] = count;
   outcome.facts["shards"] = shards_;
   return outcome;
@@ -119,7 +121,9 @@ absl::StatusOr<ShardTasks> PlanTokenShards(const jobs::DataSpec& data,
                                            const std::vector<std::string>& source_digests) {
   ASSIGN_OR_RETURN(pipeline::ShardPlan plan, pipeline::PlanShards(data, source_digests));
   const size_t count = plan.shards.size();
-  return ShardTasks{count, [shards = std::move(plan.shards)](uint32_t i) -> nlohmann::json {
+  nlohmann::json facts = {{pipeline::kShardsOfSources, pipeline::ShardsOfSources(data, plan)}};
+  return ShardTasks{count,
+                    [shards = std::move(plan.shards)](uint32_t i) -> nlohmann::json {
                       const pipeline::SourceShard& shard = shards.at(i);
                       return {{"shard",
                                {{"shard", shard.shard},
@@ -127,7 +131,8 @@ absl::StatusOr<ShardTasks> PlanTokenShards(const jobs::DataSpec& data,
                                 {"begin", shard.begin},
                                 {"end", shard.end},
                                 {"xxh3", shard.xxh3}}}};
-                    }};
+                    },
+                    std::move(facts)};
 }
 
 absl::StatusOr<ShardTasks> PlanLatentShards(Env& env, const cluster::StageAssignment& assignment) {

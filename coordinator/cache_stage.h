@@ -21,6 +21,7 @@ namespace halcyon::coordinator {
 struct ShardTasks {
   size_t count = 0;
   std::function<nlohmann::json(uint32_t shard)> parameters;
+  nlohmann::json facts = nlohmann::json::object();  // of the artifact, besides the counts of shards
 };
 
 // Not thread-safe. Every call reads or writes files.
@@ -56,6 +57,7 @@ class CacheStage {
   cluster::StageAssignment assignment_;
   std::unique_ptr<storage::CacheBuilder> builder_;
   size_t shards_ = 0;
+  nlohmann::json facts_;
   StageTasks missing_;
   std::vector<uint32_t> shard_of_;  // of each missing task
   bool merges_fail_ = false;

@@ -10,10 +10,14 @@
 
 #include "base/file_kind.h"
 #include "jobs/given_pattern.h"
+#include "jobs/mixture.h"
 #include "pipeline/document_cutter.h"
 #include "pipeline/packing.h"
+#include "pipeline/shard_plan.h"
 #include "pipeline/source_text.h"
+#include "pipeline/source_windows.h"
 #include "pipeline/tokenizer.h"
+#include "storage/artifact.h"
 #include "storage/token_cache.h"
 
 namespace halcyon::coordinator {
@@ -199,6 +203,25 @@ absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
   counts.train_chunks = counts.autoencoder_chunks + others;
   counts.model_chunks = spec.model.skip_autoencoder_data ? others : counts.train_chunks;
   return counts;
+}
+
+absl::Status CheckSourceWindows(Env& env, const jobs::JobSpec& spec,
+                                const std::string& tokens_dir) {
+  if (jobs::SharesOf(spec.data).empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const storage::Artifact artifact, storage::ReadArtifact(env, tokens_dir));
+  ASSIGN_OR_RETURN(auto cache, storage::CacheReader::Open(storage::GenerationPath(tokens_dir),
+                                                          /*dataset=*/""));
+  storage::TokenReader reader(std::move(cache));
+  std::vector<bool> shards;
+  if (spec.model.skip_autoencoder_data) {
+    shards = pipeline::ChooseShards(reader.shards(), spec.autoencoder.data_fraction);
+    shards.flip();
+  }
+  const pipeline::PackingRule rule{static_cast<uint32_t>(spec.autoencoder.chunk_size), 0, 0};
+  ASSIGN_OR_RETURN(const auto packing, pipeline::Packing::Build(&reader, rule, shards));
+  return pipeline::WindowsOfSources(spec.data, pipeline::ShardsOfSources(artifact.facts), *packing,
+                                    static_cast<uint32_t>(spec.model.window_chunks))
+      .status();
 }
 
 }  // namespace halcyon::coordinator

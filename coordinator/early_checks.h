@@ -56,6 +56,10 @@ absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
 absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
                                            const std::string& generation_dir);
 
+// kInvalidArgument: a source that has a share holds no training window, as WindowsOfSources finds
+// later; kFailedPrecondition likewise. `tokens_dir`: the artifact.
+absl::Status CheckSourceWindows(Env& env, const jobs::JobSpec& spec, const std::string& tokens_dir);
+
 }  // namespace halcyon::coordinator
 
 #endif  // HALCYON_COORDINATOR_EARLY_CHECKS_H_

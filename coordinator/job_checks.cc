@@ -84,6 +84,7 @@ absl::Status CheckTokens(const JobContext& context, const std::string& generatio
   const jobs::JobSpec& spec = context.spec;
   ASSIGN_OR_RETURN(const jobs::TextCounts counts, CountText(spec, generation_dir));
   RETURN_IF_ERROR(jobs::CheckText(spec, counts));
+  RETURN_IF_ERROR(CheckSourceWindows(*context.env, spec, DirName(generation_dir)));
   if (const std::string why = jobs::WhyNoScore(spec, counts); !why.empty()) {
     notes->push_back("warning: there will be no score: " + why);
   }

@@ -48,6 +48,22 @@ class Facts {
     const auto number = Number("bad_documents");
     return number && *number > 0 ? FormatCount(*number) + " documents left out as unusable" : "";
   }
+  // Of a mixture of sources: "web 70.00 % of the windows (0.43 passes), books ...".
+  std::string Sources() const {
+    std::string text;
+    const auto sources = facts_.find("sources");
+    if (sources == facts_.end() || !sources->is_array()) return text;
+    for (const json& one : *sources) {
+      const auto name = one.find("name");
+      const Facts source(one);
+      const auto share = source.Number("share"), passes = source.Number("passes");
+      if (name == one.end() || !name->is_string() || !share || !passes) continue;
+      text += fmt::format("{}{} {:.2f} %{} ({:.2f} passes)", text.empty() ? "" : ", ",
+                          name->get<std::string>(), 100 * *share,
+                          text.empty() ? " of the windows" : "", *passes);
+    }
+    return text;
+  }
   bool IsOne(const char* name) const { return Number(name) == 1.0; }
   std::string NoScore() const {
     const auto it = facts_.find("no_score");
@@ -149,9 +165,13 @@ std::string SummaryText(const JobStatus& status,
   for (const auto& [kind, artifact] : artifacts) {
     const StageStatus* stage = status.Find(kind);
     const bool reused = stage != nullptr && stage->state == jobs::StageState::kReused;
-    text += fmt::format("{:<12}{}{}\n{:<12}{}\n", jobs::StageName(kind),
-                        Joined(FiguresOf(kind, Facts(artifact.facts))), reused ? " (reused)" : "",
-                        "", artifact.record.path);
+    const Facts facts(artifact.facts);
+    text += fmt::format("{:<12}{}{}\n", jobs::StageName(kind), Joined(FiguresOf(kind, facts)),
+                        reused ? " (reused)" : "");
+    if (const std::string sources = facts.Sources(); !sources.empty()) {
+      text += fmt::format("{:<12}{}\n", "", sources);
+    }
+    text += fmt::format("{:<12}{}\n", "", artifact.record.path);
   }
   // At the end, where a person looks first; for reused artifacts, too.
   for (const auto& [kind, artifact] : artifacts) {

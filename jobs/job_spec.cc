@@ -98,6 +98,7 @@ std::string ToToml(const JobSpec& spec) {
   JobSpec copy = spec;  // the key table holds pointers into the spec
   std::string toml, section;
   for (const SpecKey& key : KeysOf(copy)) {
+    if (key.Path() == (spec.data.source.empty() ? "data.source" : "data.sources")) continue;
     if (key.section != section) {
       section = key.section;
       toml += fmt::format("\n[{}]\n", section);

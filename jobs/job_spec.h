@@ -50,9 +50,20 @@ enum class FlowSolver { kMidpoint, kEuler };
 enum class EnergyTarget { kExact, kSamples };
 enum class LearningRateDecay { kConstant, kCosine, kLinear };
 
+// [[data.source]]: files that are counted together, and their share of what the model is trained
+// on.
+struct SourceSpec {
+  std::string name;
+  std::vector<std::string> paths;  // as DataSpec::sources
+  double weight = 0;               // above 0 in a spec that was read
+  bool operator==(const SourceSpec&) const = default;
+};
+
 // [data]
 struct DataSpec {
-  std::vector<std::string> sources;  // absolute paths after parsing; in the file relative to it
+  // Absolute paths after parsing; in the file relative to it. Those of `source`, where it is given.
+  std::vector<std::string> sources;
+  std::vector<SourceSpec> source;
   DataFormat format = DataFormat::kText;
   DocumentRule documents = DocumentRule::kFile;  // format = "text"
   std::string field = "text";                    // format = "jsonl": the member that is the text

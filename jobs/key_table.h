@@ -31,6 +31,9 @@ class KeyTable {
   void Table(std::string name, std::map<std::string, std::string>* value) {
     Add(std::move(name), TableKey{value}, "");
   }
+  void Sources(std::string name, std::vector<SourceSpec>* value) {
+    Add(std::move(name), SourcesKey{value}, "");
+  }
   template <typename Enum>
   void Choice(std::string name, Enum* value, std::vector<std::string_view> choices) {
     Add(std::move(name),

@@ -20,6 +20,7 @@ class Checker {
   void CheckRequired(const std::vector<SpecKey>& keys) {
     for (const SpecKey& key : keys) {
       if (!key.required() || lines_.Has(key.Path()) || errors_.Has(key.section)) continue;
+      if (key.Path() == "data.sources" && lines_.Has("data.source")) continue;
       errors_.Add(lines_.Of(key.Path()), key.Path(),
                   fmt::format("missing; write {}{} = {}",
                               key.section.empty() ? "" : "in [" + key.section + "] ", key.name,
@@ -28,17 +29,9 @@ class Checker {
   }
 
   void CheckName() {
-    constexpr size_t kNameLengthMax = 100;
-    const auto allowed = [](unsigned char c) {
-      return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-    };
-    const std::string& name = spec_.name;
-    const bool good = !name.empty() && name.size() <= kNameLengthMax && name[0] != '.' &&
-                      name[0] != '-' && std::all_of(name.begin(), name.end(), allowed);
-    if (good) return;
-    Refuse({"name"}, fmt::format("{} does not serve as a folder's name; use 1 to {} of the letters "
-                                 "a-z and A-Z, digits, '-', '_' and '.', not '-' or '.' first",
-                                 Quoted(name), kNameLengthMax));
+    if (IsPlainName(spec_.name)) return;
+    Refuse({"name"}, fmt::format("{} does not serve as a folder's name; {}", Quoted(spec_.name),
+                                 kPlainNameAdvice));
   }
 
   // Whether ToToml wrote the file, perhaps in another version with other keys and other defaults: a
@@ -263,6 +256,14 @@ class Checker {
 
 }  // namespace
 
+bool IsPlainName(std::string_view name) {
+  const auto allowed = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  };
+  return !name.empty() && name.size() <= kNameLengthMax && name[0] != '.' && name[0] != '-' &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
 void Refuse(const std::vector<std::string>& paths, const std::string& message,
             const SpecLines& lines, SpecErrors& errors) {
   int line = 0;
@@ -284,6 +285,7 @@ void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const J
   checker.CheckRequired(keys);
   checker.CheckName();
   checker.CheckData();
+  CheckSources(spec.data, lines, errors);
   if (!checker.IsResolved(keys)) {
     checker.CheckTokenizer();
     checker.CheckHead(keys);

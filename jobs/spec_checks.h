@@ -4,6 +4,7 @@
 #define HALCYON_JOBS_SPEC_CHECKS_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "jobs/job_spec.h"
@@ -19,6 +20,15 @@ void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const J
 
 // The part of it about hosts and launchers.
 void CheckPlacement(const PlacementSpec& placement, const SpecLines& lines, SpecErrors& errors);
+
+// The part of it about [[data.source]].
+void CheckSources(const DataSpec& data, const SpecLines& lines, SpecErrors& errors);
+
+// Whether `name` serves as a name in file names and figures.
+bool IsPlainName(std::string_view name);
+inline constexpr size_t kNameLengthMax = 100;
+inline constexpr char kPlainNameAdvice[] =
+    "use 1 to 100 of the letters a-z and A-Z, digits, '-', '_' and '.', not '-' or '.' first";
 
 // Makes file names absolute; `base_dir` is where relative ones count from. With `check_files` the
 // files must exist, must not be empty and must not be recognised as another kind of file.

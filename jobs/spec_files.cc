@@ -25,7 +25,12 @@ class FileChecker {
     if (lines_.Has("data.sources") && spec_.data.sources.empty()) {
       Refuse({"data.sources"}, "is empty; name at least one file");
     }
-    ResolveSources(base_dir, check_files);
+    spec_.data.sources = Resolved("data.sources", spec_.data.sources, base_dir, check_files);
+    for (size_t i = 0; i < spec_.data.source.size(); ++i) {
+      std::vector<std::string>& paths = spec_.data.source[i].paths;
+      paths = Resolved(fmt::format("data.source[{}].paths", i), paths, base_dir, check_files);
+      spec_.data.sources.insert(spec_.data.sources.end(), paths.begin(), paths.end());
+    }
     std::string& hostfile = spec_.launch.placement.hostfile;
     if (!hostfile.empty()) hostfile = Absolute(base_dir, hostfile);
     if (spec_.tokenizer.path.empty()) return;
@@ -34,16 +39,17 @@ class FileChecker {
   }
 
  private:
-  void ResolveSources(const std::string& base_dir, bool check_files) {
+  // The files that the list at `key` names.
+  std::vector<std::string> Resolved(const std::string& key, const std::vector<std::string>& names,
+                                    const std::string& base_dir, bool check_files) {
     std::vector<std::string> files;
-    std::set<std::string> seen;
-    for (size_t i = 0; i < spec_.data.sources.size(); ++i) {
-      const std::string path = fmt::format("data.sources[{}]", i);
-      if (spec_.data.sources[i].empty()) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      const std::string path = fmt::format("{}[{}]", key, i);
+      if (names[i].empty()) {
         Refuse({path}, "is empty; name a file");
         continue;
       }
-      const std::string name = Absolute(base_dir, spec_.data.sources[i]);
+      const std::string name = Absolute(base_dir, names[i]);
       absl::StatusOr<std::vector<std::string>> named = std::vector<std::string>{name};
       if (check_files) named = FilesNamed(name);
       if (!named.ok()) {
@@ -51,7 +57,7 @@ class FileChecker {
         continue;
       }
       for (std::string& file : *named) {
-        if (!seen.insert(file).second) {
+        if (!seen_.insert(file).second) {
           Refuse({path}, file + " is named twice; remove one of the two");
         } else if (check_files) {
           CheckFile(path, file, spec_.data.format);
@@ -59,7 +65,7 @@ class FileChecker {
         files.push_back(std::move(file));
       }
     }
-    spec_.data.sources = std::move(files);
+    return files;
   }
 
   void Refuse(const std::vector<std::string>& paths, const std::string& message) {
@@ -92,6 +98,7 @@ class FileChecker {
   JobSpec& spec_;
   const SpecLines& lines_;
   SpecErrors& errors_;
+  std::set<std::string> seen_;  // sources
 };
 
 }  // namespace

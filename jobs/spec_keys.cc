@@ -22,6 +22,7 @@ constexpr int64_t kOrphanGraceSMax = 86400;
 constexpr int64_t kLayersMax = 1024;
 constexpr int64_t kSecondsMax = 86'400;
 constexpr double kStdMax = 10;
+constexpr double kWeightMax = 1e9;
 
 constexpr Interval kProbability = {.min = 0, .max = 1, .open_max = true};
 constexpr Interval kEpsilon = {.min = 0, .max = 1, .open_min = true};
@@ -41,6 +42,7 @@ void AddData(DataSpec& data, KeyTable& keys) {
   keys.Section("data");
   keys.List("sources", &data.sources);
   keys.Required("[\"text.txt\"]");
+  keys.Sources("source", &data.source);
   keys.Choice("format", &data.format, {"text", "jsonl"});
   keys.Choice("documents", &data.documents, {"file", "lines", "paragraphs", "entries"});
   keys.Text("field", &data.field);
@@ -219,6 +221,18 @@ std::string TableText(const std::map<std::string, std::string>& values) {
   return text + (values.empty() ? "}" : " }");
 }
 
+std::string SourcesText(const std::vector<SourceSpec>& sources) {
+  std::string text = "[";
+  for (SourceSpec source : sources) {
+    text += text.size() > 1 ? ", {" : "{";
+    for (const SpecKey& key : SourceKeysOf("", source)) {
+      text += fmt::format("{} {} = {}", text.back() == '{' ? "" : ",", key.name, TomlTextOf(key));
+    }
+    text += " }";
+  }
+  return text + "]";
+}
+
 }  // namespace
 
 bool Interval::Contains(double value) const {
@@ -249,6 +263,19 @@ std::vector<SpecKey> KeysOf(JobSpec& spec) {
   return keys.Take();
 }
 
+std::vector<SpecKey> SourceKeysOf(const std::string& section, SourceSpec& source) {
+  KeyTable keys;
+  keys.Section(section);
+  keys.Text("name", &source.name);
+  keys.Required("\"web\"");
+  keys.List("paths", &source.paths);
+  keys.Required("[\"web/*.jsonl\"]");
+  keys.Number("weight", &source.weight, {.min = 0, .max = kWeightMax, .open_min = true},
+              "only the ratios of the weights count");
+  keys.Required("1.0");
+  return keys.Take();
+}
+
 std::vector<std::string> SectionsOf(const std::vector<SpecKey>& keys) {
   std::vector<std::string> sections;
   for (const SpecKey& key : keys) {
@@ -272,6 +299,7 @@ std::string PlainTextOf(const SpecKey& key) {
     std::string operator()(const TextKey& k) const { return *k.value; }
     std::string operator()(const ListKey& k) const { return ListText(*k.value); }
     std::string operator()(const TableKey& k) const { return TableText(*k.value); }
+    std::string operator()(const SourcesKey& k) const { return SourcesText(*k.value); }
     std::string operator()(const ChoiceKey& k) const { return std::string(k.choices[k.get()]); }
   };
   return std::visit(Visitor{}, key.value);

@@ -55,6 +55,10 @@ struct TableKey {  // of strings by name
   std::map<std::string, std::string>* value;
 };
 
+struct SourcesKey {  // tables of their own keys (SourceKeysOf)
+  std::vector<SourceSpec>* value;
+};
+
 struct ChoiceKey {
   std::vector<std::string_view> choices;
   std::function<size_t()> get;  // index into choices
@@ -64,7 +68,8 @@ struct ChoiceKey {
 struct SpecKey {
   std::string section;  // "" (top level), "data", "autoencoder.train", ...
   std::string name;
-  std::variant<IntegerKey, NumberKey, BooleanKey, TextKey, ListKey, TableKey, ChoiceKey> value;
+  std::variant<IntegerKey, NumberKey, BooleanKey, TextKey, ListKey, TableKey, SourcesKey, ChoiceKey>
+      value;
   std::string reason;        // of the range: "the energy score is proper only there"
   std::string example = "";  // TOML text of a required key's value; "": not required
 
@@ -76,6 +81,9 @@ struct SpecKey {
 // In the order of the structs, sections together. The pointers are into `spec`, which must outlive
 // the result.
 std::vector<SpecKey> KeysOf(JobSpec& spec);
+
+// The keys of one [[data.source]]; `section` names it in messages: "data.source[0]".
+std::vector<SpecKey> SourceKeysOf(const std::string& section, SourceSpec& source);
 
 // The sections of KeysOf, in order, without the top level.
 std::vector<std::string> SectionsOf(const std::vector<SpecKey>& keys);

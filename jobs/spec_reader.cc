@@ -185,6 +185,26 @@ class Reader {
     *kind.value = std::move(values);
   }
 
+  void Read(const SpecKey& key, const SourcesKey& kind, const toml::node& node, int line) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return RefuseType(key, "an array of tables", node, line);
+    std::vector<SourceSpec> values;
+    for (const toml::node& element : *array) {
+      const int element_line = static_cast<int>(element.source().begin.line);
+      const toml::table* table = element.as_table();
+      if (table == nullptr) return RefuseType(key, "an array of tables", element, element_line);
+      const std::string path = fmt::format("{}[{}]", key.Path(), values.size());
+      SourceSpec source;
+      const std::vector<SpecKey> keys = SourceKeysOf(path, source);
+      Reader reader(keys, errors_);
+      reader.lines_.Set(path, element_line);
+      reader.ReadTable(*table, path);
+      lines_.Merge(reader.lines_);
+      values.push_back(std::move(source));
+    }
+    *kind.value = std::move(values);
+  }
+
   void Read(const SpecKey& key, const ChoiceKey& kind, const toml::node& node, int line) {
     const auto* text = node.as_string();
     if (text == nullptr) return RefuseType(key, "a string", node, line);

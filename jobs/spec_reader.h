@@ -20,6 +20,7 @@ namespace halcyon::jobs {
 class SpecLines {
  public:
   void Set(const std::string& path, int line) { lines_.emplace(path, line); }
+  void Merge(const SpecLines& other) { lines_.insert(other.lines_.begin(), other.lines_.end()); }
   bool Has(const std::string& path) const { return lines_.contains(path); }
   // The line of the path, else of the table around it, else 1.
   int Of(const std::string& path) const;

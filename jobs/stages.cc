@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "jobs/given_pattern.h"
+#include "jobs/mixture.h"
 #include "jobs/spec_keys.h"
 
 namespace halcyon::jobs {
@@ -78,6 +79,7 @@ const std::vector<Stage>& Stages() {
 bool IsNeverAField(std::string_view path) {
   constexpr std::string_view kPaths[] = {
       "data.sources",        // their bytes are fields, not their paths
+      "data.source",         // likewise; the shares are fields of the model
       "tokenizer.path",      // likewise
       "autoencoder.preset",  // the keys it sets count
       "model.preset",
@@ -112,6 +114,16 @@ bool Enters(const Stage& stage, const std::string& path) {
   return std::any_of(stage.settings.begin(), stage.settings.end(), [&](std::string_view setting) {
     return setting.back() == '.' ? path.compare(0, setting.size(), setting) == 0 : path == setting;
   });
+}
+
+// Which files give which share of the samples that are trained on.
+void AddShares(const DataSpec& data, std::vector<FingerprintField>* fields) {
+  const std::vector<double> shares = SharesOf(data);
+  for (size_t i = 0; i < shares.size(); ++i) {
+    const std::string source = "data.source[" + std::to_string(i) + "].";
+    fields->push_back({source + "share", NumberText(shares[i])});
+    fields->push_back({source + "files", std::to_string(data.source[i].paths.size())});
+  }
 }
 
 // With its length before it, so that different lists of fields give different texts.
@@ -196,6 +208,7 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
       identity.fields.push_back({key.Path(), std::move(value)});
     }
   }
+  if (kind == StageKind::kModel) AddShares(spec.data, &identity.fields);
   if (kind == StageKind::kLatents) identity.fields.push_back({"dtype", "f16"});
   if (stage.reads_sources) {
     HALCYON_CHECK(source_digests.size() == spec.data.sources.size());

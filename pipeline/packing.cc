@@ -76,6 +76,10 @@ uint64_t Packing::Chunks(Split split) const { return shard_chunk_[At(split)].bac
 
 uint32_t Packing::shards() const { return static_cast<uint32_t>(streams_.size()); }
 
+uint64_t Packing::FirstChunkOfShard(uint32_t shard, Split split) const {
+  return shard_chunk_[At(split)][shard];
+}
+
 uint64_t Packing::ChunksOfShard(uint32_t shard, Split split) const {
   return streams_[shard][At(split)].first_chunk.back();
 }

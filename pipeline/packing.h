@@ -38,6 +38,8 @@ class Packing {
 
   uint64_t Chunks(Split split) const;
   uint32_t shards() const;
+  // Where the shard's chunks begin in the split's stream. REQUIRES: shard <= shards().
+  uint64_t FirstChunkOfShard(uint32_t shard, Split split) const;
   // Of the whole shard, whether or not the stream holds it.
   uint64_t ChunksOfShard(uint32_t shard, Split split) const;
 

@@ -14,7 +14,8 @@ constexpr uint32_t kRoundBits = 3;
 
 }  // namespace
 
-SampleOrder::SampleOrder(uint64_t seed, uint64_t items) : seed_(seed), items_(items) {
+SampleOrder::SampleOrder(uint64_t seed, uint64_t items, NoiseStream stream)
+    : seed_(seed), items_(items), stream_(stream) {
   HALCYON_CHECK(items >= 1);
   // The least even number of bits that holds items - 1, so that cycle walking takes fewer than four
   // steps on average.
@@ -31,7 +32,7 @@ uint64_t SampleOrder::ItemAt(uint64_t sample) const {
     uint64_t right = item & mask;
     for (uint64_t round = 0; round < kRounds; ++round) {
       // A pass of few items is short, so there may be more passes than a step counts.
-      const PhiloxStream stream(seed_, NoiseStream::kSampleOrder, pass & 0xFFFFFFFF,
+      const PhiloxStream stream(seed_, stream_, pass & 0xFFFFFFFF,
                                 pass >> 32 << kRoundBits | round);
       const uint64_t mixed = left ^ (stream.Bits(right) & mask);
       left = right;

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "base/philox.h"
+
 namespace halcyon::pipeline {
 
 // A value. Item of sample i: pass i / items, position i % items, permuted by a Feistel network with
@@ -13,13 +15,14 @@ namespace halcyon::pipeline {
 class SampleOrder {
  public:
   // REQUIRES: items >= 1.
-  SampleOrder(uint64_t seed, uint64_t items);
+  SampleOrder(uint64_t seed, uint64_t items, NoiseStream stream = NoiseStream::kSampleOrder);
   uint64_t ItemAt(uint64_t sample) const;
   uint64_t items() const { return items_; }
 
  private:
   uint64_t seed_;
   uint64_t items_;
+  NoiseStream stream_;
   uint32_t half_bits_;
 };
 

@@ -134,6 +134,26 @@ absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data,
   return plan;
 }
 
+std::vector<uint32_t> ShardsOfSources(const jobs::DataSpec& data, const ShardPlan& plan) {
+  std::vector<uint32_t> counts(data.sources.size());
+  size_t source = 0;
+  for (const SourceShard& shard : plan.shards) {
+    while (data.sources[source] != shard.path) ++source;
+    ++counts[source];
+  }
+  return counts;
+}
+
+std::vector<uint32_t> ShardsOfSources(const nlohmann::json& facts) {
+  const auto found = facts.find(kShardsOfSources);
+  if (found == facts.end()) return {};
+  try {
+    return found->get<std::vector<uint32_t>>();
+  } catch (const nlohmann::json::exception&) {
+    return {};
+  }
+}
+
 absl::Status SourceChanged(const std::string& path, const std::string& how) {
   return FailedPrecondition(path + ": the file changed while the job ran (" + how +
                             "): leave the sources alone, and run the same command again");

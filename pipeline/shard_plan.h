@@ -3,6 +3,7 @@
 #define HALCYON_PIPELINE_SHARD_PLAN_H_
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,13 @@ absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);
 // changed, before anything is made of them.
 absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data,
                                      const std::vector<std::string>& source_digests);
+
+// Into how many shards each of data.sources falls, in their order: a fact of the tokens' artifact
+// of this name.
+inline constexpr char kShardsOfSources[] = "shards_of_sources";
+std::vector<uint32_t> ShardsOfSources(const jobs::DataSpec& data, const ShardPlan& plan);
+// What the artifact's facts say of it; empty where they do not, as an earlier version's.
+std::vector<uint32_t> ShardsOfSources(const nlohmann::json& facts);
 
 // The error of a source whose bytes are not those that the job began with.
 absl::Status SourceChanged(const std::string& path, const std::string& how);

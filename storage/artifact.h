@@ -48,7 +48,8 @@ struct ArtifactRecord {
 
 struct Artifact {
   ArtifactRecord record;
-  nlohmann::json facts = nlohmann::json::object();  // figures for people
+  nlohmann::json facts =
+      nlohmann::json::object();  // figures, for people but for pipeline/shard_plan.h's
   // Every file; of a cache its generation's manifest, which names the others with their checksums.
   std::vector<ArtifactFile> files;
 };

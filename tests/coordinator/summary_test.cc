@@ -64,6 +64,23 @@ TEST(SummaryTest, SuggestsAnEvaluationOnlyWhereThereWasAScore) {
       std::string::npos);
 }
 
+TEST(SummaryTest, TellsTheSharesOfSources) {
+  std::map<jobs::StageKind, Artifact> artifacts;
+  artifacts[jobs::StageKind::kModel].facts = {
+      {"steps", 12},
+      {"sources",
+       {{{"name", "web"}, {"share", 0.7}, {"passes", 0.431}},
+        {{"name", "books"}, {"share", 0.3}, {"passes", 12.0}},
+        {{"name", 7}, {"share", 0.3}, {"passes", 12.0}},
+        3}}};
+  const std::string text = SummaryText(NewJobStatus("j", "j", WholeGraph()), artifacts);
+  EXPECT_NE(
+      text.find("\n            web 70.00 % of the windows (0.43 passes), books 30.00 % (12.00 "
+                "passes)\n"),
+      std::string::npos)
+      << text;
+}
+
 TEST(SummaryTest, FiguresOfAnotherTypeAreLeftOut) {
   std::map<jobs::StageKind, Artifact> artifacts;
   artifacts[jobs::StageKind::kModel].facts = {{"loss", "high"}, {"steps", 12}};

@@ -35,5 +35,65 @@ TEST(InputTest, AnImportedTokenizerAndNoHeldOutTextTrainToTheEnd) {
   EXPECT_NE(explained.output.find("reused"), std::string::npos) << explained.output;
 }
 
+std::map<std::string, std::string> StatesOf(SmallJob& job) {
+  std::map<std::string, std::string> states;
+  const json status = job.Status();
+  for (const json& stage : status.at("stages")) states[stage["stage"]] = stage["state"];
+  return states;
+}
+
+TEST(InputTest, SourcesGiveTheirSharesAndOtherWeightsMakeTheModelAgain) {
+  SmallJob job("sources");
+  // As many bytes as the first, so that only the weights make one come more often.
+  const std::string text = *Env::Posix()->ReadFile(job.root() + "/corpus.txt");
+  ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), job.root() + "/more.txt", text + "Zo\n").ok());
+  job.values().erase("data.sources");
+  const auto weigh = [&](const std::string& weight) {
+    job.values()["data.source"] =
+        "[{ name = \"first\", paths = [\"corpus.txt\"], weight = 1 }, "
+        "{ name = \"more\", paths = [\"more.txt\"], weight = " +
+        weight + " }]";
+    job.Write();
+  };
+  weigh("3");
+  const RunResult run = job.Run();
+  ASSERT_TRUE(run.status.ok()) << run.status.ToString() << "\n" << run.output;
+  EXPECT_NE(run.output.find("first 25.00 % of the windows ("), std::string::npos) << run.output;
+  EXPECT_NE(run.output.find(" passes), more 75.00 % ("), std::string::npos) << run.output;
+  const json record =
+      json::parse(*Env::Posix()->ReadFile(job.ArtifactOf("model") + "/artifact.json"));
+  const json& sources = record["facts"]["sources"];
+  ASSERT_EQ(sources.size(), 2u) << sources;
+  double samples = 0;
+  for (const json& one : sources) {
+    samples += one["passes"].get<double>() * one["windows"].get<double>();
+  }
+  EXPECT_NEAR(samples, 16 * 5, 1e-6);
+
+  weigh("4");
+  const RunResult again = job.Run();
+  ASSERT_TRUE(again.status.ok()) << again.output;
+  const auto states = StatesOf(job);
+  EXPECT_EQ(states.at("tokens"), "reused");
+  EXPECT_EQ(states.at("autoencoder"), "reused");
+  EXPECT_EQ(states.at("latents"), "reused");
+  EXPECT_EQ(states.at("model"), "done");
+}
+
+TEST(InputTest, ASourceOfLessThanAWindowIsRefusedBeforeAnythingIsTrained) {
+  SmallJob job("source");
+  ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), job.root() + "/tiny.txt", "Zo\n").ok());
+  job.values().erase("data.sources");
+  job.values()["data.source"] =
+      "[{ name = \"first\", paths = [\"corpus.txt\"], weight = 1 }, "
+      "{ name = \"tiny\", paths = [\"tiny.txt\"], weight = 1 }]";
+  job.Write();
+  const RunResult run = job.Run();
+  EXPECT_EQ(run.status.code, 2) << run.output;
+  EXPECT_NE(run.output.find("data.source \"tiny\": its training text of "), std::string::npos)
+      << run.output;
+  EXPECT_EQ(run.output.find("autoencoder: made"), std::string::npos) << run.output;
+}
+
 }  // namespace
 }  // namespace halcyon

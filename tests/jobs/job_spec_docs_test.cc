@@ -19,6 +19,7 @@ std::string TypeOf(const SpecKey& key) {
   if (std::holds_alternative<BooleanKey>(key.value)) return "boolean";
   if (std::holds_alternative<ListKey>(key.value)) return "array of strings";
   if (std::holds_alternative<TableKey>(key.value)) return "table of strings";
+  if (std::holds_alternative<SourcesKey>(key.value)) return "array of tables";
   return "string";
 }
 

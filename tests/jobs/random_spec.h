@@ -58,6 +58,7 @@ class RandomSpec {
   void Set(const TextKey&) {}
   void Set(const ListKey&) {}
   void Set(const TableKey&) {}
+  void Set(const SourcesKey&) {}
   void Set(const ChoiceKey& key) { key.set(Below(key.choices.size())); }
 
   PhiloxStream stream_;

@@ -50,6 +50,21 @@ TEST_F(ShardPlanTest, ShardsOfAllSourcesAreNumberedTogether) {
   EXPECT_THAT(Documents(), ElementsAre("one", "two"));
 }
 
+TEST_F(ShardPlanTest, TheShardsOfEachSourceAreCounted) {
+  data_.documents = DocumentRule::kLines;
+  data_.shard_bytes = 4;
+  Write("a.txt", "one\ntwo\nsix");
+  Write("blank.txt", "\n");
+  Write("b.txt", "one");
+  const auto plan = PlanShards(data_);
+  ASSERT_TRUE(plan.ok());
+  const std::vector<uint32_t> shards = ShardsOfSources(data_, *plan);
+  EXPECT_THAT(shards, ElementsAre(3, 0, 1));
+  EXPECT_EQ(ShardsOfSources(nlohmann::json{{kShardsOfSources, shards}}), shards);
+  EXPECT_THAT(ShardsOfSources(nlohmann::json{{kShardsOfSources, "3"}}), ElementsAre());
+  EXPECT_THAT(ShardsOfSources(nlohmann::json::object()), ElementsAre());
+}
+
 TEST_F(ShardPlanTest, ADocumentIsNeverCut) {
   data_.shard_bytes = 1000;
   const std::string big(3 << 20, 'x');  // larger than the planner reads at a time

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "pipeline/shard_plan.h"
 #include "storage/artifact_reader.h"
 #include "worker/inputs/network_file.h"
 
@@ -55,7 +56,11 @@ absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
                                               const jobs::AutoencoderSpec& autoencoder,
                                               TextPart part) {
   PackedTokens tokens;
-  ASSIGN_OR_RETURN(auto cache, OpenGeneration(inputs, "tokens"));
+  ASSIGN_OR_RETURN(auto artifact, OpenArtifact(inputs, "tokens"));
+  ASSIGN_OR_RETURN(auto cache, artifact.OpenCache());
+  if (artifact.artifact()) {
+    tokens.shards_of_sources = pipeline::ShardsOfSources(artifact.artifact()->facts);
+  }
   tokens.reader = std::make_unique<storage::TokenReader>(std::move(cache));
   const pipeline::PackingRule rule{static_cast<uint32_t>(autoencoder.chunk_size),
                                    tokenizer.end_of_text(), tokenizer.padding()};

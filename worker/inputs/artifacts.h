@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/env.h"
 #include "base/status.h"
@@ -51,6 +52,7 @@ enum class TextPart { kAll, kAutoencoders, kOthers };
 struct PackedTokens {
   std::unique_ptr<storage::TokenReader> reader;
   std::unique_ptr<pipeline::Packing> packing;
+  std::vector<uint32_t> shards_of_sources;  // empty: an earlier version made them
 };
 absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
                                               const pipeline::Tokenizer& tokenizer,

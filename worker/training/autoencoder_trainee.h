@@ -20,7 +20,9 @@ class AutoencoderTrainee : public Trainee {
     return jobs::InitRuleAt(spec_.autoencoder.init, spec_.autoencoder.hidden_size);
   }
   double init_std() const override { return spec_.autoencoder.init_std; }
-  uint64_t items() const override { return packing_->Chunks(pipeline::Split::kTrain); }
+  std::vector<pipeline::MixturePart> items() const override {
+    return {{.items = packing_->Chunks(pipeline::Split::kTrain)}};
+  }
   uint64_t tokens_per_sample() const override { return spec_.autoencoder.chunk_size; }
   absl::StatusOr<BatchTensors> Load(const MicroBatch& batch) override;
   absl::StatusOr<Figures> ForwardBackward(const MicroBatch& batch,

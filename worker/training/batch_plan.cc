@@ -4,7 +4,7 @@
 
 namespace halcyon::worker {
 
-std::vector<MicroBatch> PlanBatch(const BatchShape& shape, const pipeline::SampleOrder& order,
+std::vector<MicroBatch> PlanBatch(const BatchShape& shape, const pipeline::MixtureOrder& order,
                                   uint64_t step) {
   const uint64_t per_rank = (shape.batch + shape.ranks - 1) / shape.ranks;
   const uint64_t micro = shape.micro_batch > 0 ? shape.micro_batch : per_rank;

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "pipeline/sample_order.h"
+#include "pipeline/mixture_order.h"
 
 namespace halcyon::worker {
 
@@ -27,7 +27,7 @@ struct BatchShape {
 // The rank's passes of a step. Rank r takes slots r, r + ranks, ...; every rank takes equally many
 // in equally many passes, so that all make the same collectives: slots past the batch have weight
 // 0. Slot i of step s is sample s * batch + i of the order, whatever the number of ranks.
-std::vector<MicroBatch> PlanBatch(const BatchShape& shape, const pipeline::SampleOrder& order,
+std::vector<MicroBatch> PlanBatch(const BatchShape& shape, const pipeline::MixtureOrder& order,
                                   uint64_t step);
 
 }  // namespace halcyon::worker

@@ -19,6 +19,7 @@ struct LanguageModelData {
   const pipeline::WindowLoader* windows = nullptr;          // of training
   const pipeline::WindowLoader* heldout_windows = nullptr;  // shorter when held-out text is short
   const pipeline::Tokenizer* tokenizer = nullptr;
+  std::vector<pipeline::MixturePart> sources = {};  // the training windows, by source
 };
 
 // [rows * positions]: what each position's loss counts for in the mean over the global batch.
@@ -32,7 +33,7 @@ class LanguageModelTrainee : public Trainee {
     return jobs::InitRuleAt(spec_.model.init, spec_.model.hidden_size);
   }
   double init_std() const override { return spec_.model.init_std; }
-  uint64_t items() const override { return data_.windows->Windows(pipeline::Split::kTrain); }
+  std::vector<pipeline::MixturePart> items() const override { return data_.sources; }
   uint64_t tokens_per_sample() const override {
     return spec_.model.window_chunks * spec_.autoencoder.chunk_size;
   }

@@ -16,6 +16,7 @@
 #include "jobs/job_spec.h"
 #include "model/posterior.h"
 #include "model/unit.h"
+#include "pipeline/mixture_order.h"
 #include "worker/training/batch_plan.h"
 
 namespace halcyon::worker {
@@ -39,8 +40,8 @@ class Trainee {
   virtual const jobs::TrainSpec& train_spec() const = 0;
   virtual jobs::InitRule init_rule() const = 0;
   virtual double init_std() const = 0;
-  // Items to draw samples from: chunks, windows.
-  virtual uint64_t items() const = 0;
+  // Items to draw samples from, chunks or windows, by source.
+  virtual std::vector<pipeline::MixturePart> items() const = 0;
   // Tokens of text that a sample stands for, for tokens/s.
   virtual uint64_t tokens_per_sample() const = 0;
 

@@ -309,6 +309,20 @@ absl::Status Trainer::EvaluateAndReport() {
   return absl::OkStatus();
 }
 
+json Trainer::SourceFacts() const {
+  const auto samples = order_.SamplesOfParts(steps_done_ * trainee_->train_spec().batch);
+  json sources = json::array();
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const pipeline::MixturePart& part = order_.parts()[i];
+    sources.push_back(
+        {{"name", part.name},
+         {"share", part.share},
+         {"windows", part.items},
+         {"passes", static_cast<double>(samples[i]) / static_cast<double>(part.items)}});
+  }
+  return sources;
+}
+
 absl::StatusOr<json> Trainer::Finish() {
   options_.progress->EndSteps();
   options_.progress->Enter(WorkPhase::kEvaluating, "the finished model");
@@ -330,6 +344,7 @@ absl::StatusOr<json> Trainer::Finish() {
   facts["memory_peak_bytes"] = static_cast<uint64_t>(peak[0]);
   if (matrix_rate_ > 0) facts["matrix_flops_per_s"] = matrix_rate_;
   for (const auto& [name, value] : last_figures_.items()) facts.emplace(name, value);
+  if (order_.parts().size() > 1) facts["sources"] = SourceFacts();
   facts["parameters"] = fsdp_->parameters();
   facts["steps"] = steps_done_;
   facts["seconds"] = static_cast<double>(clock_->MonotonicMs() - started_ms_) / 1000;

@@ -16,7 +16,7 @@
 #include "cluster/messages.h"
 #include "cluster/work_progress.h"
 #include "jobs/job_spec.h"
-#include "pipeline/sample_order.h"
+#include "pipeline/mixture_order.h"
 #include "storage/checkpoint.h"
 #include "storage/weights/weights_index.h"
 #include "worker/compute_device.h"
@@ -80,6 +80,7 @@ class Trainer {
   absl::Status AgreeOnStop();
   absl::Status Stopped() const;
   absl::StatusOr<nlohmann::json> Finish();
+  nlohmann::json SourceFacts() const;
   storage::CheckpointManifest Manifest() const;
 
   TrainerOptions options_;
@@ -92,7 +93,7 @@ class Trainer {
   std::unique_ptr<Fsdp> fsdp_;
   std::unique_ptr<BatchFeeder> feeder_;
   storage::CheckpointStore store_;
-  pipeline::SampleOrder order_;
+  pipeline::MixtureOrder order_;
   MetricsLog metrics_;
   uint64_t steps_done_ = 0;
   uint64_t saved_step_ = 0;

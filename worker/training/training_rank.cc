@@ -13,6 +13,7 @@
 #include "base/logging.h"
 #include "jobs/estimate.h"
 #include "jobs/flops.h"
+#include "pipeline/source_windows.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
 #include "worker/training/autoencoder_trainee.h"
@@ -112,12 +113,21 @@ struct Rank {
     return TrainCalm(*tokenizer, tokens);
   }
 
+  absl::StatusOr<LanguageModelData> DataOf(const pipeline::Tokenizer& tokenizer,
+                                           const PackedTokens& tokens, const Windows& windows) {
+    ASSIGN_OR_RETURN(auto sources,
+                     pipeline::WindowsOfSources(spec.data, tokens.shards_of_sources,
+                                                *tokens.packing, windows.train->window_chunks()));
+    return LanguageModelData{tokens.packing.get(), windows.train.get(), windows.heldout.get(),
+                             &tokenizer, std::move(sources)};
+  }
+
   absl::StatusOr<json> TrainBaseline(const pipeline::Tokenizer& tokenizer,
                                      const PackedTokens& tokens) {
     ASSIGN_OR_RETURN(const Windows windows,
                      OpenWindows(*tokens.packing, /*latents=*/nullptr, spec.model.window_chunks));
-    BaselineTrainee trainee(
-        spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(), &tokenizer});
+    ASSIGN_OR_RETURN(const LanguageModelData data, DataOf(tokenizer, tokens, windows));
+    BaselineTrainee trainee(spec, data);
     return Train(trainee, tokenizer.vocab_size());
   }
 
@@ -128,9 +138,8 @@ struct Rank {
     ASSIGN_OR_RETURN(const auto latents, OpenLatents(inputs, spec.autoencoder.latent_size));
     ASSIGN_OR_RETURN(const Windows windows,
                      OpenWindows(*tokens.packing, latents.get(), spec.model.window_chunks));
-    CalmTrainee trainee(
-        spec, {tokens.packing.get(), windows.train.get(), windows.heldout.get(), &tokenizer},
-        autoencoder.get());
+    ASSIGN_OR_RETURN(const LanguageModelData data, DataOf(tokenizer, tokens, windows));
+    CalmTrainee trainee(spec, data, autoencoder.get());
     return Train(trainee, tokenizer.vocab_size());
   }
 };

@@ -21,7 +21,7 @@ constexpr uint64_t kBatch = 7;  // divides by none of the rank counts but 1
 std::vector<MicroBatch> PartsOf(const GangSetup& setup, int rank, uint64_t step) {
   return PlanBatch({kBatch, setup.in_parts ? 2u : 0u, static_cast<uint64_t>(rank),
                     static_cast<uint64_t>(setup.ranks)},
-                   pipeline::SampleOrder(kSeed, 40), step);
+                   pipeline::MixtureOrder(kSeed, {{.items = 40}}), step);
 }
 
 absl::Status AccumulateStep(Fsdp& fsdp, ToyTrainee& toy, const GangSetup& setup, int rank,

@@ -47,7 +47,7 @@ std::vector<MicroBatch> PartsOf(const GangSetup& setup, int rank, uint64_t step)
   const uint64_t ranks = static_cast<uint64_t>(setup.ranks), samples = (kBatch + ranks - 1) / ranks;
   const uint64_t part = setup.in_parts ? (samples + kPasses - 1) / kPasses : 0;
   return PlanBatch({kBatch, part, static_cast<uint64_t>(rank), ranks},
-                   pipeline::SampleOrder(kSeed, 200), step);
+                   pipeline::MixtureOrder(kSeed, {{.items = 200}}), step);
 }
 
 // [samples, kSteps + 1]

@@ -11,7 +11,7 @@ constexpr uint64_t kStep = 3;
 
 // Item of every slot that counts, as all ranks together take them in one step.
 std::map<uint64_t, uint64_t> ItemsBySlot(uint64_t batch, uint64_t micro_batch, uint64_t ranks,
-                                         const pipeline::SampleOrder& order) {
+                                         const pipeline::MixtureOrder& order) {
   std::map<uint64_t, uint64_t> items;
   for (uint64_t rank = 0; rank < ranks; ++rank) {
     for (const MicroBatch& pass : PlanBatch({batch, micro_batch, rank, ranks}, order, kStep)) {
@@ -28,7 +28,7 @@ std::map<uint64_t, uint64_t> ItemsBySlot(uint64_t batch, uint64_t micro_batch, u
 }
 
 TEST(BatchPlanTest, EverySlotIsTakenOnceAndIsTheSameSampleWhateverTheRanks) {
-  const pipeline::SampleOrder order(/*seed=*/5, /*items=*/23);
+  const pipeline::MixtureOrder order(/*seed=*/5, {{.items = 23}});
   constexpr uint64_t kBatch = 7;
   std::map<uint64_t, uint64_t> expected;
   for (uint64_t slot = 0; slot < kBatch; ++slot) {
@@ -43,7 +43,7 @@ TEST(BatchPlanTest, EverySlotIsTakenOnceAndIsTheSameSampleWhateverTheRanks) {
 }
 
 TEST(BatchPlanTest, AllRanksMakePassesOfTheSameSizes) {
-  const pipeline::SampleOrder order(5, 23);
+  const pipeline::MixtureOrder order(5, {{.items = 23}});
   for (const uint64_t micro_batch : {0, 2}) {
     const auto first = PlanBatch({7, micro_batch, 0, 3}, order, kStep);
     ASSERT_EQ(first.size(), micro_batch == 0 ? 1 : 2);

@@ -29,7 +29,7 @@ class ToyTrainee : public Trainee {
   const jobs::TrainSpec& train_spec() const override { return train_; }
   jobs::InitRule init_rule() const override { return jobs::InitRule::kFanIn; }
   double init_std() const override { return 0.5; }
-  uint64_t items() const override { return 40; }
+  std::vector<pipeline::MixturePart> items() const override { return {{.items = 40}}; }
   uint64_t tokens_per_sample() const override { return 1; }
 
   at::Tensor Forward(const at::Tensor& input) {

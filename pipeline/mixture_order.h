@@ -1,0 +1,52 @@
+// The order of the items where sources have shares: which item each sample is, with random access,
+// so that resuming needs no replay and the number of ranks does not matter.
+#ifndef HALCYON_PIPELINE_MIXTURE_ORDER_H_
+#define HALCYON_PIPELINE_MIXTURE_ORDER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pipeline/sample_order.h"
+
+namespace halcyon::pipeline {
+
+// A source's items, which follow each other, and its share of the samples.
+struct MixturePart {
+  std::string name = "";
+  double share = 1;
+  uint64_t begin = 0, items = 0;
+};
+
+// A value. With one part, its items in the order of SampleOrder. With several, samples fall into
+// blocks of jobs::kMixtureBlock. In each block a part has the same number of samples, its quota:
+// its share of the block rounded, by largest remainders, at least 1. Which places of a block are
+// whose is a random permutation of its own for each block; the samples of a part, counted through
+// the blocks, are its items in the order of a SampleOrder of its own.
+class MixtureOrder {
+ public:
+  // REQUIRES: at least one part, at most a block of them; each has an item; with several the shares
+  // are above 0 and their sum is 1.
+  MixtureOrder(uint64_t seed, std::vector<MixturePart> parts);
+
+  uint64_t ItemAt(uint64_t sample) const;
+  const std::vector<MixturePart>& parts() const { return parts_; }
+  // How many of the first `samples` are of each part. Costs a block at most.
+  std::vector<uint64_t> SamplesOfParts(uint64_t samples) const;
+
+ private:
+  struct Place {
+    size_t part;
+    uint64_t sample;  // counted over the part's own
+  };
+  Place PlaceOf(uint64_t sample) const;
+
+  std::vector<MixturePart> parts_;
+  std::vector<SampleOrder> orders_;    // of the parts' items
+  SampleOrder places_;                 // in a block
+  std::vector<uint64_t> first_place_;  // of each part in a block, and the block's size
+};
+
+}  // namespace halcyon::pipeline
+
+#endif  // HALCYON_PIPELINE_MIXTURE_ORDER_H_

@@ -1,0 +1,26 @@
+// The training windows of each source that has a share (jobs/mixture.h).
+#ifndef HALCYON_PIPELINE_SOURCE_WINDOWS_H_
+#define HALCYON_PIPELINE_SOURCE_WINDOWS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "base/status.h"
+#include "jobs/job_spec.h"
+#include "pipeline/mixture_order.h"
+#include "pipeline/packing.h"
+
+namespace halcyon::pipeline {
+
+// By source, those windows (pipeline/window_loader.h) whose chunks are all of the source. Where no
+// source has a share, all windows as one part. `shards_of_files`: into how many shards each of
+// data.sources fell. REQUIRES: there is a window.
+// kInvalidArgument names a source without a window; kFailedPrecondition: `shards_of_files` is
+// empty, as with tokens that an earlier version made, or of other files.
+absl::StatusOr<std::vector<MixturePart>> WindowsOfSources(
+    const jobs::DataSpec& data, const std::vector<uint32_t>& shards_of_files,
+    const Packing& packing, uint32_t window_chunks);
+
+}  // namespace halcyon::pipeline
+
+#endif  // HALCYON_PIPELINE_SOURCE_WINDOWS_H_
