@@ -118,8 +118,9 @@ absl::StatusOr<StageOutcome> CacheStage::Publish(const std::string& dir) {
 }
 
 absl::StatusOr<ShardTasks> PlanTokenShards(const jobs::DataSpec& data,
-                                           const std::vector<std::string>& source_digests) {
-  ASSIGN_OR_RETURN(pipeline::ShardPlan plan, pipeline::PlanShards(data, source_digests));
+                                           const std::vector<std::string>& source_digests,
+                                           pipeline::SourcePlans& plans) {
+  ASSIGN_OR_RETURN(pipeline::ShardPlan plan, plans.PlanShards(data, source_digests));
   const size_t count = plan.shards.size();
   nlohmann::json facts = {{pipeline::kShardsOfSources, pipeline::ShardsOfSources(data, plan)}};
   return ShardTasks{count,

@@ -13,6 +13,7 @@
 #include "coordinator/notes.h"
 #include "coordinator/run/events.h"
 #include "coordinator/stage_outcome.h"
+#include "pipeline/source_plans.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::coordinator {
@@ -63,11 +64,12 @@ class CacheStage {
   bool merges_fail_ = false;
 };
 
-// For tokens: reads the sources once.
+// For tokens: reads the sources whose plans are not remembered.
 // kInvalidArgument: no source has any document; kFailedPrecondition: a source's bytes are not those
 // of the fingerprint (`source_digests`).
 absl::StatusOr<ShardTasks> PlanTokenShards(const jobs::DataSpec& data,
-                                           const std::vector<std::string>& source_digests);
+                                           const std::vector<std::string>& source_digests,
+                                           pipeline::SourcePlans& plans);
 // For latents: a shard for each shard of the tokens.
 absl::StatusOr<ShardTasks> PlanLatentShards(Env& env, const cluster::StageAssignment& assignment);
 

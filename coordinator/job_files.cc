@@ -33,6 +33,7 @@ JobFiles::JobFiles(const JobContext* context, const jobs::StageGraph* graph)
       graph_(graph),
       store_(*context->env, context->home),
       sources_(*context->env, context->home.Sources()),
+      tokenizer_digests_(*context->env, context->home.Sources()),
       stages_(graph->size()) {
   for (const storage::StageRecord& stage : context->journal->history().job.stages) {
     const bool is_made =
@@ -43,25 +44,20 @@ JobFiles::JobFiles(const JobContext* context, const jobs::StageGraph* graph)
 
 absl::Status JobFiles::CheckJob() {
   RETURN_IF_ERROR(store_.CheckPlaces(jobs::StagesOf(context_->spec)));
-  for (const std::string& source : context_->spec.data.sources) {
-    ASSIGN_OR_RETURN(std::string digest, sources_.Of(source));
-    source_digests_.push_back(std::move(digest));
-  }
+  ASSIGN_OR_RETURN(source_digests_, sources_.DigestsOf(context_->spec.data));
   const std::string& tokenizer = context_->spec.tokenizer.path;
   if (!tokenizer.empty()) {
-    ASSIGN_OR_RETURN(tokenizer_file_digest_, sources_.Of(tokenizer));
+    ASSIGN_OR_RETURN(tokenizer_file_digest_, tokenizer_digests_.Of(tokenizer));
   }
   return CheckMachine(*context_, store_);
 }
 
 void JobFiles::RereadSources() {
-  std::vector<std::string> paths = context_->spec.data.sources;
-  paths.push_back(context_->spec.tokenizer.path);
-  for (const std::string& path : paths) {
-    if (path.empty()) continue;
-    const absl::Status read = sources_.ReadAnew(path).status();
-    if (!read.ok()) spdlog::warn("{}", MessageOf(read));
-  }
+  const absl::Status read = sources_.ReadAnew(context_->spec.data);
+  if (!read.ok()) spdlog::warn("{}", MessageOf(read));
+  if (context_->spec.tokenizer.path.empty()) return;
+  const auto file = tokenizer_digests_.ReadAnew(context_->spec.tokenizer.path);
+  if (!file.ok()) spdlog::warn("{}", MessageOf(file.status()));
 }
 
 jobs::StageIdentity JobFiles::IdentityOf(NodeId id) const {
@@ -179,7 +175,8 @@ absl::StatusOr<PreparedStage> JobFiles::Prepare(const effect::PrepareStage& prep
   prepared.assignment = one.assignment;
   switch (jobs::ShapeOf(kind(id))) {
     case jobs::StageShape::kSingleTask:
-      prepared.tasks.Add(label(id), {{"source_digests", source_digests_},
+      prepared.tasks.Add(label(id), {{"source_plans", context_->home.Sources()},
+                                     {"source_digests", source_digests_},
                                      {"tokenizer_file_digest", tokenizer_file_digest_}});
       break;
     case jobs::StageShape::kShardTasks:
@@ -219,7 +216,7 @@ absl::Status JobFiles::OpenCache(const effect::PrepareStage& prepare, Notes* not
   Stage& one = stage(id);
   ASSIGN_OR_RETURN(const ShardTasks shards,
                    kind(id) == jobs::StageKind::kTokens
-                       ? PlanTokenShards(context_->spec.data, source_digests_)
+                       ? PlanTokenShards(context_->spec.data, source_digests_, sources_)
                        : PlanLatentShards(*context_->env, one.assignment));
   ASSIGN_OR_RETURN(one.cache, CacheStage::Open(
                                   *context_->env, label(id), one.assignment, shards, prepare.leases,

@@ -17,6 +17,7 @@
 #include "coordinator/run/events.h"
 #include "coordinator/stage_claim.h"
 #include "jobs/stage_graph.h"
+#include "pipeline/source_plans.h"
 #include "storage/source_digests.h"
 
 namespace halcyon::coordinator {
@@ -89,7 +90,8 @@ class JobFiles {
   const JobContext* context_;
   const jobs::StageGraph* graph_;
   ArtifactStore store_;
-  storage::SourceDigests sources_;
+  pipeline::SourcePlans sources_;
+  storage::SourceDigests tokenizer_digests_;
   std::vector<Stage> stages_;  // by node
   std::vector<std::string> source_digests_;
   std::set<std::string> made_before_;  // fingerprints, of this job's earlier runs

@@ -5,6 +5,7 @@
 
 #include "coordinator/explain.h"
 #include "coordinator/work/continuation.h"
+#include "pipeline/source_plans.h"
 #include "storage/source_digests.h"
 
 namespace halcyon::coordinator {
@@ -29,15 +30,12 @@ std::vector<std::string> NotesOf(const Continuation& found) {
 absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
                                                      const storage::HomeLayout& home,
                                                      ArtifactStore& store) {
-  storage::SourceDigests source_digests(*Env::Posix(), home.Sources());
-  std::vector<std::string> sources;
-  for (const std::string& source : spec.data.sources) {
-    ASSIGN_OR_RETURN(std::string digest, source_digests.Of(source));
-    sources.push_back(std::move(digest));
-  }
+  pipeline::SourcePlans plans(*Env::Posix(), home.Sources());
+  ASSIGN_OR_RETURN(const std::vector<std::string> sources, plans.DigestsOf(spec.data));
   std::string tokenizer_file;
   if (!spec.tokenizer.path.empty()) {
-    ASSIGN_OR_RETURN(tokenizer_file, source_digests.Of(spec.tokenizer.path));
+    storage::SourceDigests digests(*Env::Posix(), home.Sources());
+    ASSIGN_OR_RETURN(tokenizer_file, digests.Of(spec.tokenizer.path));
   }
   ASSIGN_OR_RETURN(const auto earlier, store.List());
   ASSIGN_OR_RETURN(const std::vector<WorkFolder> work, ScanWork(*Env::Posix(), home));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "base/check.h"
 #include "base/digest.h"
@@ -26,6 +27,11 @@ absl::Status CheckInside(const std::string& path, std::string_view start, bool i
                          std::string(kind->advice));
 }
 
+absl::Status TooManyShards() {
+  return InvalidArgument("the sources fall into more than " + std::to_string(kShardsMax) +
+                         " shards: raise [data] shard_bytes");
+}
+
 // Cuts one source. Holds the bytes of a shard at a time.
 class SourcePlanner {
  public:
@@ -38,10 +44,7 @@ class SourcePlanner {
     while (!source_->at_end() || !buffer_.empty()) {
       ASSIGN_OR_RETURN(const uint64_t bytes, BytesOfNextShard());
       Take(bytes, shards);
-      if (shards->size() > kShardsMax) {
-        return InvalidArgument("the sources fall into more than " + std::to_string(kShardsMax) +
-                               " shards: raise [data] shard_bytes");
-      }
+      if (shards->size() > kShardsMax) return TooManyShards();
     }
     return digest_.HexDigest();
   }
@@ -75,11 +78,8 @@ class SourcePlanner {
   void Take(uint64_t bytes, std::vector<SourceShard>* shards) {
     const std::string_view text = std::string_view(buffer_).substr(0, bytes);
     if (!IsBlank(text)) {
-      shards->push_back({.shard = static_cast<uint32_t>(shards->size()),
-                         .path = path_,
-                         .begin = begin_,
-                         .end = begin_ + bytes,
-                         .xxh3 = Xxh3(text)});
+      shards->push_back(
+          {.path = path_, .begin = begin_, .end = begin_ + bytes, .xxh3 = Xxh3(text)});
     }
     begin_ += bytes;
     buffer_.erase(0, bytes);
@@ -95,12 +95,22 @@ class SourcePlanner {
 
 }  // namespace
 
-absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data) {
+absl::StatusOr<CutSource> Cut(const jobs::DataSpec& data, const std::string& path) {
   HALCYON_CHECK(data.shard_bytes >= 1);
+  CutSource source;
+  ASSIGN_OR_RETURN(source.sha256, SourcePlanner(data, path).Plan(&source.shards));
+  return source;
+}
+
+absl::StatusOr<ShardPlan> JoinSources(const jobs::DataSpec& data, std::vector<CutSource> sources) {
   ShardPlan plan;
-  for (const std::string& path : data.sources) {
-    ASSIGN_OR_RETURN(std::string digest, SourcePlanner(data, path).Plan(&plan.shards));
-    plan.source_digests.push_back(std::move(digest));
+  for (CutSource& source : sources) {
+    plan.source_digests.push_back(std::move(source.sha256));
+    for (SourceShard& shard : source.shards) {
+      shard.shard = static_cast<uint32_t>(plan.shards.size());
+      plan.shards.push_back(std::move(shard));
+    }
+    if (plan.shards.size() > kShardsMax) return TooManyShards();
   }
   if (plan.shards.empty()) {
     return InvalidArgument("no document in " + std::to_string(data.sources.size()) +
@@ -111,27 +121,13 @@ absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data) {
   return plan;
 }
 
-absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data,
-                                     const std::vector<std::string>& source_digests) {
-  if (source_digests.size() != data.sources.size()) {
-    return Internal(std::to_string(source_digests.size()) + " digests of " +
-                    std::to_string(data.sources.size()) + " sources were given");
+absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data) {
+  std::vector<CutSource> sources;
+  for (const std::string& path : data.sources) {
+    ASSIGN_OR_RETURN(CutSource source, Cut(data, path));
+    sources.push_back(std::move(source));
   }
-  auto plan = PlanShards(data);
-  // A source that lost its text meanwhile is reported as one that changed.
-  for (size_t i = 0; !plan.ok() && i < data.sources.size(); ++i) {
-    const auto digest = Sha256OfFile(data.sources[i]);
-    if (absl::IsNotFound(digest.status())) return SourceChanged(data.sources[i], "it is gone");
-    if (digest.ok() && *digest != source_digests[i]) {
-      return SourceChanged(data.sources[i], "its SHA-256 differs");
-    }
-  }
-  RETURN_IF_ERROR(plan.status());
-  for (size_t i = 0; i < data.sources.size(); ++i) {
-    if (plan->source_digests[i] == source_digests[i]) continue;
-    return SourceChanged(data.sources[i], "its SHA-256 differs");
-  }
-  return plan;
+  return JoinSources(data, std::move(sources));
 }
 
 std::vector<uint32_t> ShardsOfSources(const jobs::DataSpec& data, const ShardPlan& plan) {

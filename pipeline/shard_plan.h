@@ -31,17 +31,26 @@ struct ShardPlan {
 // The most shards of a job: each is a task, a file and a record of its own.
 inline constexpr size_t kShardsMax = 1 << 20;
 
-// Reads every source once. Shards have about data.shard_bytes bytes; a document is never cut, so a
+// One source: the SHA-256 of its bytes, and its shards, which have no numbers yet.
+struct CutSource {
+  std::string sha256;
+  std::vector<SourceShard> shards;
+  bool operator==(const CutSource&) const = default;
+};
+
+// Reads the source once. Shards have about data.shard_bytes bytes; a document is never cut, so a
 // larger document makes a larger shard, and those of a packed file grow with their position, to a
 // ninth of its text at most.
-// kInvalidArgument: no source has any document, there are more than kShardsMax shards, or a packed
-// file is damaged or holds no text; kFailedPrecondition: a source became shorter while it was read.
-absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);
+// kInvalidArgument: there are more than kShardsMax shards, or a packed file is damaged or holds no
+// text; kFailedPrecondition: the source became shorter while it was read.
+absl::StatusOr<CutSource> Cut(const jobs::DataSpec& data, const std::string& path);
 
-// The same for sources whose digests are known: kFailedPrecondition names a source whose bytes have
-// changed, before anything is made of them.
-absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data,
-                                     const std::vector<std::string>& source_digests);
+// The sources of `data`, in order, as one plan. kInvalidArgument: none has any document, or there
+// are more than kShardsMax shards.
+absl::StatusOr<ShardPlan> JoinSources(const jobs::DataSpec& data, std::vector<CutSource> sources);
+
+// Both: cuts all sources, one after the other.
+absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);
 
 // Into how many shards each of data.sources falls, in their order: a fact of the tokens' artifact
 // of this name.

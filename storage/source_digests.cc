@@ -55,16 +55,16 @@ absl::StatusOr<SourceRecord> DecodeSource(std::string_view text) {
   return source;
 }
 
-absl::StatusOr<std::string> SourceDigests::Of(const std::string& path) {
+absl::StatusOr<std::string> SourceDigests::Of(const std::string& path, const Reader& read) {
   ASSIGN_OR_RETURN(const SourceRecord now, Stat(path));
   const auto remembered = Find(path);
   if (remembered.ok() && SameFile(*remembered, now)) return remembered->sha256;
-  return ReadAnew(path);
+  return ReadAnew(path, read);
 }
 
-absl::StatusOr<std::string> SourceDigests::ReadAnew(const std::string& path) {
+absl::StatusOr<std::string> SourceDigests::ReadAnew(const std::string& path, const Reader& read) {
   ASSIGN_OR_RETURN(SourceRecord before, Stat(path));
-  ASSIGN_OR_RETURN(before.sha256, Sha256OfFile(path));
+  ASSIGN_OR_RETURN(before.sha256, read(path));
   ASSIGN_OR_RETURN(const SourceRecord after, Stat(path));
   if (!SameFile(before, after)) {
     return FailedPrecondition(path + ": changed while it was read; start again when it is done");

@@ -5,9 +5,11 @@
 #define HALCYON_STORAGE_SOURCE_DIGESTS_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
+#include "base/digest.h"
 #include "base/env.h"
 #include "base/status.h"
 
@@ -30,13 +32,16 @@ absl::StatusOr<SourceRecord> DecodeSource(std::string_view text);
 // Thread-safe as `env` is. Owns nothing.
 class SourceDigests {
  public:
+  // Reads a whole file and returns the SHA-256 of its bytes.
+  using Reader = std::function<absl::StatusOr<std::string>(const std::string& path)>;
+
   SourceDigests(Env& env, std::string dir) : env_(env), dir_(std::move(dir)) {}
 
   // SHA-256 of a source file: as remembered when (path, size, mtime, ctime, inode) are as then,
   // else read whole and remembered.
-  absl::StatusOr<std::string> Of(const std::string& path);
+  absl::StatusOr<std::string> Of(const std::string& path, const Reader& read = Sha256OfFile);
   // The same, but always reads the file. kFailedPrecondition when the file changes meanwhile.
-  absl::StatusOr<std::string> ReadAnew(const std::string& path);
+  absl::StatusOr<std::string> ReadAnew(const std::string& path, const Reader& read = Sha256OfFile);
 
   absl::StatusOr<SourceRecord> Find(const std::string& path);  // kNotFound
   absl::Status Put(const SourceRecord& source);

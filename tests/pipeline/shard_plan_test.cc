@@ -121,33 +121,6 @@ TEST_F(ShardPlanTest, TheDigestsAreThoseOfTheFiles) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(plan->source_digests,
               ElementsAre(Sha256::Of(text), Sha256::Of(""), Sha256::Of("two")));
-  EXPECT_EQ(PlanShards(data_, plan->source_digests)->shards, plan->shards);
-}
-
-TEST_F(ShardPlanTest, ASourceWithOtherBytesThanExpectedIsNamed) {
-  Write("a.txt", "one");
-  Write("b.txt", "two");
-  const std::vector<std::string> digests = {Sha256::Of("one"), Sha256::Of("two")};
-  EXPECT_TRUE(PlanShards(data_, digests).ok());
-  const auto expect_changed = [&](const std::string& how) {
-    const absl::Status status = PlanShards(data_, digests).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
-    EXPECT_THAT(MessageOf(status), HasSubstr("b.txt: the file changed while the job ran (" + how));
-  };
-  Replace("b.txt", "TWO");
-  expect_changed("its SHA-256 differs");
-  Replace("b.txt", "two and more");
-  expect_changed("its SHA-256 differs");
-  std::filesystem::remove(dir_.Path("b.txt"));
-  expect_changed("it is gone");
-}
-
-TEST_F(ShardPlanTest, ASourceThatLostItsTextIsOneThatChanged) {
-  Write("a.txt", "\n");
-  EXPECT_EQ(PlanShards(data_, {Sha256::Of("one")}).status().code(),
-            absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(PlanShards(data_, {Sha256::Of("\n")}).status().code(),
-            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(ShardPlanTest, AMissingSourceIsNamed) {

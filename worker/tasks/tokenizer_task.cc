@@ -6,7 +6,7 @@
 #include "pipeline/document_reader.h"
 #include "pipeline/heldout_split.h"
 #include "pipeline/sample_order.h"
-#include "pipeline/shard_plan.h"
+#include "pipeline/source_plans.h"
 #include "pipeline/tokenizer.h"
 #include "worker/tasks/tasks.h"
 
@@ -28,9 +28,10 @@ TokenizerOr TrainTokenizer(const TaskContext& context, std::vector<std::string>*
   ASSIGN_OR_RETURN(auto trainer,
                    pipeline::BpeTrainer::Create(
                        {static_cast<uint32_t>(spec.tokenizer.vocab_size), spec.tokenizer.pattern}));
-  ASSIGN_OR_RETURN(const pipeline::ShardPlan plan,
-                   pipeline::PlanShards(
-                       spec.data, parameters.value("source_digests", std::vector<std::string>())));
+  pipeline::SourcePlans plans(*context.env, parameters.value("source_plans", ""));
+  ASSIGN_OR_RETURN(
+      const pipeline::ShardPlan plan,
+      plans.PlanShards(spec.data, parameters.value("source_digests", std::vector<std::string>())));
   const std::vector<pipeline::SourceShard>& shards = plan.shards;
   const pipeline::SampleOrder order(kShardOrderSeed, shards.size());
   int64_t bytes = 0;

@@ -21,7 +21,9 @@ class TokenizerTaskTest : public ::testing::Test {
     spec_.data.sources = {dir_.Path("a.txt")};
     lease_.assignment.work_dir = dir_.Path("work");
     Write("a.txt", kText);
-    lease_.parameters = {{"source_digests", {Sha256::Of(kText)}}, {"tokenizer_file_digest", ""}};
+    lease_.parameters = {{"source_plans", dir_.Path("sources")},
+                         {"source_digests", {Sha256::Of(kText)}},
+                         {"tokenizer_file_digest", ""}};
   }
   void Write(const std::string& name, const std::string& bytes) {
     ASSERT_TRUE(WriteFileAtomically(env_, dir_.Path(name), bytes).ok());

@@ -1,0 +1,174 @@
+#include "pipeline/source_plans.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/shared_file.h"
+#include "storage/strict_json.h"
+
+namespace halcyon::pipeline {
+namespace {
+
+using nlohmann::json;
+
+// Raised when the same settings cut otherwise.
+constexpr uint64_t kPlanVersion = 1;
+constexpr size_t kChecksumDigits = 16;
+constexpr size_t kNameDigits = 32;
+constexpr char kPlansFolder[] = "plans";
+
+// What decides where the text of `path` is cut.
+json KeyOf(const jobs::DataSpec& data, const std::string& path) {
+  return {{"version", kPlanVersion},
+          {"path", path},
+          {"format", static_cast<int>(data.format)},
+          {"documents", static_cast<int>(data.documents)},
+          {"shard_bytes", data.shard_bytes}};
+}
+
+// Paths need not be UTF-8; what is not is replaced.
+std::string TextOf(const json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string ChecksumOf(std::string_view text) { return fmt::format("{:016x}\n", Xxh3(text)); }
+
+absl::StatusOr<SourceShard> ShardOf(const json& from, const std::string& path) {
+  const bool is_one =
+      from.is_array() && from.size() == 3 &&
+      std::all_of(from.begin(), from.end(), [](const json& n) { return n.is_number_unsigned(); });
+  if (!is_one || from[0] >= from[1]) return DataLoss("a plan of a source: no shard");
+  return SourceShard{.path = path, .begin = from[0], .end = from[1], .xxh3 = from[2]};
+}
+
+// Calls `work` for 0 ... count - 1 on several threads; the first error by number.
+absl::Status ForAll(size_t count, const std::function<absl::Status(size_t)>& work) {
+  std::vector<absl::Status> results(count);
+  std::atomic<size_t> next = 0;
+  const size_t threads = std::min<size_t>(count, std::max(1u, std::thread::hardware_concurrency()));
+  {
+    std::vector<std::jthread> workers;
+    for (size_t i = 0; i < threads; ++i) {
+      workers.emplace_back([&] {
+        for (size_t one = next++; one < count; one = next++) results[one] = work(one);
+      });
+    }
+  }
+  for (absl::Status& result : results) RETURN_IF_ERROR(std::move(result));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string EncodeSourcePlan(const jobs::DataSpec& data, const std::string& path,
+                             const CutSource& plan) {
+  json to = {{"key", TextOf(KeyOf(data, path))}, {"sha256", plan.sha256}};
+  json& shards = to["shards"] = json::array();
+  for (const SourceShard& shard : plan.shards) {
+    shards.push_back({shard.begin, shard.end, shard.xxh3});
+  }
+  const std::string text = TextOf(to);
+  return ChecksumOf(text) + text;
+}
+
+absl::StatusOr<CutSource> DecodeSourcePlan(const jobs::DataSpec& data, const std::string& path,
+                                           std::string_view text) {
+  const std::string_view body = text.substr(std::min(text.size(), kChecksumDigits + 1));
+  if (body.empty() || ChecksumOf(body) != text.substr(0, kChecksumDigits + 1)) {
+    return DataLoss("a plan of a source: its checksum differs");
+  }
+  ASSIGN_OR_RETURN(const json from, storage::ParseStrictJson(body));
+  ASSIGN_OR_RETURN(const std::string key, storage::StringMember(from, "key"));
+  if (key != TextOf(KeyOf(data, path))) return NotFound("no plan of " + path);
+  CutSource plan;
+  ASSIGN_OR_RETURN(plan.sha256, storage::StringMember(from, "sha256"));
+  ASSIGN_OR_RETURN(const json* shards, storage::ArrayMember(from, "shards"));
+  for (const json& one : *shards) {
+    ASSIGN_OR_RETURN(SourceShard shard, ShardOf(one, path));
+    plan.shards.push_back(std::move(shard));
+  }
+  return plan;
+}
+
+SourcePlans::SourcePlans(Env& env, const std::string& dir)
+    : env_(env), digests_(env, dir), dir_(JoinPath(dir, kPlansFolder)) {}
+
+absl::StatusOr<std::vector<std::string>> SourcePlans::DigestsOf(const jobs::DataSpec& data) {
+  std::vector<std::string> digests(data.sources.size());
+  RETURN_IF_ERROR(ForAll(digests.size(), [&](size_t i) -> absl::Status {
+    CutSource unused;
+    ASSIGN_OR_RETURN(digests[i], digests_.Of(data.sources[i], [&](const std::string& source) {
+      return Read(data, source, &unused);
+    }));
+    return absl::OkStatus();
+  }));
+  return digests;
+}
+
+absl::Status SourcePlans::ReadAnew(const jobs::DataSpec& data) {
+  return ForAll(data.sources.size(), [&](size_t i) {
+    CutSource unused;
+    const auto read = [&](const std::string& source) { return Read(data, source, &unused); };
+    return digests_.ReadAnew(data.sources[i], read).status();
+  });
+}
+
+absl::StatusOr<ShardPlan> SourcePlans::PlanShards(const jobs::DataSpec& data,
+                                                  const std::vector<std::string>& source_digests) {
+  if (source_digests.size() != data.sources.size()) {
+    return Internal(fmt::format("{} digests of {} sources were given", source_digests.size(),
+                                data.sources.size()));
+  }
+  std::vector<CutSource> sources(data.sources.size());
+  RETURN_IF_ERROR(ForAll(sources.size(), [&](size_t i) -> absl::Status {
+    ASSIGN_OR_RETURN(sources[i], PlanOf(data, data.sources[i], source_digests[i]));
+    return absl::OkStatus();
+  }));
+  return JoinSources(data, std::move(sources));
+}
+
+absl::StatusOr<CutSource> SourcePlans::PlanOf(const jobs::DataSpec& data, const std::string& source,
+                                              const std::string& sha256) {
+  std::optional<CutSource> plan;
+  const auto read = [&](const std::string& path) { return Read(data, path, &plan.emplace()); };
+  auto digest = digests_.Of(source, read);
+  if (digest.ok() && *digest == sha256 && !plan) {
+    const auto text = env_.ReadFile(PathOf(data, source));
+    auto remembered = text.ok() ? DecodeSourcePlan(data, source, *text) : text.status();
+    if (remembered.ok() && remembered->sha256 == sha256) return remembered;
+    digest = digests_.ReadAnew(source, read);
+  }
+  if (absl::IsNotFound(digest.status())) return SourceChanged(source, "it is gone");
+  if (!digest.ok()) {
+    // Bytes that cannot be cut may be others than those of the digest.
+    const auto others = Sha256OfFile(source);
+    if (!others.ok() || *others == sha256) return digest.status();
+  } else if (*digest == sha256) {
+    return *std::move(plan);
+  }
+  return SourceChanged(source, "its SHA-256 differs");
+}
+
+absl::StatusOr<std::string> SourcePlans::Read(const jobs::DataSpec& data, const std::string& source,
+                                              CutSource* plan) {
+  ASSIGN_OR_RETURN(*plan, Cut(data, source));
+  RETURN_IF_ERROR(env_.CreateDirs(dir_));
+  RETURN_IF_ERROR(WriteSharedFile(env_, PathOf(data, source), EncodeSourcePlan(data, source, *plan),
+                                  Durability::kUnsynced));
+  return plan->sha256;
+}
+
+std::string SourcePlans::PathOf(const jobs::DataSpec& data, const std::string& source) const {
+  const std::string name = Sha256::Of(TextOf(KeyOf(data, source))).substr(0, kNameDigits);
+  return JoinPath(dir_, name + ".plan");
+}
+
+}  // namespace halcyon::pipeline

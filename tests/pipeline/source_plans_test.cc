@@ -1,0 +1,142 @@
+#include "pipeline/source_plans.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "tests/pipeline/source_fixture.h"
+
+namespace halcyon::pipeline {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class SourcePlansTest : public SourceTest {
+ protected:
+  SourcePlansTest() {
+    data_.documents = jobs::DocumentRule::kLines;
+    data_.shard_bytes = 4;
+  }
+  // By another process, which knows only what is remembered.
+  absl::StatusOr<ShardPlan> Planned(const std::vector<std::string>& digests) {
+    return SourcePlans(env_, dir_.Path("sources")).PlanShards(data_, digests);
+  }
+  std::vector<std::string> PlanFiles() {
+    std::vector<std::string> files;
+    const std::string folder = dir_.Path("sources/plans");
+    if (!env_.Exists(folder)) return files;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      files.push_back(entry.path().string());
+    }
+    return files;
+  }
+  void ExpectChanged(const std::vector<std::string>& digests, const std::string& how) {
+    const absl::Status status = Planned(digests).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(MessageOf(status), HasSubstr("b.txt: the file changed while the job ran (" + how));
+  }
+
+  Env& env_ = *Env::Posix();
+  SourcePlans plans_{env_, dir_.Path("sources")};
+};
+
+TEST_F(SourcePlansTest, ThePlanIsThatOfReadingTheSources) {
+  Write("a.txt", "one\ntwo\nsix\n");
+  Write("blank.txt", "\n");
+  Write("b.txt", "seven");
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok()) << digests.status();
+  EXPECT_THAT(*digests,
+              ElementsAre(Sha256::Of("one\ntwo\nsix\n"), Sha256::Of("\n"), Sha256::Of("seven")));
+  EXPECT_EQ(PlanFiles().size(), 3u);
+  const auto planned = Planned(*digests), read = PlanShards(data_);
+  ASSERT_TRUE(planned.ok()) << planned.status();
+  EXPECT_EQ(planned->shards, read->shards);
+  EXPECT_EQ(planned->source_digests, read->source_digests);
+  EXPECT_EQ(planned->shards.back().shard, 3u);
+}
+
+// The remembered plan is another one than reading would give.
+TEST_F(SourcePlansTest, WhatIsRememberedIsNotReadAgain) {
+  Write("a.txt", "one\ntwo\n");
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok());
+  CutSource other{(*digests)[0], {{.path = data_.sources[0], .begin = 0, .end = 4, .xxh3 = 7}}};
+  ASSERT_TRUE(
+      WriteFileAtomically(env_, PlanFiles().at(0), EncodeSourcePlan(data_, data_.sources[0], other))
+          .ok());
+  const auto planned = Planned(*digests);
+  ASSERT_TRUE(planned.ok()) << planned.status();
+  EXPECT_EQ(planned->shards, other.shards);
+  ASSERT_TRUE(plans_.ReadAnew(data_).ok());
+  EXPECT_EQ(Planned(*digests)->shards, PlanShards(data_)->shards);
+}
+
+TEST_F(SourcePlansTest, ADamagedOrMissingPlanIsMadeAgain) {
+  Write("a.txt", "one\ntwo\n");
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok());
+  const auto read = PlanShards(data_);
+  const std::string file = PlanFiles().at(0), text = *env_.ReadFile(file);
+  for (size_t i = 0; i <= text.size(); ++i) {
+    std::string damaged = i == text.size() ? "" : text;
+    if (i < text.size()) damaged[i] ^= 1;
+    PutFile(file, damaged);
+    ASSERT_EQ(Planned(*digests)->shards, read->shards) << i;
+    ASSERT_EQ(*env_.ReadFile(file), text) << i;
+  }
+  std::filesystem::remove(file);
+  EXPECT_EQ(Planned(*digests)->shards, read->shards);
+}
+
+TEST_F(SourcePlansTest, OtherSettingsHavePlansOfTheirOwn) {
+  Write("a.txt", "one\ntwo\n");
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok());
+  data_.shard_bytes = 100;
+  EXPECT_EQ(Planned(*digests)->shards.size(), 1u);
+  data_.documents = jobs::DocumentRule::kFile;
+  EXPECT_EQ(Planned(*digests)->shards.size(), 1u);
+  EXPECT_EQ(PlanFiles().size(), 3u);
+}
+
+TEST_F(SourcePlansTest, ASourceWithOtherBytesThanExpectedIsNamed) {
+  Write("a.txt", "one");
+  Write("b.txt", "two");
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok());
+  EXPECT_TRUE(Planned(*digests).ok());
+  Replace("b.txt", "TWO");
+  ExpectChanged(*digests, "its SHA-256 differs");
+  Replace("b.txt", "two and more");
+  ExpectChanged(*digests, "its SHA-256 differs");
+  std::filesystem::remove(dir_.Path("b.txt"));
+  ExpectChanged(*digests, "it is gone");
+}
+
+TEST_F(SourcePlansTest, ASourceThatLostItsTextIsOneThatChanged) {
+  Write("a.txt", "\n");
+  EXPECT_EQ(Planned({Sha256::Of("one")}).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Planned({Sha256::Of("\n")}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SourcePlansTest, TheFirstErrorIsThatOfTheFirstSource) {
+  Write("a.txt", "one");
+  data_.sources.push_back(dir_.Path("missing.txt"));
+  data_.sources.push_back(dir_.Path("also-missing.txt"));
+  const absl::Status status = plans_.DigestsOf(data_).status();
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_THAT(MessageOf(status), HasSubstr("/missing.txt"));
+}
+
+TEST_F(SourcePlansTest, APlanOfAnotherFileIsNone) {
+  const CutSource plan{"d", {{.path = "/a", .begin = 3, .end = 9, .xxh3 = ~uint64_t{0}}}};
+  const std::string text = EncodeSourcePlan(data_, "/a", plan);
+  EXPECT_EQ(*DecodeSourcePlan(data_, "/a", text), plan);
+  EXPECT_TRUE(absl::IsNotFound(DecodeSourcePlan(data_, "/b", text).status()));
+}
+
+}  // namespace
+}  // namespace halcyon::pipeline
