@@ -12,6 +12,9 @@ constexpr size_t kDigitsShown = 8;
 
 std::string Shown(const std::string& value) {
   if (value.empty()) return "(none)";
+  if (value.starts_with(kToBeMade)) {
+    return kToBeMade + Shown(value.substr(std::string_view(kToBeMade).size()));
+  }
   const bool is_digest = value.size() == kDigestDigits &&
                          value.find_first_not_of("0123456789abcdef") == std::string::npos;
   return is_digest ? value.substr(0, kDigitsShown) : value;

@@ -11,6 +11,9 @@
 
 namespace halcyon::coordinator {
 
+// Begins the value of a field, an input, that stands for a digest not known yet.
+inline constexpr char kToBeMade[] = "(to be made) ";
+
 // The artifact of the same kind that differs in the fewest fields, the newest of several.
 // `earlier`: newest first, of any kind. nullptr when there is none of the kind.
 const storage::ArtifactRecord* NearestArtifact(const jobs::StageIdentity& identity,

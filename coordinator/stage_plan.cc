@@ -1,5 +1,6 @@
 #include "coordinator/stage_plan.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -11,8 +12,10 @@
 namespace halcyon::coordinator {
 namespace {
 
-// In place of the digest of an input that does not exist yet: it equals no digest.
-constexpr char kToBeMade[] = "(to be made)";
+// In place of the digest of an input that does not exist yet.
+std::string ToBeMade(const jobs::StageIdentity& identity) {
+  return kToBeMade + identity.Fingerprint();
+}
 
 std::vector<std::string> NotesOf(const Continuation& found) {
   std::vector<std::string> notes;
@@ -48,9 +51,9 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
     bool inputs_known = true;
     for (const jobs::StageKind input : jobs::InputsOf(kind, spec)) {
       inputs[input] = digests.at(input);
-      inputs_known = inputs_known && inputs[input] != kToBeMade;
+      inputs_known = inputs_known && !inputs[input].starts_with(kToBeMade);
     }
-    const jobs::StageIdentity identity =
+    const jobs::StageIdentity identity = planned.identity =
         jobs::IdentityOf(kind, spec, sources, inputs, tokenizer_file);
     std::optional<Artifact> found;
     if (inputs_known) {
@@ -58,7 +61,7 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
       ASSIGN_OR_RETURN(found, store.Find(kind, planned.fingerprint));
     }
     planned.reused = found.has_value();
-    digests[kind] = found ? found->record.content_digest : kToBeMade;
+    digests[kind] = found ? found->record.content_digest : ToBeMade(identity);
     if (!planned.reused) {
       planned.why = WhyMade(identity, earlier);
       if (const storage::ArtifactRecord* nearest = NearestArtifact(identity, earlier)) {
@@ -69,6 +72,29 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
     plan.push_back(std::move(planned));
   }
   return plan;
+}
+
+std::vector<StageDifference> CompareStages(const std::vector<PlannedStage>& first,
+                                           const std::vector<PlannedStage>& second) {
+  const auto find = [](const std::vector<PlannedStage>& stages, jobs::StageKind kind) {
+    const auto found = std::find_if(stages.begin(), stages.end(),
+                                    [&](const PlannedStage& stage) { return stage.kind == kind; });
+    return found == stages.end() ? nullptr : &*found;
+  };
+  std::vector<StageDifference> differences;
+  for (const jobs::StageKind kind : jobs::kAllStages) {
+    const PlannedStage* const one = find(first, kind);
+    const PlannedStage* const other = find(second, kind);
+    if (one == nullptr && other == nullptr) continue;
+    StageDifference difference{.kind = kind};
+    if (one != nullptr && other != nullptr) {
+      difference.fields = jobs::Differences(one->identity.fields, other->identity.fields);
+    } else {
+      difference.only_in = one != nullptr ? 1 : 2;
+    }
+    differences.push_back(std::move(difference));
+  }
+  return differences;
 }
 
 }  // namespace halcyon::coordinator

@@ -20,12 +20,24 @@ struct PlannedStage {
   std::vector<jobs::FieldDifference> differences;  // from the nearest earlier artifact
   // What it goes on from, and what unfinished work of other settings is kept; a sentence each.
   std::vector<std::string> notes;
+  // An input that is to be made stands in it with the fingerprint that it will have.
+  jobs::StageIdentity identity = {};
 };
 
 // One entry a stage, in their order. Remembers source digests in the home.
 absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
                                                      const storage::HomeLayout& home,
                                                      ArtifactStore& store);
+
+// How a stage of one job differs from that of another.
+struct StageDifference {
+  jobs::StageKind kind{};
+  int only_in = 0;  // 1 or 2: only that job has the stage
+  std::vector<jobs::FieldDifference> fields = {};
+};
+// By stage, in their order.
+std::vector<StageDifference> CompareStages(const std::vector<PlannedStage>& first,
+                                           const std::vector<PlannedStage>& second);
 
 }  // namespace halcyon::coordinator
 

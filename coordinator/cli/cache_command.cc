@@ -7,10 +7,7 @@
 #include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/housekeeping/removal.h"
-#include "coordinator/run_job.h"
-#include "coordinator/stage_plan.h"
 #include "coordinator/work/work_folders.h"
-#include "jobs/job_spec.h"
 #include "storage/artifact_scan.h"
 
 namespace halcyon::coordinator {
@@ -208,49 +205,6 @@ absl::Status Verify(bool as_json, const std::string& home_flag) {
   return Conclude(all);
 }
 
-struct ExplainArguments {
-  std::string job_file;
-  std::vector<std::string> set;
-  bool json = false;
-};
-
-nlohmann::json PlanToJson(const PlannedStage& stage) {
-  nlohmann::json differences = nlohmann::json::array();
-  for (const jobs::FieldDifference& field : stage.differences) {
-    differences.push_back(
-        {{"field", field.name}, {"before", field.before}, {"after", field.after}});
-  }
-  return {{"stage", jobs::StageName(stage.kind)},
-          {"reused", stage.reused},
-          {"fingerprint", stage.fingerprint},
-          {"why", stage.why},
-          {"notes", stage.notes},
-          {"differences", differences}};
-}
-
-absl::Status Explain(const ExplainArguments& arguments, const std::string& home_flag) {
-  ASSIGN_OR_RETURN(const jobs::JobSpec spec, LoadJob(arguments.job_file, arguments.set));
-  const JobId job = JobIdOf(spec.name, AbsolutePath(arguments.job_file));
-  ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
-  ASSIGN_OR_RETURN(const storage::HomeLayout home, storage::OpenHome(root));
-  ArtifactStore store(*Env::Posix(), home);
-  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, home, store));
-  if (arguments.json) {
-    nlohmann::json stages = nlohmann::json::array();
-    for (const PlannedStage& stage : plan) stages.push_back(PlanToJson(stage));
-    PrintJson({{"job_id", job.value()}, {"stages", stages}});
-    return absl::OkStatus();
-  }
-  for (const PlannedStage& stage : plan) {
-    PrintText(fmt::format("{:<12} {}\n", jobs::StageName(stage.kind),
-                          stage.reused ? "reused" : "to be made: " + stage.why));
-    for (const std::string& note : stage.notes) {
-      PrintText(fmt::format("{:<12} {}\n", jobs::StageName(stage.kind), note));
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 void AddCache(CLI::App& app, CommandLine* line) {
@@ -265,13 +219,7 @@ void AddCache(CLI::App& app, CommandLine* line) {
       "verify", "Read every byte of every artifact and compare it with its checksums");
   verify->add_flag("--json", *as_json, "Print as JSON");
   verify->callback([=] { line->chosen = [=] { return Verify(*as_json, line->home); }; });
-  const auto arguments = std::make_shared<ExplainArguments>();
-  CLI::App* explain = cache->add_subcommand(
-      "explain", "Print which stages a run would reuse and which fields make it make the others");
-  explain->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
-  AddSet(explain, &arguments->set);
-  explain->add_flag("--json", arguments->json, "Print as JSON");
-  explain->callback([=] { line->chosen = [=] { return Explain(*arguments, line->home); }; });
+  AddCacheExplain(cache, line);
   AddCacheExport(cache, line);
   AddCacheGc(cache, line);
 }

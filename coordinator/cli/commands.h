@@ -50,8 +50,9 @@ void AddMetrics(CLI::App& app, CommandLine* line);
 void AddPlot(CLI::App& app, CommandLine* line);
 void AddRm(CLI::App& app, CommandLine* line);
 void AddCache(CLI::App& app, CommandLine* line);
-void AddCacheExport(CLI::App* cache, CommandLine* line);  // in `cache`
-void AddCacheGc(CLI::App* cache, CommandLine* line);      // in `cache`
+void AddCacheExplain(CLI::App* cache, CommandLine* line);  // in `cache`
+void AddCacheExport(CLI::App* cache, CommandLine* line);   // in `cache`
+void AddCacheGc(CLI::App* cache, CommandLine* line);       // in `cache`
 void AddCheckpoint(CLI::App& app, CommandLine* line);
 void AddTokenizer(CLI::App& app, CommandLine* line);
 void AddEval(CLI::App& app, CommandLine* line);

@@ -70,7 +70,21 @@ TEST(InputTest, SourcesGiveTheirSharesAndOtherWeightsMakeTheModelAgain) {
   }
   EXPECT_NEAR(samples, 16 * 5, 1e-6);
 
+  const std::string earlier = job.root() + "/earlier.toml";
+  ASSERT_TRUE(
+      WriteFileAtomically(*Env::Posix(), earlier, *Env::Posix()->ReadFile(job.job_file())).ok());
   weigh("4");
+  const RunResult compared = job.Halcyon({"cache", "explain", earlier, job.job_file()});
+  ASSERT_TRUE(compared.status.ok()) << compared.output;
+  EXPECT_NE(compared.output.find("latents      the same\n"), std::string::npos) << compared.output;
+  EXPECT_NE(compared.output.find("model        data.source[0].share: 0.25 -> 0.2\n"),
+            std::string::npos)
+      << compared.output;
+  const RunResult mixed = job.Halcyon({"cache", "explain", job.ArtifactOf("model"), earlier});
+  EXPECT_EQ(mixed.status.code, 2);
+  EXPECT_NE(mixed.output.find("earlier.toml is none; give two job files or two folders"),
+            std::string::npos)
+      << mixed.output;
   const RunResult again = job.Run();
   ASSERT_TRUE(again.status.ok()) << again.output;
   const auto states = StatesOf(job);
@@ -78,6 +92,13 @@ TEST(InputTest, SourcesGiveTheirSharesAndOtherWeightsMakeTheModelAgain) {
   EXPECT_EQ(states.at("autoencoder"), "reused");
   EXPECT_EQ(states.at("latents"), "reused");
   EXPECT_EQ(states.at("model"), "done");
+  const std::string folder = job.home() + "/artifacts/model/";
+  const auto models = Env::Posix()->ListDir(folder);
+  ASSERT_EQ(models->size(), 2u);
+  const RunResult of_models =
+      job.Halcyon({"cache", "explain", folder + models->at(0), folder + models->at(1)});
+  EXPECT_NE(of_models.output.find("model        data.source[0].share: 0.2"), std::string::npos)
+      << of_models.output;
 }
 
 TEST(InputTest, ASourceOfLessThanAWindowIsRefusedBeforeAnythingIsTrained) {
