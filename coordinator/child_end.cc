@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <regex>
 
 #include "base/exit_code.h"
 #include "base/memory.h"
@@ -17,6 +18,22 @@ constexpr int kSignalCodeBase = 128;
 constexpr char kRanOut[] = "; the process ran out of memory";
 constexpr char kMemoryAdvice[] =
     " (lower the stage's micro_batch or launch.ranks, or use smaller sizes)";
+
+// "rank 1 on n2 exited on signal 9 (Killed)", from what mpirun or srun prints of the first rank
+// that ended badly; "" where it says nothing of one.
+std::string RankThatEnded(const std::string& lines) {
+  static const std::regex kMpirun(
+      R"(process rank (\d+) with PID \d+ on node (\S+) (exited on [^\n]*[^\n.]))");
+  static const std::regex kSrun(R"(srun: error: (\S+): task (\d+): ([^\n]+))");
+  std::smatch match;
+  if (std::regex_search(lines, match, kMpirun)) {
+    return "rank " + match.str(1) + " on " + match.str(2) + " " + match.str(3);
+  }
+  if (std::regex_search(lines, match, kSrun)) {
+    return "rank " + match.str(2) + " on " + match.str(1) + ": " + match.str(3);
+  }
+  return "";
+}
 
 bool WasKilled(const cluster::GangEnd& end) {
   return end.exit && (end.exit->signal == SIGKILL || end.exit->code == kSignalCodeBase + SIGKILL);
@@ -81,11 +98,13 @@ absl::Status ChildEndStatus(const std::string& what, const cluster::GangEnd& end
                             const ChildLog& log) {
   if (!end.failure.ok()) return end.failure;
   const std::string lines = log.LastLines();
-  std::string message = what + " ended with " + end.ToString();
+  const std::string how = end.ToString();
+  std::string message = what + (how.starts_with("killed") ? " was " : " ended with ") + how;
+  if (const std::string rank = RankThatEnded(lines); !rank.empty()) message += "; " + rank;
   if (WasKilled(end)) message += WhoKilled(log);
   message += MemoryHint(lines);
-  message +=
-      lines.empty() ? "; see " + log.path() : "; the last lines of " + log.path() + ":\n" + lines;
+  message += "; see " + log.path();
+  if (!lines.empty()) message += "\nits last lines:\n" + lines;
   if (end.exit && end.exit->code == static_cast<int>(ExitCode::kDiskFull)) {
     return ResourceExhausted(message);
   }

@@ -45,8 +45,8 @@ std::string MemoryHint(const std::string& text);
 bool SaysOutOfMemory(const std::string& text);
 
 // A child that ended without being told to: kResourceExhausted when its exit code says that the
-// disk is full, else kUnavailable. The message has how it ended, its last lines, or where to look
-// when there are none, and a hint about memory where one fits.
+// disk is full, else kUnavailable. The message's first line has how it ended, the rank that a
+// launcher names, a hint about memory where one fits, and where to look; its last lines follow.
 absl::Status ChildEndStatus(const std::string& what, const cluster::GangEnd& end,
                             const ChildLog& log);
 

@@ -165,7 +165,21 @@ TEST_F(ChildEndTest, ShowsTheLastLinesOfThisStartOnly) {
   const absl::Status status = ChildEndStatus("agent-0", {cluster::ExitStatus{.code = 1}}, log);
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_EQ(MessageOf(status),
-            "agent-0 ended with exit code 1; the last lines of " + path_ + ":\nthe end");
+            "agent-0 ended with exit code 1; see " + path_ + "\nits last lines:\nthe end");
+}
+
+TEST_F(ChildEndTest, NamesTheRankThatALauncherNames) {
+  Append(
+      "-----\nmpirun noticed that process rank 1 with PID 0 on node vm exited on signal 9 "
+      "(Killed).\n-----\n");
+  EXPECT_THAT(
+      FirstLine(Message({.code = 137})),
+      HasSubstr("agent-0 ended with exit code 137; rank 1 on vm exited on signal 9 (Killed)"));
+  const ChildLog log(*Env::Posix(), path_);
+  Append("srun: error: n2: task 3: Exited with exit code 9\n");
+  EXPECT_THAT(FirstLine(MessageOf(ChildEndStatus("x", {cluster::ExitStatus{.code = 9}}, log))),
+              HasSubstr("; rank 3 on n2: Exited with exit code 9; see " + path_));
+  EXPECT_THAT(Message({.signal = 15}), HasSubstr("agent-0 was killed by signal 15"));
 }
 
 TEST_F(ChildEndTest, SaysWhetherTheKernelKilledForWantOfMemory) {
