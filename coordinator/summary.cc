@@ -7,6 +7,7 @@
 
 #include "coordinator/progress_view.h"
 #include "coordinator/quality.h"
+#include "coordinator/submit/shell.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -159,7 +160,8 @@ json SummaryJson(const JobStatus& status, const std::map<jobs::StageKind, Artifa
 }
 
 std::string SummaryText(const JobStatus& status,
-                        const std::map<jobs::StageKind, Artifact>& artifacts) {
+                        const std::map<jobs::StageKind, Artifact>& artifacts,
+                        const std::string& home) {
   std::string text = fmt::format("\n{} is done, {}\n\n", status.job_id,
                                  FormatDuration(status.updated_ms - status.started_ms));
   for (const auto& [kind, artifact] : artifacts) {
@@ -183,12 +185,12 @@ std::string SummaryText(const JobStatus& status,
   }
   const auto eval = artifacts.find(jobs::StageKind::kEval);
   const bool has_score = eval != artifacts.end() && eval->second.facts.contains("brier_lm");
-  text += fmt::format(
-      "\nTry next:\n"
-      "  halcyon generate --job {0} --prompt \"...\" --temperature 0.5\n{1}"
-      "  halcyon cache list\n",
-      status.job_id,
-      has_score ? fmt::format("  halcyon eval --job {} --windows 64\n", status.job_id) : "");
+  const std::string halcyon =
+      "  halcyon " + (home.empty() ? "" : "--home " + ShellQuoted(home) + " ");
+  text += fmt::format("\nTry next:\n{}generate --job {} --prompt \"...\" --temperature 0.5\n",
+                      halcyon, status.job_id);
+  if (has_score) text += fmt::format("{}eval --job {} --windows 64\n", halcyon, status.job_id);
+  text += halcyon + "cache list\n";
   return text;
 }
 

@@ -17,9 +17,11 @@ nlohmann::json SummaryJson(const JobStatus& status,
                            const std::map<jobs::StageKind, Artifact>& artifacts);
 
 // For a person, with what quality.h says of the figures. A figure that a stage did not report is
-// left out.
+// left out. `home`: the state folder as the user has named it, which the commands to try next need,
+// too; "" when it was not given.
 std::string SummaryText(const JobStatus& status,
-                        const std::map<jobs::StageKind, Artifact>& artifacts);
+                        const std::map<jobs::StageKind, Artifact>& artifacts,
+                        const std::string& home = "");
 
 }  // namespace halcyon::coordinator
 

@@ -88,7 +88,7 @@ absl::Status Run(const RunArguments& arguments, const std::string& home) {
     PrintJson(summary);
   } else if (!arguments.quiet && StandardOutput::OfProcess().IsOpen()) {
     // Started without a standard output, a run prints no summary and is no failure for that.
-    PrintText(SummaryText(finished->status, finished->artifacts));
+    PrintText(SummaryText(finished->status, finished->artifacts, home));
   }
   return absl::OkStatus();
 }

@@ -29,6 +29,9 @@ TEST(SummaryTest, TellsTheFiguresThatAreThere) {
   EXPECT_NE(text.find("BrierLM 5.250 (95 % interval 4.500 to 6.000)\n"), std::string::npos) << text;
   EXPECT_NE(text.find("    Ab\n    out| it\n"), std::string::npos) << text;
   EXPECT_NE(text.find("halcyon generate --job quick-1a2b3c4d"), std::string::npos);
+  EXPECT_NE(SummaryText(status, artifacts, "/a home")
+                .find("  halcyon --home '/a home' generate --job quick-1a2b3c4d"),
+            std::string::npos);
   const nlohmann::json json = SummaryJson(status, artifacts);
   EXPECT_EQ(json["seconds"], 250.0);
   EXPECT_EQ(json["stages"]["tokens"]["state"], "reused");
