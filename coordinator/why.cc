@@ -153,7 +153,7 @@ std::string Restarts(const StageStatus& stage) {
                      FirstLine(stage.restart_why));
 }
 
-void ExplainEnded(const JobStatus& status, Why* why) {
+void ExplainEnded(const JobStatus& status, const JobPlace& place, Why* why) {
   why->since_ms = status.updated_ms;
   switch (status.state) {
     case jobs::JobState::kDone:
@@ -161,12 +161,17 @@ void ExplainEnded(const JobStatus& status, Why* why) {
       why->ranks.clear();
       return;
     case jobs::JobState::kQueued:
-      why->cause = "it has not begun: it waits for its turn";
+      why->cause =
+          "it has not begun: it " + (place.waits.empty() ? "waits for its turn" : place.waits);
       why->advice = "nothing; `halcyon list` shows what runs before it";
       return;
     case jobs::JobState::kPreempted:
       why->cause = "it was told to stop: " + status.error;
       why->advice = kSameCommand;
+      if (!place.waits.empty()) {
+        why->cause += "; it " + place.waits;
+        why->advice = "nothing: it goes on by itself";
+      }
       return;
     case jobs::JobState::kInterrupted:
       why->cause = fmt::format(
@@ -175,6 +180,13 @@ void ExplainEnded(const JobStatus& status, Why* why) {
           "(exit code 137), or the machine itself",
           status.pid);
       why->advice = kSameCommand;
+      if (place.has_orphans) {
+        why->cause += "; ranks or agents of it go on, until launch.orphan_grace_s is over";
+        why->advice =
+            "run the same command again, which takes them over, or end them with "
+            "`halcyon cancel " +
+            status.job_id + "`";
+      }
       return;
     default:
       why->cause = status.error;
@@ -250,14 +262,14 @@ std::string TimeText(int64_t wall_ms) {
 
 }  // namespace
 
-Why ExplainJob(const JobStatus& status, int64_t now_ms) {
+Why ExplainJob(const JobStatus& status, int64_t now_ms, const JobPlace& place) {
   Why why;
   why.state = jobs::NameOf(status.state);
   why.ranks = InOrder(status.workers);
   if (status.state == jobs::JobState::kRunning) {
     ExplainRunning(status, now_ms, &why);
   } else {
-    ExplainEnded(status, &why);
+    ExplainEnded(status, place, &why);
   }
   return why;
 }

@@ -27,8 +27,15 @@ struct Why {
   std::vector<WorkerStatus> ranks;  // those of the cause first
 };
 
+// What is known of a job besides its status.
+struct JobPlace {
+  bool has_orphans = false;  // processes of it go on without a coordinator
+  // "is Slurm job 12: PENDING (Priority)", of a job that a queue or Slurm will start; else "".
+  std::string waits = "";
+};
+
 // `status`: with its present state (FindJob in cli/commands.h). `now_ms`: wall time.
-Why ExplainJob(const JobStatus& status, int64_t now_ms);
+Why ExplainJob(const JobStatus& status, int64_t now_ms, const JobPlace& place = {});
 
 // {"job", "state", "since", "cause", "advice", "ranks": [{"worker", "rank", "host", "step",
 // "phase", "waits_for", "since", "verdict"}]}; times as "2026-01-31T12:00:00Z".

@@ -8,6 +8,7 @@
 #include "base/terminal_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
+#include "coordinator/housekeeping/orphans.h"
 #include "coordinator/requests.h"
 #include "coordinator/submit/end_watch.h"
 #include "coordinator/submit/local_queue.h"
@@ -63,9 +64,10 @@ struct CancelArguments {
 // A job that was taken back before it began again.
 absl::Status RecordCancelled(const storage::HomeLayout& home, JobStatus job) {
   if (job.state == jobs::JobState::kDone) return absl::OkStatus();
-  job.state = jobs::JobState::kCancelled;
   job.exit_code = static_cast<int>(ExitCode::kCancelled);
-  job.error = "cancelled before it was started";
+  job.error = job.state == jobs::JobState::kInterrupted ? "cancelled after its coordinator had died"
+                                                        : "cancelled before it was started";
+  job.state = jobs::JobState::kCancelled;
   job.updated_ms = Clock::Real()->WallMs();
   return WriteJobStatus(*Env::Posix(), home, job);
 }
@@ -73,6 +75,17 @@ absl::Status RecordCancelled(const storage::HomeLayout& home, JobStatus job) {
 absl::Status CancelSlurmJob(const storage::HomeLayout& home, const Whereabouts& place) {
   ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, jobs::LoadClusterFile(home.root));
   return Slurm(cluster.commands).Cancel(place.submission->slurm_job_id);
+}
+
+// Without a coordinator nobody can tell them to save.
+absl::Status CancelOrphans(Env& env, const storage::HomeLayout& home, const JobStatus& job,
+                           bool only_stop) {
+  RETURN_IF_ERROR(EndOrphans(env, *Clock::Real(), home, job.job_id));
+  if (!only_stop) RETURN_IF_ERROR(RecordCancelled(home, job));
+  PrintText("job " + job.job_id +
+            " had no coordinator any more; its ranks and agents are ended, "
+            "and what they had saved is kept\n");
+  return absl::OkStatus();
 }
 
 absl::Status CancelJob(const CancelArguments& arguments, const std::string& home_flag) {
@@ -85,6 +98,8 @@ absl::Status CancelJob(const CancelArguments& arguments, const std::string& home
     if (!place.slurm_error.empty()) {
       return Unavailable("job " + job.job_id + " " + place.text + "; try again");
     }
+    ASSIGN_OR_RETURN(const bool has_orphans, HasWorkers(env, home, job.job_id));
+    if (has_orphans) return CancelOrphans(env, home, job, arguments.stop);
     return InvalidArgument("job " + job.job_id + " is " + std::string(jobs::NameOf(job.state)) +
                            " and waits nowhere: there is nothing to cancel");
   }

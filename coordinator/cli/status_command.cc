@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/housekeeping/orphans.h"
 #include "coordinator/page/serve_page.h"
 #include "coordinator/progress_view.h"
 #include "coordinator/submit/whereabouts.h"
@@ -52,7 +53,11 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
   if (!job.error.empty()) PrintText("  " + job.error + "\n");
   if (!place.text.empty()) PrintText("  " + place.text + "\n");
   if (job.state == jobs::JobState::kInterrupted) {
-    PrintText("  no process runs it now; run the same command again to go on\n");
+    ASSIGN_OR_RETURN(const bool has_orphans, HasWorkers(*Env::Posix(), home, job.job_id));
+    PrintText(has_orphans
+                  ? "  its coordinator is gone, ranks or agents go on: run the same command "
+                    "again to take them over, or halcyon cancel to end them\n"
+                  : "  no process runs it now; run the same command again to go on\n");
   }
   PrintText("\n");
   for (const std::string& line : FormatGraph(job, width)) PrintText(line + "\n");

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/housekeeping/orphans.h"
+#include "coordinator/submit/whereabouts.h"
 #include "coordinator/why.h"
 
 namespace halcyon::coordinator {
@@ -16,7 +18,12 @@ absl::Status PrintWhy(const WhyArguments& arguments, const std::string& home_fla
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
   const int64_t now_ms = Clock::Real()->WallMs();
-  const Why why = ExplainJob(job, now_ms);
+  JobPlace place;
+  ASSIGN_OR_RETURN(const bool has_workers, HasWorkers(*Env::Posix(), home, job.job_id));
+  place.has_orphans = has_workers && job.state == jobs::JobState::kInterrupted;
+  const Whereabouts whereabouts = WhereaboutsReader(*Env::Posix(), home).Of(job);
+  if (whereabouts.is_outstanding && !whereabouts.is_live) place.waits = whereabouts.text;
+  const Why why = ExplainJob(job, now_ms, place);
   if (arguments.json) {
     PrintJson(ToJson(why, job.job_id));
   } else {

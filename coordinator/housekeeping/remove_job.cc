@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/housekeeping/orphans.h"
 #include "coordinator/recovery.h"
 #include "storage/sharing.h"
 
@@ -15,13 +16,10 @@ namespace {
 
 absl::Status CheckNoWorkerRuns(Env& env, const storage::HomeLayout& home,
                                const std::string& job_id) {
-  const std::string alive = home.AliveFile(job_id);
-  if (!env.Exists(alive)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const auto lock,
-                   storage::FileLock::TryAcquire(alive, storage::FileLock::Mode::kExclusive));
-  if (lock != nullptr) return absl::OkStatus();
-  return InvalidArgument("workers of job " + job_id +
-                         " are still ending; try again in some seconds");
+  ASSIGN_OR_RETURN(const bool has_workers, HasWorkers(env, home, job_id));
+  if (!has_workers) return absl::OkStatus();
+  return InvalidArgument("ranks or agents of job " + job_id + " still run; `halcyon cancel " +
+                         job_id + "` ends them");
 }
 
 }  // namespace

@@ -63,6 +63,35 @@ TEST(AdoptionTest, RanksThatCannotBeAdoptedAreEndedFirst) {
   EXPECT_EQ(run.output.find("go on"), std::string::npos) << run.output;
 }
 
+TEST(AdoptionTest, RanksWithoutACoordinatorAreShownAndCanBeEnded) {
+  SmallJob job("adoption-cancel");
+  const RunResult killed =
+      job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model;rank 0 model step 9@stop"},
+               {"HALCYON_FAULT_MARKER", job.root() + "/fault"}});
+  ASSERT_EQ(killed.status.signal, 9) << killed.output;
+  const ProcessIdentity rank = ProcessOf(job, "model-rank-1");
+  ASSERT_TRUE(IsAlive(rank));
+  EXPECT_NE(job.Halcyon({"status"}).output.find("its coordinator is gone, ranks or agents go on"),
+            std::string::npos);
+  const std::string id = job.Status().at("job_id");
+  const auto why = nlohmann::json::parse(job.Halcyon({"why", "--json"}).output);
+  EXPECT_EQ(why.at("state"), "interrupted") << why;
+  EXPECT_NE(why.at("advice").get<std::string>().find("halcyon cancel " + id), std::string::npos)
+      << why;
+  const RunResult removed = job.Halcyon({"rm", id});
+  EXPECT_EQ(removed.status.code, 2);
+  EXPECT_NE(removed.output.find("`halcyon cancel " + id + "` ends them"), std::string::npos)
+      << removed.output;
+  const RunResult cancelled = job.Halcyon({"cancel", id});
+  ASSERT_TRUE(cancelled.status.ok()) << cancelled.output;
+  EXPECT_FALSE(IsAlive(rank));
+  EXPECT_EQ(job.Status().at("state"), "cancelled");
+  const RunResult again = job.Halcyon({"cancel", id});
+  EXPECT_NE(again.output.find("there is nothing to cancel"), std::string::npos) << again.output;
+  const RunResult run = job.Run();
+  EXPECT_TRUE(run.status.ok()) << run.output;
+}
+
 // What the job's coordinators have logged.
 std::string LogOf(SmallJob& job) {
   const auto folders = Env::Posix()->ListDir(job.home() + "/jobs");
