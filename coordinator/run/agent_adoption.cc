@@ -1,4 +1,5 @@
 // What the pool does with agents of an earlier coordinator until each is an agent like the others.
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/run/agent_pool.h"
@@ -51,6 +52,7 @@ bool AgentPool::MayReturn(Agent* agent, const cluster::Hello& hello) {
   agent->is_awaited = false;
   --awaited_;
   if (!hello.task.empty()) {
+    ++stating_;
     agent->stated =
         StatedLease{agent->id, hello.stage, hello.fingerprint, hello.task, Fence(hello.fence)};
   }
@@ -82,10 +84,17 @@ std::vector<StatedLease> AgentPool::StatedLeases() const {
   return leases;
 }
 
+bool AgentPool::States(Fence fence) const {
+  return stating_ > 0 && std::any_of(agents_.begin(), agents_.end(), [&](const Agent& agent) {
+           return agent.stated && agent.stated->fence == fence;
+         });
+}
+
 std::vector<cluster::Message> AgentPool::Settle(const WorkerId& worker, bool is_adopted) {
   Agent* const agent = Find(worker);
   std::vector<cluster::Message> kept = std::exchange(agent->kept, {});
   const StatedLease lease = *std::exchange(agent->stated, std::nullopt);
+  --stating_;
   if (is_adopted) return kept;
   const auto is_result = [](const cluster::Message& message) {
     return std::holds_alternative<cluster::TaskDone>(message.body) ||

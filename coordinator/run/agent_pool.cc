@@ -64,7 +64,7 @@ void AgentPool::Lose(Agent* agent, Lost how) {
     --awaited_;
     how.is_blameless = true;
   }
-  agent->stated.reset();
+  if (std::exchange(agent->stated, std::nullopt)) --stating_;
   agent->kept.clear();
   agent->lost = std::move(how);
   to_tend_.insert(static_cast<size_t>(agent - agents_.data()));

@@ -91,6 +91,9 @@ class AgentPool {
   // The leases that earlier agents still serve and that nobody has settled. Costs as much as there
   // are agents.
   std::vector<StatedLease> StatedLeases() const;
+  // Whether one of them has this number: no other lease may have it. Costs nothing where there are
+  // none.
+  bool States(Fence fence) const;
   // The agent goes on with its lease (`is_adopted`), or the lease is void: then what it has made is
   // dropped, and an agent that is still at work on it is lost. Returns what the agent has sent
   // since it came, to be handled now. REQUIRES: it states one.
@@ -147,7 +150,7 @@ class AgentPool {
   bool IsPausedAt(int64_t now_ms) const;
 
   uint64_t starts_;
-  size_t awaited_ = 0;                 // agents
+  size_t awaited_ = 0, stating_ = 0;   // agents
   std::optional<int64_t> come_by_ms_;  // when those are lost
   std::optional<int64_t> paused_ms_, stopped_ms_;
   std::vector<Agent> agents_;   // "agent-3" is the fourth

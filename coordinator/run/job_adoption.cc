@@ -41,6 +41,8 @@ void JobRun::VoidLeases() {
 // Whether the stage will be prepared, and may turn out to be the lease's.
 bool JobRun::MayTakeOver(NodeId id, const StatedLease& lease) const {
   const Stage& one = stage(id);
+  // One that waits for another which makes the same takes nothing over: that one would have.
+  if (one.behind && is_active(*one.behind)) return false;
   switch (one.state) {
     case State::kRunning:
     case State::kInstalling:

@@ -84,12 +84,13 @@ void JobRun::PrepareStages() {
 void JobRun::GrantTasks() {
   while (scheduler_.CanGrant() && commits_ < kCommitsMax) {
     const uint64_t claim = stage(scheduler_.NextStage()).claim;
-    // An adopted lease may have the number: an earlier coordinator counted for itself, and the
-    // claims of another stage may have come to the same.
+    // A lease of an earlier coordinator, which counted for itself, may have the number: the claims
+    // of another stage may have come to the same.
+    Fence fence{0};
     do {
-      ++leases_;
-    } while (scheduler_.IsInUse(TaskFence(claim, leases_)));
-    const Grant grant = scheduler_.GrantNext(TaskFence(claim, leases_));
+      fence = TaskFence(claim, ++leases_);
+    } while (scheduler_.IsInUse(fence) || agents_.States(fence));
+    const Grant grant = scheduler_.GrantNext(fence);
     stage(grant.stage).tasks->OnGrant(grant, &effects_);
   }
 }

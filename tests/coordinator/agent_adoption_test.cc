@@ -232,6 +232,23 @@ TEST_F(AgentAdoptionTest, OneThatHasAResultOfAStageThatIsMadeIsReady) {
   EXPECT_THAT(Granted(), ElementsAre("latents/0 to agent-0", "latents/1 to agent-1"));
 }
 
+// Of two texts with the same tokens; the task of the lease is done already.
+TEST_F(AgentAdoptionTest, AStageThatWaitsForTheOneThatMakesTheSameTakesNothingOver) {
+  const auto variants = TwoTexts(Spec());
+  const jobs::StageGraph graph(variants);
+  for (const jobs::StageNode& node : graph.nodes()) {
+    fingerprints_[node.label] = "of " + std::string(jobs::StageName(node.kind));
+  }
+  limits_.agents = 1;
+  Begin(variants);
+  From(kAnna, HelloWith("tokens/done", Lease(3)));
+  From(kAnna, DoneOf("tokens/done", Lease(3)));
+  From(kAnna, cluster::Ready{Lease(3).value()});
+  Settle();
+  PassMs(50);
+  EXPECT_THAT(Granted(), ElementsAre(HasSubstr("/0 to agent-0"))) << "it is free";
+}
+
 // The upper half counts the claims of one stage: those of another may have come to the same number.
 TEST_F(AgentAdoptionTest, AGrantHasNoNumberOfALeaseThatIsAdopted) {
   jobs::JobSpec other = Spec();
@@ -253,6 +270,30 @@ TEST_F(AgentAdoptionTest, AGrantHasNoNumberOfALeaseThatIsAdopted) {
   EXPECT_EQ(fences_[tokens[0] + "/0"], TaskFence(kClaim, 2));
   From(kAnna, DoneOf(tokens[1] + "/0", Lease(1, kClaim)));
   EXPECT_THAT(Ingested(), ElementsAre(Lease(1, kClaim)));
+}
+
+// The stage of the lease is prepared last.
+TEST_F(AgentAdoptionTest, AGrantHasNoNumberOfALeaseThatIsNotDecidedYet) {
+  const auto variants = TwoTexts(Spec());
+  std::vector<std::string> tokens;
+  const jobs::StageGraph graph(variants);
+  for (const jobs::StageNode& node : graph.nodes()) {
+    if (node.kind == jobs::StageKind::kTokenizer) made_.insert("of " + node.label);
+    if (node.kind == jobs::StageKind::kTokens) tokens.push_back(node.label);
+  }
+  claims_["of " + tokens[1]] = kClaim + 1;
+  Begin(variants);
+  cluster::Hello hello = HelloWith(tokens[1] + "/0", Lease(1, kClaim));
+  hello.fingerprint = "of " + tokens[1];
+  From(kAnna, hello);
+  const auto prepare = All<effect::PrepareStage>();
+  ASSERT_THAT(prepare, SizeIs(2));
+  Happen(event::StagePrepared{prepare[0].stage, Prepared(prepare[0].stage)});
+  Settle();
+  EXPECT_THAT(Granted(), ElementsAre(tokens[0] + "/0 to agent-1"));
+  Happen(event::StagePrepared{prepare[1].stage, Prepared(prepare[1].stage)});
+  From(kAnna, DoneOf(tokens[1] + "/0", Lease(1, kClaim)));
+  EXPECT_THAT(Ingested(), ElementsAre(Lease(1, kClaim))) << "the lease was taken over";
 }
 
 TEST_F(AgentAdoptionTest, AnAdoptedAgentThatDiesGivesItsTaskBack) {

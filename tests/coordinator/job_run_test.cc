@@ -17,13 +17,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// Two texts: two chains of stages that have nothing in common.
-std::vector<jobs::JobSpec> TwoTexts(jobs::JobSpec spec) {
-  std::vector<jobs::JobSpec> variants(2, spec);
-  variants[1].data.sources = {"/b.txt"};
-  return variants;
-}
-
 // --- from the start to the end ---
 
 TEST_F(JobRunTest, AStageBeginsWhenItsInputsAreMade) {

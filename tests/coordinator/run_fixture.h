@@ -26,6 +26,13 @@ class JobRunTest : public ::testing::Test {
     return spec;
   }
 
+  // Two texts: two chains of stages that have nothing in common.
+  static std::vector<jobs::JobSpec> TwoTexts(jobs::JobSpec spec) {
+    std::vector<jobs::JobSpec> variants(2, spec);
+    variants[1].data.sources = {"/b.txt"};
+    return variants;
+  }
+
   // Everything up to the first stages.
   void Begin(const std::vector<jobs::JobSpec>& variants = {Spec()}) {
     run_ = std::make_unique<JobRun>(
