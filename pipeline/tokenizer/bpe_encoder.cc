@@ -11,12 +11,14 @@ class ByteBpeEncoder : public Encoder {
  public:
   explicit ByteBpeEncoder(std::shared_ptr<const BpeTokenizer> tokenizer)
       : tokenizer_(std::move(tokenizer)),
-        splitter_(tokenizer_->pattern()),
+        spans_(tokenizer_->pattern()()),
         merger_(&tokenizer_->merges()) {}
 
   void Encode(std::string_view text, std::vector<uint32_t>* ids) override {
-    splitter_.Start(text);
-    for (std::string_view piece; splitter_.Next(&piece);) {
+    spans_->Start(text);
+    for (Span span; spans_->NextSpan(&span);) {
+      if (span.begin == span.end) continue;
+      const std::string_view piece = text.substr(span.begin, span.end - span.begin);
       cache_.Encode(piece, ids, [this](std::string_view one, std::vector<uint32_t>* out) {
         EncodePiece(one, out);
       });
@@ -37,7 +39,7 @@ class ByteBpeEncoder : public Encoder {
   }
 
   std::shared_ptr<const BpeTokenizer> tokenizer_;
-  PieceSplitter splitter_;
+  std::unique_ptr<SpanSource> spans_;
   PieceMerger merger_;
   std::vector<uint32_t> symbols_;
   PieceCache cache_;

@@ -12,8 +12,8 @@ namespace halcyon::pipeline {
 absl::StatusOr<std::shared_ptr<const BpeTokenizer>> BpeTokenizer::Create(BpeVocabulary vocabulary) {
   std::shared_ptr<BpeTokenizer> tokenizer(new BpeTokenizer);
   tokenizer->vocabulary_ = std::move(vocabulary);
-  ASSIGN_OR_RETURN(tokenizer->pattern_, SplitPattern::Compile(tokenizer->vocabulary_.regex,
-                                                              tokenizer->vocabulary_.dialect));
+  ASSIGN_OR_RETURN(tokenizer->pattern_,
+                   CompilePattern(tokenizer->vocabulary_.regex, tokenizer->vocabulary_.dialect));
   RETURN_IF_ERROR(tokenizer->IndexTokens());
   RETURN_IF_ERROR(tokenizer->IndexMerges());
   return tokenizer;

@@ -56,7 +56,7 @@ class BpeTokenizer : public EncodableTokenizer, public std::enable_shared_from_t
   // The token that a whole piece is, where the vocabulary ignores merges then.
   const uint32_t* FindWhole(std::string_view piece) const;
   const BpeVocabulary& vocabulary() const { return vocabulary_; }
-  const std::shared_ptr<const SplitPattern>& pattern() const { return pattern_; }
+  const SpanPattern& pattern() const { return pattern_; }
 
  private:
   BpeTokenizer() = default;
@@ -64,7 +64,7 @@ class BpeTokenizer : public EncodableTokenizer, public std::enable_shared_from_t
   absl::Status IndexMerges();
 
   BpeVocabulary vocabulary_;
-  std::shared_ptr<const SplitPattern> pattern_;
+  SpanPattern pattern_;
   std::array<uint32_t, 256> id_of_byte_{};
   absl::flat_hash_map<std::string, uint32_t> id_of_bytes_;  // no special tokens
   MergeTable merges_;

@@ -147,13 +147,14 @@ class MergeLearner {
 
 class CountingTrainer : public BpeTrainer {
  public:
-  CountingTrainer(uint32_t vocab_size, std::shared_ptr<const SplitPattern> pattern)
-      : vocab_size_(vocab_size), pattern_(std::move(pattern)), splitter_(pattern_) {}
+  CountingTrainer(uint32_t vocab_size, std::string regex, const SpanPattern& pattern)
+      : vocab_size_(vocab_size), regex_(std::move(regex)), spans_(pattern()) {}
 
   void Add(std::string_view document) override {
-    splitter_.Start(document);
-    std::string_view piece;
-    while (splitter_.Next(&piece)) ++counts_[ToAbsl(piece)];
+    spans_->Start(document);
+    for (Span span; spans_->NextSpan(&span);) {
+      ++counts_[ToAbsl(document.substr(span.begin, span.end - span.begin))];
+    }
   }
 
   absl::StatusOr<std::shared_ptr<const Tokenizer>> Train() override {
@@ -165,7 +166,7 @@ class CountingTrainer : public BpeTrainer {
     BpeVocabulary vocabulary;
     vocabulary.tokens = learner.TakeTokens();
     vocabulary.merges = learner.TakeMerges();
-    vocabulary.regex = pattern_->regex();
+    vocabulary.regex = regex_;
     vocabulary.special.assign(vocabulary.tokens.size(), false);
     vocabulary.special.resize(vocabulary.tokens.size() + kSpecials, true);
     vocabulary.end_of_text = static_cast<uint32_t>(vocabulary.tokens.size());
@@ -191,8 +192,8 @@ class CountingTrainer : public BpeTrainer {
   }
 
   const uint32_t vocab_size_;
-  std::shared_ptr<const SplitPattern> pattern_;
-  PieceSplitter splitter_;
+  const std::string regex_;
+  const std::unique_ptr<SpanSource> spans_;
   absl::flat_hash_map<std::string, uint64_t> counts_;
 };
 
@@ -204,8 +205,8 @@ absl::StatusOr<std::unique_ptr<BpeTrainer>> BpeTrainer::Create(const BpeTraining
                            " is too small: 256 bytes and 2 special tokens need 258");
   }
   ASSIGN_OR_RETURN(const std::string regex, PatternByName(options.pattern));
-  ASSIGN_OR_RETURN(std::shared_ptr<const SplitPattern> pattern, SplitPattern::Compile(regex));
-  return std::make_unique<CountingTrainer>(options.vocab_size, std::move(pattern));
+  ASSIGN_OR_RETURN(const SpanPattern pattern, CompilePattern(regex));
+  return std::make_unique<CountingTrainer>(options.vocab_size, regex, pattern);
 }
 
 }  // namespace halcyon::pipeline

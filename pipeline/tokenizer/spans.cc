@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "pipeline/tokenizer/split_pattern.h"
 #include "pipeline/utf8.h"
 
 namespace halcyon::pipeline {
@@ -95,8 +94,10 @@ class WordSpans : public MatchSpans {
 
 }  // namespace
 
-SpanPattern MatchesOf(std::shared_ptr<const SplitPattern> regex) {
-  return [regex] { return std::make_unique<PieceSplitter>(regex); };
+size_t SpanSource::NextSpans(Span* spans, size_t count_max) {
+  size_t count = 0;
+  while (count < count_max && NextSpan(spans + count)) ++count;
+  return count;
 }
 
 SpanPattern MatchesOf(std::string literal) {

@@ -26,13 +26,13 @@ class SpanSource {
   virtual void Start(std::string_view text) = 0;
   // False at the end of the text. A match may be empty, but not where the match before it ends.
   virtual bool NextSpan(Span* span) = 0;
+  // As many calls of NextSpan as give a span, at most `count_max`; returns their number.
+  virtual size_t NextSpans(Span* spans, size_t count_max);
 };
 
 // Makes a source for one thread. Itself immutable and thread-safe, as are the others below.
 using SpanPattern = std::function<std::unique_ptr<SpanSource>()>;
 
-class SplitPattern;
-SpanPattern MatchesOf(std::shared_ptr<const SplitPattern> regex);
 // REQUIRES: not empty.
 SpanPattern MatchesOf(std::string literal);
 // Each code point of the set is a match of its own. REQUIRES: the set outlives the sources.

@@ -70,8 +70,8 @@ absl::StatusOr<SpanPattern> ReadPattern(const JsonNode& node) {
     return MatchesOf(text);
   }
   ASSIGN_OR_RETURN(const std::string regex, node["Regex"].String());
-  ASSIGN_OR_RETURN(auto compiled, SplitPattern::Compile(regex), node["Regex"].path());
-  return MatchesOf(std::move(compiled));
+  ASSIGN_OR_RETURN(SpanPattern pattern, CompilePattern(regex), node["Regex"].path());
+  return pattern;
 }
 
 absl::StatusOr<ReadNormalizers> ReadNormalizer(const JsonNode& node) {

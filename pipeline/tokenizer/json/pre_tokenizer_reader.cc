@@ -72,8 +72,8 @@ class PreTokenizerReader {
     if (add_prefix_space) out_.steps.push_back(PrefixSpacePreTokenizer());
     if (use_regex) {
       ASSIGN_OR_RETURN(const std::string regex, PatternByName("gpt2"));
-      ASSIGN_OR_RETURN(auto compiled, SplitPattern::Compile(regex));
-      RETURN_IF_ERROR(AddParts(MatchesOf(std::move(compiled)), SplitBehavior::kIsolated));
+      ASSIGN_OR_RETURN(SpanPattern compiled, CompilePattern(regex));
+      RETURN_IF_ERROR(AddParts(std::move(compiled), SplitBehavior::kIsolated));
       if (form_ == Form::kNothing) regex_ = regex;
     }
     out_.steps.push_back(ByteSpellingPreTokenizer());

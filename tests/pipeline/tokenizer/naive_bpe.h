@@ -18,13 +18,15 @@ namespace halcyon::pipeline {
 
 inline std::vector<std::string> PiecesOf(const std::string& regex, std::string_view text) {
   // Compiling one takes longer than matching thousands of texts.
-  static std::map<std::string, std::shared_ptr<const SplitPattern>> patterns;
-  std::shared_ptr<const SplitPattern>& pattern = patterns[regex];
-  if (pattern == nullptr) pattern = *SplitPattern::Compile(regex);
-  PieceSplitter splitter(pattern);
-  splitter.Start(text);
+  static std::map<std::string, SpanPattern> patterns;
+  SpanPattern& pattern = patterns[regex];
+  if (pattern == nullptr) pattern = *CompilePattern(regex);
+  const auto spans = pattern();
+  spans->Start(text);
   std::vector<std::string> pieces;
-  for (std::string_view piece; splitter.Next(&piece);) pieces.emplace_back(piece);
+  for (Span span; spans->NextSpan(&span);) {
+    if (span.begin < span.end) pieces.emplace_back(text.substr(span.begin, span.end - span.begin));
+  }
   return pieces;
 }
 

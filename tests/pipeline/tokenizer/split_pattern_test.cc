@@ -115,7 +115,7 @@ TEST(SplitPattern, RefusesExpressions) {
                                                        {"(?m:a)", "(?m:"},
                                                        {"[]a]", "[] without members"}};
   for (const auto& [regex, message] : cases) {
-    const auto pattern = SplitPattern::Compile(regex);
+    const auto pattern = CompilePattern(regex);
     EXPECT_EQ(pattern.status().code(), absl::StatusCode::kInvalidArgument) << regex;
     EXPECT_THAT(MessageOf(pattern.status()), HasSubstr(message)) << regex;
   }
