@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "pipeline/utf8.h"
 #include "tests/pipeline/tokenizer/naive_bpe.h"
 
 namespace halcyon::pipeline {
@@ -127,15 +128,9 @@ TEST(Encoder, AnyTextComesBack) {
     std::string text;
     for (uint64_t i = 0; i < 100; ++i) {
       // Any code point but surrogates: two, three and four bytes, and ASCII with controls.
-      uint32_t c = static_cast<uint32_t>(stream.Below(i, i % 2 == 0 ? 0x80 : 0x110000));
-      if (c >= 0xD800 && c <= 0xDFFF) c = 0xFFFD;
-      if (c < 0x80) {
-        text += static_cast<char>(c);
-        continue;
-      }
-      const int trails = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-      text += static_cast<char>((0xF00 >> trails & 0xFF) | c >> (6 * trails));
-      for (int k = trails - 1; k >= 0; --k) text += static_cast<char>(0x80 | (c >> (6 * k) & 0x3F));
+      auto point = static_cast<char32_t>(stream.Below(i, i % 2 == 0 ? 0x80 : kCodePoints));
+      if (point >= 0xD800 && point <= 0xDFFF) point = 0xFFFD;
+      AppendUtf8(point, &text);
     }
     std::vector<uint32_t> ids;
     encoder->Encode(text, &ids);
