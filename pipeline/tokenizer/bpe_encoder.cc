@@ -1,3 +1,4 @@
+#include <array>
 #include <utility>
 
 #include "pipeline/tokenizer/bpe_tokenizer.h"
@@ -16,12 +17,12 @@ class ByteBpeEncoder : public Encoder {
 
   void Encode(std::string_view text, std::vector<uint32_t>* ids) override {
     spans_->Start(text);
-    for (Span span; spans_->NextSpan(&span);) {
-      if (span.begin == span.end) continue;
-      const std::string_view piece = text.substr(span.begin, span.end - span.begin);
-      cache_.Encode(piece, ids, [this](std::string_view one, std::vector<uint32_t>* out) {
-        EncodePiece(one, out);
-      });
+    std::array<Span, PieceCache::kSpansMax> spans;
+    for (size_t count = spans.size(); count == spans.size();) {
+      count = spans_->NextSpans(spans.data(), spans.size());
+      cache_.Encode(
+          text, {spans.data(), count}, ids,
+          [this](std::string_view piece, std::vector<uint32_t>* out) { EncodePiece(piece, out); });
     }
   }
 
@@ -31,9 +32,9 @@ class ByteBpeEncoder : public Encoder {
       ids->push_back(*whole);
       return;
     }
-    symbols_.clear();
-    for (const char byte : piece) {
-      symbols_.push_back(tokenizer_->IdOfByte(static_cast<uint8_t>(byte)));
+    symbols_.resize(piece.size());
+    for (size_t i = 0; i < piece.size(); ++i) {
+      symbols_[i] = tokenizer_->IdOfByte(static_cast<uint8_t>(piece[i]));
     }
     merger_.Merge(symbols_, ids);
   }

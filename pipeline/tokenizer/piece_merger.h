@@ -3,7 +3,6 @@
 #define HALCYON_PIPELINE_TOKENIZER_PIECE_MERGER_H_
 
 #include <cstdint>
-#include <queue>
 #include <vector>
 
 #include "pipeline/tokenizer/merge_table.h"
@@ -31,12 +30,6 @@ class PieceMerger {
     uint32_t previous, next;  // positions of the neighbours, kNowhere at the ends
     bool alive;
   };
-  struct Candidate {  // the pair that begins at `position`
-    uint32_t rank, position;
-    bool operator>(const Candidate& other) const {
-      return rank != other.rank ? rank > other.rank : position > other.position;
-    }
-  };
   void MergeByScan(std::vector<uint32_t>& symbols, std::vector<uint32_t>* ids);
   void MergeByHeap(const std::vector<uint32_t>& symbols, std::vector<uint32_t>* ids);
   void Consider(uint32_t position);
@@ -44,9 +37,8 @@ class PieceMerger {
 
   const MergeTable* merges_;
   uint64_t steps_ = 0;
-  std::vector<MergeTable::Ranked> scan_merges_;  // of each symbol with the next
   std::vector<Symbol> symbols_;
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap_;
+  std::vector<uint64_t> heap_;  // pairs that merge: rank, and in the lower half the position
 };
 
 }  // namespace halcyon::pipeline
