@@ -44,9 +44,14 @@ bool IsSecondHalf(uint32_t unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
 // Bytes of a string up to its closing quote. REQUIRES: `from` is after the opening one of a string
 // that is closed within `text`.
 std::string_view StringBody(std::string_view text, size_t from) {
-  size_t end = from;
-  while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
-  return text.substr(from, std::min(end, text.size()) - from);
+  size_t quote = text.find('"', from), at = from;
+  while (quote != text.npos) {
+    at = text.substr(0, quote).find('\\', at);
+    if (at == text.npos) break;
+    at += 2;
+    if (at > quote) quote = text.find('"', at);
+  }
+  return text.substr(from, std::min(quote, text.size()) - from);
 }
 
 absl::Status NotJson(const std::string& why, std::string_view bytes) {
@@ -166,23 +171,23 @@ absl::StatusOr<JsonText> JsonLineReader::Read(std::string_view line) {
                            "\" is not a string: " + QuoteBytes(all.substr(member.begin)));
   }
   const std::string_view body = StringBody(all, member.begin + 1);
-  size_t first = 0;
-  char* characters = buffer_.data() + member.begin + 1;
-  const std::string before = body.find("\\u") == body.npos ? "" : std::string(body);
-  const uint64_t lone = ReplaceLoneSurrogates(characters, body.size(), &first);
-  if (lone > 0 && invalid_utf8_ == jobs::InvalidUtf8::kRefuse) {
-    return InvalidArgument("half a surrogate pair in member \"" + field_ + "\": " +
-                           QuoteBytes(std::string_view(before).substr(first), kEscapeBytes));
+  char* const characters = buffer_.data() + member.begin + 1;
+  if (body.find("\\u") != body.npos) {
+    const std::string before(body);
+    size_t first = 0;
+    const uint64_t lone = ReplaceLoneSurrogates(characters, body.size(), &first);
+    if (lone > 0 && invalid_utf8_ == jobs::InvalidUtf8::kRefuse) {
+      return InvalidArgument("half a surrogate pair in member \"" + field_ + "\": " +
+                             QuoteBytes(std::string_view(before).substr(first), kEscapeBytes));
+    }
+    result.replaced += lone;
   }
-  result.replaced += lone;
-  // The string alone is a document, too.
-  ondemand::document document;
-  auto error =
-      parser_->parser
-          .iterate(buffer_.data() + member.begin, body.size() + 2, buffer_.size() - member.begin)
-          .get(document);
-  if (!error) error = document.get_string().get(result.text);
-  if (error) return NotJson(simdjson::error_message(error), body);
+  text_.resize(std::max(text_.size(), body.size() + simdjson::SIMDJSON_PADDING));
+  auto* text = reinterpret_cast<uint8_t*>(text_.data());
+  const ondemand::raw_json_string raw(reinterpret_cast<const uint8_t*>(characters));
+  if (const auto error = parser_->parser.unescape(raw, text).get(result.text)) {
+    return NotJson(simdjson::error_message(error), body);
+  }
   return result;
 }
 

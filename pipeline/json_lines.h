@@ -43,6 +43,7 @@ class JsonLineReader {
   const jobs::InvalidUtf8 invalid_utf8_;
   std::string buffer_;  // the line, valid UTF-8, with room after it
   size_t size_ = 0;     // of the line in buffer_
+  std::string text_;    // the member's, with room after it
   struct Parser;
   std::unique_ptr<Parser> parser_;
 };

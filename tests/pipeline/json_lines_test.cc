@@ -69,7 +69,23 @@ TEST_F(JsonLinesTest, ANameMayBeSpeltWithEscapes) {
   EXPECT_EQ(json->text, "c");
 }
 
+// All texts of up to seven quotes, backslashes and letters that escapes begin with.
+TEST_F(JsonLinesTest, QuotesAndBackslashesInAnyOrder) {
+  static constexpr std::string_view kCharacters = "\"\\nu";
+  for (size_t number = 0; number < size_t{1} << 14; ++number) {
+    std::string text, escaped;
+    for (size_t rest = number; rest > 0; rest /= 4) {
+      const char c = kCharacters[rest % 4];
+      text += c;
+      if (c == '"' || c == '\\') escaped += '\\';
+      escaped += c;
+    }
+    ASSERT_EQ(Text("{\"a\": \"" + escaped + "\", \"text\": \"" + escaped + "\"}"), text);
+  }
+}
+
 TEST_F(JsonLinesTest, LoneSurrogatesAreReplacedAndCounted) {
+  EXPECT_EQ(Text(R"({"text": "\" \\\" \ud83d"})"), "\" \\\" \uFFFD") << "behind quotes";
   EXPECT_EQ(Text(R"({"text": "half \ud83d here"})"), "half \uFFFD here");
   EXPECT_EQ(Replaced(R"({"text": "half \ud83d here"})"), 1u);
   EXPECT_EQ(Text(R"({"text": "\ude00\ud83d\ud83d\ude00\uD83D"})"), "\uFFFD\uFFFD\U0001F600\uFFFD");
