@@ -86,6 +86,10 @@ class Link : public CoordinatorLink {
 
   bool stop_requested() const override { return stop_requested_; }
 
+  void SetSuperseded(std::function<bool()> is_superseded) override {
+    const MutexLock lock(&mutex_);
+    is_superseded_ = std::move(is_superseded);
+  }
   void SetActivity(std::function<Activity()> activity) override {
     const MutexLock lock(&mutex_);
     activity_ = std::move(activity);
@@ -119,7 +123,7 @@ class Link : public CoordinatorLink {
         spdlog::error("no message from a coordinator for {} ms", silent_ms);
         return MarkLost();
       }
-      if (silent_ms >= kHeartbeatTimeoutMs) LookForNext(now_ms);
+      if (silent_ms >= kHeartbeatTimeoutMs && !LookForNext(now_ms)) return MarkLost();
     }
   }
 
@@ -133,8 +137,9 @@ class Link : public CoordinatorLink {
     if (!closing()) options_.on_lost();
   }
 
-  void LookForNext(int64_t now_ms) {
-    if (looked_ms_ && now_ms - *looked_ms_ < kFindIntervalMs) return;
+  // False when the worker has nothing to go on for.
+  bool LookForNext(int64_t now_ms) {
+    if (looked_ms_ && now_ms - *looked_ms_ < kFindIntervalMs) return true;
     if (!looked_ms_) {
       spdlog::warn("the coordinator is gone; this worker goes on for up to {} s without one",
                    options_.orphan_grace_ms / 1000);
@@ -145,7 +150,16 @@ class Link : public CoordinatorLink {
       spdlog::warn("cannot reach the next coordinator: {}", MessageOf(next.status()));
     } else if (*next) {
       GoOnWith(**std::move(next));
+      return true;
     }
+    std::function<bool()> is_superseded;
+    {
+      const MutexLock lock(&mutex_);
+      is_superseded = is_superseded_;
+    }
+    if (!is_superseded || !is_superseded()) return true;
+    spdlog::error("its work is done by a later launch, or by another job");
+    return false;
   }
 
   void GoOnWith(Connection next) {
@@ -258,6 +272,7 @@ class Link : public CoordinatorLink {
   Mutex mutex_;
   ConditionVariable changed_;
   Incarnation incarnation_ ABSL_GUARDED_BY(mutex_);  // of the coordinator that is spoken to
+  std::function<bool()> is_superseded_ ABSL_GUARDED_BY(mutex_);
   Restatement restatement_ ABSL_GUARDED_BY(mutex_);
   ReliableStream stream_ ABSL_GUARDED_BY(mutex_);
   std::deque<Message> incoming_ ABSL_GUARDED_BY(mutex_);

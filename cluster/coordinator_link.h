@@ -80,6 +80,9 @@ class CoordinatorLink {
   // process did not run does not count in its age. The function before is not called any more when
   // this returns. An empty function: none.
   virtual void SetActivity(std::function<Activity()> activity) = 0;
+  // Asked once a second while the worker is an orphan, on the link's thread: whether another job,
+  // or a later launch, does its work now. Then it must end, whatever its grace.
+  virtual void SetSuperseded(std::function<bool()> is_superseded) = 0;
 };
 
 }  // namespace halcyon::cluster

@@ -90,6 +90,32 @@ class OrphanTest : public ::testing::Test {
   std::unique_ptr<CoordinatorLink> link_;
 };
 
+TEST_F(OrphanTest, EndsWhenAnotherDoesItsWork) {
+  std::atomic<bool> is_superseded = false;
+  link_->SetSuperseded([&] { return is_superseded.load(); });
+  LoseFirst();
+  EXPECT_EQ(losses_, 0);
+  is_superseded = true;
+  PassUntil([this] { return losses_ > 0; });
+  EXPECT_EQ(losses_, 1);
+  EXPECT_LT(clock_.MonotonicMs(), kGraceMs);
+}
+
+// It has told how it ended, and waits for a coordinator that hears it.
+TEST_F(OrphanTest, WaitsForNobodyWhenAnotherDoesItsWork) {
+  ASSERT_TRUE(link_->Send(kHello).ok());
+  LoseFirst();
+  link_->SetSuperseded([] { return true; });
+  std::atomic<bool> has_left = false;
+  std::thread leaving([&] {
+    link_.reset();
+    has_left = true;
+  });
+  PassUntil([&] { return has_left.load(); });
+  leaving.join();
+  EXPECT_EQ(losses_, 0);
+}
+
 TEST_F(OrphanTest, GoesOnAndTellsTheNextCoordinatorWhatItWorksOn) {
   ASSERT_TRUE(link_->Send(kHello).ok());
   ASSERT_TRUE(link_->Send(Ready{}).ok());

@@ -14,6 +14,7 @@
 #include "jobs/estimate.h"
 #include "jobs/flops.h"
 #include "pipeline/source_windows.h"
+#include "storage/checkpoint.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
 #include "worker/training/autoencoder_trainee.h"
@@ -193,6 +194,12 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Arrival
   state->progress.Enter(cluster::WorkPhase::kLoading, "the inputs");
   RETURN_IF_ERROR(arrivals.Open(JoinPath(rank.assignment.work_dir, kWaitsFolder),
                                 rank.assignment.claim, rank.assignment.launch));
+  // Who takes the stage over raises the fence of its checkpoints first.
+  link.SetSuperseded([checkpoints = JoinPath(rank.assignment.work_dir, "checkpoints"),
+                      own = storage::WriterFence{rank.assignment.claim, rank.assignment.launch}] {
+    const auto fence = storage::CheckpointStore(*Env::Posix(), checkpoints).ReadFence();
+    return fence.ok() && *fence > own;
+  });
   ASSIGN_OR_RETURN(rank.spec_toml, Env::Posix()->ReadFile(rank.assignment.spec_path));
   ASSIGN_OR_RETURN(rank.spec,
                    jobs::ParseJobSpec(rank.spec_toml, rank.assignment.spec_path,
