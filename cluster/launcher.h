@@ -33,6 +33,8 @@ struct LauncherCheck {
   std::string scratch_dir;     // as in GangOptions
   std::string working_dir;     // in the state folder
   std::string worker_program;  // the same on all hosts
+  // Whether the job is to stop, so that nobody waits for the answers. Any thread may ask.
+  std::function<bool()> is_stopped = [] { return false; };
 };
 
 inline constexpr int64_t kHostAnswerMsMax = 15'000;
@@ -41,7 +43,8 @@ class GangLauncher {
  public:
   virtual ~GangLauncher() = default;
   // Whether gangs can be launched on all hosts, asked before the first stage is made; takes as long
-  // as a launch. kNotFound or kInvalidArgument says what was found, where, and what to do.
+  // as a launch. kNotFound or kInvalidArgument says what was found, where, and what to do;
+  // kAborted: the job is to stop.
   virtual absl::Status Check(const LauncherCheck& check) = 0;
   virtual absl::StatusOr<std::unique_ptr<Gang>> Launch(const GangOptions& options) = 0;
   // Of the hosts of a gang that has failed, those where nothing can be started now. Waits for their

@@ -140,8 +140,12 @@ absl::Status ProbeHosts(GangLauncher& launcher, const std::vector<jobs::Host>& h
   options.log_path = JoinPath(check.working_dir, "probe.log");
   RETURN_IF_ERROR(env.RemoveTree(options.log_path));
   ASSIGN_OR_RETURN(const auto gang, launcher.Launch(options));
-  const bool ended = Clock::Real()->WaitFor([&] { return gang->Poll().has_value(); }, kProbeMsMax);
-  if (!ended) gang->Kill();
+  Clock::Real()->WaitFor([&] { return gang->Poll().has_value() || check.is_stopped(); },
+                         kProbeMsMax);
+  if (!gang->Poll()) {
+    gang->Kill();
+    if (check.is_stopped()) return Aborted("stopped while the hosts were asked for an answer");
+  }
   const std::string log = env.ReadFile(options.log_path).value_or("");
   const std::string faults = Faults(hosts, AnswersIn(log), written, digest, check);
   RETURN_IF_ERROR(env.RemoveTree(seen_path));

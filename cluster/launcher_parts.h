@@ -29,7 +29,7 @@ std::vector<jobs::HostRanks> PlacementOf(const GangOptions& options,
 
 // Launches a process on each host, which looks whether the state folder and the worker program
 // there are those of this machine. kInvalidArgument: a host where they are not, or that did not
-// answer, and what to do; one line a host.
+// answer, and what to do; one line a host. kAborted: the job is to stop.
 absl::Status ProbeHosts(GangLauncher& launcher, const std::vector<jobs::Host>& hosts,
                         const LauncherCheck& check);
 

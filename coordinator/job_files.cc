@@ -131,10 +131,11 @@ absl::Status JobFiles::CheckBeforeMaking(NodeId id, Notes* notes) {
     launcher_checked_ = true;
     for (size_t i = id.value(); i < graph_->size(); ++i) {
       if (jobs::ShapeOf(kind(NodeId(i))) != jobs::StageShape::kGang) continue;
-      RETURN_IF_ERROR(
-          context_->gang_launcher->Check({.scratch_dir = LauncherScratchDir(*context_) + "-check",
-                                          .working_dir = context_->home.Job(context_->job.value()),
-                                          .worker_program = context_->worker_program}));
+      RETURN_IF_ERROR(context_->gang_launcher->Check(
+          {.scratch_dir = LauncherScratchDir(*context_) + "-check",
+           .working_dir = context_->home.Job(context_->job.value()),
+           .worker_program = context_->worker_program,
+           .is_stopped = [this] { return context_->stop_requests() > 0; }}));
       RETURN_IF_ERROR(CheckGpus(*context_));
       break;
     }

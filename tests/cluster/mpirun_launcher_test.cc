@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -277,6 +278,27 @@ TEST_F(MpirunLauncherTest, NeedsNoNetwork) {
   setenv("PATH", path.c_str(), 1);
   EXPECT_TRUE(Wait(*gang).ok()) << Log();
   EXPECT_THAT(Log(), HasSubstr("rank 1 of 2"));
+}
+
+// Nothing comes from that host, and nothing says that it is not there.
+TEST_F(MpirunLauncherTest, AStopDoesNotWaitForAHostThatDoesNotAnswer) {
+  const std::string agent = folder_ + "/agent";
+  std::ofstream(agent) << "#!/bin/sh\ntouch " << folder_ << "/asked\nexec sleep 80\n";
+  ASSERT_EQ(chmod(agent.c_str(), 0700), 0);
+  const auto is_asked = [&] { return Env::Posix()->Exists(folder_ + "/asked"); };
+  jobs::PlacementSpec placement;
+  placement.rsh_agent = agent;
+  Allocation allocation;
+  allocation.hosts = {{"far", 1}};
+  const auto launcher = MakeMpirunLauncher(placement, allocation);
+  const int64_t began_ms = Clock::Real()->MonotonicMs();
+  const absl::Status status = launcher->Check({.scratch_dir = options_.scratch_dir,
+                                               .working_dir = folder_,
+                                               .worker_program = "/bin/true",
+                                               .is_stopped = is_asked});
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
+  EXPECT_TRUE(is_asked());
+  EXPECT_LT(Clock::Real()->MonotonicMs() - began_ms, kPatienceMs);
 }
 
 }  // namespace
