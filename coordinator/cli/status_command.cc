@@ -53,7 +53,7 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
   if (!job.error.empty()) PrintText("  " + job.error + "\n");
   if (!place.text.empty()) PrintText("  " + place.text + "\n");
   if (job.state == jobs::JobState::kInterrupted) {
-    ASSIGN_OR_RETURN(const bool has_orphans, HasWorkers(*Env::Posix(), home, job.job_id));
+    const bool has_orphans = HasWorkers(*Env::Posix(), home, job.job_id).value_or(false);
     PrintText(has_orphans
                   ? "  its coordinator is gone, ranks or agents go on: run the same command "
                     "again to take them over, or halcyon cancel to end them\n"

@@ -19,8 +19,8 @@ absl::Status PrintWhy(const WhyArguments& arguments, const std::string& home_fla
   ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
   const int64_t now_ms = Clock::Real()->WallMs();
   JobPlace place;
-  ASSIGN_OR_RETURN(const bool has_workers, HasWorkers(*Env::Posix(), home, job.job_id));
-  place.has_orphans = has_workers && job.state == jobs::JobState::kInterrupted;
+  place.has_orphans = job.state == jobs::JobState::kInterrupted &&
+                      HasWorkers(*Env::Posix(), home, job.job_id).value_or(false);
   const Whereabouts whereabouts = WhereaboutsReader(*Env::Posix(), home).Of(job);
   if (whereabouts.is_outstanding && !whereabouts.is_live) place.waits = whereabouts.text;
   const Why why = ExplainJob(job, now_ms, place);

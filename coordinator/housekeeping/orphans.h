@@ -12,6 +12,8 @@
 namespace halcyon::coordinator {
 
 // Whether processes of the job run on this machine. Those on other machines are not seen.
+// kPermissionDenied: it is another user's. REQUIRES: no coordinator runs the job, whose workers
+// could just be starting: they would take this look for a coordinator that takes over.
 absl::StatusOr<bool> HasWorkers(Env& env, const storage::HomeLayout& home,
                                 const std::string& job_id);
 

@@ -118,7 +118,7 @@ TEST_F(RemoveJobTest, ARunningJobIsRefusedAndAnotherIsNot) {
   ASSERT_TRUE(alive.ok() && *alive != nullptr);
   const absl::Status status = PlanRemoval(env_, home_, "a").status();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_THAT(MessageOf(status), HasSubstr("still ending"));
+  EXPECT_THAT(MessageOf(status), HasSubstr("`halcyon cancel a` ends them"));
 }
 
 TEST_F(RemoveJobTest, WorkThatAnotherJobHasTakenUpStays) {
