@@ -98,8 +98,15 @@ killed_coordinator_case() {
 
 two_nodes=$'[launch.slurm]\nnodes = 2\nntasks_per_node = 1\n'
 
+# A controller that was killed may take a node for lost after it has come back.
+nodes_are_up() {
+  scontrol update NodeName=n1,n2 State=RESUME >/dev/null 2>&1 || true
+  (($(sinfo -h -N -n n1,n2 -o %T | grep -c '^idle$') == 2))
+}
+
 # A rank on the other node is stopped.
 stopped_rank_case() {
+  check "both nodes are up" within 60 nodes_are_up
   begin stopped "$two_nodes"
   local other
   other=$(other_node)
