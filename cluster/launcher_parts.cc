@@ -142,13 +142,14 @@ absl::Status ProbeHosts(GangLauncher& launcher, const std::vector<jobs::Host>& h
   ASSIGN_OR_RETURN(const auto gang, launcher.Launch(options));
   Clock::Real()->WaitFor([&] { return gang->Poll().has_value() || check.is_stopped(); },
                          kProbeMsMax);
-  if (!gang->Poll()) {
-    gang->Kill();
-    if (check.is_stopped()) return Aborted("stopped while the hosts were asked for an answer");
-  }
+  const bool ended = gang->Poll().has_value();
+  if (!ended) gang->Kill();
   const std::string log = env.ReadFile(options.log_path).value_or("");
   const std::string faults = Faults(hosts, AnswersIn(log), written, digest, check);
   RETURN_IF_ERROR(env.RemoveTree(seen_path));
+  if (!ended && check.is_stopped()) {
+    return Aborted("stopped while the hosts were asked for an answer");
+  }
   if (faults.empty()) return env.RemoveTree(options.log_path);
   return InvalidArgument(faults + "\nwhat the launcher printed (" + options.log_path + "):\n" +
                          log.substr(log.size() - std::min(log.size(), kProbeLogMax)));
