@@ -7,6 +7,7 @@
 #include "cluster/launcher.h"
 #include "cluster/process.h"
 #include "coordinator/drill/drill_runs.h"
+#include "coordinator/housekeeping/orphans.h"
 #include "coordinator/job_status.h"
 #include "coordinator/run_job.h"
 #include "coordinator/submit/shell.h"
@@ -92,10 +93,9 @@ class LocalRuns : public DrillRuns {
       if (process.is_here && IsAlive(process.process)) left.push_back(process.ToString());
     }
     // Every worker holds its job's file, recorded or not.
-    const std::string alive = folder_.home().AliveFile(job_id_);
-    const auto lock = storage::FileLock::TryAcquire(alive, storage::FileLock::Mode::kExclusive);
-    if (left.empty() && lock.ok() && *lock == nullptr) {
-      left.push_back("a worker of the job, which has " + alive + " open");
+    if (left.empty() && HasWorkers(env_, folder_.home(), job_id_).value_or(false)) {
+      left.push_back("a worker of the job, which has " + folder_.home().AliveFile(job_id_) +
+                     " open");
     }
     return left;
   }
