@@ -53,6 +53,24 @@ class AgentAdoptionTest : public JobRunTest {
     return fences;
   }
 
+  // The agent comes with the lease of the first task of the second of two texts' tokens, whose
+  // number the first text's could have next. Returns what the two are called.
+  std::vector<std::string> BeginWithALeaseOfTheSecondText() {
+    const auto variants = TwoTexts(Spec());
+    std::vector<std::string> tokens;
+    const jobs::StageGraph graph(variants);
+    for (const jobs::StageNode& node : graph.nodes()) {
+      if (node.kind == jobs::StageKind::kTokenizer) made_.insert("of " + node.label);
+      if (node.kind == jobs::StageKind::kTokens) tokens.push_back(node.label);
+    }
+    claims_["of " + tokens[1]] = kClaim + 1;
+    Begin(variants);
+    cluster::Hello hello = HelloWith(tokens[1] + "/0", Lease(1, kClaim));
+    hello.fingerprint = "of " + tokens[1];
+    From(kAnna, hello);
+    return tokens;
+  }
+
   std::map<std::string, Fence> fences_;  // of the last grant of each task
 };
 
@@ -251,20 +269,7 @@ TEST_F(AgentAdoptionTest, AStageThatWaitsForTheOneThatMakesTheSameTakesNothingOv
 
 // The upper half counts the claims of one stage: those of another may have come to the same number.
 TEST_F(AgentAdoptionTest, AGrantHasNoNumberOfALeaseThatIsAdopted) {
-  jobs::JobSpec other = Spec();
-  other.data.sources = {"/b.txt"};
-  const std::vector<jobs::JobSpec> variants = {Spec(), other};
-  std::vector<std::string> tokens;
-  const jobs::StageGraph graph(variants);
-  for (const jobs::StageNode& node : graph.nodes()) {
-    if (node.kind == jobs::StageKind::kTokenizer) made_.insert("of " + node.label);
-    if (node.kind == jobs::StageKind::kTokens) tokens.push_back(node.label);
-  }
-  claims_["of " + tokens[1]] = kClaim + 1;
-  Begin(variants);
-  cluster::Hello hello = HelloWith(tokens[1] + "/0", Lease(1, kClaim));
-  hello.fingerprint = "of " + tokens[1];
-  From(kAnna, hello);
+  const std::vector<std::string> tokens = BeginWithALeaseOfTheSecondText();
   Settle();
   EXPECT_THAT(Granted(), ElementsAre(tokens[0] + "/0 to agent-1"));
   EXPECT_EQ(fences_[tokens[0] + "/0"], TaskFence(kClaim, 2));
@@ -274,18 +279,7 @@ TEST_F(AgentAdoptionTest, AGrantHasNoNumberOfALeaseThatIsAdopted) {
 
 // The stage of the lease is prepared last.
 TEST_F(AgentAdoptionTest, AGrantHasNoNumberOfALeaseThatIsNotDecidedYet) {
-  const auto variants = TwoTexts(Spec());
-  std::vector<std::string> tokens;
-  const jobs::StageGraph graph(variants);
-  for (const jobs::StageNode& node : graph.nodes()) {
-    if (node.kind == jobs::StageKind::kTokenizer) made_.insert("of " + node.label);
-    if (node.kind == jobs::StageKind::kTokens) tokens.push_back(node.label);
-  }
-  claims_["of " + tokens[1]] = kClaim + 1;
-  Begin(variants);
-  cluster::Hello hello = HelloWith(tokens[1] + "/0", Lease(1, kClaim));
-  hello.fingerprint = "of " + tokens[1];
-  From(kAnna, hello);
+  const std::vector<std::string> tokens = BeginWithALeaseOfTheSecondText();
   const auto prepare = All<effect::PrepareStage>();
   ASSERT_THAT(prepare, SizeIs(2));
   Happen(event::StagePrepared{prepare[0].stage, Prepared(prepare[0].stage)});
