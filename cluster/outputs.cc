@@ -25,6 +25,10 @@ std::string BuildingDir(const StageAssignment& assignment) {
   return JoinPath(assignment.work_dir, kBuildingFolder);
 }
 
+std::string CheckpointsDir(const std::string& work_dir) {
+  return JoinPath(work_dir, std::string(kCheckpointsFolder));
+}
+
 std::string ShardOutputPath(const StageAssignment& assignment, uint64_t fence, uint32_t shard) {
   return JoinPath(BuildingDir(assignment),
                   NameOfLease(fence) + "-shard-" + std::to_string(shard) + ".sst");

@@ -15,6 +15,10 @@ namespace halcyon::cluster {
 // The folder of a stage's unfinished cache, in its work folder.
 inline constexpr std::string_view kBuildingFolder = "building";
 
+// That of a gang's checkpoints, likewise.
+inline constexpr std::string_view kCheckpointsFolder = "checkpoints";
+std::string CheckpointsDir(const std::string& work_dir);
+
 // All names below start with it: what has another name in a work folder is no worker's output.
 inline constexpr std::string_view kOutputPrefix = "out-";
 

@@ -186,7 +186,7 @@ absl::StatusOr<PreparedStage> JobFiles::Prepare(const effect::PrepareStage& prep
       prepared.tasks_done = one.cache->committed();
       break;
     case jobs::StageShape::kGang:
-      RETURN_IF_ERROR(env.CreateDirs(CheckpointsOf(one.assignment.work_dir)));
+      RETURN_IF_ERROR(env.CreateDirs(cluster::CheckpointsDir(one.assignment.work_dir)));
       ASSIGN_OR_RETURN(prepared.newest_step, NewestStep(id));
       if (!context_->from_scratch) prepared.earlier_gang = EarlierGangOf(id);
       break;
@@ -201,7 +201,8 @@ std::optional<EarlierGang> JobFiles::EarlierGangOf(NodeId id) const {
   const EarlierGangRecord& gang = found->second;
   const cluster::StageAssignment& assignment = stage(id).assignment;
   const auto fence =
-      storage::CheckpointStore(*context_->env, CheckpointsOf(assignment.work_dir)).ReadFence();
+      storage::CheckpointStore(*context_->env, cluster::CheckpointsDir(assignment.work_dir))
+          .ReadFence();
   const jobs::LaunchSpec& launch = context_->spec.launch;
   const int64_t ranks_min = launch.ranks_min > 0 ? launch.ranks_min : launch.ranks;
   const auto ranks = static_cast<int64_t>(gang.ranks);
@@ -228,13 +229,14 @@ absl::Status JobFiles::OpenCache(const effect::PrepareStage& prepare, Notes* not
 absl::Status JobFiles::PrepareLaunch(NodeId id, uint64_t launch) {
   RETURN_IF_ERROR(stage(id).claim->Check());
   const cluster::StageAssignment& assignment = stage(id).assignment;
-  storage::CheckpointStore store(*context_->env, CheckpointsOf(assignment.work_dir));
+  storage::CheckpointStore store(*context_->env, cluster::CheckpointsDir(assignment.work_dir));
   RETURN_IF_ERROR(store.Fence({assignment.claim, launch}));
   return RemoveOutputs(*context_->env, assignment.work_dir);
 }
 
 absl::StatusOr<uint64_t> JobFiles::NewestStep(NodeId id) const {
-  storage::CheckpointStore store(*context_->env, CheckpointsOf(stage(id).assignment.work_dir));
+  storage::CheckpointStore store(*context_->env,
+                                 cluster::CheckpointsDir(stage(id).assignment.work_dir));
   ASSIGN_OR_RETURN(const std::vector<uint64_t> steps, store.ListCommitted());
   return steps.empty() ? 0 : steps.back();
 }

@@ -2,15 +2,15 @@
 
 #include <utility>
 
-#include "coordinator/work/work_folders.h"
+#include "cluster/outputs.h"
 #include "storage/checkpoint.h"
 
 namespace halcyon::coordinator {
 
 StageClaim::StageClaim(const JobContext* context, jobs::StageKind kind, std::string fingerprint)
     : context_(context),
-      checkpoints_(
-          CheckpointsOf(context->home.Work(std::string(jobs::StageName(kind)), fingerprint))),
+      checkpoints_(cluster::CheckpointsDir(
+          context->home.Work(std::string(jobs::StageName(kind)), fingerprint))),
       seeker_(*context->env, *context->clock,
               context->home.Claim(std::string(jobs::StageName(kind)), fingerprint),
               storage::ThisProcess("job " + context->job.value())) {

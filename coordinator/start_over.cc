@@ -7,8 +7,7 @@
 namespace halcyon::coordinator {
 
 absl::Status StartOver(Env& env, const std::string& work_dir, Notes* notes) {
-  for (const std::string_view folder :
-       {std::string_view(kCheckpointsFolder), cluster::kBuildingFolder}) {
+  for (const std::string_view folder : {cluster::kCheckpointsFolder, cluster::kBuildingFolder}) {
     const std::string path = JoinPath(work_dir, folder);
     if (!env.Exists(path)) continue;
     int number = 1;

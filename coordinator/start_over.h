@@ -10,10 +10,8 @@
 
 namespace halcyon::coordinator {
 
-// What a gang's progress lies in; that of tasks is in cluster::kBuildingFolder.
-inline constexpr char kCheckpointsFolder[] = "checkpoints";
-
-// Renames what the work folder holds of them to FOLDER.set-aside-N, and says so.
+// Renames what the work folder holds of a gang's progress (cluster::kCheckpointsFolder) or that of
+// tasks (cluster::kBuildingFolder) to FOLDER.set-aside-N, and says so.
 // REQUIRES: no process of an earlier run writes there any more.
 absl::Status StartOver(Env& env, const std::string& work_dir, Notes* notes);
 

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "cluster/outputs.h"
 #include "coordinator/cli/commands.h"
 #include "storage/checkpoint.h"
 
@@ -31,7 +32,7 @@ absl::StatusOr<std::vector<std::string>> CheckpointRoots(const storage::HomeLayo
   }
   std::vector<std::string> roots;
   for (const std::string& dir : work_dirs) {
-    std::string root = JoinPath(dir, "checkpoints");
+    std::string root = cluster::CheckpointsDir(dir);
     if (env.Exists(root)) roots.push_back(std::move(root));
   }
   return roots;

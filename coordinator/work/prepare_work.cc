@@ -1,5 +1,6 @@
 #include "coordinator/work/prepare_work.h"
 
+#include "cluster/outputs.h"
 #include "coordinator/work/continuation.h"
 #include "coordinator/work/work_folders.h"
 #include "storage/checkpoint_copy.h"
@@ -27,8 +28,8 @@ absl::StatusOr<WorkRecord> EnsureRecord(const JobContext& context,
 absl::Status Copy(const JobContext& context, const Donor& donor,
                   const cluster::StageAssignment& assignment) {
   Env& env = *context.env;
-  storage::CheckpointStore from(env, CheckpointsOf(donor.work_dir));
-  storage::CheckpointStore to(env, CheckpointsOf(assignment.work_dir));
+  storage::CheckpointStore from(env, cluster::CheckpointsDir(donor.work_dir));
+  storage::CheckpointStore to(env, cluster::CheckpointsDir(assignment.work_dir));
   RETURN_IF_ERROR(to.Fence({assignment.claim, /*launch=*/0}));
   RETURN_IF_ERROR(storage::CopyCheckpoint(
       env, from, donor.step, to,

@@ -45,10 +45,6 @@ void ReadWhatIsMade(Env& env, const std::string& artifact_dir, WorkFolder* folde
 
 }  // namespace
 
-std::string CheckpointsOf(const std::string& work_dir) {
-  return JoinPath(work_dir, kCheckpointsFolder);
-}
-
 absl::StatusOr<std::vector<WorkFolder>> ScanWork(Env& env, const storage::HomeLayout& home) {
   std::vector<WorkFolder> folders;
   const std::string work = DirName(home.Work("any", "any"));
@@ -63,8 +59,9 @@ absl::StatusOr<std::vector<WorkFolder>> ScanWork(Env& env, const storage::HomeLa
         home.Artifact(std::string(jobs::StageName(folder->kind)), folder->short_fingerprint);
     folder->finished = env.Exists(JoinPath(artifact_dir, storage::kArtifactFileName));
     ReadWhatIsMade(env, artifact_dir, &*folder);
-    ASSIGN_OR_RETURN(folder->steps,
-                     storage::CheckpointStore(env, CheckpointsOf(folder->path)).ListCommitted());
+    ASSIGN_OR_RETURN(
+        folder->steps,
+        storage::CheckpointStore(env, cluster::CheckpointsDir(folder->path)).ListCommitted());
     folder->has_shards = env.Exists(JoinPath(folder->path, cluster::kBuildingFolder));
     folders.push_back(*std::move(folder));
   }

@@ -30,8 +30,6 @@ struct WorkFolder {
   bool finished = false;                    // its artifact is there
 };
 
-std::string CheckpointsOf(const std::string& work_dir);
-
 // Every folder work/KIND-FP16, by name; others are left out. Of a folder without stage.json, an
 // artifact of the same fingerprint says what was made.
 absl::StatusOr<std::vector<WorkFolder>> ScanWork(Env& env, const storage::HomeLayout& home);

@@ -1,6 +1,7 @@
 // Whole jobs: what is made, reused, tried again and refused.
 #include <gtest/gtest.h>
 
+#include "cluster/outputs.h"
 #include "coordinator/work/work_folders.h"
 #include "storage/checkpoint.h"
 #include "tests/coordinator/coordinator_fixture.h"
@@ -239,7 +240,7 @@ TEST_F(CoordinatorTest, ADamagedInputIsNotTriedAgain) {
 // A committed checkpoint of one rank, as a gang would have left it in its work folder.
 void LeaveCheckpoint(const cluster::StageAssignment& assignment, uint64_t step, float value) {
   Env& env = *Env::Posix();
-  storage::CheckpointStore store(env, CheckpointsOf(assignment.work_dir));
+  storage::CheckpointStore store(env, cluster::CheckpointsDir(assignment.work_dir));
   ASSERT_TRUE(store.Fence({assignment.claim, assignment.launch}).ok());
   const std::string_view bytes(reinterpret_cast<const char*>(&value), sizeof(value));
   const auto shard = store.WriteShard(step, 0, 1, {{"param.u", storage::DType::kF32, {1}, bytes}});
@@ -271,7 +272,7 @@ TEST_F(CoordinatorTest, RaisedStepsGoOnFromTheCheckpointOfTheShorterRun) {
                           shorter.work_dir),
             std::string::npos)
       << notices_;
-  storage::CheckpointStore store(env_, CheckpointsOf(longer.work_dir));
+  storage::CheckpointStore store(env_, cluster::CheckpointsDir(longer.work_dir));
   const auto found = store.FindLastGood();
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->manifest.step, 16u);
@@ -289,7 +290,7 @@ TEST_F(CoordinatorTest, ADamagedCheckpointOfTheShorterRunIsPassedOver) {
   const cluster::StageAssignment shorter = cluster_.assignments.at("model");
   LeaveCheckpoint(shorter, 12, 1);
   LeaveCheckpoint(shorter, 16, 2);
-  storage::CheckpointStore store(env_, CheckpointsOf(shorter.work_dir));
+  storage::CheckpointStore store(env_, cluster::CheckpointsDir(shorter.work_dir));
   const std::string shard =
       JoinPath(JoinPath(store.root(), *store.FindCommitted(16)), storage::ShardFileName(0, 1));
   std::string bytes = *env_.ReadFile(shard);
@@ -319,8 +320,9 @@ TEST_F(CoordinatorTest, UnfinishedWorkOfOtherSettingsIsNamedAndLeft) {
                     ", not used, because autoencoder.train.learning_rate changed"),
       std::string::npos)
       << notices_;
-  EXPECT_TRUE(
-      storage::CheckpointStore(env_, CheckpointsOf(unfinished.work_dir)).FindCommitted(866).ok());
+  EXPECT_TRUE(storage::CheckpointStore(env_, cluster::CheckpointsDir(unfinished.work_dir))
+                  .FindCommitted(866)
+                  .ok());
 }
 
 TEST_F(CoordinatorTest, AnUnfinishedCacheOfOtherSettingsIsNamed) {

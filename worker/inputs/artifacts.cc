@@ -26,12 +26,6 @@ absl::StatusOr<storage::ArtifactReader> OpenArtifact(const ArtifactInputs& input
   return storage::ArtifactReader::Open(*Env::Posix(), dir, DigestOf(inputs, stage));
 }
 
-absl::StatusOr<std::unique_ptr<storage::CacheReader>> OpenGeneration(const ArtifactInputs& inputs,
-                                                                     const std::string& stage) {
-  ASSIGN_OR_RETURN(auto artifact, OpenArtifact(inputs, stage));
-  return artifact.OpenCache();
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> PathOf(const ArtifactInputs& inputs, const std::string& stage) {
@@ -83,7 +77,8 @@ absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
 
 absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactInputs& inputs,
                                                                    int64_t latent_size) {
-  ASSIGN_OR_RETURN(auto cache, OpenGeneration(inputs, "latents"));
+  ASSIGN_OR_RETURN(auto artifact, OpenArtifact(inputs, "latents"));
+  ASSIGN_OR_RETURN(auto cache, artifact.OpenCache());
   return std::make_unique<storage::LatentReader>(std::move(cache),
                                                  static_cast<uint32_t>(latent_size));
 }

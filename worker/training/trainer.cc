@@ -50,7 +50,7 @@ Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Colle
       listener_(listener),
       env_(env),
       clock_(clock),
-      store_(*env, JoinPath(options.assignment.work_dir, "checkpoints")),
+      store_(*env, cluster::CheckpointsDir(options.assignment.work_dir)),
       order_(options.seed, trainee->items()),
       metrics_(JoinPath(options.assignment.work_dir, kMetricsFile), clock) {
   HALCYON_CHECK(options.progress != nullptr);

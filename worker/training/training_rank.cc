@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/exit_code.h"
 #include "base/logging.h"
+#include "cluster/outputs.h"
 #include "jobs/estimate.h"
 #include "jobs/flops.h"
 #include "pipeline/source_windows.h"
@@ -195,7 +196,7 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Arrival
   RETURN_IF_ERROR(arrivals.Open(JoinPath(rank.assignment.work_dir, kWaitsFolder),
                                 rank.assignment.claim, rank.assignment.launch));
   // Who takes the stage over raises the fence of its checkpoints first.
-  link.SetSuperseded([checkpoints = JoinPath(rank.assignment.work_dir, "checkpoints"),
+  link.SetSuperseded([checkpoints = cluster::CheckpointsDir(rank.assignment.work_dir),
                       own = storage::WriterFence{rank.assignment.claim, rank.assignment.launch}] {
     const auto fence = storage::CheckpointStore(*Env::Posix(), checkpoints).ReadFence();
     return fence.ok() && *fence > own;
