@@ -37,7 +37,7 @@ constexpr VerdictText kVerdicts[] = {
      "nothing, or continue the process (kill -CONT): it is killed after 6 s without a heartbeat, "
      "and "
      "its work goes on from the last commit"},
-    {"cut off", "stuck", "sends nothing, and neither does anything else on its machine",
+    {"cut off", "stuck", "sends nothing, and neither does any other rank of its machine",
      "look whether the machine and its network are up; the work is launched again, without that "
      "machine where others are left"},
     {"silent", "stuck", "sends nothing",
@@ -153,6 +153,20 @@ std::string Restarts(const StageStatus& stage) {
                      FirstLine(stage.restart_why));
 }
 
+// By the reason that Slurm gives for a job that is pending.
+std::string AdviceToWait(const std::optional<SlurmJob>& slurm) {
+  if (!slurm) return "nothing; `halcyon list` shows what runs before it";
+  const std::string& reason = slurm->reason;
+  if (reason.starts_with("JobHeld")) return "release it: `scontrol release " + slurm->id + "`";
+  const bool is_usual = reason.empty() || reason == "None" || reason == "Priority" ||
+                        reason == "Resources" || reason == "BeginTime" || reason == "Prolog";
+  if (is_usual)
+    return "nothing; `squeue --start -j " + slurm->id + "` says when Slurm means to start it";
+  return "see what " + reason +
+         " means (`man squeue`, JOB REASON CODES): Slurm may never start it so. If it does not, "
+         "`halcyon cancel` it, change [launch.slurm], and submit it again";
+}
+
 void ExplainEnded(const JobStatus& status, const JobPlace& place, Why* why) {
   why->since_ms = status.updated_ms;
   switch (status.state) {
@@ -163,7 +177,7 @@ void ExplainEnded(const JobStatus& status, const JobPlace& place, Why* why) {
     case jobs::JobState::kQueued:
       why->cause =
           "it has not begun: it " + (place.waits.empty() ? "waits for its turn" : place.waits);
-      why->advice = "nothing; `halcyon list` shows what runs before it";
+      why->advice = AdviceToWait(place.slurm);
       return;
     case jobs::JobState::kPreempted:
       why->cause = "it was told to stop: " + status.error;
@@ -209,16 +223,31 @@ bool ExplainTrouble(const JobStatus& status, Why* why) {
   return true;
 }
 
-void ExplainRunning(const JobStatus& status, int64_t now_ms, Why* why) {
-  if (now_ms - status.updated_ms > kStatusAgeMsMax) {
-    why->state = "unknown";
-    why->since_ms = status.updated_ms;
+// Of a process on another machine nothing is known but what it writes.
+void ExplainSilentCoordinator(const JobStatus& status, int64_t now_ms, const JobPlace& place,
+                              Why* why) {
+  why->state = "unknown";
+  why->since_ms = status.updated_ms;
+  const std::string age = FormatDuration(now_ms - status.updated_ms);
+  if (place.other_host.empty()) {
     why->cause = fmt::format(
         "its coordinator (process {}) lives, but has not written its state for {}: it is stopped, "
-        "or "
-        "the disk of the state folder does not write",
-        status.pid, FormatDuration(now_ms - status.updated_ms));
+        "or the disk of the state folder does not write",
+        status.pid, age);
     why->advice = "look at that process (is it stopped?) and at the disk or file server";
+    return;
+  }
+  why->cause = fmt::format(
+      "its coordinator (process {} on {}) has not written its state for {}: it or its machine is "
+      "stopped, down or cut off, or the disk of the state folder does not write there",
+      status.pid, place.other_host, age);
+  why->advice = "look whether " + place.other_host +
+                " is up and reaches the state folder; if it is lost, run the same command again";
+}
+
+void ExplainRunning(const JobStatus& status, int64_t now_ms, const JobPlace& place, Why* why) {
+  if (now_ms - status.updated_ms > kStatusAgeMsMax) {
+    ExplainSilentCoordinator(status, now_ms, place, why);
     return;
   }
   if (ExplainTrouble(status, why)) return;
@@ -267,7 +296,7 @@ Why ExplainJob(const JobStatus& status, int64_t now_ms, const JobPlace& place) {
   why.state = jobs::NameOf(status.state);
   why.ranks = InOrder(status.workers);
   if (status.state == jobs::JobState::kRunning) {
-    ExplainRunning(status, now_ms, &why);
+    ExplainRunning(status, now_ms, place, &why);
   } else {
     ExplainEnded(status, place, &why);
   }

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "coordinator/job_status.h"
+#include "coordinator/submit/slurm.h"
 
 namespace halcyon::coordinator {
 
@@ -32,6 +34,9 @@ struct JobPlace {
   bool has_orphans = false;  // processes of it go on without a coordinator
   // "is Slurm job 12: PENDING (Priority)", of a job that a queue or Slurm will start; else "".
   std::string waits = "";
+  std::optional<SlurmJob> slurm = std::nullopt;  // the same of a job that Slurm will start
+  std::string other_host =
+      "";  // where its coordinator runs; "": on this machine, or it is not known
 };
 
 // `status`: with its present state (FindJob in cli/commands.h). `now_ms`: wall time.

@@ -67,8 +67,10 @@ absl::Status RecordCancelled(const storage::HomeLayout& home, JobStatus job) {
   job.exit_code = static_cast<int>(ExitCode::kCancelled);
   job.error = job.state == jobs::JobState::kInterrupted ? "cancelled after its coordinator had died"
                                                         : "cancelled before it was started";
+  const bool never_began = job.state == jobs::JobState::kQueued;
   job.state = jobs::JobState::kCancelled;
   job.updated_ms = Clock::Real()->WallMs();
+  if (never_began) job.started_ms = job.updated_ms;  // the time in a queue is no time of work
   return WriteJobStatus(*Env::Posix(), home, job);
 }
 

@@ -52,8 +52,8 @@ absl::Status CheckNotQueued(const RunArguments& arguments, const std::string& ho
   const std::string& id = job.submission.job_id;
   const Whereabouts place = WhereaboutsReader(*Env::Posix(), job.home).Of(id);
   if (!place.is_outstanding || place.is_live) return absl::OkStatus();
-  return InvalidArgument("job " + id + " " + place.text +
-                         ": it will run there; take it back with `halcyon cancel " + id + "`");
+  return FailedPrecondition("job " + id + " " + place.text +
+                            ": it will run there; take it back with `halcyon cancel " + id + "`");
 }
 
 absl::Status RunInBackground(const RunArguments& arguments, const std::string& home_flag) {

@@ -16,13 +16,18 @@ struct WhyArguments {
 
 absl::Status PrintWhy(const WhyArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
-  ASSIGN_OR_RETURN(const JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
+  ASSIGN_OR_RETURN(JobStatus job, FindJob(home, arguments.job, /*done_only=*/false));
   const int64_t now_ms = Clock::Real()->WallMs();
   JobPlace place;
   place.has_orphans = job.state == jobs::JobState::kInterrupted &&
                       HasWorkers(*Env::Posix(), home, job.job_id).value_or(false);
   const Whereabouts whereabouts = WhereaboutsReader(*Env::Posix(), home).Of(job);
-  if (whereabouts.is_outstanding && !whereabouts.is_live) place.waits = whereabouts.text;
+  ShowPlace(whereabouts, &job);
+  if (whereabouts.is_outstanding && !whereabouts.is_live) {
+    place.waits = whereabouts.text;
+    place.slurm = whereabouts.slurm;
+  }
+  if (whereabouts.coordinator_host != HostName()) place.other_host = whereabouts.coordinator_host;
   const Why why = ExplainJob(job, now_ms, place);
   if (arguments.json) {
     PrintJson(ToJson(why, job.job_id));

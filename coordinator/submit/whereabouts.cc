@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/exit_code.h"
 #include "cluster/process.h"
 #include "coordinator/recovery.h"
 #include "coordinator/submit/local_queue.h"
@@ -9,6 +10,8 @@
 
 namespace halcyon::coordinator {
 namespace {
+
+constexpr char kCancelledBySlurm[] = "CANCELLED";
 
 std::string SlurmText(const SlurmJob& job) {
   std::string text = fmt::format("is Slurm job {}: {}", job.id, job.state);
@@ -31,6 +34,22 @@ bool RunsInBackground(const Submission& submission) {
          cluster::IsAlive({static_cast<pid_t>(submission.pid), submission.start_time});
 }
 
+// Of a job that a status file calls queued, although Slurm neither runs it nor will.
+void EndUnbegun(const Whereabouts& place, JobStatus* job) {
+  const std::string id = "Slurm job " + place.submission->slurm_job_id;
+  if (place.slurm && place.slurm->state == kCancelledBySlurm) {
+    job->state = jobs::JobState::kCancelled;
+    job->exit_code = static_cast<int>(ExitCode::kCancelled);
+    job->error = id + " was cancelled before it began";
+    return;
+  }
+  job->state = jobs::JobState::kFailed;
+  job->exit_code = static_cast<int>(ExitCode::kJobFailed);
+  job->error = place.slurm ? fmt::format("{} ended as {} before the coordinator began", id,
+                                         place.slurm->state)
+                           : id + " has left Slurm's queue, and its coordinator never began";
+}
+
 }  // namespace
 
 Whereabouts WhereaboutsReader::Of(const std::string& job_id) { return Look(job_id, nullptr); }
@@ -44,6 +63,7 @@ Whereabouts WhereaboutsReader::Look(const std::string& job_id, const JobStatus* 
                                        : LivingOwnerOf(env_, *clock_, home_, job_id);
   if (owner) {
     place.is_live = true;
+    place.coordinator_host = owner->host;
     place.text = fmt::format("runs as process {} on {}", owner->process.pid, owner->host);
   }
   if (!place.submission) return place;
@@ -92,8 +112,14 @@ const absl::StatusOr<std::map<std::string, SlurmJob>>& WhereaboutsReader::SlurmJ
 void ShowPlace(const Whereabouts& place, JobStatus* job) {
   const bool was_stopped =
       job->state == jobs::JobState::kPreempted || job->state == jobs::JobState::kInterrupted;
-  if (was_stopped && place.slurm && place.slurm->state == "CANCELLED") {
+  if (was_stopped && place.slurm && place.slurm->state == kCancelledBySlurm) {
     job->state = jobs::JobState::kCancelled;
+  }
+  const bool is_slurms = place.submission && place.submission->launcher == Launcher::kSlurm &&
+                         !place.submission->slurm_job_id.empty() && place.slurm_error.empty();
+  if (job->state == jobs::JobState::kQueued && is_slurms && !place.is_live &&
+      !place.is_outstanding) {
+    EndUnbegun(place, job);
   }
   if (place.is_outstanding && !place.is_live && job->state != jobs::JobState::kRunning) {
     job->state = jobs::JobState::kQueued;

@@ -18,8 +18,9 @@
 namespace halcyon::coordinator {
 
 struct Whereabouts {
-  bool is_live = false;         // a coordinator runs it
-  bool is_outstanding = false;  // a queue or Slurm has it, and will start it or has just done so
+  bool is_live = false;          // a coordinator runs it
+  std::string coordinator_host;  // of that coordinator
+  bool is_outstanding = false;   // a queue or Slurm has it, and will start it or has just done so
   // After "job X": "is Slurm job 12: PENDING (Priority)", "runs as process 5 on n1", "waits in the
   // queue of this home, 2 before it". "": nobody has it.
   std::string text;
@@ -52,8 +53,9 @@ class WhereaboutsReader {
   std::optional<absl::StatusOr<std::map<std::string, SlurmJob>>> slurm_jobs_;
 };
 
-// Sets the state of a job that its last run did not record: queued when it waits to be started, and
-// cancelled when Slurm ended its job at somebody's wish before it could save.
+// Sets the state of a job that its last run did not record: queued when it waits to be started,
+// cancelled when Slurm ended its job at somebody's wish before it began or could save, failed when
+// it left Slurm's queue otherwise before it began.
 void ShowPlace(const Whereabouts& place, JobStatus* job);
 // {"launcher", "slurm_job_id", "slurm_state", "slurm_reason", "where"}; null without a submission.
 nlohmann::json ToJson(const Whereabouts& place);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
@@ -103,7 +104,7 @@ TEST_F(SubmitCommandTest, SlurmGetsTheScriptAndTheJobIsFollowed) {
 
   EXPECT_EQ(Submit("slurm"), 3);
   EXPECT_THAT(err_, HasSubstr("is Slurm job 1: PENDING (Priority)"));
-  EXPECT_EQ(Run({"run", dir_.Path("job.toml")}), 2);
+  EXPECT_EQ(Run({"run", dir_.Path("job.toml")}), 3);
   EXPECT_THAT(err_, HasSubstr("it will run there"));
 }
 
@@ -138,6 +139,47 @@ TEST_F(SubmitCommandTest, AWaitingJobIsCancelledAndResumed) {
   ASSERT_EQ(Run({"resume", job_, "--json"}), 0) << err_;
   EXPECT_EQ(nlohmann::json::parse(out_)["slurm_job_id"], "2");
   EXPECT_EQ(ReadSubmission(env_, home_, job_)->set, std::vector<std::string>{"train.steps=60"});
+}
+
+TEST_F(SubmitCommandTest, AJobThatLeftSlurmsQueueUnbegunIsNotQueued) {
+  ASSERT_EQ(Submit("slurm"), 0) << err_;
+  ShowJob("CANCELLED");
+  EXPECT_EQ(Status()["state"], "cancelled");
+  EXPECT_EQ(Run({"wait", job_}), 6);
+  EXPECT_THAT(err_, HasSubstr("Slurm job 1 was cancelled before it began"));
+  ASSERT_EQ(Run({"why", job_, "--json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["state"], "cancelled");
+
+  ShowJob("NODE_FAIL");
+  EXPECT_EQ(Status()["state"], "failed");
+  EXPECT_EQ(Run({"wait", job_}), 3);
+  EXPECT_THAT(err_, HasSubstr("Slurm job 1 ended as NODE_FAIL before the coordinator began"));
+  slurm_.SetQueue(R"({"jobs": []})");
+  EXPECT_EQ(Run({"wait", job_}), 3);
+  EXPECT_THAT(err_, HasSubstr("Slurm job 1 has left Slurm's queue"));
+}
+
+TEST_F(SubmitCommandTest, WhyNamesWhatSlurmWaitsFor) {
+  ASSERT_EQ(Submit("slurm"), 0) << err_;
+  const std::map<std::string, std::string> advice = {
+      {"Priority", "squeue --start -j 1"},
+      {"JobHeldUser", "scontrol release 1"},
+      {"QOSMaxJobsPerUserLimit", "change [launch.slurm]"}};
+  for (const auto& [reason, words] : advice) {
+    ShowJob("PENDING", reason);
+    ASSERT_EQ(Run({"why", job_}), 0) << err_;
+    EXPECT_THAT(out_, HasSubstr("it is Slurm job 1: PENDING (" + reason + ")"));
+    EXPECT_THAT(out_, HasSubstr(words));
+  }
+}
+
+TEST_F(SubmitCommandTest, TheTimeInAQueueIsNoTimeOfTheJob) {
+  ASSERT_EQ(Submit("local"), 0) << err_;
+  JobStatus status = *ReadJobStatus(env_, home_, job_);
+  status.started_ms -= 3'600'000;
+  ASSERT_TRUE(WriteJobStatus(env_, home_, status).ok());
+  ASSERT_EQ(Run({"cancel", job_}), 0) << err_;
+  EXPECT_EQ(ReadJobStatus(env_, home_, job_)->TotalMs(), 0);
 }
 
 TEST_F(SubmitCommandTest, AJobThatSlurmRunsIsAskedToEnd) {

@@ -93,7 +93,7 @@ const Case kCases[] = {
     {"stopped", [](JobStatus* s) { Judge(s, 0, "stopped", 4000); }, "stuck", 4000,
      "rank 0 on a exists, but its process is stopped (SIGSTOP", "kill -CONT"},
     {"cut off", [](JobStatus* s) { Judge(s, 2, "cut off", 4000); }, "stuck", 4000,
-     "rank 2 on b sends nothing, and neither does anything else on its machine", "network"},
+     "rank 2 on b sends nothing, and neither does any other rank of its machine", "network"},
     {"silent", [](JobStatus* s) { Judge(s, 2, "silent", 4000); }, "stuck", 4000,
      "rank 2 on b sends nothing", "out of memory"},
     {"slow", [](JobStatus* s) { Judge(s, 1, "slow", 300); }, "slow", 300,
@@ -181,6 +181,14 @@ TEST(Why, EachStateHasItsCauseAndAdvice) {
       EXPECT_THAT(why.advice, HasSubstr(one.advice));
     }
   }
+}
+
+TEST(Why, OfACoordinatorOnAnotherMachineItIsNotSaidThatItLives) {
+  JobStatus status = Training();
+  status.updated_ms = kNowMs - kStatusAgeMsMax - 1;
+  const Why why = ExplainJob(status, kNowMs, {.other_host = "n2"});
+  EXPECT_THAT(why.cause, HasSubstr("its coordinator (process 77 on n2) has not written its state"));
+  EXPECT_THAT(why.advice, HasSubstr("whether n2 is up"));
 }
 
 TEST(Why, TheCulpritComesFirst) {
