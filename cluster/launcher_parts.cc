@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -46,15 +47,31 @@ std::map<size_t, Answer> AnswersIn(const std::string& log) {
   return answers;
 }
 
+// Those that may be to blame for their missing answers. A launcher that cannot reach one host
+// starts nothing on the others either: then the hosts are asked one by one.
+std::set<std::string> Unanswered(const GangLauncher& launcher, const std::vector<jobs::Host>& hosts,
+                                 const std::map<size_t, Answer>& answers) {
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    if (!answers.contains(i)) missing.push_back(hosts[i].name);
+  }
+  if (answers.empty()) {
+    const std::vector<std::string> lost = launcher.LostHosts(missing);
+    if (!lost.empty()) return {lost.begin(), lost.end()};
+  }
+  return {missing.begin(), missing.end()};
+}
+
 // What is wrong with the hosts, a line each; "" when nothing is.
 std::string Faults(const std::vector<jobs::Host>& hosts, const std::map<size_t, Answer>& answers,
-                   const std::string& written, const std::string& digest,
-                   const LauncherCheck& check) {
+                   const std::set<std::string>& unanswered, const std::string& written,
+                   const std::string& digest, const LauncherCheck& check) {
   std::string faults;
   for (size_t i = 0; i < hosts.size(); ++i) {
     const auto answer = answers.find(i);
     std::string fault;
     if (answer == answers.end()) {
+      if (!unanswered.contains(hosts[i].name)) continue;
       fault = "could not be reached, or starts no processes";
     } else if (answer->second.seen != written) {
       fault = "does not see this machine's " + check.working_dir +
@@ -145,12 +162,15 @@ absl::Status ProbeHosts(GangLauncher& launcher, const std::vector<jobs::Host>& h
   const bool ended = gang->Poll().has_value();
   if (!ended) gang->Kill();
   const std::string log = env.ReadFile(options.log_path).value_or("");
-  const std::string faults = Faults(hosts, AnswersIn(log), written, digest, check);
   RETURN_IF_ERROR(env.RemoveTree(seen_path));
   if (!ended && check.is_stopped()) {
     return Aborted("stopped while the hosts were asked for an answer");
   }
+  const std::map<size_t, Answer> answers = AnswersIn(log);
+  const std::string faults =
+      Faults(hosts, answers, Unanswered(launcher, hosts, answers), written, digest, check);
   if (faults.empty()) return env.RemoveTree(options.log_path);
+  if (log.empty()) return InvalidArgument(faults + "\nthe launcher printed nothing");
   return InvalidArgument(faults + "\nwhat the launcher printed (" + options.log_path + "):\n" +
                          log.substr(log.size() - std::min(log.size(), kProbeLogMax)));
 }

@@ -16,6 +16,7 @@ namespace halcyon::cluster {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr int64_t kPatienceMs = 60'000;
 
@@ -278,6 +279,24 @@ TEST_F(MpirunLauncherTest, NeedsNoNetwork) {
   setenv("PATH", path.c_str(), 1);
   EXPECT_TRUE(Wait(*gang).ok()) << Log();
   EXPECT_THAT(Log(), HasSubstr("rank 1 of 2"));
+}
+
+// mpirun then starts nothing on the other host either.
+TEST_F(MpirunLauncherTest, OfTwoHostsTheOneThatCannotBeReachedIsBlamed) {
+  const std::string agent = folder_ + "/agent";
+  std::ofstream(agent) << "#!/bin/sh\ntest \"$*\" = \"near true\"\n";
+  ASSERT_EQ(chmod(agent.c_str(), 0700), 0);
+  jobs::PlacementSpec placement;
+  placement.rsh_agent = agent;
+  Allocation allocation;
+  allocation.hosts = {{"near", 1}, {"far", 1}};
+  const absl::Status status = MakeMpirunLauncher(placement, allocation)
+                                  ->Check({.scratch_dir = options_.scratch_dir,
+                                           .working_dir = folder_,
+                                           .worker_program = "/bin/true"});
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(MessageOf(status), HasSubstr("host far could not be reached"));
+  EXPECT_THAT(MessageOf(status), Not(HasSubstr("host near")));
 }
 
 // Nothing comes from that host, and nothing says that it is not there.
