@@ -133,7 +133,7 @@ void CheckSlurm(const std::string& section, const SlurmSpec& slurm, const SpecLi
   }
   for (const auto& [name, value] : slurm.options) {
     const std::string fault = OptionFault(name, value);
-    if (!fault.empty()) refuse("options", Quoted(name) + " " + fault);
+    if (!fault.empty()) refuse("options." + name, Quoted(name) + " " + fault);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/env.h"
 #include "base/file_kind.h"
+#include "jobs/hosts.h"
 #include "jobs/source_names.h"
 #include "jobs/spec_checks.h"
 
@@ -32,7 +33,10 @@ class FileChecker {
       spec_.data.sources.insert(spec_.data.sources.end(), paths.begin(), paths.end());
     }
     std::string& hostfile = spec_.launch.placement.hostfile;
-    if (!hostfile.empty()) hostfile = Absolute(base_dir, hostfile);
+    if (!hostfile.empty()) {
+      hostfile = Absolute(base_dir, hostfile);
+      if (check_files) CheckHostfile(hostfile);
+    }
     if (spec_.tokenizer.path.empty()) return;
     spec_.tokenizer.path = Absolute(base_dir, spec_.tokenizer.path);
     if (check_files) CheckFile("tokenizer.path", spec_.tokenizer.path, /*source=*/std::nullopt);
@@ -77,6 +81,16 @@ class FileChecker {
     std::error_code error;
     const std::filesystem::path absolute = std::filesystem::absolute(joined, error);
     return (error ? joined : absolute).lexically_normal().string();
+  }
+
+  void CheckHostfile(const std::string& file) {
+    const absl::StatusOr<std::string> text = Env::Posix()->ReadFile(file);
+    if (!text.ok()) {
+      Refuse({"launch.hostfile"}, MessageOf(text.status()));
+      return;
+    }
+    const auto hosts = ParseHostfile(*text, file);
+    if (!hosts.ok()) Refuse({"launch.hostfile"}, MessageOf(hosts.status()));
   }
 
   // `source`: what is read from it, of a source of text.

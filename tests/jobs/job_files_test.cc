@@ -65,6 +65,16 @@ TEST_F(JobFile, AFileOfAnotherKindIsNamed) {
   EXPECT_THAT(MessageOf(Load().status()), HasSubstr("page.txt is a page of HTML"));
 }
 
+TEST_F(JobFile, TheHostfileIsReadEarly) {
+  Write("a.txt", "text");
+  Write("job.toml", "name = \"a\"\ndata.sources = [\"a.txt\"]\nlaunch.hostfile = \"hosts\"\n");
+  EXPECT_THAT(MessageOf(Load().status()), HasSubstr("job.toml:3: launch.hostfile: "));
+  Write("hosts", "n1 slots=many\n");
+  EXPECT_THAT(MessageOf(Load().status()), HasSubstr("job.toml:3: launch.hostfile: "));
+  Write("hosts", "n1 slots=2\n");
+  EXPECT_TRUE(Load().ok()) << Load().status();
+}
+
 TEST_F(JobFile, AFolderWhoseNameIsNotUtf8IsRefused) {
   Write("texts/a.txt", "text");
   const std::string bad = folder_ + "/\xff";

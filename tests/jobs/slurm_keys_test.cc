@@ -75,6 +75,9 @@ TEST(SlurmKeys, FurtherOptionsMayNotChangeTheScript) {
   }
   EXPECT_THAT(ErrorOf("options = { mail-user = \"a$b\" }"), HasSubstr("holds \"a$b\""));
   EXPECT_THAT(ErrorOf("options = { mail-user = \"a\\nb\" }"), HasSubstr("control character"));
+  const std::string two = ErrorOf("options = { wrap = \"x\", array = \"1\" }");
+  EXPECT_THAT(two, HasSubstr("launch.slurm.options.wrap"));
+  EXPECT_THAT(two, HasSubstr("launch.slurm.options.array"));
   EXPECT_THAT(ErrorOf("options = { nice = 5 }"), HasSubstr("expected a table of strings, found"));
   EXPECT_THAT(ErrorOf("options = [\"nice\"]"), HasSubstr("expected a table of strings, found"));
 }
