@@ -43,6 +43,8 @@ void Checker::OnWait(const std::string& dir, const std::string& who,
 void Checker::OnFound(const Service& service, const coordinator::event::StageFound& found) {
   Run& run = RunOf(service);
   run.waits_for.erase(found.stage);
+  // The job ends, as soon as its processes have.
+  run.is_ending = run.is_ending || !found.found.ok();
   if (!found.found.ok() || found.found->is_made || found.found->claim != 0) return;
   // It waits for another stage of its job, which makes the same or waits for the same.
   const bool is_behind =

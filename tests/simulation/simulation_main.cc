@@ -1,5 +1,7 @@
 // simulation [--seeds N] [--first S] [--seed S] [--trace] [--bug NAME]: simulates jobs, a seed
 // each, and stops at the first that breaks an invariant. The same seed does the same again.
+#include <cctype>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -29,8 +31,10 @@ struct Options {
 
 uint64_t Number(const char* text) {
   char* end = nullptr;
+  errno = 0;
   const uint64_t number = std::strtoull(text, &end, 10);
-  if (end == text || *end != '\0') Usage();
+  // strtoull takes "-5" for 2^64 - 5.
+  if (std::isdigit(static_cast<unsigned char>(*text)) == 0 || *end != '\0' || errno != 0) Usage();
   return number;
 }
 
