@@ -104,7 +104,7 @@ class Agent {
   absl::StatusOr<c10::Device> DeviceFor(const jobs::JobSpec& spec) {
     if (!compute_) {
       ASSIGN_OR_RETURN(compute_, ChooseDevice(spec.launch.device, number_));
-      spdlog::info("networks compute on {} {}", compute_->name, compute_->why_cpu);
+      spdlog::info("networks compute on {}", compute_->Description());
     }
     return compute_->device;
   }

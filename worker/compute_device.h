@@ -22,6 +22,8 @@ struct ComputeDevice {
   const GpuPlugin* plugin = nullptr;  // of a GPU
   std::string why_cpu;                // with kAuto, where it is the CPU
   bool is_gpu() const { return plugin != nullptr; }
+  // For a log: its name, and with kAuto why it is the CPU.
+  std::string Description() const { return why_cpu.empty() ? name : name + " (" + why_cpu + ")"; }
 
   // Of the thread that calls it: what is made or started without naming a device goes to this one.
   void MakeCurrent() const;

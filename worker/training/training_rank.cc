@@ -206,9 +206,9 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Arrival
                    jobs::ParseJobSpec(rank.spec_toml, rank.assignment.spec_path,
                                       DirName(rank.assignment.spec_path), /*check_files=*/false));
   ASSIGN_OR_RETURN(rank.compute, ChooseGangDevice(rank.spec.launch.device, collectives));
-  spdlog::info("stage {} rank {} of {}, of {} on its node, on {} {}", state->stage,
-               collectives.rank(), collectives.size(), collectives.size_of(cluster::Group::kNode),
-               rank.compute.name, rank.compute.why_cpu);
+  spdlog::info("stage {} rank {} of {}, of {} on its node, on {}", state->stage, collectives.rank(),
+               collectives.size(), collectives.size_of(cluster::Group::kNode),
+               rank.compute.Description());
   if (rank.compute.is_gpu()) {
     ASSIGN_OR_RETURN(state->gpu, MakeGpuCollectives(rank.compute, collectives, rank.assignment));
     rank.collectives = state->gpu.get();
