@@ -5,6 +5,7 @@
 failures=0
 
 halcyon() { "$bin/halcyon" --home "$home" "$@"; }
+# A script may define show_state, which prints what helps to understand a failure.
 check() { # WHAT CONDITION...
   local what=$1
   shift
@@ -13,6 +14,7 @@ check() { # WHAT CONDITION...
   else
     echo "FAILED: $what"
     failures=$((failures + 1))
+    if declare -F show_state >/dev/null; then show_state 2>&1 | sed 's/^/    | /'; fi
   fi
 }
 # job NAME STEPS EXTRA: a job file whose model stage has so many steps.

@@ -26,6 +26,14 @@ begin() {
   read -r id slurm_id < <(submit "$1")
   held "$1"
 }
+show_state() {
+  sinfo -N -o "%N %T %E"
+  squeue -a
+  tail -n 20 "$CLUSTER_DIR/log/slurmctld.log"
+  if [[ -z ${id:-} ]]; then return; fi
+  halcyon why "$id"
+  tail -n 20 "$home/jobs/$id/logs/coordinator.log" "$home/jobs/$id/logs/"slurm-*.log
+}
 # The job comes to its end, with the right weights.
 ends_well() {
   check "${1:-}it ends as done" test "$(code_of halcyon wait "$id" --timeout 400)" = 0
