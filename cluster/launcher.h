@@ -22,6 +22,7 @@ struct GangOptions {
   // Where they run; empty: as PlaceRanks spreads them over the launcher's hosts.
   std::vector<jobs::HostRanks> placement = {};
   uint32_t threads = 1;           // a rank
+  bool uses_mpi = true;           // false: processes that do not talk to each other
   std::vector<std::string> argv;  // the worker program and its arguments
   std::map<std::string, std::string> env;
   std::string log_path;     // output of launcher and ranks, appended

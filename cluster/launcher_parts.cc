@@ -150,6 +150,7 @@ absl::Status ProbeHosts(GangLauncher& launcher, const std::vector<jobs::Host>& h
   GangOptions options;
   options.name = "probe";
   options.ranks = static_cast<uint32_t>(hosts.size());
+  options.uses_mpi = false;
   for (const jobs::Host& host : hosts) options.placement.push_back({host.name, 1});
   options.argv = {"/bin/sh", "-c", kProbeShell, seen_path, check.worker_program};
   options.scratch_dir = check.scratch_dir;

@@ -87,8 +87,12 @@ class SrunLauncher : public GangLauncher {
     }
     const std::string_view bind = BindingName(placement_.bind);
     std::vector<std::string> command = {
-        kSrun, "--jobid=" + allocation_.slurm_job, "--job-name=" + options.name, "--mpi=pmix",
-        "--overlap", fmt::format("--ntasks={}", options.ranks), "--distribution=arbitrary",
+        kSrun, "--jobid=" + allocation_.slurm_job, "--job-name=" + options.name,
+        // A node that lost its power keeps the PMIx socket of each step that ran there. After a
+        // requeue the numbers of steps begin anew, and a step with the number of such a socket
+        // cannot be started.
+        options.uses_mpi ? "--mpi=pmix" : "--mpi=none", "--overlap",
+        fmt::format("--ntasks={}", options.ranks), "--distribution=arbitrary",
         "--nodelist=" + nodes, fmt::format("--cpu-bind={}{}", bind, bind == "none" ? "" : "s"),
         // A rank's failure ends the others; an end without one leaves them all the time they need.
         "--kill-on-bad-exit=1", "--wait=0", "--export=ALL", "--input=none", "--label",

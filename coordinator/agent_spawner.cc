@@ -68,6 +68,7 @@ absl::StatusOr<std::unique_ptr<cluster::Gang>> ProcessAgentSpawner::Spawn(const 
     options.name =
         context_->job.value() + "-" + agent.name + "-" + std::to_string(agent.incarnation);
     options.placement = {{host, 1}};
+    options.uses_mpi = false;
     options.argv = Command(agent);
     options.env = env;
     options.log_path = log_path;

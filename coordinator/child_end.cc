@@ -19,13 +19,20 @@ constexpr char kRanOut[] = "; the process ran out of memory";
 constexpr char kMemoryAdvice[] =
     " (lower the stage's micro_batch or launch.ranks, or use smaller sizes)";
 
+constexpr char kNotStarted[] = "Slurm could not start rank ";
+
 // "rank 1 on n2 exited on signal 9 (Killed)", from what mpirun or srun prints of the first rank
 // that ended badly; "" where it says nothing of one.
 std::string RankThatEnded(const std::string& lines) {
   static const std::regex kMpirun(
       R"(process rank (\d+) with PID \d+ on node (\S+) (exited on [^\n]*[^\n.]))");
   static const std::regex kSrun(R"(srun: error: (\S+): task (\d+): ([^\n]+))");
+  static const std::regex kSrunStart(R"(srun: error: task (\d+) launch failed: ([^\n]+))");
   std::smatch match;
+  // srun then kills the others, which says nothing of them.
+  if (std::regex_search(lines, match, kSrunStart)) {
+    return kNotStarted + match.str(1) + ": " + match.str(2);
+  }
   if (std::regex_search(lines, match, kMpirun)) {
     return "rank " + match.str(1) + " on " + match.str(2) + " " + match.str(3);
   }
@@ -94,14 +101,17 @@ std::string MemoryHint(const std::string& text) {
 
 bool SaysOutOfMemory(const std::string& text) { return text.find(kRanOut) != std::string::npos; }
 
+bool SaysNotStarted(const std::string& text) { return text.find(kNotStarted) != std::string::npos; }
+
 absl::Status ChildEndStatus(const std::string& what, const cluster::GangEnd& end,
                             const ChildLog& log) {
   if (!end.failure.ok()) return end.failure;
   const std::string lines = log.LastLines();
   const std::string how = end.ToString();
   std::string message = what + (how.starts_with("killed") ? " was " : " ended with ") + how;
-  if (const std::string rank = RankThatEnded(lines); !rank.empty()) message += "; " + rank;
-  if (WasKilled(end)) message += WhoKilled(log);
+  const std::string rank = RankThatEnded(lines);
+  if (!rank.empty()) message += "; " + rank;
+  if (WasKilled(end) && !SaysNotStarted(rank)) message += WhoKilled(log);
   message += MemoryHint(lines);
   message += "; see " + log.path();
   if (!lines.empty()) message += "\nits last lines:\n" + lines;

@@ -44,6 +44,11 @@ std::string MemoryHint(const std::string& text);
 // Whether an error has such a hint because the process itself or the kernel said so.
 bool SaysOutOfMemory(const std::string& text);
 
+// Whether an error of ChildEndStatus says that srun could not start a rank. A try with another step
+// may succeed: after a requeue the numbers of steps begin anew, and on a node that had lost its
+// power one that was used before cannot be used again.
+bool SaysNotStarted(const std::string& text);
+
 // A child that ended without being told to: kResourceExhausted when its exit code says that the
 // disk is full, else kUnavailable. The message's first line has how it ended, the rank that a
 // launcher names, a hint about memory where one fits, and where to look; its last lines follow.

@@ -228,8 +228,10 @@ GangRemains Processes::End(const JobContext& context, const Launched& gang,
   }
   GangRemains remains;
   remains.log_path = gang.log->path();
-  if (gang.end && !gang.end->ok()) {
-    remains.exit = ChildEndStatus("the launcher", *gang.end, *gang.log);
+  if (gang.end) {
+    const absl::Status end = ChildEndStatus("the launcher", *gang.end, *gang.log);
+    remains.how = MessageOf(end);
+    if (!gang.end->ok()) remains.exit = end;
   }
   remains.room = CheckStartingRoom(context);
   return remains;

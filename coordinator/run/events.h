@@ -69,6 +69,7 @@ struct GangRemains {
   // Where its ranks were placed, when that was on several hosts, and of these the ones where
   // nothing can be started any more.
   std::vector<std::string> hosts = {}, lost_hosts = {};
+  std::string how = {};  // how the launcher ended, in words; "" when it is not known
 };
 
 namespace event {

@@ -67,7 +67,8 @@ absl::StatusOr<StageOutcome> GangStage::Conclude(const GangRemains& remains) con
   if (!launch_.failure.ok()) return launch_.failure;
   if (absl::IsResourceExhausted(remains.room)) return remains.room;
   if (!remains.exit.ok()) return remains.exit;
-  return Unavailable("the ranks ended without a result; see " + remains.log_path);
+  return Unavailable("the ranks ended without a result; " +
+                     (remains.how.empty() ? "see " + remains.log_path : remains.how));
 }
 
 void GangStage::Decide(const absl::Status& status, uint64_t step, int64_t now_ms,
@@ -97,7 +98,11 @@ void GangStage::Decide(const absl::Status& status, uint64_t step, int64_t now_ms
 // Changes the plan of the next launch after what has failed; nullopt: there is no other.
 std::optional<int64_t> GangStage::WaitMsAfter(const absl::Status& status, int64_t now_ms,
                                               Effects* effects) {
-  const EndCause cause = CauseOf(status, now_ms);
+  EndCause cause = CauseOf(status, now_ms);
+  if (cause == EndCause::kNotStarted) {
+    if (const auto wait_ms = budget_.WaitMsAfter(cause)) return wait_ms;
+    cause = EndCause::kBeforeHello;
+  }
   if (cause == EndCause::kNodeFault && places_ranks_ &&
       plan_.Exclude(launch_.fault_host, watch_.ranks_by_host(), now_ms)) {
     TellLeftOut(launch_.fault_host, effects);
@@ -125,7 +130,9 @@ EndCause GangStage::CauseOf(const absl::Status& status, int64_t now_ms) const {
   // Ranks end when their coordinator was stopped and so sent nothing.
   if (IsPausedAt(now_ms)) return EndCause::kOwnPause;
   if (launch_.lost_hosts) return EndCause::kNodeFault;
-  if (!all_came_up()) return EndCause::kBeforeHello;
+  if (!all_came_up()) {
+    return SaysNotStarted(MessageOf(status)) ? EndCause::kNotStarted : EndCause::kBeforeHello;
+  }
   if (launch_.is_node_fault) return EndCause::kNodeFault;
   if (absl::IsAborted(status)) return EndCause::kPreempted;
   return SaysOutOfMemory(MessageOf(status)) ? EndCause::kOutOfMemory : EndCause::kFailure;

@@ -160,6 +160,33 @@ TEST_F(LostHostTest, IsLeftOutOfTheNextLaunch) {
   EXPECT_THAT(Only<effect::Launch>().excluded_hosts, ElementsAre("b"));
 }
 
+// The numbers of Slurm's steps begin anew after a requeue, and one may be in the way of an earlier
+// step.
+TEST_F(LostHostTest, AStepThatSlurmCouldNotStartIsTriedAgainWithAnother) {
+  limits_.restarts_max = 1;
+  BeginGang();
+  const auto not_started = [&] {
+    Launch();
+    LauncherEnds();
+    PassMs(5000);
+    RanksGone(GangRemains{.exit = absl::OkStatus(),
+                          .log_path = "x.log",
+                          .hosts = {"a", "b"},
+                          .how = "the launcher ended with exit code 0; Slurm could not start rank "
+                                 "1: Unspecified error"});
+  };
+  for (int64_t i = 0; i < RestartBudget::kNotStartedMax; ++i) {
+    not_started();
+    EXPECT_THAT(Only<effect::ShowRestart>().why, HasSubstr("Slurm could not start rank 1"));
+    Prepare();
+  }
+  Run();
+  LauncherEnds();
+  PassMs(5000);
+  RanksGone(Unavailable("the launcher ended with exit code 1"));
+  EXPECT_TRUE(Has<effect::ShowRestart>()) << "no failure was counted before this one";
+}
+
 TEST_F(LostHostTest, IsLookedForWhenAnotherLaunchMayFollow) {
   BeginGang();
   Run();

@@ -55,6 +55,17 @@ TEST(RestartBudget, WhatEndsBeforeItsHelloIsStartedAgainOnce) {
   EXPECT_TRUE(between.WaitMsAfter(EndCause::kBeforeHello));
 }
 
+TEST(RestartBudget, WhatCouldNotBeStartedIsTriedAFewMoreTimes) {
+  RestartBudget budget(1);
+  for (int i = 0; i < RestartBudget::kNotStartedMax; ++i) {
+    EXPECT_EQ(budget.WaitMsAfter(EndCause::kNotStarted), RestartBudget::kWaitMsMin);
+  }
+  EXPECT_FALSE(budget.WaitMsAfter(EndCause::kNotStarted));
+  EXPECT_EQ(budget.failures(), 0);
+  budget.Progress();
+  EXPECT_TRUE(budget.WaitMsAfter(EndCause::kNotStarted));
+}
+
 TEST(RestartBudget, APauseOfThisProcessCountsForNothing) {
   RestartBudget budget(0);
   for (int pause = 0; pause < 100; ++pause) {
@@ -180,6 +191,21 @@ TEST_F(ChildEndTest, NamesTheRankThatALauncherNames) {
   EXPECT_THAT(FirstLine(MessageOf(ChildEndStatus("x", {cluster::ExitStatus{.code = 9}}, log))),
               HasSubstr("; rank 3 on n2: Exited with exit code 9; see " + path_));
   EXPECT_THAT(Message({.signal = 15}), HasSubstr("agent-0 was killed by signal 15"));
+}
+
+// As srun 22.05 prints it on a node that lost its power, in the allocation after the requeue.
+TEST_F(ChildEndTest, ARankThatSlurmCouldNotStartIsNamedAndNoneThatItKilledThen) {
+  Append(
+      "srun: launch/slurm: launch_p_step_launch: StepId=3.3 aborted before step completely "
+      "launched.\nsrun: error: task 1 launch failed: Unspecified error\n"
+      "srun: error: n1: task 0: Killed\n");
+  const std::string message = Message({.code = 137});
+  EXPECT_THAT(FirstLine(message),
+              "agent-0 ended with exit code 137; Slurm could not start rank 1: Unspecified error; "
+              "see " +
+                  path_);
+  EXPECT_TRUE(SaysNotStarted(message));
+  EXPECT_FALSE(SaysNotStarted("agent-0 ended with exit code 137; rank 0 on n1: Killed"));
 }
 
 TEST_F(ChildEndTest, SaysWhetherTheKernelKilledForWantOfMemory) {

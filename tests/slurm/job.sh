@@ -97,7 +97,7 @@ hold_up() {
   export HALCYON_FAULT_POINT="rank 0 model step 300@hold" HALCYON_FAULT_MARKER="$root/$1.fault"
 }
 held() {
-  within 120 test -e "$root/$1.fault-0" || check "$1 comes to step 300" false
+  within 240 test -e "$root/$1.fault-0" || check "$1 comes to step 300" false
   unset HALCYON_FAULT_POINT HALCYON_FAULT_MARKER
 }
 let_go() { touch "$root/$1.fault-0.go"; }

@@ -106,7 +106,8 @@ killed_coordinator_case() {
 
 two_nodes=$'[launch.slurm]\nnodes = 2\nntasks_per_node = 1\n'
 
-# A controller that was killed may take a node for lost after it has come back.
+# A controller that was killed may take a node for lost after it has come back, and one whose last job does not end
+# is drained after a minute.
 nodes_are_up() {
   scontrol update NodeName=n1,n2 State=RESUME >/dev/null 2>&1 || true
   (($(sinfo -h -N -n n1,n2 -o %T | grep -c '^idle$') == 2))
@@ -114,7 +115,7 @@ nodes_are_up() {
 
 # A rank on the other node is stopped.
 stopped_rank_case() {
-  check "both nodes are up" within 60 nodes_are_up
+  check "both nodes are up" within 150 nodes_are_up
   begin stopped "$two_nodes"
   local other
   other=$(other_node)
@@ -128,6 +129,7 @@ other_node() { if [[ $(squeue -h -j "$slurm_id" -O BatchHost:20 | tr -d ' ') == 
 
 # The other node loses its power: Slurm requeues the job, which waits for two nodes.
 power_off_case() {
+  check "both nodes are up" within 150 nodes_are_up
   begin power "$two_nodes"
   local other
   other=$(other_node)
