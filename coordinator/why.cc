@@ -179,6 +179,10 @@ void ExplainEnded(const JobStatus& status, const JobPlace& place, Why* why) {
           "it has not begun: it " + (place.waits.empty() ? "waits for its turn" : place.waits);
       why->advice = AdviceToWait(place.slurm);
       return;
+    case jobs::JobState::kCancelled:
+      why->cause = status.error;
+      why->advice = "nothing; the same command, or `halcyon resume`, goes on with it";
+      return;
     case jobs::JobState::kPreempted:
       why->cause = "it was told to stop: " + status.error;
       why->advice = kSameCommand;
