@@ -2,7 +2,7 @@
 // the group and has its setgid bit, so that files of one member can be read, and those of stages be
 // gone on with, by the others.
 //
-//   HOME, artifacts, claims, sources, work, and all below   2770, files 0660
+//   HOME, artifacts, claims, sources, work, and all below   2770, files 0640 or 0660
 //   jobs                                                    3770: an entry is its maker's
 //   jobs/JOB and all below                                  2750, files 0640: a job is its user's
 //   format, sharing.json, cluster.toml                      0640
