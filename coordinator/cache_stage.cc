@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -122,7 +123,13 @@ absl::StatusOr<ShardTasks> PlanTokenShards(const jobs::DataSpec& data,
                                            pipeline::SourcePlans& plans) {
   ASSIGN_OR_RETURN(pipeline::ShardPlan plan, plans.PlanShards(data, source_digests));
   const size_t count = plan.shards.size();
-  nlohmann::json facts = {{pipeline::kShardsOfSources, pipeline::ShardsOfSources(data, plan)}};
+  const std::vector<uint32_t> shards_of_files = pipeline::ShardsOfSources(data, plan);
+  nlohmann::json facts = {{pipeline::kShardsOfSources, shards_of_files}};
+  if (const size_t files = data.heldout_sources.size(); files > 0) {
+    facts[pipeline::kHeldoutShards] =
+        std::accumulate(shards_of_files.end() - static_cast<std::ptrdiff_t>(files),
+                        shards_of_files.end(), uint32_t{0});
+  }
   return ShardTasks{count,
                     [shards = std::move(plan.shards)](uint32_t i) -> nlohmann::json {
                       const pipeline::SourceShard& shard = shards.at(i);

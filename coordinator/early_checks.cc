@@ -57,7 +57,7 @@ std::string SmallerAdvice(jobs::StageKind kind) {
 std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data) {
   std::vector<std::string> warnings;
   if (data.format != jobs::DataFormat::kText) return warnings;
-  for (const std::string& source : data.sources) {
+  for (const std::string& source : data.Files()) {
     const auto start = pipeline::BeginningOf(env, source, kLookedAtBytes);
     if (!start.ok()) continue;
     if (const auto kind = RecogniseFileKind(*start)) {
@@ -182,7 +182,8 @@ absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
 }
 
 absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
-                                           const std::string& generation_dir) {
+                                           const std::string& generation_dir,
+                                           uint32_t heldout_shards) {
   ASSIGN_OR_RETURN(auto cache, storage::CacheReader::Open(generation_dir, /*dataset=*/""));
   storage::TokenReader reader(std::move(cache));
   // Which tokens end and fill chunks does not change how many there are.
@@ -190,7 +191,7 @@ absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
   const auto all = pipeline::Packing::Build(&reader, rule);
   RETURN_IF_ERROR(all.status());
   const std::vector<bool> chosen =
-      pipeline::ChooseShards(reader.shards(), spec.autoencoder.data_fraction);
+      pipeline::ChooseShards(reader.shards(), spec.autoencoder.data_fraction, heldout_shards);
   jobs::TextCounts counts;
   uint64_t others = 0;
   for (uint32_t shard = 0; shard < reader.shards(); ++shard) {
@@ -214,7 +215,8 @@ absl::Status CheckSourceWindows(Env& env, const jobs::JobSpec& spec,
   storage::TokenReader reader(std::move(cache));
   std::vector<bool> shards;
   if (spec.model.skip_autoencoder_data) {
-    shards = pipeline::ChooseShards(reader.shards(), spec.autoencoder.data_fraction);
+    shards = pipeline::ChooseShards(reader.shards(), spec.autoencoder.data_fraction,
+                                    pipeline::HeldoutShards(artifact.facts));
     shards.flip();
   }
   const pipeline::PackingRule rule{static_cast<uint32_t>(spec.autoencoder.chunk_size), 0, 0};

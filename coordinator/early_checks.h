@@ -52,9 +52,11 @@ std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_f
 absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
                                                     const std::optional<MemoryLimit>& limit);
 
-// Counts the text of a finished token cache as the stages of this job divide it.
+// Counts the text of a finished token cache as the stages of this job divide it. `heldout_shards`:
+// how many of its shards, the last ones, are held out whole.
 absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
-                                           const std::string& generation_dir);
+                                           const std::string& generation_dir,
+                                           uint32_t heldout_shards = 0);
 
 // kInvalidArgument: a source that has a share holds no training window, as WindowsOfSources finds
 // later; kFailedPrecondition likewise. `tokens_dir`: the artifact.

@@ -7,6 +7,8 @@
 #include "coordinator/early_checks.h"
 #include "coordinator/stage_plan.h"
 #include "coordinator/work/work_folders.h"
+#include "pipeline/shard_plan.h"
+#include "storage/artifact.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -82,7 +84,10 @@ absl::Status CheckGpus(const JobContext& context) {
 absl::Status CheckTokens(const JobContext& context, const std::string& generation_dir,
                          bool needs_latents, Notes* notes) {
   const jobs::JobSpec& spec = context.spec;
-  ASSIGN_OR_RETURN(const jobs::TextCounts counts, CountText(spec, generation_dir));
+  ASSIGN_OR_RETURN(const storage::Artifact artifact,
+                   storage::ReadArtifact(*context.env, DirName(generation_dir)));
+  ASSIGN_OR_RETURN(const jobs::TextCounts counts,
+                   CountText(spec, generation_dir, pipeline::HeldoutShards(artifact.facts)));
   RETURN_IF_ERROR(jobs::CheckText(spec, counts));
   RETURN_IF_ERROR(CheckSourceWindows(*context.env, spec, DirName(generation_dir)));
   if (const std::string why = jobs::WhyNoScore(spec, counts); !why.empty()) {

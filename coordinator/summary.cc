@@ -65,6 +65,21 @@ class Facts {
     }
     return text;
   }
+  // Of held-out text in parts: "of web BrierLM 1.200 and loss 3.1000, of books ...".
+  std::string HeldoutParts() const {
+    std::string text;
+    const auto parts = facts_.find("heldout_parts");
+    if (parts == facts_.end() || !parts->is_array()) return text;
+    for (const json& one : *parts) {
+      const auto name = one.find("name");
+      const Facts part(one);
+      const auto brier = part.Number("brier_lm"), loss = part.Number("heldout_loss");
+      if (name == one.end() || !name->is_string() || !brier || !loss) continue;
+      text += fmt::format("{}of {} BrierLM {:.3f} and held-out loss {:.4f}",
+                          text.empty() ? "" : ", ", name->get<std::string>(), *brier, *loss);
+    }
+    return text;
+  }
   bool IsOne(const char* name) const { return Number(name) == 1.0; }
   std::string NoScore() const {
     const auto it = facts_.find("no_score");
@@ -101,7 +116,7 @@ std::vector<std::string> FiguresOf(jobs::StageKind kind, const Facts& facts) {
               facts.Plain("heldout_loss", "held-out loss")};
     case jobs::StageKind::kEval:
       return {facts.NoScore(), facts.BrierLm(), facts.Plain("heldout_loss", "held-out loss"),
-              facts.Percent("reconstruction", "token reconstruction")};
+              facts.HeldoutParts(), facts.Percent("reconstruction", "token reconstruction")};
   }
   return {};
 }

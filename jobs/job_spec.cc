@@ -84,6 +84,15 @@ absl::StatusOr<JobSpec> ParseJobSpec(std::string_view toml, const std::string& f
   return Parse(toml, file_name, base_dir, check_files, {});
 }
 
+std::vector<std::string> DataSpec::Files() const {
+  std::vector<std::string> files = sources;
+  for (const SourceSpec& one : source) {
+    files.insert(files.end(), one.paths.begin(), one.paths.end());
+  }
+  files.insert(files.end(), heldout_sources.begin(), heldout_sources.end());
+  return files;
+}
+
 std::vector<std::string> Warnings(const JobSpec& spec) {
   std::vector<std::string> warnings;
   if (spec.model.alpha == 2) {

@@ -61,9 +61,10 @@ struct SourceSpec {
 
 // [data]
 struct DataSpec {
-  // Absolute paths after parsing; in the file relative to it. Those of `source`, where it is given.
+  // Absolute paths after parsing; in the file relative to it. One of the two is given.
   std::vector<std::string> sources;
   std::vector<SourceSpec> source;
+  std::vector<std::string> heldout_sources;  // as `sources`; never trained on
   DataFormat format = DataFormat::kText;
   DocumentRule documents = DocumentRule::kFile;  // format = "text"
   std::string field = "text";                    // format = "jsonl": the member that is the text
@@ -71,6 +72,8 @@ struct DataSpec {
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
   BadDocuments bad_documents = BadDocuments::kRefuse;
   int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
+  // All that is read, in this order: `sources` or the paths of each `source`, `heldout_sources`.
+  std::vector<std::string> Files() const;
   bool operator==(const DataSpec&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "jobs/heldout_parts.h"
 #include "jobs/mixture.h"
 #include "jobs/spec_checks.h"
 #include "jobs/spec_keys.h"
@@ -40,6 +41,9 @@ class SourceChecker {
     if (lines_.Has(PathOf(i, "name")) && !IsPlainName(source.name)) {
       Refuse({PathOf(i, "name")},
              fmt::format("{} does not serve as a name; {}", Quoted(source.name), kPlainNameAdvice));
+    } else if (source.name == kHeldoutSources && !data_.heldout_sources.empty()) {
+      Refuse({PathOf(i, "name")},
+             "is the name of data.heldout_sources in figures; give the source another one");
     } else if (!names_.insert(source.name).second) {
       Refuse({PathOf(i, "name")},
              fmt::format("{} names another source, too; give each a name of its own, or put the "

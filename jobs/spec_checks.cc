@@ -179,9 +179,11 @@ class Checker {
   }
 
   void CheckEval() {
-    if (spec_.eval.every > 0 && spec_.data.heldout == 0) {
-      Refuse({"eval.every", "data.heldout"},
-             "needs held-out documents; write data.heldout = 0.02 or so, or eval.every = 0");
+    if (spec_.eval.every > 0 && spec_.data.heldout == 0 && spec_.data.heldout_sources.empty()) {
+      Refuse(
+          {"eval.every", "data.heldout"},
+          "needs held-out documents; write data.heldout = 0.02 or so, or data.heldout_sources, or "
+          "eval.every = 0");
     }
     constexpr double kTolerance = 1e-6;
     const double temperature = spec_.eval.temperature;

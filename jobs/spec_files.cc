@@ -30,8 +30,9 @@ class FileChecker {
     for (size_t i = 0; i < spec_.data.source.size(); ++i) {
       std::vector<std::string>& paths = spec_.data.source[i].paths;
       paths = Resolved(fmt::format("data.source[{}].paths", i), paths, base_dir, check_files);
-      spec_.data.sources.insert(spec_.data.sources.end(), paths.begin(), paths.end());
     }
+    std::vector<std::string>& heldout = spec_.data.heldout_sources;
+    heldout = Resolved("data.heldout_sources", heldout, base_dir, check_files);
     std::string& hostfile = spec_.launch.placement.hostfile;
     if (!hostfile.empty()) {
       hostfile = Absolute(base_dir, hostfile);

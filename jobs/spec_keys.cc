@@ -43,6 +43,7 @@ void AddData(DataSpec& data, KeyTable& keys) {
   keys.List("sources", &data.sources);
   keys.Required("[\"text.txt\"]");
   keys.Sources("source", &data.source);
+  keys.List("heldout_sources", &data.heldout_sources);
   keys.Choice("format", &data.format, {"text", "jsonl"});
   keys.Choice("documents", &data.documents, {"file", "lines", "paragraphs", "entries"});
   keys.Text("field", &data.field);

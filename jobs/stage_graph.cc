@@ -35,7 +35,7 @@ void StageGraph::Add(const JobSpec& spec, size_t variant) {
       input_keys[input] = nodes_[added.at(input).value()].key;
     }
     node.key =
-        IdentityOf(kind, spec, spec.data.sources, input_keys, spec.tokenizer.path).Fingerprint();
+        IdentityOf(kind, spec, spec.data.Files(), input_keys, spec.tokenizer.path).Fingerprint();
     const auto same = std::find_if(nodes_.begin(), nodes_.end(),
                                    [&](const StageNode& known) { return known.key == node.key; });
     added[kind] = NodeId(static_cast<size_t>(same - nodes_.begin()));

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "jobs/given_pattern.h"
+#include "jobs/heldout_parts.h"
 #include "jobs/mixture.h"
 #include "jobs/spec_keys.h"
 
@@ -78,8 +79,9 @@ const std::vector<Stage>& Stages() {
 // Keys of the sections above that are nevertheless not fields.
 bool IsNeverAField(std::string_view path) {
   constexpr std::string_view kPaths[] = {
-      "data.sources",        // their bytes are fields, not their paths
-      "data.source",         // likewise; the shares are fields of the model
+      "data.sources",  // their bytes are fields, not their paths
+      "data.source",   // likewise; the shares are fields of the model
+      "data.heldout_sources",
       "tokenizer.path",      // likewise
       "autoencoder.preset",  // the keys it sets count
       "model.preset",
@@ -123,6 +125,15 @@ void AddShares(const DataSpec& data, std::vector<FingerprintField>* fields) {
     const std::string source = "data.source[" + std::to_string(i) + "].";
     fields->push_back({source + "share", NumberText(shares[i])});
     fields->push_back({source + "files", std::to_string(data.source[i].paths.size())});
+  }
+}
+
+// What is scored apart.
+void AddHeldoutParts(const DataSpec& data, std::vector<FingerprintField>* fields) {
+  const std::vector<HeldoutPart> parts = HeldoutPartsOf(data);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const std::string part = "heldout_part[" + std::to_string(i) + "].";
+    fields->push_back({part + "files", std::to_string(parts[i].files)});
   }
 }
 
@@ -209,11 +220,15 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
     }
   }
   if (kind == StageKind::kModel) AddShares(spec.data, &identity.fields);
+  if (kind == StageKind::kEval) AddHeldoutParts(spec.data, &identity.fields);
   if (kind == StageKind::kLatents) identity.fields.push_back({"dtype", "f16"});
   if (stage.reads_sources) {
-    HALCYON_CHECK(source_digests.size() == spec.data.sources.size());
+    HALCYON_CHECK(source_digests.size() == spec.data.Files().size());
     for (size_t i = 0; i < source_digests.size(); ++i) {
       identity.fields.push_back({"source[" + std::to_string(i) + "].sha256", source_digests[i]});
+    }
+    if (const size_t heldout = spec.data.heldout_sources.size(); heldout > 0) {
+      identity.fields.push_back({"heldout_sources.files", std::to_string(heldout)});
     }
   }
   for (const StageKind input : InputsOf(kind, spec)) {

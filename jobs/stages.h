@@ -57,7 +57,7 @@ struct StageIdentity {
   std::string Fingerprint() const;
 };
 
-// `source_digests`: SHA-256 of each of spec.data.sources, in order.
+// `source_digests`: SHA-256 of each of spec.data.Files(), in order.
 // `input_digests`: the content digest of each input stage's artifact. REQUIRES: holds all of them.
 // `tokenizer_file_digest`: SHA-256 of the file spec.tokenizer.path; an imported tokenizer depends
 // on its file's bytes alone. REQUIRES: given for kTokenizer when that path is not empty.

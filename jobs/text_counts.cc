@@ -80,6 +80,7 @@ absl::Status CheckText(const JobSpec& spec, const TextCounts& counts) {
 std::string WhyNoScore(const JobSpec& spec, const TextCounts& counts) {
   const DataSpec& data = spec.data;
   if (counts.heldout_documents == 0) {
+    if (!data.heldout_sources.empty()) return "data.heldout_sources hold no document";
     if (data.heldout == 0) return "data.heldout = 0 leaves no text to score on";
     return fmt::format("data.heldout = {} of {} is none; {}", data.heldout,
                        DocumentsText(counts.train_documents),

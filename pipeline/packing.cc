@@ -26,10 +26,11 @@ absl::Status PastEnd(uint64_t first, uint64_t chunks, uint64_t there) {
 
 }  // namespace
 
-std::vector<bool> ChooseShards(uint32_t shards, double fraction) {
-  HALCYON_CHECK(fraction > 0 && fraction <= 1);
+std::vector<bool> ChooseShards(uint32_t shards, double fraction, uint32_t heldout) {
+  HALCYON_CHECK(fraction > 0 && fraction <= 1 && heldout <= shards);
   constexpr uint64_t kOrderSeed = 0;
   std::vector<bool> chosen(shards, false);
+  shards -= heldout;
   if (shards == 0) return chosen;
   const auto wanted = static_cast<uint32_t>(std::lround(fraction * shards));
   const SampleOrder order(kOrderSeed, shards);

@@ -24,8 +24,9 @@ struct PackingRule {
 };
 
 // A fraction of the shards, in a fixed random order: at least one of them. [i] tells whether shard
-// i is in it. REQUIRES: 0 < fraction <= 1.
-std::vector<bool> ChooseShards(uint32_t shards, double fraction);
+// i is in it. The last `heldout` ones, which hold no training text, are not counted and are not
+// chosen. REQUIRES: 0 < fraction <= 1; heldout <= shards.
+std::vector<bool> ChooseShards(uint32_t shards, double fraction, uint32_t heldout = 0);
 
 // Thread-safe after Build. Does not own the reader.
 class Packing {

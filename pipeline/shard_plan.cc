@@ -113,9 +113,9 @@ absl::StatusOr<ShardPlan> JoinSources(const jobs::DataSpec& data, std::vector<Cu
     if (plan.shards.size() > kShardsMax) return TooManyShards();
   }
   if (plan.shards.empty()) {
-    return InvalidArgument("no document in " + std::to_string(data.sources.size()) +
-                           " source file(s)" +
-                           (data.sources.empty() ? "" : ", the first being " + data.sources[0]) +
+    const std::vector<std::string> files = data.Files();
+    return InvalidArgument("no document in " + std::to_string(files.size()) + " source file(s)" +
+                           (files.empty() ? "" : ", the first being " + files[0]) +
                            ": name at least one file with text in [data] sources");
   }
   return plan;
@@ -123,7 +123,7 @@ absl::StatusOr<ShardPlan> JoinSources(const jobs::DataSpec& data, std::vector<Cu
 
 absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data) {
   std::vector<CutSource> sources;
-  for (const std::string& path : data.sources) {
+  for (const std::string& path : data.Files()) {
     ASSIGN_OR_RETURN(CutSource source, Cut(data, path));
     sources.push_back(std::move(source));
   }
@@ -131,11 +131,12 @@ absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data) {
 }
 
 std::vector<uint32_t> ShardsOfSources(const jobs::DataSpec& data, const ShardPlan& plan) {
-  std::vector<uint32_t> counts(data.sources.size());
-  size_t source = 0;
+  const std::vector<std::string> files = data.Files();
+  std::vector<uint32_t> counts(files.size());
+  size_t file = 0;
   for (const SourceShard& shard : plan.shards) {
-    while (data.sources[source] != shard.path) ++source;
-    ++counts[source];
+    while (files[file] != shard.path) ++file;
+    ++counts[file];
   }
   return counts;
 }
@@ -148,6 +149,11 @@ std::vector<uint32_t> ShardsOfSources(const nlohmann::json& facts) {
   } catch (const nlohmann::json::exception&) {
     return {};
   }
+}
+
+uint32_t HeldoutShards(const nlohmann::json& facts) {
+  const auto found = facts.find(kHeldoutShards);
+  return found != facts.end() && found->is_number_unsigned() ? found->get<uint32_t>() : 0;
 }
 
 absl::Status SourceChanged(const std::string& path, const std::string& how) {

@@ -52,12 +52,16 @@ absl::StatusOr<ShardPlan> JoinSources(const jobs::DataSpec& data, std::vector<Cu
 // Both: cuts all sources, one after the other.
 absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);
 
-// Into how many shards each of data.sources falls, in their order: a fact of the tokens' artifact
+// Into how many shards each of data.Files() falls, in their order: a fact of the tokens' artifact
 // of this name.
 inline constexpr char kShardsOfSources[] = "shards_of_sources";
+// How many shards, the last ones, are of data.heldout_sources; not there without these.
+inline constexpr char kHeldoutShards[] = "heldout_shards";
 std::vector<uint32_t> ShardsOfSources(const jobs::DataSpec& data, const ShardPlan& plan);
 // What the artifact's facts say of it; empty where they do not, as an earlier version's.
 std::vector<uint32_t> ShardsOfSources(const nlohmann::json& facts);
+// The fact kHeldoutShards; 0 without it.
+uint32_t HeldoutShards(const nlohmann::json& facts);
 
 // The error of a source whose bytes are not those that the job began with.
 absl::Status SourceChanged(const std::string& path, const std::string& how);

@@ -102,10 +102,11 @@ SourcePlans::SourcePlans(Env& env, const std::string& dir)
     : env_(env), digests_(env, dir), dir_(JoinPath(dir, kPlansFolder)) {}
 
 absl::StatusOr<std::vector<std::string>> SourcePlans::DigestsOf(const jobs::DataSpec& data) {
-  std::vector<std::string> digests(data.sources.size());
+  const std::vector<std::string> files = data.Files();
+  std::vector<std::string> digests(files.size());
   RETURN_IF_ERROR(ForAll(digests.size(), [&](size_t i) -> absl::Status {
     CutSource unused;
-    ASSIGN_OR_RETURN(digests[i], digests_.Of(data.sources[i], [&](const std::string& source) {
+    ASSIGN_OR_RETURN(digests[i], digests_.Of(files[i], [&](const std::string& source) {
       return Read(data, source, &unused);
     }));
     return absl::OkStatus();
@@ -114,22 +115,24 @@ absl::StatusOr<std::vector<std::string>> SourcePlans::DigestsOf(const jobs::Data
 }
 
 absl::Status SourcePlans::ReadAnew(const jobs::DataSpec& data) {
-  return ForAll(data.sources.size(), [&](size_t i) {
+  const std::vector<std::string> files = data.Files();
+  return ForAll(files.size(), [&](size_t i) {
     CutSource unused;
     const auto read = [&](const std::string& source) { return Read(data, source, &unused); };
-    return digests_.ReadAnew(data.sources[i], read).status();
+    return digests_.ReadAnew(files[i], read).status();
   });
 }
 
 absl::StatusOr<ShardPlan> SourcePlans::PlanShards(const jobs::DataSpec& data,
                                                   const std::vector<std::string>& source_digests) {
-  if (source_digests.size() != data.sources.size()) {
-    return Internal(fmt::format("{} digests of {} sources were given", source_digests.size(),
-                                data.sources.size()));
+  const std::vector<std::string> files = data.Files();
+  if (source_digests.size() != files.size()) {
+    return Internal(
+        fmt::format("{} digests of {} files were given", source_digests.size(), files.size()));
   }
-  std::vector<CutSource> sources(data.sources.size());
+  std::vector<CutSource> sources(files.size());
   RETURN_IF_ERROR(ForAll(sources.size(), [&](size_t i) -> absl::Status {
-    ASSIGN_OR_RETURN(sources[i], PlanOf(data, data.sources[i], source_digests[i]));
+    ASSIGN_OR_RETURN(sources[i], PlanOf(data, files[i], source_digests[i]));
     return absl::OkStatus();
   }));
   return JoinSources(data, std::move(sources));

@@ -32,7 +32,7 @@ class SourcePlans {
   // `dir`: HOME/sources, which also holds the remembered digests.
   SourcePlans(Env& env, const std::string& dir);
 
-  // SHA-256 of data.sources, in order: as remembered, else the file is read whole and its plan is
+  // SHA-256 of data.Files(), in order: as remembered, else the file is read whole and its plan is
   // remembered, too. Reads as many files at the same time as there are processors.
   // kInvalidArgument: a packed file is damaged or holds no text; kFailedPrecondition: a file
   // changes while it is read.

@@ -49,12 +49,12 @@ absl::Status Validate(const ValidateArguments& arguments) {
     PrintJson({{"valid", true},
                {"warnings", warnings},
                {"name", spec->name},
-               {"sources", spec->data.sources},
+               {"sources", spec->data.Files()},
                {"estimate", ToJson(estimates)},
                {"resolved", jobs::ToToml(*spec)}});
   } else {
     PrintText(fmt::format("{}: valid; job \"{}\", {} source file(s)\n", arguments.job_file,
-                          spec->name, spec->data.sources.size()));
+                          spec->name, spec->data.Files().size()));
     for (const std::string& text : EstimateLines(estimates)) PrintText("  " + text + "\n");
   }
   return absl::OkStatus();

@@ -101,6 +101,34 @@ TEST(InputTest, SourcesGiveTheirSharesAndOtherWeightsMakeTheModelAgain) {
       << of_models.output;
 }
 
+TEST(InputTest, SourcesThatAreHeldOutAreScoredApart) {
+  SmallJob job("heldout");
+  const std::string text = *Env::Posix()->ReadFile(job.root() + "/corpus.txt");
+  ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), job.root() + "/more.txt", text + "Zo\n").ok());
+  job.values()["data.heldout"] = "0.1";
+  job.values()["data.heldout_sources"] = "[\"more.txt\"]";
+  job.Write();
+  const RunResult run = job.Run();
+  ASSERT_TRUE(run.status.ok()) << run.status.ToString() << "\n" << run.output;
+  EXPECT_NE(run.output.find("of heldout_sources BrierLM "), std::string::npos) << run.output;
+  const auto facts_of = [&](const std::string& stage) {
+    return json::parse(*Env::Posix()->ReadFile(job.ArtifactOf(stage) + "/artifact.json"))["facts"];
+  };
+  const json tokens = facts_of("tokens");
+  EXPECT_GT(tokens["heldout.tokens"], tokens["train.tokens"]);
+  EXPECT_EQ(tokens["heldout_shards"], tokens["shards_of_sources"][1]);
+  const json eval = facts_of("eval");
+  ASSERT_EQ(eval["heldout_parts"].size(), 2u) << eval;
+  EXPECT_EQ(eval["heldout_parts"][0]["name"], "sources");
+  EXPECT_EQ(eval["heldout_parts"][1]["name"], "heldout_sources");
+  for (const json& part : eval["heldout_parts"]) {
+    EXPECT_GT(part["windows"], 0) << eval;
+    EXPECT_GT(part["heldout_loss"], 0) << eval;
+  }
+  const RunResult report = job.Halcyon({"eval"});
+  EXPECT_NE(report.output.find("heldout_sources "), std::string::npos) << report.output;
+}
+
 TEST(InputTest, ASourceOfLessThanAWindowIsRefusedBeforeAnythingIsTrained) {
   SmallJob job("source");
   ASSERT_TRUE(WriteFileAtomically(*Env::Posix(), job.root() + "/tiny.txt", "Zo\n").ok());

@@ -394,7 +394,7 @@ TEST(JobSpec, ContradictionsNameBothSidesAndALineThatIsWritten) {
               ElementsAre(HasSubstr("5: model.hidden_size: 128 does not fall into 5")));
   EXPECT_THAT(ErrorsAfterHead("heldout = 0\n[eval]\nevery = 10\n"),
               ElementsAre("6: eval.every: needs held-out documents; write data.heldout = 0.02 or "
-                          "so, or eval.every = 0"));
+                          "so, or data.heldout_sources, or eval.every = 0"));
 }
 
 TEST(JobSpec, SettingsWithoutEffectAreRefused) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "jobs/heldout_parts.h"
 #include "jobs/job_spec.h"
 #include "jobs/mixture.h"
 #include "jobs/stages.h"
@@ -41,7 +42,7 @@ std::string Error(const std::string& tables) {
 TEST(Sources, AreReadInOrderAndGiveShares) {
   const auto spec = Parse(kTwo);
   ASSERT_TRUE(spec.ok()) << spec.status();
-  EXPECT_THAT(spec->data.sources, ElementsAre("/base/w1.txt", "/base/w2.txt", "/base/b.txt"));
+  EXPECT_THAT(spec->data.Files(), ElementsAre("/base/w1.txt", "/base/w2.txt", "/base/b.txt"));
   EXPECT_THAT(spec->data.source, ElementsAre(SourceSpec{"web", {"/base/w1.txt", "/base/w2.txt"}, 3},
                                              SourceSpec{"books", {"/base/b.txt"}, 1}));
   EXPECT_THAT(SharesOf(spec->data), ElementsAre(DoubleEq(0.75), DoubleEq(0.25)));
@@ -56,6 +57,36 @@ TEST(Sources, TheResolvedFileReadsBackTheSame) {
   const auto again = Parse(toml);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(*again, *spec);
+}
+
+TEST(Sources, ThoseThatAreHeldOutComeLast) {
+  const std::string toml = "name = \"a\"\n[data]\nsources = [\"t\"]\n";
+  const auto without = Parse(toml), with = Parse(toml + "heldout_sources = [\"h\"]\n");
+  ASSERT_TRUE(with.ok()) << with.status();
+  EXPECT_THAT(with->data.Files(), ElementsAre("/base/t", "/base/h"));
+  EXPECT_EQ(*Parse(ToToml(*with)), *with);
+  EXPECT_THAT(HeldoutPartsOf(with->data),
+              ElementsAre(HeldoutPart{"sources", 1}, HeldoutPart{"heldout_sources", 1}));
+  EXPECT_THAT(HeldoutPartsOf(without->data), IsEmpty());
+  EXPECT_THAT(HeldoutPartsOf(Parse(kTwo)->data),
+              ElementsAre(HeldoutPart{"web", 2}, HeldoutPart{"books", 1}));
+  // The same bytes as a further source are other tokens.
+  const auto further = Parse("name = \"a\"\n[data]\nsources = [\"t\", \"h\"]\n");
+  const auto tokens_of = [](const JobSpec& spec) {
+    return IdentityOf(StageKind::kTokens, spec, {"1", "2"}, {{StageKind::kTokenizer, "t"}}, "")
+        .Fingerprint();
+  };
+  EXPECT_NE(tokens_of(*with), tokens_of(*further));
+}
+
+TEST(Sources, HeldOutOnesAreEnoughToEvaluateOn) {
+  const std::string rest = "heldout = 0\n[eval]\nevery = 10\n";
+  const std::string toml = "name = \"a\"\n[data]\nsources = [\"t\"]\n";
+  EXPECT_THAT(MessageOf(Parse(toml + rest).status()), HasSubstr("data.heldout_sources"));
+  EXPECT_TRUE(Parse(toml + "heldout_sources = [\"h\"]\n" + rest).ok());
+  EXPECT_THAT(Error("[data]\nheldout_sources = [\"h\"]\n[[data.source]]\nname = "
+                    "\"heldout_sources\"\npaths = [\"a\"]\nweight = 1\n"),
+              HasSubstr("job.toml:5: data.source[0].name: is the name of data.heldout_sources"));
 }
 
 TEST(Sources, OneAloneHasNoShare) {

@@ -36,7 +36,9 @@ std::map<StageKind, std::string> Inputs(const std::string& suffix = "") {
 }
 
 StageIdentity Identity(StageKind kind, const JobSpec& spec) {
-  return IdentityOf(kind, spec, {"aa", "bb"}, Inputs(), "cc");
+  std::vector<std::string> sources = {"aa", "bb", "dd"};
+  sources.resize(spec.data.Files().size());
+  return IdentityOf(kind, spec, sources, Inputs(), "cc");
 }
 
 // The stages whose own fingerprints differ, with equal input artifacts.
@@ -95,6 +97,9 @@ std::vector<KeyCase> DataCases() {
   return {
       {"name", [](JobSpec& s) { s.name = "other"; }, {}},
       {"seed", [](JobSpec& s) { s.seed = 2; }, {kAutoencoder, kModel, kEval}},
+      {"data.heldout_sources",
+       [](JobSpec& s) { s.data.heldout_sources = {"/texts/h.txt"}; },
+       {kTokenizer, kTokens, kEval}},
       {"data.sources", [](JobSpec& s) { s.data.sources[0] = "/elsewhere/a.txt"; }, {}},
       {"data.format", [](JobSpec& s) { s.data.format = DataFormat::kJsonl; }, kText},
       {"data.documents", [](JobSpec& s) { s.data.documents = DocumentRule::kLines; }, kText},

@@ -25,5 +25,16 @@ TEST(IsHeldout, TakesTheFractionAskedFor) {
   EXPECT_NEAR(count, 400, 99);
 }
 
+TEST(HeldoutSplit, HoldsAllOfASourceThatIsHeldOut) {
+  jobs::DataSpec data;
+  data.sources = {"/t"};
+  data.heldout_sources = {"/h"};
+  data.heldout = 0;
+  EXPECT_TRUE(HeldoutSplit(data, "/h").Holds("a document"));
+  EXPECT_TRUE(HeldoutSplit(data, "/h").holds_all());
+  EXPECT_FALSE(HeldoutSplit(data, "/t").Holds("a document"));
+  EXPECT_FALSE(HeldoutSplit(data, "/t").holds_all());
+}
+
 }  // namespace
 }  // namespace halcyon::pipeline

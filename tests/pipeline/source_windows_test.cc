@@ -19,13 +19,14 @@ constexpr uint32_t kWindow = 4;
 
 class SourceWindowsTest : public CachedDataTest {
  protected:
-  // Shards with so many chunks of training text each.
-  void WriteChunks(const std::vector<uint32_t>& chunks) {
+  // Shards with so many chunks of text each.
+  void WriteChunks(const std::vector<uint32_t>& chunks, Split split = Split::kTrain) {
     std::vector<ShardDocuments> shards;
     for (const uint32_t count : chunks) {
       shards.emplace_back();
       // Its end-of-text is the last token of the last chunk.
-      if (count > 0) shards.back()[0].push_back(Document(count * 2 - 1, 7));
+      if (count > 0)
+        shards.back()[split == Split::kTrain ? 0 : 1].push_back(Document(count * 2 - 1, 7));
     }
     WriteTokens(shards);
   }
@@ -36,7 +37,6 @@ class SourceWindowsTest : public CachedDataTest {
       jobs::SourceSpec source{"s" + std::to_string(i), {}, 1};
       for (size_t f = 0; f < files[i]; ++f) {
         source.paths.push_back("/" + source.name + "/" + std::to_string(f));
-        data.sources.push_back(source.paths.back());
       }
       data.source.push_back(source);
     }
@@ -81,6 +81,25 @@ TEST_F(SourceWindowsTest, TokensThatDoNotSayTheirSourcesAreRefused) {
     const auto parts = WindowsOfSources(Data({1, 1}), shards, *Pack(2), kWindow);
     EXPECT_TRUE(absl::IsFailedPrecondition(parts.status()));
   }
+}
+
+auto IsHeldoutPart(const std::string& name, uint64_t begin, uint64_t count) {
+  return AllOf(Field(&HeldoutWindows::name, name), Field(&HeldoutWindows::begin, begin),
+               Field(&HeldoutWindows::count, count));
+}
+
+TEST_F(SourceWindowsTest, HeldOutTextIsDividedAlike) {
+  WriteChunks({6, 4, 3, 9}, Split::kHeldout);
+  jobs::DataSpec data = Data({1, 2});
+  data.heldout_sources = {"/h"};
+  EXPECT_THAT(HeldoutWindowsOf(data, {1, 1, 1, 1}, *Pack(2), kWindow),
+              ElementsAre(IsHeldoutPart("s0", 0, 1), IsHeldoutPart("s1", 2, 1),
+                          IsHeldoutPart("heldout_sources", 4, 1)));
+  EXPECT_THAT(HeldoutWindowsOf(data, {2, 1, 0, 1}, *Pack(2), kWindow),
+              ElementsAre(IsHeldoutPart("s0", 0, 2), IsHeldoutPart("s1", 3, 0),
+                          IsHeldoutPart("heldout_sources", 4, 1)));
+  EXPECT_THAT(HeldoutWindowsOf(data, {1, 1, 1}, *Pack(2), kWindow), ElementsAre());
+  EXPECT_THAT(HeldoutWindowsOf(Data({4}), {1, 1, 1, 1}, *Pack(2), kWindow), ElementsAre());
 }
 
 }  // namespace

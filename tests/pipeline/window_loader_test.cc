@@ -94,6 +94,11 @@ TEST(ChooseShardsTest, AFractionAtLeastOneAndTheSameEachTime) {
   EXPECT_EQ(count(10, 0.001), 1);
   EXPECT_EQ(count(1, 0.5), 1);
   EXPECT_EQ(count(0, 0.5), 0);
+  // Held-out shards change nothing of the choice among the others.
+  std::vector<bool> chosen = ChooseShards(40, 0.3);
+  chosen.resize(50, false);
+  EXPECT_EQ(ChooseShards(50, 0.3, 10), chosen);
+  EXPECT_EQ(ChooseShards(3, 1, 3), std::vector<bool>(3, false));
   // A larger fraction keeps what a smaller one has.
   const std::vector<bool> less = ChooseShards(50, 0.2), more = ChooseShards(50, 0.6);
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(!less[i] || more[i]);

@@ -52,15 +52,18 @@ absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
   PackedTokens tokens;
   ASSIGN_OR_RETURN(auto artifact, OpenArtifact(inputs, "tokens"));
   ASSIGN_OR_RETURN(auto cache, artifact.OpenCache());
+  uint32_t heldout_shards = 0;
   if (artifact.artifact()) {
     tokens.shards_of_sources = pipeline::ShardsOfSources(artifact.artifact()->facts);
+    heldout_shards = pipeline::HeldoutShards(artifact.artifact()->facts);
   }
   tokens.reader = std::make_unique<storage::TokenReader>(std::move(cache));
   const pipeline::PackingRule rule{static_cast<uint32_t>(autoencoder.chunk_size),
                                    tokenizer.end_of_text(), tokenizer.padding()};
   std::vector<bool> shards;
   if (part != TextPart::kAll) {
-    shards = pipeline::ChooseShards(tokens.reader->shards(), autoencoder.data_fraction);
+    shards =
+        pipeline::ChooseShards(tokens.reader->shards(), autoencoder.data_fraction, heldout_shards);
   }
   if (part == TextPart::kOthers) {
     shards.flip();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/status.h"
@@ -17,8 +18,14 @@
 
 namespace halcyon::worker {
 
+// Held-out windows, by their numbers.
+struct WindowRange {
+  uint64_t begin = 0, count = 0;
+};
+
 struct LanguageModelOptions {
   int64_t windows = 0;  // evenly spaced over the held-out ones; all when there are fewer
+  std::optional<WindowRange> range = std::nullopt;  // of these alone; count >= 1
   int64_t samples = 8;  // draws a position; with the protocol of two samples always two
   int64_t bootstrap = 1000;
   uint64_t seed = 0;

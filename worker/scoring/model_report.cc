@@ -3,6 +3,7 @@
 #include <cmath>
 #include <memory>
 
+#include "pipeline/source_windows.h"
 #include "worker/generation/continuations.h"
 #include "worker/generation/make_sampler.h"
 #include "worker/inputs/network_file.h"
@@ -87,6 +88,29 @@ absl::Status ReportAutoencoder(ReportInputs& inputs, const ReportOptions& option
   return absl::OkStatus();
 }
 
+using Score = std::function<absl::StatusOr<LanguageModelScore>(const LanguageModelOptions&)>;
+
+// Each part of the held-out text by itself.
+absl::Status ReportParts(const std::vector<pipeline::HeldoutWindows>& parts,
+                         LanguageModelOptions scoring, const Score& score_of, json* report) {
+  if (parts.empty()) return absl::OkStatus();
+  json list = json::array();
+  for (const pipeline::HeldoutWindows& part : parts) {
+    json& one = list.emplace_back(json{{"name", part.name}, {"windows", 0}});
+    if (part.count == 0) continue;
+    scoring.range = WindowRange{part.begin, part.count};
+    ASSIGN_OR_RETURN(const LanguageModelScore score, score_of(scoring), part.name);
+    one.update({{"windows", score.windows},
+                {"brier_lm", score.brier.brier_lm},
+                {"brier_low", score.brier.low},
+                {"brier_high", score.brier.high},
+                {"heldout_loss", score.loss},
+                {"heldout_terms", score.terms}});
+  }
+  (*report)["heldout_parts"] = std::move(list);
+  return absl::OkStatus();
+}
+
 absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
                          const ReportOptions& options, json* report) {
   const LanguageModelOptions scoring{.windows = options.eval.final_windows,
@@ -108,12 +132,13 @@ absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
     (*report)["no_score"] = why;
     return absl::OkStatus();
   }
-  cluster::SingleRank alone;
-  ASSIGN_OR_RETURN(
-      const LanguageModelScore score,
-      opened.calm != nullptr
-          ? ScoreLanguageModel(*opened.calm, *inputs.autoencoder, *windows.heldout, scoring, alone)
-          : ScoreBaseline(*opened.baseline, *windows.heldout, scoring, alone));
+  const auto score_of = [&](const LanguageModelOptions& how) {
+    cluster::SingleRank alone;
+    return opened.calm != nullptr
+               ? ScoreLanguageModel(*opened.calm, *inputs.autoencoder, *windows.heldout, how, alone)
+               : ScoreBaseline(*opened.baseline, *windows.heldout, how, alone);
+  };
+  ASSIGN_OR_RETURN(const LanguageModelScore score, score_of(scoring));
   report->update({{"protocol", two ? "two-samples" : "pairwise"},
                   {"brier_lm", score.brier.brier_lm},
                   {"brier_low", score.brier.low},
@@ -133,7 +158,11 @@ absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
   if (opened.baseline != nullptr) {
     (*report)["perplexity"] = std::exp(score.terms.at("cross_entropy"));
   }
-  return absl::OkStatus();
+  return ReportParts(
+      pipeline::HeldoutWindowsOf(options.data == nullptr ? opened.spec.data : *options.data,
+                                 inputs.tokens.shards_of_sources, *inputs.tokens.packing,
+                                 windows.heldout->window_chunks()),
+      scoring, score_of, report);
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ struct ReportOptions {
   model::BrierProtocol protocol = model::BrierProtocol::kPairwise;
   double noise_std = 0.3;  // that the autoencoder is to withstand
   c10::Device device = c10::kCPU;
+  // Names the parts of the held-out text that are scored apart; null: as the model's job does.
+  const jobs::DataSpec* data = nullptr;
   bool must_score = true;  // false: text that is too short for a score is no error
 };
 
@@ -42,6 +44,10 @@ struct ReportOptions {
 //   windows, token_context, chunk_size, positions, documents  what was scored: scores compare only
 //                                          at equal contexts and chunk sizes
 //   heldout_loss, heldout_terms            the head's own loss and its parts by name
+//   heldout_parts    [{name, windows, brier_lm, brier_low, brier_high, heldout_loss,
+//   heldout_terms}]:
+//                    the parts of the held-out text (jobs/heldout_parts.h), each by itself; name
+//                    and windows 0 alone for one that fills no window
 //   perplexity       with a softmax: exp(heldout_terms.cross_entropy)
 //   continuations    [{prompt, text}]
 //   no_score         without `must_score`, in place of all figures when there is too little

@@ -8,6 +8,24 @@ namespace {
 
 using nlohmann::json;
 
+// The parts of the held-out text, a line each.
+std::string PartsText(const json& report) {
+  const auto parts = report.find("heldout_parts");
+  if (parts == report.end()) return "";
+  std::string text = fmt::format("  {:<24} {:>8} {:>10} {:>21} {:>14}\n", "held-out text of",
+                                 "windows", "BrierLM", "95 % interval", "held-out loss");
+  for (const json& part : *parts) {
+    const auto number = [&](const char* name) { return part.at(name).get<double>(); };
+    const auto windows = part.at("windows").get<uint64_t>();
+    text += fmt::format("  {:<24} {:>8}", part.at("name").get<std::string>(), windows);
+    text += windows == 0
+                ? " fills no window\n"
+                : fmt::format(" {:>10.3f} {:>9.3f} to {:>8.3f} {:>14.4f}\n", number("brier_lm"),
+                              number("brier_low"), number("brier_high"), number("heldout_loss"));
+  }
+  return text;
+}
+
 std::string ModelText(const json& report) {
   const auto number = [&](const char* name) { return report[name].get<double>(); };
   const auto count = [&](const char* name) { return report[name].get<uint64_t>(); };
@@ -38,7 +56,7 @@ std::string ModelText(const json& report) {
   if (report.contains("perplexity")) {
     text += fmt::format(", perplexity {:.3f}", number("perplexity"));
   }
-  return text + "\n";
+  return text + "\n" + PartsText(report);
 }
 
 }  // namespace

@@ -56,15 +56,16 @@ absl::StatusOr<LanguageModelScore> ScoreWindows(const pipeline::WindowLoader& wi
                                                 cluster::Collectives& collectives,
                                                 const ScoreWindow& score_window) {
   RETURN_IF_ERROR(CheckWindows(windows, chunk_size));
-  const uint64_t total = windows.Windows(Split::kHeldout);
-  const uint64_t count = std::min<uint64_t>(options.windows, total);
+  const WindowRange range =
+      options.range.value_or(WindowRange{0, windows.Windows(Split::kHeldout)});
+  const uint64_t count = std::min<uint64_t>(options.windows, range.count);
   const uint64_t ranks = collectives.size();
   model::BrierAccumulator mine;
   std::map<std::string, ScoreTally::Mean> means;
   for (uint64_t turn = 0; turn * ranks < count; ++turn) {
     const uint64_t index = turn * ranks + collectives.rank();
     ASSIGN_OR_RETURN(const ScoreTally tally,
-                     score_window(std::min(index, count - 1) * total / count));
+                     score_window(range.begin + std::min(index, count - 1) * range.count / count));
     const bool counts = index < count;
     if (counts) RETURN_IF_ERROR(mine.Merge(tally.brier.Serialise()));
     for (const auto& [name, mean] : tally.means) {

@@ -9,6 +9,7 @@ absl::StatusOr<json> RunEvalTask(const TaskContext& context) {
   ReportOptions options;
   options.eval = context.spec->eval;
   options.seed = context.spec->seed;
+  options.data = &context.spec->data;
   options.must_score = false;
   options.device = context.device;
   ASSIGN_OR_RETURN(const json report,

@@ -37,8 +37,10 @@ TokenizerOr TrainTokenizer(const TaskContext& context, std::vector<std::string>*
   int64_t bytes = 0;
   for (size_t i = 0; i < shards.size() && bytes < spec.tokenizer.train_bytes_max; ++i) {
     const pipeline::SourceShard& shard = shards[order.ItemAt(i)];
+    const pipeline::HeldoutSplit split(spec.data, shard.path);
+    if (split.holds_all()) continue;
     const auto counts = pipeline::ReadDocuments(spec.data, shard, [&](std::string_view text) {
-      if (pipeline::IsHeldout(text, spec.data.heldout)) return absl::OkStatus();
+      if (split.Holds(text)) return absl::OkStatus();
       if (bytes >= spec.tokenizer.train_bytes_max) return absl::OkStatus();
       bytes += static_cast<int64_t>(text.size());
       trainer->Add(text);

@@ -37,12 +37,11 @@ absl::StatusOr<json> RunTokensTask(const TaskContext& context) {
                                    shard.shard, lease.fence, tokenizer->vocab_size());
   std::vector<uint32_t> ids;
   uint64_t bytes = 0;
+  const pipeline::HeldoutSplit split(data, shard.path);
   const auto counts = pipeline::ReadDocuments(data, shard, [&](std::string_view text) {
     ids.clear();
     encoder->Encode(text, &ids);
-    writer.AddDocument(
-        pipeline::IsHeldout(text, data.heldout) ? storage::Split::kHeldout : storage::Split::kTrain,
-        ids);
+    writer.AddDocument(split.Holds(text) ? storage::Split::kHeldout : storage::Split::kTrain, ids);
     bytes += text.size();
     context.on_progress(static_cast<double>(bytes) / static_cast<double>(shard.end - shard.begin));
     return absl::OkStatus();

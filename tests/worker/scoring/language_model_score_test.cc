@@ -284,6 +284,25 @@ TEST_F(BaselineScoreTest, CrossEntropyLeavesPaddingAndTheFirstChunkOut) {
   EXPECT_EQ(score.token_context, 12u);
 }
 
+TEST_F(BaselineScoreTest, PartsOfTheTextTogetherAreTheWhole) {
+  Open(2, 6);
+  const uint64_t total = windows_->Windows(Split::kHeldout);
+  ASSERT_GE(total, 3u);
+  const LanguageModelScore whole = Score({.windows = 100, .bootstrap = 0}, &alone_);
+  double loss = 0;
+  uint64_t positions = 0;
+  for (const WindowRange range : {WindowRange{0, 2}, WindowRange{2, total - 2}}) {
+    const LanguageModelScore part =
+        Score({.windows = 100, .range = range, .bootstrap = 0}, &alone_);
+    EXPECT_EQ(part.windows, range.count);
+    EXPECT_NE(part.loss, whole.loss);
+    loss += part.loss * static_cast<double>(range.count) / static_cast<double>(total);
+    positions += part.brier.positions;
+  }
+  EXPECT_NEAR(loss, whole.loss, 1e-9);
+  EXPECT_EQ(positions, whole.brier.positions);
+}
+
 TEST_F(BaselineScoreTest, RanksAgreeWithOne) {
   Open(2, 6);
   const LanguageModelOptions options{.windows = 5, .bootstrap = 50, .seed = 4};
