@@ -77,6 +77,10 @@ std::string CheckpointName(uint64_t step, const WriterFence& writer) {
   return name + "." + std::to_string(writer.claim) + "." + std::to_string(writer.launch);
 }
 
+WriterFence WriterOfCheckpoint(const std::string& name) {
+  return ParseName(name).value_or(ParsedName()).writer;
+}
+
 std::string CheckpointStore::DirToWrite(uint64_t step) const {
   return JoinPath(root_, CheckpointName(step, Writer()));
 }

@@ -77,6 +77,8 @@ struct WriterFence {
 std::string ShardFileName(uint32_t rank, uint32_t world_size);
 // "step-00000100.3.2" for claim 3, launch 2; "step-00000100" for no fence, as all were named once.
 std::string CheckpointName(uint64_t step, const WriterFence& writer);
+// Who wrote the folder of that name; zeros for one without a fence, and for any other name.
+WriterFence WriterOfCheckpoint(const std::string& name);
 
 // One stage's checkpoints. Thread-compatible; the ranks of one gang each have one.
 class CheckpointStore {

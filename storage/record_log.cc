@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <optional>
 
 #include "base/digest.h"
 #include "storage/strict_json.h"
@@ -33,19 +32,28 @@ std::string RecordLine(const json& record) {
   return Hex64(Xxh3(text)) + " " + text + "\n";
 }
 
-absl::Status ReadRecordLines(std::string_view text,
-                             const std::function<absl::Status(const json&)>& take) {
+absl::Status VisitRecordLines(
+    std::string_view text,
+    const std::function<absl::Status(int line, const std::optional<json>&)>& take) {
   for (int number = 1; !text.empty(); ++number) {
     const size_t end = text.find('\n');
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     const std::optional<json> record = RecordOf(line);
     if (!record && text.empty()) return absl::OkStatus();  // cut short by a crash
+    RETURN_IF_ERROR(take(number, record));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadRecordLines(std::string_view text,
+                             const std::function<absl::Status(const json&)>& take) {
+  return VisitRecordLines(text, [&](int number, const std::optional<json>& record) -> absl::Status {
     const std::string where = "line " + std::to_string(number);
     if (!record) return DataLoss(where + " is damaged");
     RETURN_IF_ERROR(take(*record), where);
-  }
-  return absl::OkStatus();
+    return absl::OkStatus();
+  });
 }
 
 std::string RecordLogPath(const std::string& dir, uint64_t number) {

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,13 @@ namespace halcyon::storage {
 
 // A line, with its line end.
 std::string RecordLine(const nlohmann::json& record);
+
+// Gives each line of a file's text to `take`, in order, with its number (1, 2, ...) and its record,
+// which is nullopt where the line is damaged; a last line that was cut short is left out. Stops at
+// the first error of `take`, and returns it.
+absl::Status VisitRecordLines(
+    std::string_view text,
+    const std::function<absl::Status(int line, const std::optional<nlohmann::json>&)>& take);
 
 // Gives each record of a file's text to `take`, in order. Stops at the first line that is damaged,
 // which is kDataLoss, or whose record `take` refuses; the error names the line.

@@ -3,13 +3,11 @@
 #ifndef HALCYON_TESTS_FUZZ_INGEST_LOG_PARSER_H_
 #define HALCYON_TESTS_FUZZ_INGEST_LOG_PARSER_H_
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-#include <string>
 #include <string_view>
 
 #include "base/check.h"
 #include "storage/ingest_log.h"
+#include "tests/fuzz/record_lines.h"
 
 namespace halcyon::storage {
 
@@ -29,19 +27,6 @@ inline bool CheckIngestLogParser(std::string_view text) {
     next = uint64_t{file.last()} + 1;
   }
   return true;
-}
-
-// A log of the JSON records in the lines of `text`, with checksums that fit, which arbitrary bytes
-// never have.
-inline std::string WithChecksums(std::string_view text) {
-  std::string log;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    const auto record = nlohmann::json::parse(text.substr(0, end), nullptr, false);
-    if (!record.is_discarded()) log += RecordLine(record);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return log;
 }
 
 }  // namespace halcyon::storage
