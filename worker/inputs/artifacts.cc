@@ -1,10 +1,7 @@
 #include "worker/inputs/artifacts.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "pipeline/shard_plan.h"
 #include "storage/artifact_reader.h"
 #include "worker/inputs/network_file.h"
 
@@ -48,34 +45,9 @@ absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
 absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
                                               const pipeline::Tokenizer& tokenizer,
                                               const jobs::AutoencoderSpec& autoencoder,
-                                              TextPart part) {
-  PackedTokens tokens;
+                                              TextShare share) {
   ASSIGN_OR_RETURN(auto artifact, OpenArtifact(inputs, "tokens"));
-  ASSIGN_OR_RETURN(auto cache, artifact.OpenCache());
-  uint32_t heldout_shards = 0;
-  if (artifact.artifact()) {
-    tokens.shards_of_sources = pipeline::ShardsOfSources(artifact.artifact()->facts);
-    heldout_shards = pipeline::HeldoutShards(artifact.artifact()->facts);
-  }
-  tokens.reader = std::make_unique<storage::TokenReader>(std::move(cache));
-  const pipeline::PackingRule rule{static_cast<uint32_t>(autoencoder.chunk_size),
-                                   tokenizer.end_of_text(), tokenizer.padding()};
-  std::vector<bool> shards;
-  if (part != TextPart::kAll) {
-    shards =
-        pipeline::ChooseShards(tokens.reader->shards(), autoencoder.data_fraction, heldout_shards);
-  }
-  if (part == TextPart::kOthers) {
-    shards.flip();
-    if (std::find(shards.begin(), shards.end(), true) == shards.end()) {
-      return InvalidArgument(fmt::format(
-          "model.skip_autoencoder_data: the autoencoder takes {} of {} shards, which leaves none; "
-          "lower autoencoder.data_fraction or data.shard_bytes",
-          shards.size(), shards.size()));
-    }
-  }
-  ASSIGN_OR_RETURN(tokens.packing, pipeline::Packing::Build(tokens.reader.get(), rule, shards));
-  return tokens;
+  return pipeline::OpenPackedTokens(artifact, tokenizer, autoencoder, share);
 }
 
 absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactInputs& inputs,

@@ -14,11 +14,10 @@
 #include "model/autoencoder.h"
 #include "model/baseline_model.h"
 #include "model/calm_model.h"
-#include "pipeline/packing.h"
+#include "pipeline/packed_tokens.h"
 #include "pipeline/tokenizer.h"
 #include "pipeline/window_loader.h"
 #include "storage/latent_cache.h"
-#include "storage/token_cache.h"
 
 namespace halcyon::worker {
 
@@ -44,20 +43,12 @@ absl::Status ForCoordinator(const absl::Status& status);
 absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>> OpenTokenizer(
     const ArtifactInputs& inputs);
 
-// Which shards of the training text: all, those that autoencoder.data_fraction gives to the
-// autoencoder, or the others.
-enum class TextPart { kAll, kAutoencoders, kOthers };
-
-// The token cache with its packing into chunks of K.
-struct PackedTokens {
-  std::unique_ptr<storage::TokenReader> reader;
-  std::unique_ptr<pipeline::Packing> packing;
-  std::vector<uint32_t> shards_of_sources;  // empty: an earlier version made them
-};
+using pipeline::PackedTokens;
+using pipeline::TextShare;
 absl::StatusOr<PackedTokens> OpenPackedTokens(const ArtifactInputs& inputs,
                                               const pipeline::Tokenizer& tokenizer,
                                               const jobs::AutoencoderSpec& autoencoder,
-                                              TextPart part = TextPart::kAll);
+                                              TextShare share = TextShare::kAll);
 
 absl::StatusOr<std::unique_ptr<storage::LatentReader>> OpenLatents(const ArtifactInputs& inputs,
                                                                    int64_t latent_size);

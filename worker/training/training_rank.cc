@@ -14,7 +14,6 @@
 #include "cluster/outputs.h"
 #include "jobs/estimate.h"
 #include "jobs/flops.h"
-#include "pipeline/source_windows.h"
 #include "storage/checkpoint.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
@@ -71,9 +70,13 @@ struct Rank {
   ComputeDevice compute;
   cluster::WorkProgress* progress;
 
+  jobs::StageKind Kind() const {
+    return assignment.stage == "autoencoder" ? jobs::StageKind::kAutoencoder
+                                             : jobs::StageKind::kModel;
+  }
+
   absl::StatusOr<json> Train(Trainee& trainee, int64_t vocab_size) {
-    const jobs::StageKind kind =
-        assignment.stage == "autoencoder" ? jobs::StageKind::kAutoencoder : jobs::StageKind::kModel;
+    const jobs::StageKind kind = Kind();
     LinkListener listener(link, assignment.stage, trainee.train_spec().steps);
     const TrainerOptions options{.assignment = assignment,
                                  .checkpoint = spec.checkpoint,
@@ -95,16 +98,14 @@ struct Rank {
   absl::StatusOr<json> RunStage() {
     const ArtifactInputs inputs = ArtifactInputs::Of(assignment);
     ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(inputs));
-    const bool is_autoencoder = assignment.stage == "autoencoder";
-    const TextPart part = is_autoencoder                     ? TextPart::kAutoencoders
-                          : spec.model.skip_autoencoder_data ? TextPart::kOthers
-                                                             : TextPart::kAll;
-    ASSIGN_OR_RETURN(const PackedTokens tokens,
-                     OpenPackedTokens(inputs, *tokenizer, spec.autoencoder, part));
+    const jobs::StageKind kind = Kind();
+    ASSIGN_OR_RETURN(
+        const PackedTokens tokens,
+        OpenPackedTokens(inputs, *tokenizer, spec.autoencoder, pipeline::TextShareOf(kind, spec)));
     if (tokens.packing->Chunks(pipeline::Split::kTrain) == 0) {
       return InvalidArgument("no document is left to train on; lower data.heldout");
     }
-    if (is_autoencoder) {
+    if (kind == jobs::StageKind::kAutoencoder) {
       AutoencoderTrainee trainee(spec, tokenizer->vocab_size(), tokens.packing.get());
       return Train(trainee, tokenizer->vocab_size());
     }
@@ -117,9 +118,7 @@ struct Rank {
 
   absl::StatusOr<LanguageModelData> DataOf(const pipeline::Tokenizer& tokenizer,
                                            const PackedTokens& tokens, const Windows& windows) {
-    ASSIGN_OR_RETURN(auto sources,
-                     pipeline::WindowsOfSources(spec.data, tokens.shards_of_sources,
-                                                *tokens.packing, windows.train->window_chunks()));
+    ASSIGN_OR_RETURN(auto sources, pipeline::TrainingItems(jobs::StageKind::kModel, spec, tokens));
     return LanguageModelData{tokens.packing.get(), windows.train.get(), windows.heldout.get(),
                              &tokenizer, std::move(sources)};
   }
