@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "storage/checkpoint_manifest.h"
+#include "storage/sample_log.h"
 
 namespace halcyon::storage {
 namespace {
@@ -56,6 +57,10 @@ absl::Status CopyCheckpoint(Env& env, CheckpointStore& from, uint64_t step, Chec
                    from.root());
   const std::string dir = to.DirToWrite(step);
   absl::Status copied = CopyShards(env, manifest, JoinPath(from.root(), manifest.folder), dir);
+  if (copied.ok()) {
+    copied = CopySampleLineage(env, from.root(), WriterOfCheckpoint(manifest.folder), to.root(),
+                               WriterOfCheckpoint(BaseName(dir)), step, manifest.world_size);
+  }
   if (copied.ok()) {
     manifest.fingerprint = binding.fingerprint;
     manifest.spec_toml = binding.spec_toml;

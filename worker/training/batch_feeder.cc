@@ -6,6 +6,7 @@
 #include <c10/util/ParallelGuard.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace halcyon::worker {
@@ -15,6 +16,21 @@ at::Tensor WeightsOf(const MicroBatch& batch) {
   const at::Tensor weights = at::empty({std::ssize(batch.weights)}, at::kFloat);
   std::ranges::copy(batch.weights, weights.mutable_data_ptr<float>());
   return weights;
+}
+
+// Of the plan's samples, with the ids that were loaded for them.
+pipeline::SampleDigest UsedBy(const MicroBatch& plan, const at::Tensor& tokens) {
+  pipeline::SampleDigest digest;
+  if (plan.slots.empty()) return digest;
+  const at::Tensor rows = tokens.contiguous();
+  const std::string_view bytes(static_cast<const char*>(rows.const_data_ptr()), rows.nbytes());
+  const size_t row_bytes = bytes.size() / plan.slots.size();
+  for (size_t i = 0; i < plan.slots.size(); ++i) {
+    if (plan.weights[i] == 0) continue;
+    digest.Add(plan.step, plan.slots[i], plan.items[i]);
+    digest.AddText(plan.step, plan.slots[i], bytes.substr(i * row_bytes, row_bytes));
+  }
+  return digest;
 }
 
 std::vector<at::Tensor*> DefinedOf(BatchTensors* tensors) {
@@ -65,7 +81,9 @@ void BatchFeeder::LoadAll() {
         return;
       }
       tensors->weights = WeightsOf(plan);
-      if (!Add(LoadedPass{std::move(plan), *std::move(tensors), &plan == &passes.back()})) return;
+      const pipeline::SampleDigest used = UsedBy(plan, tensors->tokens);
+      const bool is_last = &plan == &passes.back();
+      if (!Add(LoadedPass{std::move(plan), *std::move(tensors), used, is_last})) return;
     }
   }
 }

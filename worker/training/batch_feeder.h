@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "pipeline/sample_digest.h"
 #include "worker/training/batch_plan.h"
 #include "worker/training/trainee.h"
 
@@ -26,8 +27,9 @@ inline constexpr size_t kLoadedMax = 2;
 
 struct LoadedPass {
   MicroBatch plan;
-  BatchTensors tensors;  // on the device
-  bool is_last = false;  // of its step
+  BatchTensors tensors;         // on the device
+  pipeline::SampleDigest used;  // of its samples, but for those that only fill it up
+  bool is_last = false;         // of its step
 };
 
 // Reads steps first, first + 1, ... last - 1 in order, each cut into passes by `plan_step`. Both

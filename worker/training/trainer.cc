@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/check.h"
 #include "base/fault_point.h"
@@ -52,7 +53,8 @@ Trainer::Trainer(const TrainerOptions& options, Trainee* trainee, cluster::Colle
       clock_(clock),
       store_(*env, cluster::CheckpointsDir(options.assignment.work_dir)),
       order_(options.seed, trainee->items()),
-      metrics_(JoinPath(options.assignment.work_dir, kMetricsFile), clock) {
+      metrics_(JoinPath(options.assignment.work_dir, kMetricsFile), clock),
+      samples_(*env, store_.root()) {
   HALCYON_CHECK(options.progress != nullptr);
   options_.fsdp.device = options.compute.device;
   options_.fsdp.progress = options.progress;
@@ -104,7 +106,7 @@ absl::Status Trainer::Start() {
   fsdp_ = std::make_unique<Fsdp>(trainee_->units(), collectives_, plan, options_.fsdp);
   fsdp_->Initialise(trainee_->init_rule(), trainee_->init_std(), options_.seed);
   options_.progress->Enter(WorkPhase::kLoading, "a checkpoint");
-  RETURN_IF_ERROR(store_.Fence({options_.assignment.claim, options_.assignment.launch}));
+  RETURN_IF_ERROR(store_.Fence(Writer()));
   ASSIGN_OR_RETURN(const Resumed resumed, RestoreCheckpoint(store_, *fsdp_, *collectives_,
                                                             options_.assignment.fingerprint));
   for (const std::string& reason : resumed.rejected) spdlog::warn("checkpoint: {}", reason);
@@ -129,6 +131,9 @@ absl::Status Trainer::Start() {
   }
   if (collectives_->rank() != 0) return absl::OkStatus();
   RETURN_IF_ERROR(metrics_.Open(resumed.step));
+  storage::SampleLaunch launch{Writer(), static_cast<uint32_t>(collectives_->size()), resumed.step};
+  if (resumed.step > 0) launch.from = storage::WriterOfCheckpoint(resumed.manifest.folder);
+  RETURN_IF_ERROR(samples_.Begin(launch));
   // For a stage that resumes behind its last step: it makes no figures of its own any more.
   last_figures_ = metrics_.LastFigures();
   listener_->OnProgress(steps_done_, figures);
@@ -175,13 +180,15 @@ void Trainer::StartFeeder() {
       [this](const MicroBatch& plan) { return trainee_->Load(plan); }, options_.compute.device);
 }
 
-absl::StatusOr<std::map<std::string, double>> Trainer::Accumulate(uint64_t step) {
+absl::StatusOr<Trainer::Share> Trainer::Accumulate(uint64_t step) {
   std::map<std::string, at::Tensor> sums;
+  Share share;
   for (bool is_last = false; !is_last;) {
     options_.progress->Enter(WorkPhase::kData);
     ASSIGN_OR_RETURN(const LoadedPass pass, feeder_->Next());
     HALCYON_CHECK(pass.plan.step == step);
     is_last = pass.is_last;
+    share.used.Add(pass.used);
     fsdp_->BeginPass(is_last);
     auto figures = trainee_->ForwardBackward(pass.plan, pass.tensors);
     RETURN_IF_ERROR(figures.status());
@@ -192,7 +199,8 @@ absl::StatusOr<std::map<std::string, double>> Trainer::Accumulate(uint64_t step)
       sum = sum.defined() ? sum + wide : wide;
     }
   }
-  return OnHost(sums);
+  share.figures = OnHost(sums);
+  return share;
 }
 
 absl::StatusOr<json> Trainer::Step(uint64_t step) {
@@ -210,7 +218,9 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   std::vector<double> shared = {fsdp_->LocalGradientSquares(),
                                 listener_->StopRequested() ? 1.0 : 0.0, order,
                                 static_cast<double>(options_.compute.PeakMemoryBytes())};
-  for (const auto& [name, value] : mine) shared.push_back(value);
+  const size_t used_at = shared.size();
+  for (const double part : mine.used.Summands()) shared.push_back(part);
+  for (const auto& [name, value] : mine.figures) shared.push_back(value);
   RETURN_IF_ERROR(collectives_->AllReduceSum(shared));
   stop_agreed_ = shared[1] > 0;
   if (shared[2] != order * collectives_->size()) {
@@ -220,8 +230,8 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   json figures = {{"grad_norm", norm}, {"learning_rate", model::LearningRate(train, step)}};
   figures["memory_peak_bytes"] = static_cast<uint64_t>(shared[3]);
   if (options_.memory_bytes_min > 0) figures["memory_bytes_min"] = options_.memory_bytes_min;
-  size_t next = 4;
-  for (const auto& [name, value] : mine) figures[name] = shared[next++];
+  size_t next = used_at + pipeline::SampleDigest::kSummands;
+  for (const auto& [name, value] : mine.figures) figures[name] = shared[next++];
   if (!std::isfinite(norm) || !std::isfinite(figures.value("loss", 0.0))) {
     return FailedPrecondition(
         "the loss or its gradient is not a finite number; lower the learning rate, or look at the "
@@ -233,6 +243,9 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   fsdp_->OptimizerStep(train, step, scale);
   options_.compute.Synchronise();  // for the times' sake
   if (collectives_->rank() != 0) return figures;
+  const auto used = pipeline::SampleDigest::SumOf(
+      std::span(shared).subspan(used_at, pipeline::SampleDigest::kSummands));
+  samples_.Add({step + 1, used.samples(), used.items(), used.text()});
   AddTimes(began_us, update_began_us, &figures);
   metrics_.Write(step + 1, figures);
   const int64_t now_ms = clock_->MonotonicMs();
@@ -286,6 +299,8 @@ absl::Status Trainer::Save() {
   const int64_t began_us = clock_->MonotonicUs();
   options_.progress->BeginStep(steps_done_);
   options_.progress->Enter(WorkPhase::kSaving, "a checkpoint");
+  const bool records = collectives_->rank() == 0;
+  RETURN_IF_ERROR(Agree(*collectives_, records ? samples_.Sync() : absl::OkStatus()));
   RETURN_IF_ERROR(
       SaveCheckpoint(store_, *fsdp_, *collectives_, Manifest(), options_.checkpoint.keep),
       "checkpoint of step " + std::to_string(steps_done_));
@@ -323,6 +338,13 @@ json Trainer::SourceFacts() const {
   return sources;
 }
 
+absl::Status Trainer::KeepRecords(const std::string& out) {
+  RETURN_IF_ERROR(metrics_.CopyTo(JoinPath(out, kMetricsFile)));
+  ASSIGN_OR_RETURN(const std::string samples,
+                   storage::JoinSampleLogs(*env_, store_.root(), Writer()));
+  return WriteFileAtomically(*env_, JoinPath(out, storage::kSampleLogFile), samples);
+}
+
 absl::StatusOr<json> Trainer::Finish() {
   options_.progress->EndSteps();
   options_.progress->Enter(WorkPhase::kEvaluating, "the finished model");
@@ -334,9 +356,7 @@ absl::StatusOr<json> Trainer::Finish() {
       WriteNetwork(*fsdp_, *collectives_, *env_,
                    {out, trainee_->Metadata(), options_.spec_toml, options_.shard_bytes_max});
   if (written.ok() && collectives_->rank() == 0) {
-    if (const absl::Status kept = metrics_.CopyTo(JoinPath(out, kMetricsFile)); !kept.ok()) {
-      written = kept;
-    }
+    if (const absl::Status kept = KeepRecords(out); !kept.ok()) written = kept;
   }
   RETURN_IF_ERROR(Agree(*collectives_, written.status()));
   std::vector<double> peak = {static_cast<double>(options_.compute.PeakMemoryBytes())};

@@ -17,7 +17,9 @@
 #include "cluster/work_progress.h"
 #include "jobs/job_spec.h"
 #include "pipeline/mixture_order.h"
+#include "pipeline/sample_digest.h"
 #include "storage/checkpoint.h"
+#include "storage/sample_log.h"
 #include "storage/weights/weights_index.h"
 #include "worker/compute_device.h"
 #include "worker/fsdp/fsdp.h"
@@ -70,8 +72,14 @@ class Trainer {
   absl::StatusOr<nlohmann::json> Step(uint64_t step);
   absl::Status MeasureRate();
   void StartFeeder();
-  // The rank's part of the step's figures.
-  absl::StatusOr<std::map<std::string, double>> Accumulate(uint64_t step);
+  // The rank's part of the step's figures, and the samples that it used.
+  struct Share {
+    std::map<std::string, double> figures;
+    pipeline::SampleDigest used;
+  };
+  absl::StatusOr<Share> Accumulate(uint64_t step);
+  // Rank 0: copies of what was recorded of all steps, beside the weights.
+  absl::Status KeepRecords(const std::string& out);
   // What the step's time went to; rank 0's figures.
   void AddTimes(int64_t began_us, int64_t update_began_us, nlohmann::json* figures);
   absl::Status Save();
@@ -81,6 +89,9 @@ class Trainer {
   absl::Status Stopped() const;
   absl::StatusOr<nlohmann::json> Finish();
   nlohmann::json SourceFacts() const;
+  storage::WriterFence Writer() const {
+    return {options_.assignment.claim, options_.assignment.launch};
+  }
   storage::CheckpointManifest Manifest() const;
 
   TrainerOptions options_;
@@ -95,6 +106,7 @@ class Trainer {
   storage::CheckpointStore store_;
   pipeline::MixtureOrder order_;
   MetricsLog metrics_;
+  storage::SampleLog samples_;
   uint64_t steps_done_ = 0;
   uint64_t saved_step_ = 0;
   double matrix_rate_ = 0;  // of all ranks, FLOP/s

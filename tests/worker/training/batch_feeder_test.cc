@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 
 namespace halcyon::worker {
@@ -58,6 +59,45 @@ TEST(BatchFeeder, AnErrorComesInThePlaceOfItsPass) {
                      });
   for (int pass = 0; pass < 3; ++pass) EXPECT_TRUE(feeder.Next().ok());
   EXPECT_EQ(MessageOf(feeder.Next().status()), "page 7");
+}
+
+// The ranks' passes of a step together, whatever fills a batch up.
+TEST(BatchFeeder, SaysWhichSamplesWereUsed) {
+  const pipeline::MixtureOrder order(5, {{.items = 23}});
+  constexpr uint64_t kBatch = 7, kStep = 4;
+  pipeline::SampleDigest expected;
+  for (uint64_t place = 0; place < kBatch; ++place) {
+    const uint64_t item = order.ItemAt(kStep * kBatch + place);
+    expected.Add(kStep, place, item);
+    const std::array<uint64_t, 2> ids = {item, 1};
+    expected.AddText(kStep, place, {reinterpret_cast<const char*>(ids.data()), sizeof(ids)});
+  }
+  const auto load = [](const MicroBatch& plan) -> absl::StatusOr<BatchTensors> {
+    const at::Tensor tokens = at::ones({std::ssize(plan.items), 2}, at::kLong);
+    for (size_t i = 0; i < plan.items.size(); ++i) {
+      tokens.mutable_data_ptr<int64_t>()[2 * i] = static_cast<int64_t>(plan.items[i]);
+    }
+    return BatchTensors{tokens, {}};
+  };
+  for (const uint64_t ranks : {1, 2, 3, 9}) {
+    for (const uint64_t micro_batch : {0, 1, 2}) {
+      pipeline::SampleDigest used;
+      for (uint64_t rank = 0; rank < ranks; ++rank) {
+        const BatchShape shape = {kBatch, micro_batch, rank, ranks};
+        BatchFeeder feeder(
+            kStep, kStep + 1, [&](uint64_t step) { return PlanBatch(shape, order, step); }, load);
+        for (bool is_last = false; !is_last;) {
+          const auto pass = feeder.Next();
+          ASSERT_TRUE(pass.ok()) << pass.status();
+          used.Add(pass->used);
+          is_last = pass->is_last;
+        }
+      }
+      EXPECT_EQ(used.samples(), kBatch);
+      EXPECT_EQ(used.items(), expected.items()) << ranks << " ranks, passes of " << micro_batch;
+      EXPECT_EQ(used.text(), expected.text());
+    }
+  }
 }
 
 TEST(BatchFeeder, EndsWithPassesUntaken) {

@@ -42,8 +42,13 @@ class ToyTrainee : public Trainee {
 
   absl::StatusOr<BatchTensors> Load(const MicroBatch& batch) override {
     if (batch.step == fails_to_load_) return DataLoss("page 7: checksum");
-    return BatchTensors{InputOf(batch.items), {}};
+    if (batch.step != loads_wrong_) return BatchTensors{InputOf(batch.items), {}};
+    std::vector<uint64_t> others = batch.items;
+    ++others.front();
+    return BatchTensors{InputOf(others), {}};
   }
+  // Another item than it is told, for a sample of the step.
+  void LoadWrong(uint64_t step) { loads_wrong_ = step; }
   void FailToLoad(uint64_t step) { fails_to_load_ = step; }
   void GiveNaN(uint64_t step) { gives_nan_ = step; }
 
@@ -87,7 +92,7 @@ class ToyTrainee : public Trainee {
   jobs::TrainSpec train_;
   model::Unit first_{"first"}, second_{"second"};
   model::Parameter *first_weight_, *first_bias_, *second_weight_;
-  uint64_t fails_to_load_ = ~uint64_t{0}, gives_nan_ = ~uint64_t{0};
+  uint64_t fails_to_load_ = ~uint64_t{0}, gives_nan_ = ~uint64_t{0}, loads_wrong_ = ~uint64_t{0};
   int passes_ = 0;
   int evaluations_ = 0;
 };

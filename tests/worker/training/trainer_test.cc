@@ -1,114 +1,18 @@
 #include "worker/training/trainer.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <map>
-#include <mutex>
-#include <set>
 #include <sstream>
 
 #include "base/digest.h"
-#include "cluster/in_process_gang.h"
 #include "cluster/outputs.h"
 #include "storage/checkpoint_copy.h"
-#include "tests/worker/training/toy_trainee.h"
+#include "tests/worker/training/trainer_fixture.h"
 
 namespace halcyon::worker {
 namespace {
 
 using nlohmann::json;
-
-class Listener : public TrainerListener {
- public:
-  explicit Listener(uint64_t stop_at) : stop_at_(stop_at) {}
-  void StopIn(const std::string& phase) { stop_in_ = phase; }
-  void OnProgress(uint64_t, const json& figures) override { figures_.push_back(figures); }
-  bool StopRequested() override {
-    const cluster::Activity now = progress_.Now();
-    const bool in_step = now.phase != "evaluating" && now.step == static_cast<int64_t>(stop_at_);
-    stop_ = stop_ || (stop_at_ > 0 && in_step) || (!stop_in_.empty() && now.phase == stop_in_);
-    return stop_;
-  }
-  cluster::WorkProgress* progress() { return &progress_; }
-  const std::vector<json>& figures() const { return figures_; }
-
- private:
-  uint64_t stop_at_;
-  bool stop_ = false;
-  std::string stop_in_;
-  std::vector<json> figures_;
-  cluster::WorkProgress progress_;
-};
-
-struct Outcome {
-  absl::Status status;             // of rank 0
-  std::set<std::string> of_ranks;  // messages of all
-  json result;
-  std::vector<json> figures;
-};
-
-class TrainerTest : public testing::Test {
- protected:
-  void SetUp() override {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    root_ = testing::TempDir() + "trainer-" + info->name() + "-" + std::to_string(getpid());
-    ASSERT_TRUE(Env::Posix()->RemoveTree(root_).ok());
-    train_.steps = 12;
-    train_.batch = 6;
-    train_.learning_rate = 0.02;
-    train_.warmup_steps = 3;
-    options_.checkpoint = {.every = 4, .keep = 3};
-    options_.seed = 5;
-    options_.spec_toml = "name = \"toy\"\n";
-    options_.assignment.stage = "model";
-    options_.assignment.fingerprint = std::string(64, 'a');
-    options_.assignment.claim = 1;
-  }
-  void TearDown() override { ASSERT_TRUE(Env::Posix()->RemoveTree(root_).ok()); }
-
-  std::string WorkDir(const std::string& name) { return root_ + "/" + name; }
-
-  Outcome Run(const std::string& work, int ranks, uint64_t stop_at = 0) {
-    TrainerOptions options = options_;
-    options.assignment.work_dir = WorkDir(work);
-    EXPECT_TRUE(Env::Posix()->CreateDirs(options.assignment.work_dir + "/checkpoints").ok());
-    // As the coordinator does before it launches a gang.
-    storage::CheckpointStore store(*Env::Posix(), options.assignment.work_dir + "/checkpoints");
-    EXPECT_TRUE(store.Fence({options.assignment.claim, options.assignment.launch}).ok() ||
-                absl::IsAborted(store.Fence({1})));
-    Outcome outcome;
-    std::mutex mutex;
-    const auto rank_main = [&](cluster::Collectives& collectives) {
-      ToyTrainee toy(train_);
-      if (fails_to_load_) toy.FailToLoad(*fails_to_load_);
-      if (gives_nan_ && collectives.rank() == ranks - 1) toy.GiveNaN(*gives_nan_);
-      Listener listener(stop_at);
-      if (collectives.rank() == ranks - 1) listener.StopIn(stop_in_);
-      TrainerOptions of_rank = options;
-      of_rank.progress = listener.progress();
-      Trainer trainer(of_rank, &toy, &collectives, &listener, Env::Posix(), Clock::Real());
-      const auto result = trainer.Run();
-      const std::lock_guard lock(mutex);
-      outcome.of_ranks.insert(MessageOf(result.status()));
-      if (collectives.rank() != 0) return;
-      outcome.status = result.status();
-      if (result.ok()) outcome.result = *result;
-      outcome.figures = listener.figures();
-    };
-    cluster::RunInProcessGang(ranks, rank_main, ranks_per_node_);
-    return outcome;
-  }
-
-  std::string root_;
-  int ranks_per_node_ = 0;                 // all on one
-  std::optional<uint64_t> fails_to_load_;  // a step
-  std::optional<uint64_t> gives_nan_;      // a step of the last rank
-  std::string stop_in_;  // a phase in which the last rank is told to stop; the others are not
-  jobs::TrainSpec train_;
-  TrainerOptions options_;
-};
 
 TEST_F(TrainerTest, ResumedEqualsUninterruptedBitForBit) {
   for (int ranks : {1, 2, 3}) {
@@ -164,7 +68,8 @@ TEST_F(TrainerTest, LargeWeightsAreCutTheSameByAnyNumberOfRanks) {
     const Outcome outcome = Run(work, ranks);
     ASSERT_TRUE(outcome.status.ok()) << outcome.status;
     EXPECT_EQ(outcome.result["content_digest"], *storage::DigestOfWeights(*Env::Posix(), out));
-    EXPECT_EQ(Env::Posix()->ListDir(out)->size(), 6u) << "three shards, index, job, metrics";
+    EXPECT_EQ(Env::Posix()->ListDir(out)->size(), 7u)
+        << "three shards, index, job, metrics, samples";
     results[ranks] = outcome.result;
   }
   EXPECT_EQ(results[1]["bytes"], results[3]["bytes"]);
