@@ -58,6 +58,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddLogs(app, &line);
   AddMetrics(app, &line);
   AddPlot(app, &line);
+  AddAudit(app, &line);
   AddCache(app, &line);
   AddCheckpoint(app, &line);
   AddWait(app, &line);

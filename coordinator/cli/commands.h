@@ -48,6 +48,7 @@ void AddWatch(CLI::App& app, CommandLine* line);
 void AddLogs(CLI::App& app, CommandLine* line);
 void AddMetrics(CLI::App& app, CommandLine* line);
 void AddPlot(CLI::App& app, CommandLine* line);
+void AddAudit(CLI::App& app, CommandLine* line);
 void AddRm(CLI::App& app, CommandLine* line);
 void AddCache(CLI::App& app, CommandLine* line);
 void AddCacheExplain(CLI::App* cache, CommandLine* line);  // in `cache`

@@ -1,0 +1,60 @@
+// The text that a stage trains on, and which item of it each sample should be: from the settings
+// and the artifacts that are bound to its weights.
+#ifndef HALCYON_COORDINATOR_AUDIT_TRAINING_TEXT_H_
+#define HALCYON_COORDINATOR_AUDIT_TRAINING_TEXT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "coordinator/audit/stage_record.h"
+#include "pipeline/mixture_order.h"
+#include "pipeline/packed_tokens.h"
+#include "storage/artifact_scan.h"
+
+namespace halcyon::coordinator {
+
+// Where the text of an item lies.
+struct ItemPlace {
+  std::string source;  // of [[data.source]]; "" where there are none
+  uint32_t first_shard = 0, last_shard = 0;
+  uint64_t first_document = 0, last_document = 0;  // of the training text, from 0
+  std::string file;   // that the first shard was cut from; "" where the tokens do not say it
+  std::string words;  // how its text begins, in one line
+};
+
+// Not thread-safe.
+class TrainingText {
+ public:
+  // kNotFound: the state folder has the tokens or the tokenizer no more; other errors as of
+  // artifacts.
+  static absl::StatusOr<std::unique_ptr<TrainingText>> Open(Env& env,
+                                                            const storage::ArtifactScan& scan,
+                                                            const StageRecord& record);
+
+  const pipeline::MixtureOrder& order() const { return order_; }
+  uint64_t batch() const { return batch_; }
+  // An item's token ids, as pipeline::SampleDigest takes them.
+  absl::StatusOr<std::string> IdsOf(uint64_t item) const;
+  absl::StatusOr<ItemPlace> PlaceOf(uint64_t item) const;
+
+ private:
+  TrainingText(const StageRecord& record, std::shared_ptr<const pipeline::Tokenizer> tokenizer,
+               pipeline::PackedTokens tokens, pipeline::MixtureOrder order);
+  std::string FileOf(uint32_t shard) const;
+  absl::StatusOr<std::string> BeginningOf(uint64_t item) const;
+
+  const jobs::DataSpec data_;
+  const uint64_t batch_;
+  const uint64_t item_chunks_;
+  const std::shared_ptr<const pipeline::Tokenizer> tokenizer_;
+  const pipeline::PackedTokens tokens_;
+  const pipeline::MixtureOrder order_;
+};
+
+}  // namespace halcyon::coordinator
+
+#endif  // HALCYON_COORDINATOR_AUDIT_TRAINING_TEXT_H_
