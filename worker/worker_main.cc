@@ -21,6 +21,7 @@
 #include "worker/commands/eval_command.h"
 #include "worker/commands/generate_command.h"
 #include "worker/commands/reference_commands.h"
+#include "worker/commands/verify_latents_command.h"
 #include "worker/runtime.h"
 #include "worker/training/training_rank.h"
 
@@ -92,6 +93,7 @@ absl::Status Main(int argc, char** argv) {
   WorkerOptions agent, rank;
   GenerateCommand generate;
   EvalCommand eval;
+  VerifyLatentsCommand verify;
   auto* agent_app = app.add_subcommand("agent", "lease data tasks");
   AddWorkerOptions(agent_app, &agent, "--name", "--log");
   auto* rank_app = app.add_subcommand("rank", "train as one rank of a gang");
@@ -113,6 +115,14 @@ absl::Status Main(int argc, char** argv) {
   eval_app->add_option("--protocol", eval.protocol);
   eval_app->add_option("--noise-std", eval.noise_std);
   eval_app->add_flag("--json", eval.json);
+  auto* verify_app = app.add_subcommand("verify-latents", "encode latents again and compare");
+  for (const char* stage : {"tokenizer", "tokens", "autoencoder", "latents"}) {
+    AddArtifact(verify_app, &verify.inputs, stage);
+  }
+  verify_app->add_option("--batches", verify.batches);
+  verify_app->add_option("--seed", verify.seed);
+  verify_app->add_option("--device", verify.device);
+  verify_app->add_flag("--json", verify.json);
   int64_t gpu_ranks = 0;
   auto* devices_app = app.add_subcommand("devices", "list the GPUs");
   devices_app->add_option("--ranks", gpu_ranks, "ranks that need a GPU each");
@@ -135,6 +145,7 @@ absl::Status Main(int argc, char** argv) {
   if (*devices_app) return RunDevices(gpu_ranks);  // before LibTorch is asked anything
   ConfigureRuntime(std::max(1u, std::thread::hardware_concurrency()));
   if (reference) return reference();
+  if (*verify_app) return RunVerifyLatents(verify);
   return *generate_app ? RunGenerate(generate) : RunEval(eval);
 }
 

@@ -222,6 +222,7 @@ void AddCache(CLI::App& app, CommandLine* line) {
   AddCacheExplain(cache, line);
   AddCacheExport(cache, line);
   AddCacheGc(cache, line);
+  AddCacheVerifyLatents(cache, line);
 }
 
 }  // namespace halcyon::coordinator

@@ -51,9 +51,10 @@ void AddPlot(CLI::App& app, CommandLine* line);
 void AddAudit(CLI::App& app, CommandLine* line);
 void AddRm(CLI::App& app, CommandLine* line);
 void AddCache(CLI::App& app, CommandLine* line);
-void AddCacheExplain(CLI::App* cache, CommandLine* line);  // in `cache`
-void AddCacheExport(CLI::App* cache, CommandLine* line);   // in `cache`
-void AddCacheGc(CLI::App* cache, CommandLine* line);       // in `cache`
+void AddCacheExplain(CLI::App* cache, CommandLine* line);        // in `cache`
+void AddCacheExport(CLI::App* cache, CommandLine* line);         // in `cache`
+void AddCacheGc(CLI::App* cache, CommandLine* line);             // in `cache`
+void AddCacheVerifyLatents(CLI::App* cache, CommandLine* line);  // in `cache`
 void AddCheckpoint(CLI::App& app, CommandLine* line);
 void AddTokenizer(CLI::App& app, CommandLine* line);
 void AddEval(CLI::App& app, CommandLine* line);

@@ -5,9 +5,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <map>
 
+#include "cluster/launcher.h"
 #include "coordinator/cli/choose_inputs.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
@@ -53,6 +55,8 @@ struct ModelCommand {
   std::vector<std::string> stages;  // artifacts that it needs
   std::vector<ModelOption> options;
   std::vector<std::pair<std::string, std::string>> flags = {};
+  // Arithmetic as that of the agents, where other commands may be faster.
+  bool is_reproducible = false;
 };
 
 absl::Status HandOver(const ModelCommand& command, const ModelArguments& arguments,
@@ -69,6 +73,12 @@ absl::Status HandOver(const ModelCommand& command, const ModelArguments& argumen
   }
   words.insert(words.end(), arguments.flags.begin(), arguments.flags.end());
   if (arguments.json) words.push_back("--json");
+  if (command.is_reproducible) {
+    for (const auto& [name, value] :
+         cluster::ReproducibleEnvironment(1, jobs::LaunchSpec().arithmetic)) {
+      setenv(name.c_str(), value.c_str(), /*overwrite=*/1);
+    }
+  }
   return ExecWorker(std::move(words));
 }
 
@@ -123,6 +133,19 @@ void AddEval(CLI::App& app, CommandLine* line) {
         {"--noise-std", "Standard deviation of the noise added to latents for token reconstruction",
          RealNumber(0, kNoiseMax), "0.3"},
         DeviceOption()}});
+}
+
+void AddCacheVerifyLatents(CLI::App* cache, CommandLine* line) {
+  AddModelCommand(
+      *cache, line,
+      {"verify-latents",
+       "Encode a random part of a job's latents again and compare with what is stored",
+       {"tokenizer", "tokens", "autoencoder", "latents"},
+       {{"--batches", "Batches of 1024 chunks to encode", WholeNumber(1, kCountMax), "16"},
+        {"--seed", "Seed of the choice of batches", WholeNumber(0, kSeedMax), "1"},
+        DeviceOption()},
+       {},
+       /*is_reproducible=*/true});
 }
 
 void AddGenerate(CLI::App& app, CommandLine* line) {

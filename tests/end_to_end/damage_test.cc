@@ -86,6 +86,33 @@ TEST_F(DamageTest, AFlippedBitInWeightsIsRefusedByNameAndMadeAgainWhenTold) {
   EXPECT_TRUE(job_->Halcyon({"cache", "verify"}).status.ok());
 }
 
+TEST_F(DamageTest, LatentsOfOtherWeightsAreFoundByEncodingThemAgain) {
+  const RunResult same = job_->Halcyon({"cache", "verify-latents"});
+  EXPECT_EQ(same.status.code, 0) << same.output;
+  EXPECT_NE(same.output.find("all equal what is stored"), std::string::npos) << same.output;
+
+  SmallJob other("damage-other");
+  other.values()["seed"] = "4";
+  other.Write();
+  const RunResult run = other.Run();
+  ASSERT_TRUE(run.status.ok()) << run.output;
+  // Folders without a record: no digest says that they do not belong together.
+  const std::string weights = job_->root() + "/other-weights", latents = job_->root() + "/latents";
+  std::filesystem::create_directory(weights);
+  for (const char* name : {"/model.safetensors", "/job.toml"}) {
+    std::filesystem::copy_file(other.ArtifactOf("autoencoder") + name, weights + name);
+  }
+  std::filesystem::copy(job_->ArtifactOf("latents"), latents,
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::remove(latents + "/artifact.json");
+  const RunResult differs =
+      job_->Halcyon({"cache", "verify-latents", "--job", job_->Status()["job_id"], "--autoencoder",
+                     weights, "--latents", latents});
+  EXPECT_EQ(differs.status.code, 3) << differs.output;
+  EXPECT_NE(differs.output.find("other weights or another text made it"), std::string::npos)
+      << differs.output;
+}
+
 TEST_F(DamageTest, ADamagedTokenizerIsNoFaultOfTheJobFile) {
   const std::string path = job_->ArtifactOf("tokenizer") + "/tokenizer.json";
   const std::string bytes = *env_.ReadFile(path);

@@ -1,0 +1,134 @@
+#include "worker/commands/verify_latents_command.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/standard_output.h"
+#include "pipeline/sample_order.h"
+#include "storage/half.h"
+#include "worker/compute_device.h"
+#include "worker/tasks/latent_batches.h"
+
+namespace halcyon::worker {
+namespace {
+
+using pipeline::Split;
+
+struct Batch {
+  uint32_t shard = 0;
+  Split split = Split::kTrain;
+  uint64_t first = 0, count = 0;  // chunks
+};
+
+std::vector<Batch> BatchesOf(const storage::LatentReader& latents) {
+  std::vector<Batch> batches;
+  for (uint32_t shard = 0; shard < latents.shards(); ++shard) {
+    for (const Split split : {Split::kTrain, Split::kHeldout}) {
+      const uint64_t chunks = latents.Chunks(shard, split);
+      for (uint64_t first = 0; first < chunks; first += kLatentBatchChunks) {
+        batches.push_back({shard, split, first, std::min(kLatentBatchChunks, chunks - first)});
+      }
+    }
+  }
+  return batches;
+}
+
+// What was found of the batches so far.
+struct Comparison {
+  uint64_t batches = 0, chunks = 0, values = 0;
+  uint64_t different = 0;  // values
+  double largest = 0;      // difference, as kLatentToleranceMax
+};
+
+// Of a row of the batch; kDataLoss when it is too different.
+absl::Status CompareRow(const Batch& batch, uint64_t row, std::span<const float> stored,
+                        std::span<const float> made, Comparison* found) {
+  for (size_t i = 0; i < stored.size(); ++i) {
+    if (stored[i] == made[i]) continue;
+    ++found->different;
+    const double difference = std::abs(static_cast<double>(stored[i]) - made[i]) /
+                              std::max(1.0, std::abs(static_cast<double>(stored[i])));
+    found->largest = std::max(found->largest, difference);
+    if (difference <= kLatentToleranceMax) continue;
+    return DataLoss(fmt::format(
+        "chunk {} of shard {} ({}): value {} is stored as {}, and encoded again it is {}: other "
+        "weights or another text made it; `halcyon cache verify` says whether a file is damaged",
+        batch.first + row, batch.shard, batch.split == Split::kTrain ? "train" : "heldout", i,
+        stored[i], made[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CompareBatch(const Batch& batch, model::Autoencoder& autoencoder,
+                          const pipeline::Packing& packing, storage::LatentReader& latents,
+                          Comparison* found) {
+  ASSIGN_OR_RETURN(const at::Tensor rows, EncodeChunks(autoencoder, packing, batch.shard,
+                                                       batch.split, batch.first, batch.count));
+  const size_t width = 2 * static_cast<size_t>(latents.latent_size());
+  std::vector<float> stored(batch.count * width), made(batch.count * width);
+  if (static_cast<size_t>(rows.numel()) != made.size()) {
+    return FailedPrecondition(
+        fmt::format("the autoencoder gives {} values a chunk, {} are stored", rows.size(1), width));
+  }
+  std::vector<char> halves(2 * made.size());
+  storage::EncodeHalves({rows.const_data_ptr<float>(), made.size()}, halves.data());
+  storage::DecodeHalves(halves.data(), made);
+  RETURN_IF_ERROR(latents.Read(batch.shard, batch.split, batch.first, stored));
+  for (uint64_t row = 0; row < batch.count; ++row) {
+    const auto of = [&](const std::vector<float>& values) {
+      return std::span<const float>(values).subspan(row * width, width);
+    };
+    RETURN_IF_ERROR(CompareRow(batch, row, of(stored), of(made), found));
+  }
+  ++found->batches;
+  found->chunks += batch.count;
+  found->values += made.size();
+  return absl::OkStatus();
+}
+
+std::string Text(const Comparison& found, size_t batches) {
+  std::string text = fmt::format("latents: {} chunks encoded again, {} of {} batches; ",
+                                 found.chunks, found.batches, batches);
+  if (found.different == 0) return text + "all equal what is stored\n";
+  return text + fmt::format("{} of {} values differ, by {:.2g} of max(1, |value|) at most\n",
+                            found.different, found.values, found.largest);
+}
+
+}  // namespace
+
+absl::Status RunVerifyLatents(const VerifyLatentsCommand& command) {
+  if (command.batches < 1) return InvalidArgument("--batches: one is the least");
+  ASSIGN_OR_RETURN(const ComputeDevice compute, OpenDevice(command.device));
+  at::set_num_threads(1);  // as the agents that made them
+  ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(command.inputs));
+  ASSIGN_OR_RETURN(const auto autoencoder,
+                   OpenAutoencoder(*Env::Posix(), command.inputs, compute.device));
+  ASSIGN_OR_RETURN(const PackedTokens tokens,
+                   OpenPackedTokens(command.inputs, *tokenizer, autoencoder->spec()));
+  ASSIGN_OR_RETURN(const auto latents,
+                   OpenLatents(command.inputs, autoencoder->spec().latent_size));
+  const std::vector<Batch> batches = BatchesOf(*latents);
+  Comparison found;
+  if (!batches.empty()) {
+    const pipeline::SampleOrder order(command.seed, batches.size(), NoiseStream::kEvaluation);
+    const uint64_t count = std::min<uint64_t>(command.batches, batches.size());
+    for (uint64_t i = 0; i < count; ++i) {
+      RETURN_IF_ERROR(
+          CompareBatch(batches[order.ItemAt(i)], *autoencoder, *tokens.packing, *latents, &found));
+    }
+  }
+  const nlohmann::json json = {
+      {"batches", found.batches},     {"of_batches", batches.size()},
+      {"chunks", found.chunks},       {"values", found.values},
+      {"different", found.different}, {"largest_difference", found.largest}};
+  StandardOutput::OfProcess().Print(command.json ? json.dump() + "\n"
+                                                 : Text(found, batches.size()));
+  return absl::OkStatus();
+}
+
+}  // namespace halcyon::worker

@@ -1,0 +1,33 @@
+// `halcyon cache verify-latents`: `halcyon` finds the artifacts and executes this.
+#ifndef HALCYON_WORKER_COMMANDS_VERIFY_LATENTS_COMMAND_H_
+#define HALCYON_WORKER_COMMANDS_VERIFY_LATENTS_COMMAND_H_
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+#include "worker/inputs/artifacts.h"
+
+namespace halcyon::worker {
+
+// Another device or another arithmetic rounds otherwise: a stored value v may differ by so much of
+// max(1, |v|). Half floats near 1 are 2^-10 apart.
+inline constexpr double kLatentToleranceMax = 1.0 / 256;
+
+struct VerifyLatentsCommand {
+  ArtifactInputs inputs;  // tokenizer, tokens, autoencoder, latents
+  int64_t batches =
+      16;  // of worker/tasks/latent_batches.h, chosen at random; all when there are fewer
+  uint64_t seed = 1;
+  std::string device = "auto";  // or cpu, cuda
+  bool json = false;
+};
+
+// Encodes batches of the text again and compares with what is stored. Prints how many values
+// differ, and by how much at most. kDataLoss names the first chunk that differs by more than
+// kLatentToleranceMax.
+absl::Status RunVerifyLatents(const VerifyLatentsCommand& command);
+
+}  // namespace halcyon::worker
+
+#endif  // HALCYON_WORKER_COMMANDS_VERIFY_LATENTS_COMMAND_H_
