@@ -51,19 +51,32 @@ MixtureOrder::MixtureOrder(uint64_t seed, std::vector<MixturePart> parts)
     orders_.emplace_back(seed + i * kSeedStep, parts_[i].items);
   }
   if (parts_.size() == 1) return;
-  first_place_.push_back(0);
-  for (const uint64_t quota : QuotasOf(parts_)) {
-    first_place_.push_back(first_place_.back() + quota);
+  part_at_.resize(kBlock);
+  const std::vector<uint64_t> quotas = QuotasOf(parts_);
+  uint64_t drawn = 0;
+  for (size_t part = 0; part < quotas.size(); ++part) {
+    std::vector<uint16_t>& places = places_of_.emplace_back();
+    for (uint64_t i = 0; i < quotas[part]; ++i) {
+      places.push_back(static_cast<uint16_t>(places_.ItemAt(drawn++)));
+      part_at_[places.back()] = static_cast<uint16_t>(part);
+    }
+    std::sort(places.begin(), places.end());
   }
 }
 
 MixtureOrder::Place MixtureOrder::PlaceOf(uint64_t sample) const {
   if (parts_.size() == 1) return {0, sample};
-  const uint64_t place = places_.ItemAt(sample);
-  const auto after = std::upper_bound(first_place_.begin(), first_place_.end(), place);
-  const size_t part = after - first_place_.begin() - 1;
-  const uint64_t quota = first_place_[part + 1] - first_place_[part];
-  return {part, sample / kBlock * quota + (place - first_place_[part])};
+  const uint64_t block = sample / kBlock;
+  const uint64_t start = places_.ItemAt((block + 1) * kBlock);
+  const uint64_t place = (start + sample % kBlock) % kBlock;
+  const size_t part = part_at_[place];
+  const std::vector<uint16_t>& places = places_of_[part];
+  const auto before = [&places](uint64_t end) -> uint64_t {
+    return std::lower_bound(places.begin(), places.end(), end) - places.begin();
+  };
+  // Those from the block's start on come first, then those before it.
+  const uint64_t quota = places.size();
+  return {part, block * quota + (before(place) + quota - before(start)) % quota};
 }
 
 uint64_t MixtureOrder::ItemAt(uint64_t sample) const {
@@ -76,7 +89,7 @@ std::vector<uint64_t> MixtureOrder::SamplesOfParts(uint64_t samples) const {
   std::vector<uint64_t> counts;
   const uint64_t blocks = samples / kBlock;
   for (size_t i = 0; i < parts_.size(); ++i) {
-    counts.push_back(blocks * (first_place_[i + 1] - first_place_[i]));
+    counts.push_back(blocks * places_of_[i].size());
   }
   for (uint64_t sample = blocks * kBlock; sample < samples; ++sample) {
     ++counts[PlaceOf(sample).part];

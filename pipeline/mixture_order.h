@@ -21,8 +21,9 @@ struct MixturePart {
 // A value. With one part, its items in the order of SampleOrder. With several, samples fall into
 // blocks of jobs::kMixtureBlock. In each block a part has the same number of samples, its quota:
 // its share of the block rounded, by largest remainders, at least 1. Which places of a block are
-// whose is a random permutation of its own for each block; the samples of a part, counted through
-// the blocks, are its items in the order of a SampleOrder of its own.
+// whose is drawn once; each block begins at a random place of that drawing and goes round. The
+// samples of a part, in their order, are its items in the order of a SampleOrder of its own: so
+// after any number of samples each item of a part was used as often as any other, or once more.
 class MixtureOrder {
  public:
   // REQUIRES: at least one part, at most a block of them; each has an item; with several the shares
@@ -42,9 +43,12 @@ class MixtureOrder {
   Place PlaceOf(uint64_t sample) const;
 
   std::vector<MixturePart> parts_;
-  std::vector<SampleOrder> orders_;    // of the parts' items
-  SampleOrder places_;                 // in a block
-  std::vector<uint64_t> first_place_;  // of each part in a block, and the block's size
+  std::vector<SampleOrder> orders_;  // of the parts' items
+  SampleOrder places_;               // in a block
+  // With several parts, of the drawing: whose each place is, and the places of each part,
+  // ascending.
+  std::vector<uint16_t> part_at_;
+  std::vector<std::vector<uint16_t>> places_of_;
 };
 
 }  // namespace halcyon::pipeline

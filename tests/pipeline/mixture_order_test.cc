@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "jobs/mixture.h"
@@ -74,6 +76,19 @@ TEST(MixtureOrder, APartGoesThroughItsItemsBeforeAnyComesAgain) {
   }
 }
 
+TEST(MixtureOrder, ItemsOfAPartAreUsedAlikeAfterAnyNumberOfSamples) {
+  const MixtureOrder order(7, {{"a", 0.7, 0, 900}, {"b", 0.3, 900, 70}});
+  std::vector<uint64_t> uses(970);
+  for (uint64_t sample = 0; sample < 2 * kBlock + 500; ++sample) {
+    ++uses[order.ItemAt(sample)];
+    if (sample % 97 != 0) continue;
+    for (const auto& [begin, end] : {std::pair(0, 900), std::pair(900, 970)}) {
+      const auto [least, most] = std::minmax_element(uses.begin() + begin, uses.begin() + end);
+      ASSERT_LE(*most, *least + 1) << "after sample " << sample;
+    }
+  }
+}
+
 TEST(MixtureOrder, CountsAreThoseOfTheSamples) {
   const MixtureOrder order(8, {{"a", 0.9, 0, 50}, {"b", 0.1, 50, 3000}});
   for (const uint64_t samples : {uint64_t{0}, uint64_t{1}, kBlock - 1, kBlock, 2 * kBlock + 77}) {
@@ -110,7 +125,7 @@ TEST(MixtureOrder, IsPinned) {
   for (const uint64_t sample : {0, 1, 2, 3, 4, 5, 9'999, 10'000, 123'456'789}) {
     items.push_back(order.ItemAt(sample));
   }
-  EXPECT_THAT(items, ElementsAre(975, 781, 2589, 420, 560, 2873, 248, 705, 455));
+  EXPECT_THAT(items, ElementsAre(259, 320, 876, 184, 2498, 409, 460, 309, 617));
 }
 
 TEST(MixtureOrder, PartsOfOneSizeAreInOrdersOfTheirOwn) {
