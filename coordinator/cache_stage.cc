@@ -148,7 +148,7 @@ absl::StatusOr<ShardTasks> PlanLatentShards(Env& env, const cluster::StageAssign
                    storage::ArtifactReader::Open(env, assignment.input_paths.at("tokens"),
                                                  assignment.input_digests.at("tokens")));
   ASSIGN_OR_RETURN(const auto tokens, artifact.OpenCache());
-  return ShardTasks{tokens->shards().size(), [](uint32_t shard) -> nlohmann::json {
+  return ShardTasks{tokens->shards(), [](uint32_t shard) -> nlohmann::json {
                       return {{"shard", shard}};
                     }};
 }

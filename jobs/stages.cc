@@ -37,7 +37,7 @@ const std::vector<Stage>& Stages() {
       {.kind = StageKind::kTokens,
        .name = "tokens",
        .shape = StageShape::kShardTasks,
-       .version = "2",
+       .version = "3",
        .reads_sources = true,
        .inputs = {StageKind::kTokenizer},
        .settings = {"data."}},
@@ -51,7 +51,7 @@ const std::vector<Stage>& Stages() {
       {.kind = StageKind::kLatents,
        .name = "latents",
        .shape = StageShape::kShardTasks,
-       .version = "1",
+       .version = "2",
        .reads_sources = false,
        .inputs = {StageKind::kTokens, StageKind::kAutoencoder},
        // Implied by the autoencoder's digest; named so that a printed difference can be read.

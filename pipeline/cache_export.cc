@@ -13,6 +13,7 @@ namespace halcyon::pipeline {
 namespace {
 
 using storage::Element;
+using storage::PageKey;
 using storage::PageKind;
 using storage::Split;
 
@@ -43,7 +44,7 @@ class StreamExport {
  public:
   StreamExport(storage::CacheReader& cache, Split split, const Stream& stream)
       : cache_(cache), split_(split), stream_(stream) {
-    for (const storage::ShardRecord& shard : cache_.shards()) rows_ += RowsOf(shard);
+    for (uint32_t shard = 0; shard < cache_.shards(); ++shard) rows_ += RowsOf(shard);
   }
 
   uint64_t rows() const { return rows_; }
@@ -52,11 +53,12 @@ class StreamExport {
   absl::StatusOr<ExportedArray> Write(const std::string& dir) {
     array_.path = JoinPath(
         dir, std::string(storage::NameOf(split_)) + "_" + std::string(stream_.name) + ".npy");
-    for (const storage::ShardRecord& shard : cache_.shards()) {
-      uint64_t rows = 0;
-      for (uint32_t page = 0; rows < RowsOf(shard); ++page) {
-        ASSIGN_OR_RETURN(const uint64_t more, WritePage({shard.shard, split_, stream_.kind, page}));
-        rows += more;
+    for (uint32_t shard = 0; shard < cache_.shards(); ++shard) {
+      PageKey key{shard, split_, stream_.kind, 0};
+      for (uint64_t rows = 0; rows < RowsOf(shard); ++key.page) {
+        RETURN_IF_ERROR(VisitExpected(cache_, key, 1, [&](const PageKey&, std::string_view value) {
+          return WritePage(key, value, &rows);
+        }));
       }
     }
     RETURN_IF_ERROR(writer_->Close());
@@ -64,9 +66,7 @@ class StreamExport {
   }
 
  private:
-  uint64_t RowsOf(const storage::ShardRecord& shard) const {
-    return CountOf(shard, split_, stream_.count);
-  }
+  uint64_t RowsOf(uint32_t shard) const { return cache_.Count(shard, split_, stream_.count); }
 
   // The first page says what the values are.
   absl::Status Begin(const storage::Page& page) {
@@ -77,9 +77,8 @@ class StreamExport {
     return absl::OkStatus();
   }
 
-  // Returns the rows of the page.
-  absl::StatusOr<uint64_t> WritePage(const storage::PageKey& key) {
-    ASSIGN_OR_RETURN(const std::string value, storage::GetExpected(cache_, key));
+  // Adds those of the page to `rows`.
+  absl::Status WritePage(const PageKey& key, std::string_view value, uint64_t* rows) {
     ASSIGN_OR_RETURN(const storage::Page page, storage::ParsePage(key, value));
     if (writer_ == nullptr) RETURN_IF_ERROR(Begin(page));
     ASSIGN_OR_RETURN(const std::string type, TypeOf(page.element));
@@ -87,8 +86,8 @@ class StreamExport {
     if (type != array_.type || page.width != width || page.count == 0) {
       return DataLoss(Describe(key) + ": values of another kind than on the pages before");
     }
-    RETURN_IF_ERROR(writer_->Append(page.payload));
-    return page.count;
+    *rows += page.count;
+    return writer_->Append(page.payload);
   }
 
   storage::CacheReader& cache_;

@@ -47,12 +47,10 @@ absl::Status WindowLoader::Load(Split split, uint64_t window, std::vector<uint32
   return absl::OkStatus();
 }
 
-std::vector<uint64_t> WindowLoader::Documents(Split split, uint64_t window) const {
+absl::StatusOr<std::vector<uint64_t>> WindowLoader::Documents(Split split, uint64_t window) const {
   HALCYON_CHECK(window < Windows(split));
-  std::vector<uint64_t> documents;
-  for (uint32_t i = 0; i < window_chunks_; ++i) {
-    documents.push_back(packing_->DocumentOf(split, window * window_chunks_ + i));
-  }
+  std::vector<uint64_t> documents(window_chunks_);
+  RETURN_IF_ERROR(packing_->DocumentsOf(split, window * window_chunks_, documents));
   return documents;
 }
 

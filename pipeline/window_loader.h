@@ -24,7 +24,7 @@ class WindowLoader {
   absl::Status Load(Split split, uint64_t window, std::vector<uint32_t>* tokens,
                     std::vector<float>* posteriors) const;
   // The split's document index of each of the window's T chunks.
-  std::vector<uint64_t> Documents(Split split, uint64_t window) const;
+  absl::StatusOr<std::vector<uint64_t>> Documents(Split split, uint64_t window) const;
 
  private:
   const Packing* packing_;

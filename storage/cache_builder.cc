@@ -111,14 +111,14 @@ class LoggedBuilder : public CacheBuilder {
     CacheManifest manifest;
     Published published;
     std::vector<ShardRecord> records;
-    ASSIGN_OR_RETURN(const std::vector<SstFile> ssts, ReadFiles(&records));
+    ASSIGN_OR_RETURN(const std::vector<GenerationFile> files, ReadFiles(&records));
     for (const ShardRecord& record : records) {
       for (const auto& [name, count] : record.counts) published.counts[name] += count;
     }
     manifest.dataset = log_.history().dataset;
     manifest.shards = shards;
     manifest.content_digest = published.content_digest = DatasetDigest(records);
-    ASSIGN_OR_RETURN(manifest.files, MakeGeneration(temporary, ssts));
+    ASSIGN_OR_RETURN(manifest.files, MakeGeneration(temporary, files, records));
     for (const CacheManifest::File& file : manifest.files) published.bytes += file.bytes;
     RETURN_IF_ERROR(
         WriteFileAtomically(env_, JoinPath(temporary, kManifestName), EncodeManifest(manifest)));
@@ -236,16 +236,16 @@ class LoggedBuilder : public CacheBuilder {
   }
 
   // In the order of their shards, with the records of all of them.
-  absl::StatusOr<std::vector<SstFile>> ReadFiles(std::vector<ShardRecord>* records) {
-    std::vector<SstFile> ssts;
+  absl::StatusOr<std::vector<GenerationFile>> ReadFiles(std::vector<ShardRecord>* records) {
+    std::vector<GenerationFile> read;
     for (const auto& [first, file] : files()) {
       const std::string path = PathOf(file);
-      const auto read = ReadHeldRecords(path, log_.history().dataset, file);
-      if (!read.ok()) return UndoDamaged(first, read.status());
-      records->insert(records->end(), read->begin(), read->end());
-      ssts.push_back({path, file.crc32c, file.bytes});
+      auto contents = ReadHeldContents(path, log_.history().dataset, file);
+      if (!contents.ok()) return UndoDamaged(first, contents.status());
+      records->insert(records->end(), contents->records.begin(), contents->records.end());
+      read.push_back({{path, file.crc32c, file.bytes}, std::move(contents->places)});
     }
-    return ssts;
+    return read;
   }
 
   // `why`, and when the file is damaged or gone its shards are not done any more.

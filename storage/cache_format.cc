@@ -1,5 +1,9 @@
 #include "storage/cache_format.h"
 
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/escaping.h"
@@ -15,6 +19,7 @@ constexpr uint8_t kRecordMark = 0xff;
 constexpr uint32_t kRecordPage = 0xffffffff;
 constexpr size_t kChecksumOffset = 12;
 static_assert(kChecksumOffset + sizeof(uint64_t) == kPageHeaderBytes);
+static_assert(std::endian::native == std::endian::little);
 
 void PutBig32(std::string* out, uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) *out += static_cast<char>(value >> shift);
@@ -41,6 +46,9 @@ std::string DatasetPrefix(std::string_view dataset) {
   return *BytesFromHex(dataset.substr(0, 2 * kDatasetPrefixBytes));
 }
 
+// Short enough for a string to hold it without an allocation, of which a window would need many.
+static_assert(kRelativeKeyBytes < 16);
+
 std::string RelativeKey(uint32_t shard, uint8_t split, uint8_t kind, uint32_t page) {
   std::string key;
   PutBig32(&key, shard);
@@ -60,10 +68,12 @@ std::string RelativeRecordKey(uint32_t shard) {
 }
 
 uint64_t ValueChecksum(std::string_view relative_key, std::string_view value) {
-  std::string guarded(relative_key);
-  guarded += value.substr(0, kChecksumOffset);
-  PutLittle(&guarded, Xxh3(value.substr(kPageHeaderBytes)), 8);
-  return Xxh3(guarded);
+  std::array<char, kRelativeKeyBytes + kChecksumOffset + sizeof(uint64_t)> guarded;
+  char* at = std::copy(relative_key.begin(), relative_key.end(), guarded.data());
+  at = std::copy_n(value.data(), kChecksumOffset, at);
+  const uint64_t payload = Xxh3(value.substr(kPageHeaderBytes));
+  std::memcpy(at, &payload, sizeof(payload));
+  return Xxh3({guarded.data(), guarded.size()});
 }
 
 // Pages and records share one form; a record's kind is kRecordMark.
@@ -85,19 +95,17 @@ std::string EncodeValue(std::string_view relative_key, uint8_t kind, const Page&
   return value;
 }
 
-absl::StatusOr<Page> ParseValue(uint8_t kind, std::string_view value, const std::string& what) {
+// `what` is a function, since its text is wanted in an error only.
+template <typename Describe>
+absl::StatusOr<Page> ParseValue(uint8_t kind, std::string_view value, const Describe& what) {
   if (value.size() < kPageHeaderBytes) {
-    return DataLoss(what + ": " + std::to_string(value.size()) + " bytes are no whole header");
+    return DataLoss(what() + ": " + std::to_string(value.size()) + " bytes are no whole header");
   }
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(value[i]); };
-  if (byte(0) > kCacheFormatVersion) {
-    return FailedPrecondition(what + ": written in cache format " + std::to_string(byte(0)) +
-                              ", this program reads up to " + std::to_string(kCacheFormatVersion) +
-                              "; use a newer Halcyon or build the cache again");
-  }
-  if (byte(0) == 0 || byte(1) != kind || byte(3) != 0 || byte(2) < 1 ||
+  if (byte(0) != kCacheFormatVersion) return CheckVersion(byte(0), what());
+  if (byte(1) != kind || byte(3) != 0 || byte(2) < 1 ||
       byte(2) > static_cast<uint8_t>(Element::kJson)) {
-    return DataLoss(what + ": its header is damaged");
+    return DataLoss(what() + ": its header is damaged");
   }
   Page page;
   page.element = static_cast<Element>(byte(2));
@@ -107,18 +115,20 @@ absl::StatusOr<Page> ParseValue(uint8_t kind, std::string_view value, const std:
   const uint32_t size = BytesOf(page.element);
   if (page.payload.size() % size != 0 ||
       page.payload.size() / size != uint64_t{page.count} * page.width) {
-    return DataLoss(what + ": its header promises " + std::to_string(page.count) + " rows of " +
+    return DataLoss(what() + ": its header promises " + std::to_string(page.count) + " rows of " +
                     std::to_string(page.width) + " values, there are " +
                     std::to_string(page.payload.size()) + " bytes");
   }
   return page;
 }
 
+template <typename Describe>
 absl::Status CheckChecksum(std::string_view relative_key, std::string_view value,
-                           const std::string& what) {
+                           const Describe& what) {
   const uint64_t stored = GetLittle(value.substr(kChecksumOffset), 8);
   if (stored == ValueChecksum(relative_key, value)) return absl::OkStatus();
-  return DataLoss(what + ": its checksum differs; the bytes were damaged after they were written");
+  return DataLoss(what() +
+                  ": its checksum differs; the bytes were damaged after they were written");
 }
 
 std::string DescribeRecord(uint32_t shard) { return "shard " + std::to_string(shard) + ", record"; }
@@ -173,9 +183,14 @@ absl::StatusOr<CacheKey> DecodeKey(std::string_view bytes) {
     return DataLoss("a cache key has " + std::to_string(bytes.size()) + " bytes, expected " +
                     std::to_string(kKeyBytes));
   }
-  CacheKey key;
+  ASSIGN_OR_RETURN(CacheKey key, DecodeRelativeKey(bytes.substr(kDatasetPrefixBytes)));
   key.dataset_prefix = absl::BytesToHexString(ToAbsl(bytes.substr(0, kDatasetPrefixBytes)));
-  const std::string_view relative = bytes.substr(kDatasetPrefixBytes);
+  return key;
+}
+
+absl::StatusOr<CacheKey> DecodeRelativeKey(std::string_view relative) {
+  HALCYON_CHECK(relative.size() == kRelativeKeyBytes);
+  CacheKey key;
   key.page.shard = GetBig32(relative);
   if (relative == RelativeRecordKey(key.page.shard)) {
     key.is_record = true;
@@ -199,12 +214,12 @@ std::string EncodePage(const PageKey& key, const Page& page) {
 }
 
 absl::StatusOr<Page> ParsePage(const PageKey& key, std::string_view value) {
-  return ParseValue(static_cast<uint8_t>(key.kind), value, Describe(key));
+  return ParseValue(static_cast<uint8_t>(key.kind), value, [&] { return Describe(key); });
 }
 
 absl::Status VerifyPage(const PageKey& key, std::string_view value) {
   RETURN_IF_ERROR(ParsePage(key, value).status());
-  return CheckChecksum(RelativeKey(key), value, Describe(key));
+  return CheckChecksum(RelativeKey(key), value, [&] { return Describe(key); });
 }
 
 std::string Describe(const PageKey& key) {
@@ -217,17 +232,14 @@ std::string Describe(const PageKey& key) {
 
 std::string_view NameOf(Split split) { return split == Split::kTrain ? "train" : "heldout"; }
 
-uint64_t CountOf(const ShardRecord& record, Split split, std::string_view what) {
-  const auto found = record.counts.find(std::string(NameOf(split)) + "." + std::string(what));
-  return found == record.counts.end() ? 0 : found->second;
-}
-
-absl::StatusOr<std::string> GetExpected(CacheReader& cache, const PageKey& key) {
-  auto value = cache.Get(key);
-  if (absl::IsNotFound(value.status())) {
-    return DataLoss(Describe(key) + ": missing, but the shard's record counts it");
-  }
-  return value;
+absl::Status CheckVersion(uint64_t version, std::string_view what) {
+  if (version == kCacheFormatVersion) return absl::OkStatus();
+  if (version == 0) return DataLoss(std::string(what) + ": has no format version");
+  return FailedPrecondition(
+      std::string(what) + ": written in cache format " + std::to_string(version) +
+      ", this program reads " + std::to_string(kCacheFormatVersion) +
+      (version > kCacheFormatVersion ? "; use a newer Halcyon or build the cache again"
+                                     : "; build the cache again"));
 }
 
 std::string EncodeRecord(const ShardRecord& record) {
@@ -241,12 +253,12 @@ std::string EncodeRecord(const ShardRecord& record) {
 }
 
 absl::StatusOr<ShardRecord> DecodeRecord(uint32_t shard, std::string_view value) {
-  const std::string what = DescribeRecord(shard);
+  const auto what = [shard] { return DescribeRecord(shard); };
   ASSIGN_OR_RETURN(const Page page, ParseValue(kRecordMark, value, what));
   RETURN_IF_ERROR(CheckChecksum(RelativeRecordKey(shard), value, what));
   const auto record = ReadRecordJson(page.payload);
-  if (!record.ok()) return Annotate(record.status(), what);
-  if (record->shard != shard) return DataLoss(what + ": it is of another shard");
+  if (!record.ok()) return Annotate(record.status(), what());
+  if (record->shard != shard) return DataLoss(what() + ": it is of another shard");
   return record;
 }
 
@@ -257,8 +269,8 @@ void ShardDigest::Add(const PageKey& key, std::string_view value) {
 }
 
 std::string DatasetDigest(const std::vector<ShardRecord>& shards) {
-  Sha256 hash;
-  for (const ShardRecord& shard : shards) hash.Update(shard.content_digest + "\n");
+  DatasetHash hash;
+  for (const ShardRecord& shard : shards) hash.Add(shard);
   return hash.HexDigest();
 }
 

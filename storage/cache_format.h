@@ -20,14 +20,16 @@
 
 namespace halcyon::storage {
 
-inline constexpr uint8_t kCacheFormatVersion = 1;
+inline constexpr uint8_t kCacheFormatVersion = 2;
 inline constexpr size_t kDatasetPrefixBytes = 8;
 inline constexpr size_t kRelativeKeyBytes = 10;
 inline constexpr size_t kKeyBytes = kDatasetPrefixBytes + kRelativeKeyBytes;
 inline constexpr size_t kPageHeaderBytes = 20;
 
-inline constexpr uint32_t kTokensPerPage = 32768;  // and document lengths
+inline constexpr uint32_t kTokensPerPage = 1024;  // and document lengths
 inline constexpr uint32_t kChunksPerPage = 16;
+// Pages that follow each other are one value of the store up to this size.
+inline constexpr uint32_t kExtentBytes = 1 << 20;
 
 // What the values of a page are; all little-endian.
 enum class Element : uint8_t { kU16 = 1, kU32 = 2, kF16 = 3, kJson = 4 };
@@ -49,6 +51,8 @@ struct CacheKey {
   PageKey page;  // of a record only the shard counts
 };
 absl::StatusOr<CacheKey> DecodeKey(std::string_view bytes);
+// Of the relative key alone.
+absl::StatusOr<CacheKey> DecodeRelativeKey(std::string_view bytes);
 
 // --- pages ---
 
@@ -71,11 +75,28 @@ absl::Status VerifyPage(const PageKey& key, std::string_view value);
 std::string Describe(const PageKey& key);
 // "train", "heldout": also the prefix of counts, "train.tokens".
 std::string_view NameOf(Split split);
-// Counts of a record under "SPLIT.WHAT"; 0 when there is none.
-uint64_t CountOf(const ShardRecord& record, Split split, std::string_view what);
 
-// A page that the shard's record counts: missing is kDataLoss here, not kNotFound.
-absl::StatusOr<std::string> GetExpected(CacheReader& cache, const PageKey& key);
+// CacheReader::Visit of pages that the shard's record counts: missing is kDataLoss, not kNotFound.
+absl::Status VisitExpected(CacheReader& cache, const PageKey& first, uint32_t pages, UsePage use);
+
+// kDataLoss, kFailedPrecondition: the format `version` of what is read here is not the one of this
+// program. An older cache is made again, since the stage's version is part of its fingerprint.
+absl::Status CheckVersion(uint64_t version, std::string_view what);
+
+// --- extents ---
+
+// An extent is the value of the store: pages of one shard, split and kind that follow each other,
+// all of the size of the first, but for the last, which may be smaller. Its key is that of its last
+// page, so that a search for any of its pages ends at it.
+
+// Calls `use` with each page, not verified, and its key. kDataLoss: these are no whole pages.
+absl::Status ForEachPage(const PageKey& last, std::string_view extent, UsePage use);
+
+// Of the extent's first page, with its header; 0 when there is none.
+uint32_t PageBytesOf(std::string_view extent);
+inline uint32_t PagesOf(uint32_t extent_bytes, uint32_t page_bytes) {
+  return (extent_bytes - 1) / page_bytes + 1;
+}
 
 // --- records ---
 
@@ -96,6 +117,14 @@ class ShardDigest {
 };
 
 // Of a whole data set: SHA-256 over the shards' digests, each followed by a newline.
+class DatasetHash {
+ public:
+  void Add(const ShardRecord& shard) { hash_.Update(shard.content_digest + "\n"); }
+  std::string HexDigest() { return hash_.HexDigest(); }
+
+ private:
+  Sha256 hash_;
+};
 std::string DatasetDigest(const std::vector<ShardRecord>& shards);
 
 }  // namespace halcyon::storage

@@ -6,6 +6,7 @@
 #include <rocksdb/file_system.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "absl/strings/escaping.h"
 #include "base/env.h"
 #include "base/fault_point.h"
+#include "storage/extent_index.h"
 #include "storage/hex.h"
 #include "storage/rocks.h"
 
@@ -45,10 +47,11 @@ std::string Crc32cName() {
   return rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({})->Name();
 }
 
-absl::Status TakeIn(const std::string& dir, const std::vector<SstFile>& files, rocksdb::DB* db) {
+absl::Status TakeIn(const std::string& dir, const std::vector<GenerationFile>& files,
+                    rocksdb::DB* db) {
   rocksdb::IngestExternalFileArg arg;
   arg.column_family = db->DefaultColumnFamily();
-  for (const SstFile& file : files) {
+  for (const auto& [file, places] : files) {
     const std::string linked = JoinPath(dir, kLinkPrefix + BaseName(file.path));
     if (link(file.path.c_str(), linked.c_str()) != 0) {
       return ErrnoStatus(errno, "cannot link " + file.path + " to " + linked);
@@ -80,16 +83,36 @@ std::map<std::string, std::string> RecordedSums(rocksdb::DB* db) {
   return sums;
 }
 
-// What a reader of the database needs.
+// RocksDB numbers files as they are given. By their sums they are what it has.
+absl::StatusOr<std::vector<PlacedFile>> PlacedFiles(const std::vector<GenerationFile>& files,
+                                                    const std::string& dir, rocksdb::DB* db) {
+  std::vector<rocksdb::LiveFileMetaData> live;
+  db->GetLiveFilesMetaData(&live);
+  std::sort(live.begin(), live.end(),
+            [](const auto& a, const auto& b) { return a.file_number < b.file_number; });
+  std::vector<PlacedFile> placed;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const SstFile& sst = files[i].sst;
+    if (live.size() != files.size() || live[i].size != sst.bytes ||
+        absl::BytesToHexString(live[i].file_checksum) != sst.file_checksum) {
+      return Internal(dir + ": RocksDB has other files than it was given");
+    }
+    placed.push_back({live[i].file_number, files[i].places});
+  }
+  return placed;
+}
+
+// What a reader needs.
 bool IsOfGeneration(const std::string& name) {
-  return name == "CURRENT" || name.starts_with("MANIFEST-") || name.starts_with("OPTIONS-") ||
-         name.ends_with(".sst");
+  return name == kExtentIndexName || name == "CURRENT" || name.starts_with("MANIFEST-") ||
+         name.starts_with("OPTIONS-") || name.ends_with(".sst");
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<CacheManifest::File>> MakeGeneration(const std::string& dir,
-                                                                const std::vector<SstFile>& files) {
+absl::StatusOr<std::vector<CacheManifest::File>> MakeGeneration(
+    const std::string& dir, const std::vector<GenerationFile>& files,
+    const std::vector<ShardRecord>& records) {
   Env& env = *Env::Posix();
   RETURN_IF_ERROR(env.CreateDirs(dir));
   const auto unlocked = rocksdb::NewCompositeEnv(std::make_shared<UnlockedFileSystem>());
@@ -104,7 +127,10 @@ absl::StatusOr<std::vector<CacheManifest::File>> MakeGeneration(const std::strin
   RETURN_IF_ERROR(TakeIn(dir, files, db.get()));
   FaultPoint("cache publish ingested");
   const std::map<std::string, std::string> sums = RecordedSums(db.get());
+  ASSIGN_OR_RETURN(const std::vector<PlacedFile> placed, PlacedFiles(files, dir, db.get()));
   db.reset();
+  ASSIGN_OR_RETURN(const std::string index, EncodeExtentIndex(placed, records), dir);
+  RETURN_IF_ERROR(WriteFileAtomically(env, JoinPath(dir, kExtentIndexName), index));
   std::vector<CacheManifest::File> made;
   ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(dir));
   for (const std::string& name : names) {

@@ -33,11 +33,7 @@ absl::StatusOr<CacheManifest> DecodeManifest(std::string_view text) {
   ASSIGN_OR_RETURN(const std::string format, StringMember(json, "format"));
   if (format != kFormatName) return DataLoss("it is of another format: '" + format + "'");
   ASSIGN_OR_RETURN(const uint64_t version, UnsignedMember(json, "version"));
-  if (version > kCacheFormatVersion) {
-    return FailedPrecondition("written in cache format " + std::to_string(version) +
-                              ", this program reads up to " + std::to_string(kCacheFormatVersion) +
-                              "; use a newer Halcyon or build the cache again");
-  }
+  RETURN_IF_ERROR(CheckVersion(version, "the manifest"));
   CacheManifest manifest;
   ASSIGN_OR_RETURN(manifest.dataset, StringMember(json, "dataset"));
   ASSIGN_OR_RETURN(manifest.content_digest, StringMember(json, "content_digest"));

@@ -14,6 +14,21 @@ constexpr float kHalfMax = 65504.0f;
 
 std::string ChunksCount(Split split) { return std::string(NameOf(split)) + ".chunks"; }
 
+// `left`: the chunks from the page's first one to the end of its stream.
+absl::StatusOr<Page> ParseExpectedLatents(const PageKey& key, std::string_view value,
+                                          uint32_t latent_size, uint64_t left) {
+  ASSIGN_OR_RETURN(const Page page, ParsePage(key, value));
+  if (page.element != Element::kF16 || page.width != 2 * uint64_t{latent_size}) {
+    return FailedPrecondition(Describe(key) + ": holds latents of size " +
+                              std::to_string(page.width / 2) + ", expected " +
+                              std::to_string(latent_size));
+  }
+  const uint64_t expected = std::min<uint64_t>(kChunksPerPage, left);
+  if (page.count == expected) return page;
+  return DataLoss(Describe(key) + ": holds " + std::to_string(page.count) + " chunks, expected " +
+                  std::to_string(expected));
+}
+
 }  // namespace
 
 LatentShardWriter::LatentShardWriter(std::unique_ptr<ShardWriter> writer, uint32_t shard,
@@ -82,9 +97,9 @@ absl::StatusOr<SstFile> LatentShardWriter::Finish() {
 
 LatentReader::LatentReader(std::unique_ptr<CacheReader> cache, uint32_t latent_size)
     : cache_(std::move(cache)), latent_size_(latent_size) {
-  for (const ShardRecord& shard : cache_->shards()) {
-    chunks_.push_back(
-        {CountOf(shard, Split::kTrain, "chunks"), CountOf(shard, Split::kHeldout, "chunks")});
+  for (uint32_t shard = 0; shard < cache_->shards(); ++shard) {
+    chunks_.push_back({cache_->Count(shard, Split::kTrain, "chunks"),
+                       cache_->Count(shard, Split::kHeldout, "chunks")});
   }
 }
 
@@ -104,28 +119,21 @@ absl::Status LatentReader::Read(uint32_t shard, Split split, uint64_t first, std
                            " of " + std::to_string(width) + " values: shard " +
                            std::to_string(shard) + " has " + std::to_string(total));
   }
-  for (uint64_t chunk = first; chunk < end;) {
-    const uint64_t page_first = chunk / kChunksPerPage * kChunksPerPage;
-    const uint64_t page_end = std::min<uint64_t>(page_first + kChunksPerPage, total);
-    const uint64_t stop = std::min(end, page_end);
-    const PageKey key{shard, split, PageKind::kLatents,
-                      static_cast<uint32_t>(page_first / kChunksPerPage)};
-    ASSIGN_OR_RETURN(const std::string value, GetExpected(*cache_, key));
-    ASSIGN_OR_RETURN(const Page page, ParsePage(key, value));
-    if (page.element != Element::kF16 || page.width != width) {
-      return FailedPrecondition(Describe(key) + ": holds latents of size " +
-                                std::to_string(page.width / 2) + ", expected " +
-                                std::to_string(latent_size_));
-    }
-    if (page.count != page_end - page_first) {
-      return DataLoss(Describe(key) + ": holds " + std::to_string(page.count) +
-                      " chunks, expected " + std::to_string(page_end - page_first));
-    }
-    DecodeHalves(page.payload.data() + 2 * width * (chunk - page_first),
-                 out.subspan((chunk - first) * width, (stop - chunk) * width));
-    chunk = stop;
-  }
-  return absl::OkStatus();
+  if (first == end) return absl::OkStatus();
+  const PageKey key{shard, split, PageKind::kLatents,
+                    static_cast<uint32_t>(first / kChunksPerPage)};
+  const auto pages = static_cast<uint32_t>((end - 1) / kChunksPerPage) - key.page + 1;
+  uint64_t within = first % kChunksPerPage;
+  return VisitExpected(*cache_, key, pages, [&](const PageKey& at, std::string_view value) {
+    const auto page =
+        ParseExpectedLatents(at, value, latent_size_, total - uint64_t{at.page} * kChunksPerPage);
+    RETURN_IF_ERROR(page.status());
+    const size_t take = std::min<uint64_t>(out.size() / width, page->count - within);
+    DecodeHalves(page->payload.data() + 2 * width * within, out.first(take * width));
+    out = out.subspan(take * width);
+    within = 0;
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace halcyon::storage

@@ -8,7 +8,8 @@
 //   3. when all shards are in, the owner publishes an immutable generation: a RocksDB of links to
 //      the files, of which small ones were merged, with a manifest of file checksums and the
 //      content digest;
-//   4. readers (CacheReader) open published generations only, read-only, any number at a time.
+//   4. readers (CacheReader) open published generations only, read-only, any number at a time. They
+//      find pages by an index that was derived when the generation was made, and that they map.
 //
 // Keys and values are in docs/latent_cache_format.md; constants in storage/cache_format.h.
 #ifndef HALCYON_STORAGE_PAGE_CACHE_H_
@@ -23,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/env.h"
 #include "base/status.h"
 
@@ -41,6 +43,8 @@ struct PageKey {
   uint32_t page = 0;
   auto operator<=>(const PageKey&) const = default;
 };
+
+using UsePage = absl::FunctionRef<absl::Status(const PageKey& key, std::string_view value)>;
 
 // The last record of a shard's SST: what was written, and under which lease.
 struct ShardRecord {
@@ -146,18 +150,26 @@ class CacheBuilder {
 // A published generation. Thread-safe.
 class CacheReader {
  public:
-  // Checks the manifest, the files' sizes and the shards' records; a `dataset` of "" accepts any.
-  // kNotFound: no such folder; kDataLoss: not whole, or damaged;
-  // kFailedPrecondition: another data set, or a newer format. Writes nothing to the folder.
+  // Checks the manifest, the files' sizes, the index with the shards' records, and the last record
+  // of each file; a `dataset` of "" accepts any. Holds no memory for each page, and none of
+  // RocksDB. kNotFound: no such folder; kDataLoss: not whole, or damaged; kFailedPrecondition:
+  // another data set, or a newer format. Writes nothing to the folder.
   static absl::StatusOr<std::unique_ptr<CacheReader>> Open(const std::string& dir,
                                                            const std::string& dataset);
   virtual ~CacheReader() = default;
   virtual const std::string& dataset() const = 0;
   virtual const std::string& content_digest() const = 0;
-  // One a shard, in order.
-  virtual const std::vector<ShardRecord>& shards() const = 0;
-  // The page as EncodePage made it, verified. kNotFound; kDataLoss when a checksum differs.
-  virtual absl::StatusOr<std::string> Get(const PageKey& key) = 0;
+  virtual uint32_t shards() const = 0;
+  // "SPLIT.WHAT" of the shard's record; 0 when it has none. REQUIRES: shard < shards().
+  virtual uint64_t Count(uint32_t shard, Split split, std::string_view what) const = 0;
+  // Of a shard < shards(), as it was written; decoded at each call.
+  virtual absl::StatusOr<ShardRecord> Record(uint32_t shard) const = 0;
+  // Calls `use` with pages first.page ... first.page + pages - 1 in order, as EncodePage made them,
+  // verified; the bytes go away when `use` returns. Pages that lie together are read together.
+  // kNotFound: one is missing; kDataLoss: a checksum differs; kInternal: the file cannot be read.
+  virtual absl::Status Visit(const PageKey& first, uint32_t pages, UsePage use) = 0;
+  // One page, copied; otherwise as Visit.
+  absl::StatusOr<std::string> Get(const PageKey& key);
   // Reads every byte: file checksums, block checksums, shard digests. kDataLoss names the file.
   virtual absl::Status Verify() = 0;
 };

@@ -48,12 +48,12 @@ std::string Message(const rocksdb::Status& status, std::string_view what) {
 constexpr uint64_t kShareOfOpenFiles = 8;
 constexpr uint64_t kCacheFilesMin = 64, kCacheFilesMax = 4096;
 
+}  // namespace
+
 int OpenFilesOfACache() {
   return static_cast<int>(
       std::clamp(OpenFilesLimit() / kShareOfOpenFiles, kCacheFilesMin, kCacheFilesMax));
 }
-
-}  // namespace
 
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   if (status.ok()) return absl::OkStatus();
@@ -91,6 +91,7 @@ rocksdb::Options CacheOptions() {
   table.checksum = rocksdb::kXXH3;
   // The operating system's page cache is shared by all ranks of a machine; a block cache is not.
   table.no_block_cache = true;
+  table.block_size = 1;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }

@@ -27,8 +27,12 @@ absl::Status FromRocksOpen(const rocksdb::Status& status, std::string_view what)
 rocksdb::Options QuietOptions();
 
 // For the page caches: plain SST files, values as they are, nothing compacted, every file with a
-// CRC32c that RocksDB remembers and checks. Of many shards' files only some are open at a time.
+// CRC32c that RocksDB remembers and checks, and each value in a block of its own. Of many shards'
+// files only some are open at a time.
 rocksdb::Options CacheOptions();
+
+// Of the files of a page cache, how many this process keeps open at a time.
+int OpenFilesOfACache();
 
 // CRC32c of a whole file in RocksDB's form, as 8 hexadecimal digits.
 absl::StatusOr<std::string> FileCrc32c(const std::string& path);

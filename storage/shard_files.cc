@@ -8,7 +8,9 @@
 
 #include "storage/cache_format.h"
 #include "storage/hex.h"
+#include "storage/range_reader.h"
 #include "storage/rocks.h"
+#include "storage/value_places.h"
 
 namespace halcyon::storage {
 namespace {
@@ -40,14 +42,18 @@ absl::StatusOr<ShardRecord> TakeHeldRecord(const rocksdb::Iterator& at, const st
 absl::Status CopyHeldShard(const std::string& path, const std::string& dataset,
                            const HeldShard& held, rocksdb::Iterator* it, SstOutput* output) {
   uint64_t pages = 0;
-  for (; it->Valid(); it->Next(), ++pages) {
+  for (; it->Valid(); it->Next()) {
     const std::string_view key = it->key().ToStringView();
     ASSIGN_OR_RETURN(const CacheKey parsed, DecodeKey(key), path);
     if (parsed.is_record) break;
     if (key != EncodeKey(dataset, parsed.page) || parsed.page.shard != held.shard) {
       return DataLoss(path + ": has a page that is not of shard " + std::to_string(held.shard));
     }
-    RETURN_IF_ERROR(VerifyPage(parsed.page, it->value().ToStringView()), path);
+    const auto verify = [&pages](const PageKey& page, std::string_view value) {
+      ++pages;
+      return VerifyPage(page, value);
+    };
+    RETURN_IF_ERROR(ForEachPage(parsed.page, it->value().ToStringView(), verify), path);
     RETURN_IF_ERROR(output->Put(std::string(key), it->value().ToStringView()));
   }
   RETURN_IF_ERROR(TakeHeldRecord(*it, dataset, held).status(), path);
@@ -92,27 +98,44 @@ absl::StatusOr<ShardRecord> CheckShardFile(const SstFile& file, const std::strin
   if (!IsDigest(record.content_digest)) {
     return DataLoss(path + ": has no content digest: '" + record.content_digest + "'");
   }
-  if (const uint64_t entries = reader.GetTableProperties()->num_entries;
-      entries != record.pages + 1) {
-    return DataLoss(path + ": has " + std::to_string(entries) + " entries, its record counts " +
-                    std::to_string(record.pages) + " pages");
+  ASSIGN_OR_RETURN(const auto places, ValuePlacesOf(*reader.GetTableProperties()), path);
+  uint64_t pages = 0;
+  for (const ValuePlace& place : places) {
+    if (!place.key.is_record) pages += PagesOf(place.bytes, place.page_bytes);
+  }
+  if (pages != record.pages || places.size() != reader.GetTableProperties()->num_entries) {
+    return DataLoss(path + ": lists the places of " + std::to_string(pages) +
+                    " pages, its record counts " + std::to_string(record.pages));
   }
   return record;
 }
 
-absl::StatusOr<std::vector<ShardRecord>> ReadHeldRecords(const std::string& path,
-                                                         const std::string& dataset,
-                                                         const HeldFile& held) {
+absl::StatusOr<HeldContents> ReadHeldContents(const std::string& path, const std::string& dataset,
+                                              const HeldFile& held) {
   rocksdb::SstFileReader reader(CacheOptions());
   RETURN_IF_ERROR(FromRocks(reader.Open(path), "cannot read " + path));
+  HeldContents contents;
+  ASSIGN_OR_RETURN(contents.places, ValuePlacesOf(*reader.GetTableProperties()), path);
+  RangeReader ranges({path}, /*open_files_max=*/1);
   const std::unique_ptr<rocksdb::Iterator> it(reader.NewIterator(rocksdb::ReadOptions()));
-  std::vector<ShardRecord> records;
+  auto place = contents.places.begin();
   for (const HeldShard& shard : held.shards) {
     it->Seek(EncodeRecordKey(dataset, shard.shard));
     ASSIGN_OR_RETURN(ShardRecord record, TakeHeldRecord(*it, dataset, shard), path);
-    records.push_back(std::move(record));
+    uint64_t pages = 0;
+    for (; place != contents.places.end() && !place->key.is_record; ++place) {
+      if (place->key.page.shard == shard.shard) pages += PagesOf(place->bytes, place->page_bytes);
+    }
+    const bool is_there = place != contents.places.end() && place->key.page.shard == shard.shard;
+    ASSIGN_OR_RETURN(const auto found,
+                     is_there ? ranges.Read(0, place->offset, place->bytes) : RangeReader::Range{});
+    if (pages != shard.pages || found.bytes != it->value().ToStringView()) {
+      return DataLoss(path + ": its values do not lie where its list of places says");
+    }
+    ++place;
+    contents.records.push_back(std::move(record));
   }
-  return records;
+  return contents;
 }
 
 absl::Status CopyHeldShards(const std::string& path, const std::string& dataset,

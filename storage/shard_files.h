@@ -11,6 +11,7 @@
 #include "storage/ingest_log.h"
 #include "storage/page_cache.h"
 #include "storage/sst_output.h"
+#include "storage/value_places.h"
 
 namespace halcyon::storage {
 
@@ -20,10 +21,15 @@ namespace halcyon::storage {
 absl::StatusOr<ShardRecord> CheckShardFile(const SstFile& file, const std::string& dataset,
                                            uint32_t shard);
 
-// The records of the shards of `path`, compared with what the log says. Reads little else.
-absl::StatusOr<std::vector<ShardRecord>> ReadHeldRecords(const std::string& path,
-                                                         const std::string& dataset,
-                                                         const HeldFile& held);
+// What a file says of its shards.
+struct HeldContents {
+  std::vector<ShardRecord> records;
+  std::vector<ValuePlace> places;
+};
+// Of `path`, compared with what the log says; each record is where its place says. Reads little
+// else.
+absl::StatusOr<HeldContents> ReadHeldContents(const std::string& path, const std::string& dataset,
+                                              const HeldFile& held);
 
 // Puts all pages and records of `path` into `output`, verifying each and counting them. Holds a
 // few MiB, whatever the file's size. An error of `output` is its own.

@@ -9,16 +9,18 @@
 #include "base/env.h"
 #include "base/fault_point.h"
 #include "storage/rocks.h"
+#include "storage/value_places.h"
 
 namespace halcyon::storage {
 
-SstOutput::SstOutput(std::string path)
-    : path_(std::move(path)),
-      temporary_(path_ + ".tmp"),
-      // The owner reads the file soon: leave it in the page cache.
-      writer_(std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), CacheOptions(),
-                                                       /*column_family=*/nullptr,
-                                                       /*invalidate_page_cache=*/false)) {}
+SstOutput::SstOutput(std::string path) : path_(std::move(path)), temporary_(path_ + ".tmp") {
+  rocksdb::Options options = CacheOptions();
+  KeepValuePlaces(&options);
+  // The owner reads the file soon: leave it in the page cache.
+  writer_ = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), options,
+                                                     /*column_family=*/nullptr,
+                                                     /*invalidate_page_cache=*/false);
+}
 
 SstOutput::~SstOutput() {
   // It takes space. A failure to remove it is ignored: the next attempt truncates the file.

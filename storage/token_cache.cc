@@ -108,11 +108,11 @@ absl::StatusOr<SstFile> TokenShardWriter::Finish(const std::map<std::string, uin
 }
 
 TokenReader::TokenReader(std::unique_ptr<CacheReader> cache) : cache_(std::move(cache)) {
-  for (const ShardRecord& shard : cache_->shards()) {
-    auto& counts = counts_.emplace_back();
+  counts_.resize(cache_->shards());
+  for (uint32_t shard = 0; shard < cache_->shards(); ++shard) {
     for (const Split split : {Split::kTrain, Split::kHeldout}) {
-      counts[static_cast<size_t>(split)] = {CountOf(shard, split, "tokens"),
-                                            CountOf(shard, split, "documents")};
+      counts_[shard][static_cast<size_t>(split)] = {cache_->Count(shard, split, "tokens"),
+                                                    cache_->Count(shard, split, "documents")};
     }
   }
 }
@@ -129,59 +129,39 @@ uint64_t TokenReader::Documents(uint32_t shard, Split split) const {
   return counts_[shard][static_cast<size_t>(split)].documents;
 }
 
-absl::StatusOr<std::vector<uint32_t>> TokenReader::DocumentLengths(uint32_t shard, Split split) {
-  if (shard >= shards()) return InvalidArgument("no shard " + std::to_string(shard));
-  std::vector<uint32_t> lengths(Documents(shard, split));
-  PageKey key{shard, split, PageKind::kDocumentLengths, 0};
-  for (size_t first = 0; first < lengths.size(); first += kTokensPerPage, ++key.page) {
-    const uint64_t count = CountOnPage(key.page, lengths.size());
-    ASSIGN_OR_RETURN(const std::string value, GetExpected(*cache_, key));
-    ASSIGN_OR_RETURN(const Page page, ParseExpected(key, value, count));
-    DecodeValues(page, 0, std::span(lengths).subspan(first, count));
-  }
-  return lengths;
-}
-
-absl::StatusOr<std::shared_ptr<const std::string>> TokenReader::LoadPage(const PageKey& key) {
-  {
-    const MutexLock lock(&mutex_);
-    const auto found = std::find_if(recent_.begin(), recent_.end(),
-                                    [&](const RecentPage& page) { return page.key == key; });
-    if (found != recent_.end()) {
-      recent_.splice(recent_.begin(), recent_, found);
-      return found->value;
-    }
-  }
-  // Read without the lock: two threads may read the same page, but none waits for another's read.
-  ASSIGN_OR_RETURN(std::string bytes, GetExpected(*cache_, key));
-  auto value = std::make_shared<const std::string>(std::move(bytes));
-  const MutexLock lock(&mutex_);
-  recent_.push_front({key, value});
-  if (recent_.size() > kRecentPagesMax) recent_.pop_back();
-  return value;
-}
-
 absl::Status TokenReader::Read(uint32_t shard, Split split, uint64_t first,
                                std::span<uint32_t> out) {
-  const uint64_t total = shard < shards() ? Tokens(shard, split) : 0;
-  if (first > total || out.size() > total - first) {
-    return InvalidArgument("no tokens " + std::to_string(first) + " to " +
-                           std::to_string(first + out.size()) + ": shard " + std::to_string(shard) +
-                           " has " + std::to_string(total) + " " + std::string(NameOf(split)) +
-                           " tokens");
+  return ReadValues({shard, split, PageKind::kTokens, 0},
+                    shard < shards() ? Tokens(shard, split) : 0, first, out);
+}
+
+absl::Status TokenReader::ReadLengths(uint32_t shard, Split split, uint64_t first,
+                                      std::span<uint32_t> out) {
+  return ReadValues({shard, split, PageKind::kDocumentLengths, 0},
+                    shard < shards() ? Documents(shard, split) : 0, first, out);
+}
+
+absl::Status TokenReader::ReadValues(PageKey key, uint64_t total, uint64_t first,
+                                     std::span<uint32_t> out) {
+  if (key.shard >= shards() || first > total || out.size() > total - first) {
+    return InvalidArgument(Describe(key) + " ...: values " + std::to_string(first) + " to " +
+                           std::to_string(first + out.size()) + " asked for, " +
+                           std::to_string(total) + " are there");
   }
-  while (!out.empty()) {
-    const uint64_t page = first / kTokensPerPage;
-    const PageKey key{shard, split, PageKind::kTokens, static_cast<uint32_t>(page)};
-    ASSIGN_OR_RETURN(const auto value, LoadPage(key));
-    ASSIGN_OR_RETURN(const Page parsed, ParseExpected(key, *value, CountOnPage(page, total)));
-    const uint64_t within = first % kTokensPerPage;
-    const size_t take = std::min<uint64_t>(out.size(), parsed.count - within);
-    DecodeValues(parsed, within, out.first(take));
-    out = out.subspan(take);
-    first += take;
-  }
-  return absl::OkStatus();
+  if (out.empty()) return absl::OkStatus();
+  const uint64_t last_page = (first + out.size() - 1) / kTokensPerPage;
+  key.page = static_cast<uint32_t>(first / kTokensPerPage);
+  uint64_t within = first % kTokensPerPage;
+  return VisitExpected(*cache_, key, static_cast<uint32_t>(last_page) - key.page + 1,
+                       [&](const PageKey& at, std::string_view value) -> absl::Status {
+                         ASSIGN_OR_RETURN(const Page page,
+                                          ParseExpected(at, value, CountOnPage(at.page, total)));
+                         const size_t take = std::min<uint64_t>(out.size(), page.count - within);
+                         DecodeValues(page, within, out.first(take));
+                         out = out.subspan(take);
+                         within = 0;
+                         return absl::OkStatus();
+                       });
 }
 
 }  // namespace halcyon::storage

@@ -5,14 +5,12 @@
 
 #include <array>
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "base/mutex.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::storage {
@@ -40,8 +38,7 @@ class TokenShardWriter {
   std::array<Stream, kSplits> streams_;
 };
 
-// Reads a published token cache. Thread-safe. Keeps the pages used last, so that neighbouring and
-// repeated reads cost a copy.
+// Reads a published token cache. Thread-safe. Holds 32 bytes a shard.
 class TokenReader {
  public:
   explicit TokenReader(std::unique_ptr<CacheReader> cache);
@@ -50,29 +47,21 @@ class TokenReader {
   // REQUIRES: shard < shards().
   uint64_t Tokens(uint32_t shard, Split split) const;
   uint64_t Documents(uint32_t shard, Split split) const;
-  // Length in tokens of each document of a shard, in order.
-  absl::StatusOr<std::vector<uint32_t>> DocumentLengths(uint32_t shard, Split split);
   // Tokens first ... first + out.size() - 1 of a shard's stream. kInvalidArgument past its end.
   absl::Status Read(uint32_t shard, Split split, uint64_t first, std::span<uint32_t> out);
+  // The same of its documents' lengths in tokens.
+  absl::Status ReadLengths(uint32_t shard, Split split, uint64_t first, std::span<uint32_t> out);
 
  private:
   struct Counts {
     uint64_t tokens = 0;
     uint64_t documents = 0;
   };
-  struct RecentPage {
-    PageKey key;
-    std::shared_ptr<const std::string> value;  // verified
-  };
-  // 64 or 128 KiB each; windows in random order find most of a small data set here.
-  static constexpr size_t kRecentPagesMax = 64;
-
-  absl::StatusOr<std::shared_ptr<const std::string>> LoadPage(const PageKey& key);
+  // `key` but for the page; values 0 ... total - 1 are there.
+  absl::Status ReadValues(PageKey key, uint64_t total, uint64_t first, std::span<uint32_t> out);
 
   std::unique_ptr<CacheReader> cache_;
   std::vector<std::array<Counts, kSplits>> counts_;  // by shard
-  Mutex mutex_;
-  std::list<RecentPage> recent_ ABSL_GUARDED_BY(mutex_);  // the latest first
 };
 
 }  // namespace halcyon::storage

@@ -103,8 +103,10 @@ absl::StatusOr<ItemPlace> TrainingText::PlaceOf(uint64_t item) const {
   }
   place.first_shard = packing.Locate(Split::kTrain, first).shard;
   place.last_shard = packing.Locate(Split::kTrain, last).shard;
-  place.first_document = packing.DocumentOf(Split::kTrain, first);
-  place.last_document = packing.DocumentOf(Split::kTrain, last);
+  std::vector<uint64_t> documents(item_chunks_);
+  RETURN_IF_ERROR(packing.DocumentsOf(Split::kTrain, first, documents));
+  place.first_document = documents.front();
+  place.last_document = documents.back();
   place.file = FileOf(place.first_shard);
   ASSIGN_OR_RETURN(place.words, BeginningOf(item));
   return place;

@@ -393,7 +393,7 @@ TEST(Identity, OfATrainedTokenizerHasTheseFields) {
 TEST(Identity, OfLatentsReadsLikeThis) {
   EXPECT_THAT(
       Identity(kLatents, Base()).fields,
-      ElementsAre(FingerprintField{"version", "1"}, FingerprintField{"autoencoder.chunk_size", "4"},
+      ElementsAre(FingerprintField{"version", "2"}, FingerprintField{"autoencoder.chunk_size", "4"},
                   FingerprintField{"dtype", "f16"},
                   FingerprintField{"input.tokens", "digest of tokens"},
                   FingerprintField{"input.autoencoder", "digest of autoencoder"}));

@@ -1,5 +1,8 @@
 #include "pipeline/packing.h"
 
+#include <atomic>
+#include <thread>
+
 #include "base/philox.h"
 #include "tests/pipeline/cache_fixture.h"
 
@@ -80,10 +83,13 @@ TEST_F(PackingTest, EveryRangeOfEveryStreamIsTheDefinitions) {
       ASSERT_EQ(packing->Chunks(split), chunks);
       ASSERT_EQ(packing->Documents(split), all.size());
       for (uint64_t first = 0; first < chunks; ++first) {
-        EXPECT_EQ(packing->DocumentOf(split, first), expected.documents[first]);
         const Packing::Place place = packing->Locate(split, first);
         EXPECT_EQ(std::make_pair(place.shard, place.chunk), places[first]);
         for (uint64_t count = 0; count <= chunks - first; ++count) {
+          std::vector<uint64_t> documents(count);
+          ASSERT_TRUE(packing->DocumentsOf(split, first, documents).ok());
+          const auto begin_document = expected.documents.begin() + first;
+          ASSERT_THAT(documents, ElementsAreArray(begin_document, begin_document + count));
           std::vector<uint32_t> tokens(count * chunk_size);
           ASSERT_TRUE(packing->Tokens(split, first, tokens).ok());
           const auto begin = expected.tokens.begin() + first * chunk_size;
@@ -93,6 +99,83 @@ TEST_F(PackingTest, EveryRangeOfEveryStreamIsTheDefinitions) {
       }
     }
   }
+}
+
+// Lengths fill several pages of 1,024; documents reach over many pages of tokens; some are empty or
+// one token; shards without any; a part of the shards in the stream. Against the definition.
+TEST_F(PackingTest, RandomWindowsOfManyDocumentsAreTheDefinitions) {
+  const PhiloxStream stream(5, NoiseStream::kEvaluation, 0, 0);
+  uint64_t draw = 0;
+  std::vector<ShardDocuments> shards(6);
+  for (const uint32_t shard : {1, 2, 4, 5}) {
+    const uint64_t count = shard == 4 ? 1024 : 1500 + stream.Below(draw++, 3000);
+    for (uint64_t i = 0; i < count; ++i) {
+      const uint64_t kind = stream.Below(draw++, 1000);
+      Document& document = shards[shard][0].emplace_back();
+      document.resize(kind == 0 ? 5000 : kind < 300 ? kind % 2 : stream.Below(draw++, 20));
+      for (uint32_t& token : document) token = static_cast<uint32_t>(draw++ % 997);
+    }
+    shards[shard][1].push_back({shard});
+  }
+  WriteTokens(shards);
+  const std::vector<bool> chosen = {true, true, false, true, true, true};
+  for (const uint32_t chunk_size : {1, 4, 6}) {
+    auto some = Packing::Build(tokens_.get(), {chunk_size, kEnd, kPad}, chosen);
+    ASSERT_TRUE(some.ok()) << some.status();
+    std::vector<Document> all;
+    uint64_t left_out = 0, before = 0;  // documents of shard 2, which count but are not there
+    for (uint32_t shard = 0; shard < shards.size(); ++shard) {
+      const auto& documents = shards[shard][0];
+      if (chosen[shard]) {
+        all.insert(all.end(), documents.begin(), documents.end());
+      } else {
+        left_out = documents.size();
+        before = all.size();
+      }
+    }
+    const Expected expected = PackedByHand(all, chunk_size);
+    ASSERT_EQ((*some)->Chunks(Split::kTrain), expected.documents.size());
+    EXPECT_EQ((*some)->Chunks(Split::kHeldout),
+              PackedByHand({{0}}, chunk_size).documents.size() * 4);
+    for (int window = 0; window < 2000; ++window) {
+      const uint64_t first = stream.Below(draw++, expected.documents.size());
+      const uint64_t count = std::min(1 + stream.Below(draw++, window % 50 == 0 ? 3000 : 64),
+                                      expected.documents.size() - first);
+      std::vector<uint32_t> tokens(count * chunk_size);
+      std::vector<uint64_t> documents(count);
+      ASSERT_TRUE((*some)->Tokens(Split::kTrain, first, tokens).ok());
+      ASSERT_TRUE((*some)->DocumentsOf(Split::kTrain, first, documents).ok());
+      ASSERT_TRUE(
+          std::equal(tokens.begin(), tokens.end(), expected.tokens.begin() + first * chunk_size))
+          << chunk_size << " " << first << " " << count;
+      for (uint64_t i = 0; i < count; ++i) {
+        const uint64_t document = expected.documents[first + i];
+        ASSERT_EQ(documents[i], document + (document >= before ? left_out : 0));
+      }
+    }
+  }
+}
+
+TEST_F(PackingTest, ThreadsReadAtTheSameTime) {
+  WriteTokens(RandomShards());
+  const auto packing = Pack(2);
+  std::vector<uint32_t> expected(packing->Chunks(Split::kTrain) * 2);
+  ASSERT_TRUE(packing->Tokens(Split::kTrain, 0, expected).ok());
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (uint64_t thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (uint64_t i = thread; i < 2000; ++i) {
+        const uint64_t first = i % packing->Chunks(Split::kTrain);
+        std::vector<uint32_t> chunk(2);
+        const bool right = packing->Tokens(Split::kTrain, first, chunk).ok() &&
+                           std::equal(chunk.begin(), chunk.end(), expected.begin() + 2 * first);
+        if (!right) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_F(PackingTest, AShardAloneIsItsPartOfTheStream) {

@@ -106,8 +106,8 @@ TEST(ChooseShardsTest, AFractionAtLeastOneAndTheSameEachTime) {
 
 TEST_F(WindowLoaderTest, DocumentsOfAWindow) {
   const WindowLoader loader(packing_.get(), latents_.get(), 4);
-  EXPECT_THAT(loader.Documents(Split::kTrain, 0), ElementsAre(0, 0, 0, 1));
-  EXPECT_THAT(loader.Documents(Split::kTrain, 1), ElementsAre(2, 2, 3, 3));
+  EXPECT_THAT(*loader.Documents(Split::kTrain, 0), ElementsAre(0, 0, 0, 1));
+  EXPECT_THAT(*loader.Documents(Split::kTrain, 1), ElementsAre(2, 2, 3, 3));
 }
 
 TEST_F(WindowLoaderTest, LatentsOfAnotherPackingAreRefused) {

@@ -41,7 +41,7 @@ class CacheBuildTest : public CacheTest {
   }
   void ExpectGenerationOf(uint32_t shards) {
     const auto reader = OpenReader();
-    ASSERT_EQ(reader->shards().size(), shards);
+    ASSERT_EQ(reader->shards(), shards);
     for (uint32_t shard = 0; shard < shards; ++shard) {
       for (const auto& [key, value] : PagesOf(shard)) EXPECT_EQ(*reader->Get(key), value);
     }

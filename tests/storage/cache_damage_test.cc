@@ -44,8 +44,11 @@ TEST_F(CacheDamageTest, TornManifest) {
 TEST_F(CacheDamageTest, ManifestOfAnotherDataSetOrVersion) {
   EXPECT_EQ(CodeOf(CacheReader::Open(Generation(), kOtherDataset)), Code::kFailedPrecondition);
   EXPECT_TRUE(CacheReader::Open(Generation(), "").ok());
-  EditManifest("\"version\": 1", "\"version\": 2");
+  EditManifest("\"version\": 2", "\"version\": 3");
   EXPECT_EQ(CodeOf(TryOpenReader()), Code::kFailedPrecondition);
+  EditManifest("\"version\": 3", "\"version\": 1");
+  EXPECT_EQ(CodeOf(TryOpenReader()), Code::kFailedPrecondition);
+  EXPECT_THAT(MessageOf(TryOpenReader()), HasSubstr("cache format 1"));
 }
 
 TEST_F(CacheDamageTest, ManifestWithAnotherDigest) {
@@ -55,7 +58,7 @@ TEST_F(CacheDamageTest, ManifestWithAnotherDigest) {
 
 TEST_F(CacheDamageTest, ManifestWithAnotherNumberOfShards) {
   EditManifest("\"shards\": 3", "\"shards\": 4");
-  EXPECT_THAT(MessageOf(TryOpenReader()), HasSubstr("record of shard 3 is missing"));
+  EXPECT_THAT(MessageOf(TryOpenReader()), HasSubstr("holds 3 shards, the manifest says 4"));
   EditManifest("\"shards\": 4", "\"shards\": 2");
   EXPECT_EQ(CodeOf(TryOpenReader()), Code::kDataLoss);
 }
@@ -108,6 +111,21 @@ TEST_F(CacheDamageTest, AFlippedBitIsNeverRead) {
       Overwrite(path, good);
     }
   }
+}
+
+TEST_F(CacheDamageTest, AFlippedBitInTheIndexIsNoticedWhenOpening) {
+  const std::string path = Generation() + "/extents", good = Read(path);
+  for (uint64_t offset = 0; offset < good.size(); offset += 7) {
+    FlipBit(path, offset, static_cast<int>(offset % 8));
+    EXPECT_EQ(CodeOf(TryOpenReader()), Code::kDataLoss) << offset;
+    EXPECT_THAT(MessageOf(TryOpenReader()), HasSubstr(path));
+    Overwrite(path, good);
+  }
+}
+
+TEST_F(CacheDamageTest, AGenerationWithoutItsIndexIsNotWhole) {
+  EditManifest("\"name\": \"extents\"", "\"name\": \"CURRENT\"");
+  EXPECT_EQ(CodeOf(TryOpenReader()), Code::kDataLoss);
 }
 
 TEST_F(CacheDamageTest, SwappedShardsAreNoticed) {

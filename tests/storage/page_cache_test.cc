@@ -17,9 +17,9 @@ TEST_F(PageCacheTest, ReadsBackWhatWasWrittenAlsoWithoutTheUnfinishedCache) {
   const auto published = Build(3);
   std::filesystem::remove_all(BuildDir());
   auto reader = OpenReader();
-  ASSERT_EQ(reader->shards().size(), 3u);
+  ASSERT_EQ(reader->shards(), 3u);
   for (uint32_t shard = 0; shard < 3; ++shard) {
-    EXPECT_EQ(reader->shards()[shard].pages, PagesOf(shard).size());
+    EXPECT_EQ(reader->Record(shard)->pages, PagesOf(shard).size());
     for (const auto& [key, value] : PagesOf(shard)) EXPECT_EQ(*reader->Get(key), value);
   }
   EXPECT_EQ(CodeOf(reader->Get({0, Split::kTrain, PageKind::kTokens, 3})), Code::kNotFound);
@@ -28,6 +28,54 @@ TEST_F(PageCacheTest, ReadsBackWhatWasWrittenAlsoWithoutTheUnfinishedCache) {
   EXPECT_EQ(reader->content_digest(), published.content_digest);
   EXPECT_EQ(published.counts, (std::map<std::string, uint64_t>{{"pages", 8}, {"shards", 3}}));
   EXPECT_TRUE(reader->Verify().ok()) << reader->Verify();
+}
+
+// Pages of about 100 kB, so that they fill several extents; the last one is smaller. A page that is
+// larger than the one before, and one after a gap, begin another extent.
+TEST_F(PageCacheTest, VisitsRunsOfPagesAcrossExtents) {
+  Pages pages;
+  for (uint32_t page = 0; page < 40; ++page) {
+    const PageKey key{0, Split::kTrain, PageKind::kTokens, page};
+    pages[key] = Value(key, page < 30 ? 25'000 : 26'000 + page);
+  }
+  const PageKey apart{0, Split::kTrain, PageKind::kTokens, 50},
+      last{0, Split::kTrain, PageKind::kTokens, 51};
+  pages[apart] = Value(apart, 25'000);
+  pages[last] = Value(last, 3);
+  auto builder = OpenBuilder();
+  ASSERT_TRUE(builder->Ingest({{WriteShard(kDataset, 0, 1, pages), 0, 1}}).at(0).ok());
+  ASSERT_TRUE(builder->Publish(Generation(), 1).ok());
+  auto reader = OpenReader();
+  for (const auto& [key, value] : pages) EXPECT_EQ(*reader->Get(key), value) << Describe(key);
+  for (uint32_t first = 0; first < 40; ++first) {
+    PageKey next{0, Split::kTrain, PageKind::kTokens, first};
+    const absl::Status visited =
+        reader->Visit(next, 40 - first, [&](const PageKey& key, std::string_view value) {
+          EXPECT_EQ(key, next);
+          EXPECT_EQ(value, pages[next]);
+          ++next.page;
+          return absl::OkStatus();
+        });
+    EXPECT_TRUE(visited.ok()) << visited;
+    EXPECT_EQ(next.page, 40u);
+  }
+  const auto ignore = [](const PageKey&, std::string_view) { return absl::OkStatus(); };
+  EXPECT_EQ(CodeOf(reader->Visit({0, Split::kTrain, PageKind::kTokens, 30}, 11, ignore)),
+            Code::kNotFound);
+  EXPECT_EQ(CodeOf(reader->Get({0, Split::kTrain, PageKind::kTokens, 49})), Code::kNotFound);
+  EXPECT_EQ(CodeOf(reader->Get({0, Split::kTrain, PageKind::kTokens, 52})), Code::kNotFound);
+  EXPECT_TRUE(reader->Verify().ok()) << reader->Verify();
+}
+
+TEST_F(PageCacheTest, AnErrorOfWhoUsesAPageEndsTheVisit) {
+  Build(1);
+  int pages = 0;
+  const absl::Status visited = OpenReader()->Visit(
+      {0, Split::kTrain, PageKind::kTokens, 0}, 3, [&](const PageKey&, std::string_view) {
+        return ++pages == 2 ? Aborted("enough") : absl::OkStatus();
+      });
+  EXPECT_EQ(CodeOf(visited), Code::kAborted);
+  EXPECT_EQ(pages, 2);
 }
 
 TEST_F(PageCacheTest, PublishedBytesAreThoseOfTheFiles) {
@@ -87,7 +135,7 @@ TEST_F(PageCacheTest, TheIngestIsTheCommit) {
   const auto ingested = builder->Ingest({{WriteShard(1, 7), 1, 7}}).at(0);
   ASSERT_TRUE(ingested.ok()) << ingested.status();
   ASSERT_TRUE(builder->Publish(Generation(), 3).ok());
-  const ShardRecord record = OpenReader()->shards().at(2);
+  const ShardRecord record = *OpenReader()->Record(2);
   EXPECT_EQ(record.dataset, kDataset);
   EXPECT_EQ(record.shard, 2u);
   EXPECT_EQ(record.fence, 5u);

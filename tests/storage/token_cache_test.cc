@@ -60,6 +60,12 @@ class TokenCacheTest : public CacheTest {
     return out;
   }
 
+  static std::vector<uint32_t> LengthsOf(TokenReader& reader, uint32_t shard, Split split) {
+    std::vector<uint32_t> lengths(reader.Documents(shard, split));
+    EXPECT_TRUE(reader.ReadLengths(shard, split, 0, lengths).ok());
+    return lengths;
+  }
+
   uint64_t bytes_ = 0;
   std::map<std::string, uint64_t> counts_;
 };
@@ -70,7 +76,7 @@ TEST_F(TokenCacheTest, ReadsBackDocumentsOfSeveralPagesAndShards) {
   const Documents wide = Make(3, 200000, {40000, 2});
   Add(0, 65536, train, heldout);
   EXPECT_EQ(counts_, (std::map<std::string, uint64_t>{{"train.documents", 5},
-                                                      {"train.tokens", 102774},
+                                                      {"train.tokens", 70006 + kTokensPerPage},
                                                       {"heldout.documents", 1},
                                                       {"heldout.tokens", 3},
                                                       {"invalid_utf8", 2}}));
@@ -81,12 +87,12 @@ TEST_F(TokenCacheTest, ReadsBackDocumentsOfSeveralPagesAndShards) {
   EXPECT_EQ(ReadAll(reader, 0, Split::kTrain), Concatenate(train));
   EXPECT_EQ(ReadAll(reader, 0, Split::kHeldout), Concatenate(heldout));
   EXPECT_EQ(ReadAll(reader, 2, Split::kTrain), Concatenate(wide));
-  EXPECT_EQ(*reader.DocumentLengths(0, Split::kTrain),
+  EXPECT_EQ(LengthsOf(reader, 0, Split::kTrain),
             (std::vector<uint32_t>{5, 0, kTokensPerPage, 70000, 1}));
   for (const Split split : {Split::kTrain, Split::kHeldout}) {
     EXPECT_EQ(reader.Tokens(1, split), 0u);
     EXPECT_EQ(reader.Documents(1, split), 0u);
-    EXPECT_EQ(reader.DocumentLengths(1, split)->size(), 0u);
+    EXPECT_EQ(LengthsOf(reader, 1, split).size(), 0u);
     EXPECT_TRUE(reader.Read(1, split, 0, {}).ok());
   }
 }
@@ -95,14 +101,15 @@ TEST_F(TokenCacheTest, ManyDocumentsFillSeveralPagesOfLengths) {
   const std::vector<size_t> lengths(kTokensPerPage + 1, 1);
   Add(0, 100, Make(1, 100, lengths), {});
   TokenReader reader = Publish(1);
-  EXPECT_EQ(*reader.DocumentLengths(0, Split::kTrain), std::vector<uint32_t>(lengths.size(), 1));
+  EXPECT_EQ(LengthsOf(reader, 0, Split::kTrain), std::vector<uint32_t>(lengths.size(), 1));
 }
 
 TEST_F(TokenCacheTest, SmallVocabulariesTakeTwoBytesAToken) {
   Add(0, 65536, Make(1, 65536, {kTokensPerPage}), {});
   const uint64_t narrow = bytes_;
   Add(1, 65537, Make(1, 65536, {kTokensPerPage}), {});
-  EXPECT_EQ(bytes_ - narrow, 2 * kTokensPerPage);
+  // Some bytes more in the numbers of sizes and places.
+  EXPECT_NEAR(static_cast<double>(bytes_ - narrow), 2 * kTokensPerPage, 8);
   TokenReader reader = Publish(2);
   EXPECT_EQ(ReadAll(reader, 0, Split::kTrain), ReadAll(reader, 1, Split::kTrain));
 }
@@ -116,7 +123,7 @@ TEST_F(TokenCacheTest, RefusesReadsPastTheEndAndForeignTokens) {
     EXPECT_EQ(CodeOf(reader.Read(0, Split::kTrain, first, out)), Code::kInvalidArgument) << first;
   }
   EXPECT_EQ(CodeOf(reader.Read(1, Split::kTrain, 0, out)), Code::kInvalidArgument);
-  EXPECT_EQ(CodeOf(reader.DocumentLengths(1, Split::kTrain)), Code::kInvalidArgument);
+  EXPECT_EQ(CodeOf(reader.ReadLengths(1, Split::kTrain, 0, out)), Code::kInvalidArgument);
 
   TokenShardWriter writer(SstPath(1), kDataset, 1, 1, 10);
   writer.AddDocument(Split::kTrain, std::vector<uint32_t>{9, 10});
@@ -133,10 +140,9 @@ TEST_F(TokenCacheTest, APageThatTheRecordCountsMustBeThere) {
   TokenReader reader = Publish(1);
   std::vector<uint32_t> out(1);
   EXPECT_EQ(CodeOf(reader.Read(0, Split::kTrain, 0, out)), Code::kDataLoss);
-  EXPECT_EQ(CodeOf(reader.DocumentLengths(0, Split::kTrain)), Code::kDataLoss);
+  EXPECT_EQ(CodeOf(reader.ReadLengths(0, Split::kTrain, 0, out)), Code::kDataLoss);
 }
 
-// More pages than are kept, so that pages come and go under the threads.
 TEST_F(TokenCacheTest, ThreadsReadAtRandom) {
   const Documents train = Make(1, 65536, {80 * kTokensPerPage});
   Add(0, 65536, train, {});

@@ -1,6 +1,7 @@
 #include "worker/generation/continuations.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/philox.h"
 #include "pipeline/utf8.h"
@@ -12,20 +13,22 @@ namespace {
 using pipeline::Split;
 
 // Places tried for a document's start before any chunk is taken.
-constexpr int kTriesMax = 64;
+constexpr uint64_t kTriesMax = 64;
 
 // First chunk at or after a random place where a document starts, so that prompts start like text.
-uint64_t RandomStart(const pipeline::Packing& packing, Split split, uint64_t prompt_chunks,
-                     const PhiloxStream& random, uint64_t index) {
+absl::StatusOr<uint64_t> RandomStart(const pipeline::Packing& packing, Split split,
+                                     uint64_t prompt_chunks, const PhiloxStream& random,
+                                     uint64_t index) {
   const uint64_t chunks = packing.Chunks(split);
   const uint64_t last = chunks > prompt_chunks ? chunks - prompt_chunks : 0;
-  uint64_t chunk = random.Below(index, last + 1);
-  for (int tries = 0; tries < kTriesMax && chunk < last; ++tries, ++chunk) {
-    if (chunk == 0 || packing.DocumentOf(split, chunk) != packing.DocumentOf(split, chunk - 1)) {
-      break;
-    }
-  }
-  return chunk;
+  const uint64_t place = random.Below(index, last + 1);
+  if (place == 0) return place;
+  // From the chunk before it on.
+  std::vector<uint64_t> documents(std::min(last - place, kTriesMax) + 1);
+  RETURN_IF_ERROR(packing.DocumentsOf(split, place - 1, documents));
+  const auto same = std::adjacent_find(documents.begin(), documents.end(), std::not_equal_to<>());
+  const auto tried = static_cast<uint64_t>(same - documents.begin());
+  return place + std::min<uint64_t>(tried, documents.size() - 1);
 }
 
 }  // namespace
@@ -44,7 +47,7 @@ absl::StatusOr<std::vector<Continuation>> MakeContinuations(Generator& generator
   const PhiloxStream random(seed, NoiseStream::kEvaluation, kPromptPlaces, 0);
   std::vector<std::vector<uint32_t>> prompts;
   for (int64_t i = 0; i < eval.continuations; ++i) {
-    const uint64_t first = RandomStart(packing, split, prompt_chunks, random, i);
+    ASSIGN_OR_RETURN(const uint64_t first, RandomStart(packing, split, prompt_chunks, random, i));
     auto& prompt = prompts.emplace_back(prompt_chunks * packing.rule().chunk_size);
     RETURN_IF_ERROR(packing.Tokens(split, first, prompt));
   }

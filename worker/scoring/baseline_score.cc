@@ -189,7 +189,8 @@ absl::StatusOr<LanguageModelScore> ScoreBaseline(model::BaselineModel& model,
       cross_entropy.sum += nats;
       cross_entropy.count += 1;
     }
-    const auto documents = windows.Documents(Split::kHeldout, window);
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> documents,
+                     windows.Documents(Split::kHeldout, window));
     for (const Path& path : scored.paths()) {
       tally.brier.AddValues(scored.Accuracy(path), path.collision,
                             documents[path.start / chunk_size]);

@@ -67,7 +67,9 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
                                  .contiguous();
     const at::Tensor grams =
         RollOut(model, autoencoder, cache, data.tokens, draws, {options.seed, window});
-    AddBrier(grams, data.tokens, windows.Documents(Split::kHeldout, window), &tally.brier);
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> documents,
+                     windows.Documents(Split::kHeldout, window));
+    AddBrier(grams, data.tokens, documents, &tally.brier);
     return tally;
   };
   return ScoreWindows(windows, chunk_size, options, collectives, score_window);
