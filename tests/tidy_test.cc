@@ -48,7 +48,7 @@ struct LibraryRule {
 };
 
 const std::vector<LibraryRule> kLibraries = {
-    {"rocksdb/", {"storage"}, false},
+    {"rocksdb/", {"storage", "bench"}, false},
     {"zmq", {"cluster"}, false},
     {"mpi\\.h", {"cluster"}, false},
     {"toml\\+\\+/", {"jobs"}, false},
