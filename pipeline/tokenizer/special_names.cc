@@ -11,9 +11,11 @@ namespace halcyon::pipeline {
 namespace {
 
 // In the order in which they are looked for; each is the name in some family of models.
-constexpr std::array<std::string_view, 7> kEndOfTextNames = {
+constexpr std::array<std::string_view, 8> kEndOfTextNames = {
     kEndOfText, "</s>", "<|end_of_text|>", "<eos>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
-    "<EOT>",    "[SEP]"};
+    "<EOT>", "[SEP]",
+    // Ends a turn of a conversation; in some vocabularies a text, too, and nothing else does.
+    "<|im_end|>"};
 constexpr std::array<std::string_view, 3> kPaddingNames = {kPadding, "<pad>", "[PAD]"};
 
 std::optional<uint32_t> FindSpecial(const std::vector<std::string>& tokens,

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "pipeline/tokenizer/byte_alphabet.h"
+#include "pipeline/tokenizer/special_names.h"
 #include "tests/pipeline/source_fixture.h"
 #include "tests/pipeline/tokenizer/naive_bpe.h"
 
@@ -229,6 +230,14 @@ TEST_F(TokenizerFileTest, RefusesWhatIsNoTokenizer) {
   EXPECT_THAT(Error(json("text")), HasSubstr("model: missing"));
   EXPECT_THAT(MessageOf(Load("{\"model\": ").status()), HasSubstr("parse error"));
   EXPECT_TRUE(absl::IsNotFound(Tokenizer::Load(dir_.Path("missing.json")).status()));
+}
+
+TEST(ChooseSpecialTokens, TheEndOfATurnEndsATextWhereNothingElseDoes) {
+  const std::vector<std::string> tokens = {"a", "<|im_start|>", "<|im_end|>", "</s>"};
+  EXPECT_EQ(ChooseSpecialTokens(tokens, {false, true, true, false})->end_of_text, 2u);
+  EXPECT_EQ(ChooseSpecialTokens(tokens, {false, true, true, true})->end_of_text, 3u);
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(ChooseSpecialTokens(tokens, {false, true, false, false}).status()));
 }
 
 }  // namespace
