@@ -33,8 +33,13 @@ std::string Octal(mode_t mode) {
   return text;
 }
 
+// Any thread may ask: getgrgid answers in memory that all share.
 std::string GroupName(gid_t gid) {
-  const group* found = getgrgid(gid);
+  constexpr size_t kEntryBytesMax = 1 << 16;  // with all members of the group
+  std::vector<char> memory(kEntryBytesMax);
+  group entry{};
+  group* found = nullptr;
+  getgrgid_r(gid, &entry, memory.data(), memory.size(), &found);
   return found != nullptr ? found->gr_name : std::to_string(gid);
 }
 
