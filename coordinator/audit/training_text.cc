@@ -73,9 +73,10 @@ absl::StatusOr<std::string> TrainingText::IdsOf(uint64_t item) const {
 
 std::string TrainingText::FileOf(uint32_t shard) const {
   const std::vector<uint32_t>& shards = tokens_.shards_of_sources;
-  if (shards.size() != data_.sources.size()) return "";
+  const std::vector<std::string> files = data_.Files();
+  if (shards.size() != files.size()) return "";
   for (size_t file = 0; file < shards.size(); ++file) {
-    if (shard < shards[file]) return data_.sources[file];
+    if (shard < shards[file]) return files[file];
     shard -= shards[file];
   }
   return "";

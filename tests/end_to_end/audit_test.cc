@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "base/env.h"
 #include "storage/record_log.h"
@@ -121,6 +123,30 @@ TEST_F(AuditTest, ListsTheSamplesOfAStep) {
   EXPECT_EQ(job_.Halcyon({"audit", "--step", "17"}).status.code, 2);
   const RunResult listed = job_.Halcyon({"audit", "--step", "7"});
   EXPECT_NE(listed.output.find("SAMPLE"), std::string::npos) << listed.output;
+}
+
+TEST_F(AuditTest, NamesTheFileOfASampleOfASourceWithAShare) {
+  Env& env = *Env::Posix();
+  const std::string text = *env.ReadFile(job_.root() + "/corpus.txt");
+  ASSERT_TRUE(WriteFileAtomically(env, job_.root() + "/more.txt", text + "Zo\n").ok());
+  job_.values().erase("data.sources");
+  job_.values()["data.source"] =
+      "[{ name = \"first\", paths = [\"corpus.txt\"], weight = 1 }, "
+      "{ name = \"second\", paths = [\"more.txt\"], weight = 1 }]";
+  job_.Write();
+  ASSERT_TRUE(job_.Run().status.ok());
+  std::set<std::string> sources;
+  for (const char* step : {"1", "2", "3"}) {
+    const json model = Audit({"--step", step});
+    for (const json& sample : model["step_samples"]) {
+      const std::string source = sample["source"];
+      sources.insert(source);
+      EXPECT_TRUE(sample["file"].get<std::string>().ends_with(source == "first" ? "/corpus.txt"
+                                                                                : "/more.txt"))
+          << sample;
+    }
+  }
+  EXPECT_EQ(sources.size(), 2u);
 }
 
 TEST_F(AuditTest, AForgedStepIsFoundAndARecordThatIsGoneSaidSo) {
