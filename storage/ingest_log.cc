@@ -117,12 +117,7 @@ absl::Status TakeUndo(const json& record, HeldFiles* files) {
 }
 
 absl::Status TakeIngestSnapshot(const json& record, IngestHistory* history) {
-  ASSIGN_OR_RETURN(const uint64_t format, UnsignedMember(record, "format"));
-  if (format > kLogFormat) {
-    return FailedPrecondition("an ingest log of format " + std::to_string(format) +
-                              ", this program reads up to " + std::to_string(kLogFormat) +
-                              "; use a newer Halcyon");
-  }
+  RETURN_IF_ERROR(CheckLogFormat(record, "an ingest log", kLogFormat));
   IngestHistory taken;
   ASSIGN_OR_RETURN(taken.dataset, StringMember(record, "dataset"));
   if (!CheckDataset(taken.dataset).ok()) return DataLoss("not a data set: " + taken.dataset);

@@ -21,11 +21,7 @@ json SnapshotOf(const JobHistory& history) {
 
 absl::Status TakeSnapshot(const json& record, JobHistory* history) {
   JobHistory taken;
-  ASSIGN_OR_RETURN(const uint64_t format, UnsignedMember(record, "format"));
-  if (format > 1) {
-    return FailedPrecondition("a journal of format " + std::to_string(format) +
-                              ", this program reads up to 1; use a newer Halcyon");
-  }
+  RETURN_IF_ERROR(CheckLogFormat(record, "a journal", 1));
   ASSIGN_OR_RETURN(const json* job, Member(record, "job"));
   ASSIGN_OR_RETURN(taken.job, JobRecordFromJson(*job));
   ASSIGN_OR_RETURN(const json* processes, Member(record, "processes"));

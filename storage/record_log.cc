@@ -62,6 +62,14 @@ std::string RecordLogPath(const std::string& dir, uint64_t number) {
   return JoinPath(dir, name);
 }
 
+absl::Status CheckLogFormat(const json& record, const std::string& what, uint64_t newest) {
+  ASSIGN_OR_RETURN(const uint64_t format, UnsignedMember(record, "format"));
+  if (format <= newest) return absl::OkStatus();
+  return FailedPrecondition(what + " of format " + std::to_string(format) +
+                            ", this program reads up to " + std::to_string(newest) +
+                            "; use a newer Halcyon");
+}
+
 absl::StatusOr<std::vector<uint64_t>> RecordLogNumbers(Env& env, const std::string& dir) {
   std::vector<uint64_t> numbers;
   if (!env.Exists(dir)) return numbers;

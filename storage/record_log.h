@@ -38,6 +38,10 @@ absl::Status VisitRecordLines(
 absl::Status ReadRecordLines(std::string_view text,
                              const std::function<absl::Status(const nlohmann::json&)>& take);
 
+// kFailedPrecondition: the member "format" of a log's first record is above `newest`; kDataLoss: it
+// has none. `what`: "a journal", for the message.
+absl::Status CheckLogFormat(const nlohmann::json& record, const std::string& what, uint64_t newest);
+
 // The numbers of the folder's files, ascending; none when there is no folder.
 absl::StatusOr<std::vector<uint64_t>> RecordLogNumbers(Env& env, const std::string& dir);
 std::string RecordLogPath(const std::string& dir, uint64_t number);

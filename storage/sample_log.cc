@@ -74,12 +74,7 @@ absl::StatusOr<Digest128> DigestMember(const json& line, const char* name) {
 }
 
 absl::Status TakeLaunch(const json& line, SampleHistory* history) {
-  ASSIGN_OR_RETURN(const uint64_t format, UnsignedMember(line, "format"));
-  if (format > kSampleLogFormat) {
-    return FailedPrecondition("a sample log of format " + std::to_string(format) +
-                              ", this program reads up to " + std::to_string(kSampleLogFormat) +
-                              "; use a newer Halcyon");
-  }
+  RETURN_IF_ERROR(CheckLogFormat(line, "a sample log", kSampleLogFormat));
   SampleLaunch launch;
   ASSIGN_OR_RETURN(launch.writer, WriterMember(line));
   ASSIGN_OR_RETURN(const uint64_t ranks, UnsignedMember(line, "ranks"));
