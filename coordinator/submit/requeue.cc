@@ -49,7 +49,7 @@ double ProgressOf(const JobStatus& job) {
 
 NextAllocation NextOf(const SlurmJob& job, int64_t restarts) {
   if (job.restarts > restarts) return NextAllocation::kSlurmDoes;
-  if (job.state == "CANCELLED") return NextAllocation::kCancelled;
+  if (job.WasCancelled()) return NextAllocation::kCancelled;
   if (job.state == "COMPLETING" && job.reason != "TimeLimit") return NextAllocation::kCancelled;
   return NextAllocation::kRequeue;
 }

@@ -24,6 +24,8 @@ struct SlurmJob {
 
   // Whether Slurm will still run it, or runs it.
   bool IsLive() const;
+  // By somebody, while it waited or ran.
+  bool WasCancelled() const { return state == "CANCELLED"; }
 };
 
 // By job id. kDataLoss: not what squeue --json prints (22.05 and later); kUnavailable: it prints

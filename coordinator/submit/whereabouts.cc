@@ -11,8 +11,6 @@
 namespace halcyon::coordinator {
 namespace {
 
-constexpr char kCancelledBySlurm[] = "CANCELLED";
-
 std::string SlurmText(const SlurmJob& job) {
   std::string text = fmt::format("is Slurm job {}: {}", job.id, job.state);
   if (!job.reason.empty() && job.reason != "None") text += " (" + job.reason + ")";
@@ -37,7 +35,7 @@ bool RunsInBackground(const Submission& submission) {
 // Of a job that a status file calls queued, although Slurm neither runs it nor will.
 void EndUnbegun(const Whereabouts& place, JobStatus* job) {
   const std::string id = "Slurm job " + place.submission->slurm_job_id;
-  if (place.slurm && place.slurm->state == kCancelledBySlurm) {
+  if (place.slurm && place.slurm->WasCancelled()) {
     job->state = jobs::JobState::kCancelled;
     job->exit_code = static_cast<int>(ExitCode::kCancelled);
     job->error = id + " was cancelled before it began";
@@ -112,7 +110,7 @@ const absl::StatusOr<std::map<std::string, SlurmJob>>& WhereaboutsReader::SlurmJ
 void ShowPlace(const Whereabouts& place, JobStatus* job) {
   const bool was_stopped =
       job->state == jobs::JobState::kPreempted || job->state == jobs::JobState::kInterrupted;
-  if (was_stopped && place.slurm && place.slurm->state == kCancelledBySlurm) {
+  if (was_stopped && place.slurm && place.slurm->WasCancelled()) {
     job->state = jobs::JobState::kCancelled;
   }
   const bool is_slurms = place.submission && place.submission->launcher == Launcher::kSlurm &&
