@@ -51,34 +51,20 @@ class Facts {
   }
   // Of a mixture of sources: "web 70.00 % of the windows (0.43 passes), books ...".
   std::string Sources() const {
-    std::string text;
-    const auto sources = facts_.find("sources");
-    if (sources == facts_.end() || !sources->is_array()) return text;
-    for (const json& one : *sources) {
-      const auto name = one.find("name");
-      const Facts source(one);
+    return ListOf("sources", [](const std::string& name, const Facts& source, bool is_first) {
       const auto share = source.Number("share"), passes = source.Number("passes");
-      if (name == one.end() || !name->is_string() || !share || !passes) continue;
-      text += fmt::format("{}{} {:.2f} %{} ({:.2f} passes)", text.empty() ? "" : ", ",
-                          name->get<std::string>(), 100 * *share,
-                          text.empty() ? " of the windows" : "", *passes);
-    }
-    return text;
+      if (!share || !passes) return std::string();
+      return fmt::format("{} {:.2f} %{} ({:.2f} passes)", name, 100 * *share,
+                         is_first ? " of the windows" : "", *passes);
+    });
   }
-  // Of held-out text in parts: "of web BrierLM 1.200 and loss 3.1000, of books ...".
+  // Of held-out text in parts: "of web BrierLM 1.200 and held-out loss 3.1000, of books ...".
   std::string HeldoutParts() const {
-    std::string text;
-    const auto parts = facts_.find("heldout_parts");
-    if (parts == facts_.end() || !parts->is_array()) return text;
-    for (const json& one : *parts) {
-      const auto name = one.find("name");
-      const Facts part(one);
+    return ListOf("heldout_parts", [](const std::string& name, const Facts& part, bool) {
       const auto brier = part.Number("brier_lm"), loss = part.Number("heldout_loss");
-      if (name == one.end() || !name->is_string() || !brier || !loss) continue;
-      text += fmt::format("{}of {} BrierLM {:.3f} and held-out loss {:.4f}",
-                          text.empty() ? "" : ", ", name->get<std::string>(), *brier, *loss);
-    }
-    return text;
+      if (!brier || !loss) return std::string();
+      return fmt::format("of {} BrierLM {:.3f} and held-out loss {:.4f}", name, *brier, *loss);
+    });
   }
   bool IsOne(const char* name) const { return Number(name) == 1.0; }
   std::string NoScore() const {
@@ -91,6 +77,21 @@ class Facts {
   }
 
  private:
+  // What `text_of` says of each member of a list that has a name; "" is left out.
+  template <typename TextOf>
+  std::string ListOf(const char* list, TextOf text_of) const {
+    std::string text;
+    const auto found = facts_.find(list);
+    if (found == facts_.end() || !found->is_array()) return text;
+    for (const json& one : *found) {
+      const auto name = one.find("name");
+      if (name == one.end() || !name->is_string()) continue;
+      const std::string said = text_of(name->get<std::string>(), Facts(one), text.empty());
+      if (!said.empty()) text += (text.empty() ? "" : ", ") + said;
+    }
+    return text;
+  }
+
   const json& facts_;
 };
 
