@@ -10,7 +10,6 @@
 #include <rocksdb/db.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@
 #include "base/clock.h"
 #include "base/philox.h"
 #include "bench/disk_meter.h"
+#include "bench/scratch_cache.h"
 #include "storage/cache_format.h"
 #include "storage/half.h"
 #include "storage/range_reader.h"
@@ -98,14 +98,8 @@ PageKey KeyOf(uint64_t page) {
 
 class Store {
  public:
-  explicit Store(const Layout& layout) : layout_(layout) {
-    HALCYON_CHECK(mkdtemp(dir_.data()) != nullptr);
-  }
-  ~Store() {
-    Close();
-    std::error_code ignored;
-    std::filesystem::remove_all(dir_, ignored);
-  }
+  explicit Store(const Layout& layout) : layout_(layout) {}
+  ~Store() { Close(); }
 
   void Write() {
     for (uint64_t file = 0; file < kFiles; ++file) WriteFile(file);
@@ -151,7 +145,7 @@ class Store {
     fds_.clear();
   }
 
-  void Drop() { bench::DropPages(dir_); }
+  void Drop() { bench::DropPages(scratch_.Path("")); }
 
   // Chunks first ... of the stream; of one file.
   void Read(uint64_t first, std::span<float> out) {
@@ -176,8 +170,8 @@ class Store {
   }
 
  private:
-  std::string SstPath(uint64_t file) const { return dir_ + "/" + std::to_string(file) + ".sst"; }
-  std::string Folder(uint64_t files) const { return dir_ + "/" + std::to_string(files); }
+  std::string SstPath(uint64_t file) const { return scratch_.Path(std::to_string(file) + ".sst"); }
+  std::string Folder(uint64_t files) const { return scratch_.Path(std::to_string(files)); }
   // A plain file of the pages stands for an SST whose places are known.
   bool IsLocated() const {
     return layout_.access == Access::kRead || layout_.access == Access::kLocated;
@@ -287,7 +281,7 @@ class Store {
   }
 
   const Layout layout_;
-  std::string dir_ = (std::filesystem::temp_directory_path() / "halcyon-layout-XXXXXX").string();
+  const Scratch scratch_;  // goes away last
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ReadOptions options_;
   std::unique_ptr<rocksdb::Iterator> iterator_;
