@@ -10,6 +10,7 @@
 
 #include "base/standard_output.h"
 #include "pipeline/sample_order.h"
+#include "storage/cache_format.h"
 #include "storage/half.h"
 #include "worker/compute_device.h"
 #include "worker/tasks/latent_batches.h"
@@ -21,18 +22,15 @@ using pipeline::Split;
 
 struct Batch {
   uint32_t shard = 0;
-  Split split = Split::kTrain;
-  uint64_t first = 0, count = 0;  // chunks
+  LatentBatch chunks;
 };
 
 std::vector<Batch> BatchesOf(const storage::LatentReader& latents) {
   std::vector<Batch> batches;
   for (uint32_t shard = 0; shard < latents.shards(); ++shard) {
-    for (const Split split : {Split::kTrain, Split::kHeldout}) {
-      const uint64_t chunks = latents.Chunks(shard, split);
-      for (uint64_t first = 0; first < chunks; first += kLatentBatchChunks) {
-        batches.push_back({shard, split, first, std::min(kLatentBatchChunks, chunks - first)});
-      }
+    for (const LatentBatch& chunks : LatentBatchesOf(latents.Chunks(shard, Split::kTrain),
+                                                     latents.Chunks(shard, Split::kHeldout))) {
+      batches.push_back({shard, chunks});
     }
   }
   return batches;
@@ -58,8 +56,8 @@ absl::Status CompareRow(const Batch& batch, uint64_t row, std::span<const float>
     return DataLoss(fmt::format(
         "chunk {} of shard {} ({}): value {} is stored as {}, and encoded again it is {}: other "
         "weights or another text made it; `halcyon cache verify` says whether a file is damaged",
-        batch.first + row, batch.shard, batch.split == Split::kTrain ? "train" : "heldout", i,
-        stored[i], made[i]));
+        batch.chunks.first + row, batch.shard, storage::NameOf(batch.chunks.split), i, stored[i],
+        made[i]));
   }
   return absl::OkStatus();
 }
@@ -67,10 +65,11 @@ absl::Status CompareRow(const Batch& batch, uint64_t row, std::span<const float>
 absl::Status CompareBatch(const Batch& batch, model::Autoencoder& autoencoder,
                           const pipeline::Packing& packing, storage::LatentReader& latents,
                           Comparison* found) {
-  ASSIGN_OR_RETURN(const at::Tensor rows, EncodeChunks(autoencoder, packing, batch.shard,
-                                                       batch.split, batch.first, batch.count));
+  const auto& [split, first, count] = batch.chunks;
+  ASSIGN_OR_RETURN(const at::Tensor rows,
+                   EncodeBatch(autoencoder, packing, batch.shard, batch.chunks));
   const size_t width = 2 * static_cast<size_t>(latents.latent_size());
-  std::vector<float> stored(batch.count * width), made(batch.count * width);
+  std::vector<float> stored(count * width), made(count * width);
   if (static_cast<size_t>(rows.numel()) != made.size()) {
     return FailedPrecondition(
         fmt::format("the autoencoder gives {} values a chunk, {} are stored", rows.size(1), width));
@@ -78,15 +77,15 @@ absl::Status CompareBatch(const Batch& batch, model::Autoencoder& autoencoder,
   std::vector<char> halves(2 * made.size());
   storage::EncodeHalves({rows.const_data_ptr<float>(), made.size()}, halves.data());
   storage::DecodeHalves(halves.data(), made);
-  RETURN_IF_ERROR(latents.Read(batch.shard, batch.split, batch.first, stored));
-  for (uint64_t row = 0; row < batch.count; ++row) {
+  RETURN_IF_ERROR(latents.Read(batch.shard, split, first, stored));
+  for (uint64_t row = 0; row < count; ++row) {
     const auto of = [&](const std::vector<float>& values) {
       return std::span<const float>(values).subspan(row * width, width);
     };
     RETURN_IF_ERROR(CompareRow(batch, row, of(stored), of(made), found));
   }
   ++found->batches;
-  found->chunks += batch.count;
+  found->chunks += count;
   found->values += made.size();
   return absl::OkStatus();
 }

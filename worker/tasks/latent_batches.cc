@@ -4,18 +4,30 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace halcyon::worker {
 
-absl::StatusOr<at::Tensor> EncodeChunks(model::Autoencoder& autoencoder,
-                                        const pipeline::Packing& packing, uint32_t shard,
-                                        pipeline::Split split, uint64_t first, uint64_t count) {
+std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout_chunks) {
+  std::vector<LatentBatch> batches;
+  for (const auto& [split, chunks] : {std::pair(pipeline::Split::kTrain, train_chunks),
+                                      std::pair(pipeline::Split::kHeldout, heldout_chunks)}) {
+    for (uint64_t first = 0; first < chunks; first += kLatentBatchChunks) {
+      batches.push_back({split, first, std::min(kLatentBatchChunks, chunks - first)});
+    }
+  }
+  return batches;
+}
+
+absl::StatusOr<at::Tensor> EncodeBatch(model::Autoencoder& autoencoder,
+                                       const pipeline::Packing& packing, uint32_t shard,
+                                       const LatentBatch& batch) {
   c10::NoGradGuard no_grad;
   const int64_t chunk_size = packing.rule().chunk_size;
-  std::vector<uint32_t> ids(count * chunk_size);
-  RETURN_IF_ERROR(packing.TokensOfShard(shard, split, first, ids));
-  const at::Tensor tokens = at::empty({static_cast<int64_t>(count), chunk_size}, at::kLong);
+  std::vector<uint32_t> ids(batch.count * chunk_size);
+  RETURN_IF_ERROR(packing.TokensOfShard(shard, batch.split, batch.first, ids));
+  const at::Tensor tokens = at::empty({static_cast<int64_t>(batch.count), chunk_size}, at::kLong);
   std::copy(ids.begin(), ids.end(), tokens.data_ptr<int64_t>());
   const model::Posterior posterior = autoencoder.Encode(tokens);
   return at::cat({posterior.mean, posterior.log_std}, 1).cpu();

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "base/status.h"
 #include "model/autoencoder.h"
@@ -16,11 +17,18 @@ namespace halcyon::worker {
 // the last one: so the bits of a latent depend on the shard alone.
 inline constexpr uint64_t kLatentBatchChunks = 1024;
 
-// Posteriors of chunks first ... first + count - 1 of a shard's split, the mean then the log_std of
-// each: float32 [count, 2 * latent_size] on the CPU. No gradients are kept.
-absl::StatusOr<at::Tensor> EncodeChunks(model::Autoencoder& autoencoder,
-                                        const pipeline::Packing& packing, uint32_t shard,
-                                        pipeline::Split split, uint64_t first, uint64_t count);
+struct LatentBatch {
+  pipeline::Split split = pipeline::Split::kTrain;
+  uint64_t first = 0, count = 0;  // chunks
+};
+// Of a shard with so many chunks of each split, in the order in which they are written.
+std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout_chunks);
+
+// Posteriors of the batch's chunks, the mean then the log_std of each: float32
+// [count, 2 * latent_size] on the CPU. No gradients are kept.
+absl::StatusOr<at::Tensor> EncodeBatch(model::Autoencoder& autoencoder,
+                                       const pipeline::Packing& packing, uint32_t shard,
+                                       const LatentBatch& batch);
 
 }  // namespace halcyon::worker
 

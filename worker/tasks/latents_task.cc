@@ -6,6 +6,7 @@
 #include "worker/tasks/tasks.h"
 
 namespace halcyon::worker {
+
 using nlohmann::json;
 using storage::Split;
 
@@ -36,20 +37,17 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
                    storage::LatentShardWriter::Create(
                        ShardPath(lease, shard), lease.assignment.fingerprint, shard, lease.fence,
                        static_cast<uint32_t>(inputs_->autoencoder->spec().latent_size)));
-  const double all = static_cast<double>(packing.ChunksOfShard(shard, Split::kTrain) +
-                                         packing.ChunksOfShard(shard, Split::kHeldout));
+  const uint64_t train_chunks = packing.ChunksOfShard(shard, Split::kTrain);
+  const uint64_t heldout_chunks = packing.ChunksOfShard(shard, Split::kHeldout);
+  const double all = static_cast<double>(train_chunks + heldout_chunks);
   uint64_t done = 0;
-  for (const Split split : {Split::kTrain, Split::kHeldout}) {
-    const uint64_t chunks = packing.ChunksOfShard(shard, split);
-    for (uint64_t first = 0; first < chunks; first += kLatentBatchChunks) {
-      const uint64_t count = std::min(kLatentBatchChunks, chunks - first);
-      ASSIGN_OR_RETURN(const at::Tensor rows,
-                       EncodeChunks(*inputs_->autoencoder, packing, shard, split, first, count));
-      RETURN_IF_ERROR(
-          writer->Append(split, {rows.const_data_ptr<float>(), static_cast<size_t>(rows.numel())}));
-      done += count;
-      context.on_progress(static_cast<double>(done) / all);
-    }
+  for (const LatentBatch& batch : LatentBatchesOf(train_chunks, heldout_chunks)) {
+    ASSIGN_OR_RETURN(const at::Tensor rows,
+                     EncodeBatch(*inputs_->autoencoder, packing, shard, batch));
+    RETURN_IF_ERROR(writer->Append(
+        batch.split, {rows.const_data_ptr<float>(), static_cast<size_t>(rows.numel())}));
+    done += batch.count;
+    context.on_progress(static_cast<double>(done) / all);
   }
   ASSIGN_OR_RETURN(const storage::SstFile sst, writer->Finish());
   return SstResult(sst, {{"chunks", done}});
