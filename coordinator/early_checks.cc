@@ -17,8 +17,6 @@
 #include "pipeline/source_text.h"
 #include "pipeline/source_windows.h"
 #include "pipeline/tokenizer.h"
-#include "storage/artifact.h"
-#include "storage/token_cache.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -181,22 +179,19 @@ absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
   return warnings;
 }
 
-absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
-                                           const std::string& generation_dir,
+absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec, storage::TokenReader& tokens,
                                            uint32_t heldout_shards) {
-  ASSIGN_OR_RETURN(auto cache, storage::CacheReader::Open(generation_dir, /*dataset=*/""));
-  storage::TokenReader reader(std::move(cache));
   // Which tokens end and fill chunks does not change how many there are.
   const pipeline::PackingRule rule{static_cast<uint32_t>(spec.autoencoder.chunk_size), 0, 0};
-  const auto all = pipeline::Packing::Build(&reader, rule);
+  const auto all = pipeline::Packing::Build(&tokens, rule);
   RETURN_IF_ERROR(all.status());
   const std::vector<bool> chosen =
-      pipeline::ChooseShards(reader.shards(), spec.autoencoder.data_fraction, heldout_shards);
+      pipeline::ChooseShards(tokens.shards(), spec.autoencoder.data_fraction, heldout_shards);
   jobs::TextCounts counts;
   uint64_t others = 0;
-  for (uint32_t shard = 0; shard < reader.shards(); ++shard) {
-    counts.train_documents += reader.Documents(shard, storage::Split::kTrain);
-    counts.heldout_documents += reader.Documents(shard, storage::Split::kHeldout);
+  for (uint32_t shard = 0; shard < tokens.shards(); ++shard) {
+    counts.train_documents += tokens.Documents(shard, storage::Split::kTrain);
+    counts.heldout_documents += tokens.Documents(shard, storage::Split::kHeldout);
     const uint64_t chunks = (*all)->ChunksOfShard(shard, storage::Split::kTrain);
     (chosen[shard] ? counts.autoencoder_chunks : others) += chunks;
   }
@@ -206,22 +201,18 @@ absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
   return counts;
 }
 
-absl::Status CheckSourceWindows(Env& env, const jobs::JobSpec& spec,
-                                const std::string& tokens_dir) {
+absl::Status CheckSourceWindows(const jobs::JobSpec& spec, storage::TokenReader& tokens,
+                                const nlohmann::json& facts) {
   if (jobs::SharesOf(spec.data).empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const storage::Artifact artifact, storage::ReadArtifact(env, tokens_dir));
-  ASSIGN_OR_RETURN(auto cache, storage::CacheReader::Open(storage::GenerationPath(tokens_dir),
-                                                          /*dataset=*/""));
-  storage::TokenReader reader(std::move(cache));
   std::vector<bool> shards;
   if (spec.model.skip_autoencoder_data) {
-    shards = pipeline::ChooseShards(reader.shards(), spec.autoencoder.data_fraction,
-                                    pipeline::HeldoutShards(artifact.facts));
+    shards = pipeline::ChooseShards(tokens.shards(), spec.autoencoder.data_fraction,
+                                    pipeline::HeldoutShards(facts));
     shards.flip();
   }
   const pipeline::PackingRule rule{static_cast<uint32_t>(spec.autoencoder.chunk_size), 0, 0};
-  ASSIGN_OR_RETURN(const auto packing, pipeline::Packing::Build(&reader, rule, shards));
-  return pipeline::WindowsOfSources(spec.data, pipeline::ShardsOfSources(artifact.facts), *packing,
+  ASSIGN_OR_RETURN(const auto packing, pipeline::Packing::Build(&tokens, rule, shards));
+  return pipeline::WindowsOfSources(spec.data, pipeline::ShardsOfSources(facts), *packing,
                                     static_cast<uint32_t>(spec.model.window_chunks))
       .status();
 }

@@ -4,6 +4,7 @@
 #define HALCYON_COORDINATOR_EARLY_CHECKS_H_
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "jobs/estimate.h"
 #include "jobs/job_spec.h"
 #include "jobs/text_counts.h"
+#include "storage/token_cache.h"
 
 namespace halcyon::coordinator {
 
@@ -54,13 +56,13 @@ absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
 
 // Counts the text of a finished token cache as the stages of this job divide it. `heldout_shards`:
 // how many of its shards, the last ones, are held out whole.
-absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec,
-                                           const std::string& generation_dir,
+absl::StatusOr<jobs::TextCounts> CountText(const jobs::JobSpec& spec, storage::TokenReader& tokens,
                                            uint32_t heldout_shards = 0);
 
 // kInvalidArgument: a source that has a share holds no training window, as WindowsOfSources finds
-// later; kFailedPrecondition likewise. `tokens_dir`: the artifact.
-absl::Status CheckSourceWindows(Env& env, const jobs::JobSpec& spec, const std::string& tokens_dir);
+// later; kFailedPrecondition likewise. `facts`: of the tokens' artifact.
+absl::Status CheckSourceWindows(const jobs::JobSpec& spec, storage::TokenReader& tokens,
+                                const nlohmann::json& facts);
 
 }  // namespace halcyon::coordinator
 

@@ -1,6 +1,7 @@
 #include "coordinator/job_checks.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "cluster/process.h"
@@ -9,6 +10,7 @@
 #include "coordinator/work/work_folders.h"
 #include "pipeline/shard_plan.h"
 #include "storage/artifact.h"
+#include "storage/token_cache.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -86,10 +88,12 @@ absl::Status CheckTokens(const JobContext& context, const std::string& generatio
   const jobs::JobSpec& spec = context.spec;
   ASSIGN_OR_RETURN(const storage::Artifact artifact,
                    storage::ReadArtifact(*context.env, DirName(generation_dir)));
+  ASSIGN_OR_RETURN(auto cache, storage::CacheReader::Open(generation_dir, /*dataset=*/""));
+  storage::TokenReader tokens(std::move(cache));
   ASSIGN_OR_RETURN(const jobs::TextCounts counts,
-                   CountText(spec, generation_dir, pipeline::HeldoutShards(artifact.facts)));
+                   CountText(spec, tokens, pipeline::HeldoutShards(artifact.facts)));
   RETURN_IF_ERROR(jobs::CheckText(spec, counts));
-  RETURN_IF_ERROR(CheckSourceWindows(*context.env, spec, DirName(generation_dir)));
+  RETURN_IF_ERROR(CheckSourceWindows(spec, tokens, artifact.facts));
   if (const std::string why = jobs::WhyNoScore(spec, counts); !why.empty()) {
     notes->push_back("warning: there will be no score: " + why);
   }

@@ -30,7 +30,7 @@ class PlanningTest : public ::testing::Test {
   }
 
   // Some shards of some documents, one of them empty.
-  std::string MakeTokens() {
+  storage::TokenReader MakeTokens() {
     std::vector<std::string> notes;
     auto builder = storage::CacheBuilder::Open(env_, dir_.Path("building"), kDataset, {}, &notes);
     EXPECT_TRUE(builder.ok()) << builder.status();
@@ -44,7 +44,9 @@ class PlanningTest : public ::testing::Test {
       EXPECT_TRUE((*builder)->Ingest({{*file, shard, 1}}).at(0).ok());
     }
     EXPECT_TRUE((*builder)->Publish(dir_.Path("generation"), 5).ok());
-    return dir_.Path("generation");
+    auto cache = storage::CacheReader::Open(dir_.Path("generation"), kDataset);
+    EXPECT_TRUE(cache.ok()) << cache.status();
+    return storage::TokenReader(*std::move(cache));
   }
 
   testing::TempDir dir_;
@@ -54,7 +56,7 @@ class PlanningTest : public ::testing::Test {
 };
 
 TEST_F(PlanningTest, RandomJobs) {
-  const std::string tokens = MakeTokens();
+  storage::TokenReader tokens = MakeTokens();
   ArtifactStore store(env_, home_);
   uint64_t planned = 0;
   for (uint64_t number = 0; number < kCases; ++number) {
@@ -99,7 +101,8 @@ TEST_F(PlanningTest, AnImportedTokenizerIsPlannedByItsBytes) {
 
 TEST_F(PlanningTest, TextIsCountedAsTheStagesDivideIt) {
   base_.autoencoder.chunk_size = 4;
-  const auto counts = CountText(base_, MakeTokens());
+  storage::TokenReader tokens = MakeTokens();
+  const auto counts = CountText(base_, tokens);
   ASSERT_TRUE(counts.ok()) << counts.status();
   // Documents of 0, 20, 40 and 80 tokens, each with an end-of-text, in chunks of four.
   EXPECT_EQ(counts->train_documents, 4u);
@@ -111,7 +114,7 @@ TEST_F(PlanningTest, TextIsCountedAsTheStagesDivideIt) {
 
   base_.autoencoder.data_fraction = 0.4;
   base_.model.skip_autoencoder_data = true;
-  const auto divided = CountText(base_, dir_.Path("generation"));
+  const auto divided = CountText(base_, tokens);
   ASSERT_TRUE(divided.ok()) << divided.status();
   EXPECT_LT(divided->autoencoder_chunks, counts->train_chunks);
   EXPECT_EQ(divided->autoencoder_chunks + divided->model_chunks, counts->train_chunks);
