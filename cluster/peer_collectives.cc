@@ -61,10 +61,12 @@ class PeerGroup final : public ExchangeGroup {
 
   absl::Status ScatterCall(const char* in, size_t stride, size_t size, char* out) override {
     const WaitCheck check = Check();
+    absl::Status sent;  // if one has ended, the others still get theirs
     for (const int other : others_) {
-      RETURN_IF_ERROR(mesh_->Send({&ranks_[other], 1}, {number_, kScatter},
-                                  {in + other * stride, size}, check));
+      sent.Update(mesh_->Send({&ranks_[other], 1}, {number_, kScatter},
+                              {in + other * stride, size}, check));
     }
+    RETURN_IF_ERROR(sent);
     std::memcpy(out + place_ * size, in + place_ * stride, size);
     for (const int other : others_) {
       RETURN_IF_ERROR(

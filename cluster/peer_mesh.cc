@@ -49,6 +49,7 @@ struct Received {
 
 struct Peer {
   std::deque<Received> inbox;
+  bool has_sent = false;
   uint64_t sent = 0, taken = 0;  // numbers
   std::optional<int64_t> ended_ms;
 };
@@ -69,8 +70,10 @@ class ZmqMesh final : public PeerMesh {
         monitor_(context_, zmq::socket_type::pair) {}
 
   ~ZmqMesh() override {
-    // What is queued for ranks that never came is not waited for.
-    if (connected_.empty()) out_.set(zmq::sockopt::linger, 0);
+    // What is queued for ranks that never came is not waited for. One that has sent something is
+    // there, even if the connection to it is only being made.
+    const bool any_came = std::ranges::any_of(peers_, &Peer::has_sent);
+    if (connected_.empty() && !any_came) out_.set(zmq::sockopt::linger, 0);
   }
 
   absl::Status Listen() {
@@ -128,12 +131,16 @@ class ZmqMesh final : public PeerMesh {
 
   absl::Status Send(std::span<const int> to, MessageTag tag, std::string_view bytes,
                     const WaitCheck& check) override {
+    absl::Status status;
     try {
       zmq::message_t shared(bytes.data(), bytes.size());
       for (const int rank : to) {
         Peer& peer = peers_[rank];
-        if (peer.ended_ms) return Ended(rank);
-        RETURN_IF_ERROR(Address(rank, check));
+        absl::Status addressed = peer.ended_ms ? Ended() : Address(rank, check);
+        if (!addressed.ok()) {
+          status.Update(addressed);
+          continue;
+        }
         const Header header{++peer.sent, tag};
         out_.send(zmq::buffer(&header, sizeof(header)), zmq::send_flags::sndmore);
         zmq::message_t copy;
@@ -143,7 +150,7 @@ class ZmqMesh final : public PeerMesh {
     } catch (const zmq::error_t& error) {
       return MeshStatus(error, "cannot send to the other ranks");
     }
-    return absl::OkStatus();
+    return status;
   }
 
   absl::Status Receive(int from, MessageTag tag, std::span<char> out,
@@ -153,7 +160,7 @@ class ZmqMesh final : public PeerMesh {
       TakeIn(/*timeout_ms=*/0);
       while (peer.inbox.empty()) {
         const int64_t now_ms = Clock::Real()->MonotonicMs();
-        if (peer.ended_ms && now_ms - *peer.ended_ms > kLastMessagesMs) return Ended(from);
+        if (peer.ended_ms && now_ms - *peer.ended_ms > kLastMessagesMs) return Ended();
         RETURN_IF_ERROR(check());
         TakeIn(kMeshPollMs);
       }
@@ -177,15 +184,26 @@ class ZmqMesh final : public PeerMesh {
   }
 
  private:
-  static absl::Status Ended(int rank) {
-    return Unavailable(fmt::format("rank {} has ended, or the connection to it is broken", rank));
+  // Names the rank that ended first: the others may have ended because of it.
+  absl::Status Ended() const {
+    return Unavailable(
+        fmt::format("rank {} has ended, or the connection to it is broken", *first_ended_));
+  }
+
+  void NoteEnd(int rank) {
+    if (!first_ended_) first_ended_ = rank;
+    std::optional<int64_t>& ended_ms = peers_[rank].ended_ms;
+    if (!ended_ms) ended_ms = Clock::Real()->MonotonicMs();
   }
 
   // Begins a message to the rank.
   absl::Status Address(int rank, const WaitCheck& check) {
     const std::string id = RankRoutingId(rank);
     while (zmq_send(out_.handle(), id.data(), id.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
-      if (zmq_errno() == EHOSTUNREACH) return Ended(rank);
+      if (zmq_errno() == EHOSTUNREACH) {
+        NoteEnd(rank);
+        return Ended();
+      }
       if (zmq_errno() == EINTR) continue;
       if (zmq_errno() != EAGAIN) throw zmq::error_t();
       RETURN_IF_ERROR(check());
@@ -232,6 +250,7 @@ class ZmqMesh final : public PeerMesh {
     Received received;
     std::memcpy(&received.header, frames[1].data(), sizeof(Header));
     received.bytes = std::move(frames[2]);
+    peers_[rank].has_sent = true;
     peers_[rank].inbox.push_back(std::move(received));
     return true;
   }
@@ -247,8 +266,7 @@ class ZmqMesh final : public PeerMesh {
     if (kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
       connected_[found->second] = true;
     } else if (connected_[found->second]) {
-      Peer& peer = peers_[found->second];
-      if (!peer.ended_ms) peer.ended_ms = Clock::Real()->MonotonicMs();
+      NoteEnd(found->second);
     }
     return true;
   }
@@ -258,6 +276,7 @@ class ZmqMesh final : public PeerMesh {
   std::vector<Peer> peers_;             // by rank
   std::map<std::string, int> rank_at_;  // by endpoint
   std::map<int, bool> connected_;       // ranks that have been
+  std::optional<int> first_ended_;
   zmq::context_t context_;
   std::unique_ptr<ZapHandler> zap_;
   zmq::socket_t in_, out_, monitor_;
