@@ -14,7 +14,8 @@ namespace halcyon::cluster {
 namespace {
 
 // A kill command that hangs, because its controller does not answer, must not keep the launcher.
-constexpr int64_t kKillCommandMsMax = 5000;
+// Slurm's commands wait 10 s for a node or controller that does not answer, by default.
+constexpr int64_t kKillCommandMsMax = 15'000;
 
 std::unique_ptr<ChildProcess> StartKillCommand(const std::vector<std::string>& command) {
   ProcessOptions options;

@@ -63,8 +63,8 @@ class PeerGroup final : public ExchangeGroup {
     const WaitCheck check = Check();
     absl::Status sent;  // if one has ended, the others still get theirs
     for (const int other : others_) {
-      sent.Update(mesh_->Send({&ranks_[other], 1}, {number_, kScatter},
-                              {in + other * stride, size}, check));
+      sent.Update(mesh_->Send({&ranks_[other], 1}, {number_, kScatter}, {in + other * stride, size},
+                              check));
     }
     RETURN_IF_ERROR(sent);
     std::memcpy(out + place_ * size, in + place_ * stride, size);

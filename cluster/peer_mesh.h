@@ -52,8 +52,8 @@ class PeerMesh {
   // numbers, no names. Returns at once.
   virtual absl::Status Connect(const std::vector<std::string>& addresses) = 0;
   // Queues the bytes for each of the ranks; copies them once. Waits, asking `check`, when much is
-  // queued. kUnavailable: one of the ranks has ended; the others are sent the bytes even then. Names
-  // the rank that ended first, which is why the others may have ended.
+  // queued. kUnavailable: one of the ranks has ended; the others are sent the bytes even then.
+  // Names the rank that ended first, which is why the others may have ended.
   virtual absl::Status Send(std::span<const int> to, MessageTag tag, std::string_view bytes,
                             const WaitCheck& check) = 0;
   // Copies the next message of a rank to `out`, which it fills. Waits, asking `check`.

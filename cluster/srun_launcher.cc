@@ -15,10 +15,11 @@ namespace {
 constexpr char kSrun[] = "srun";
 constexpr int64_t kListMsMax = 30'000;
 
-// The death of srun leaves its step alive; a step is found by its name.
+// The death of srun leaves its step alive; a step is found by its name. Where a node does not
+// answer, scancel waits for Slurm's MessageTimeout, so none waits for another.
 constexpr char kKillStepShell[] =
-    "squeue --noheader --steps --jobs=\"$0\" --format='%i %j' | while read -r step name; do "
-    "if test \"$name\" = \"$1\"; then scancel --signal=KILL \"$step\"; fi; done";
+    "squeue --noheader --steps --jobs=\"$0\" --format='%i %j' | { while read -r step name; do "
+    "if test \"$name\" = \"$1\"; then scancel --signal=KILL \"$step\" & fi; done; wait; }";
 
 class SrunLauncher : public GangLauncher {
  public:

@@ -15,13 +15,14 @@
 # network, a host name, processes and a /dev/shm of its own; the file system is shared. Everything lies
 # in one namespace of processes, so when COMMAND has ended nothing is left.
 #
-# Environment: NODES (2), CPUS a node (4), SLURM (1; 0: hosts without Slurm), AUTH (none), CLUSTER_DIR (a
-# folder of its own, by default made and removed). Exit status: COMMAND's; 77: "SKIP: why" was printed,
+# Environment: NODES (2), CPUS a node (4), SLURM (1; 0: hosts without Slurm), SLURMD_TIMEOUT (5: seconds after
+# which Slurm takes a node that does not answer for down, and out of its jobs), CLUSTER_DIR (a folder of its
+# own, by default made and removed). Exit status: COMMAND's; 77: "SKIP: why" was printed,
 # this machine does not allow a cluster.
 set -euo pipefail
 
 self=$(readlink -f "${BASH_SOURCE[0]}")
-export NODES=${NODES:-2} CPUS=${CPUS:-4} SLURM=${SLURM:-1}
+export NODES=${NODES:-2} CPUS=${CPUS:-4} SLURM=${SLURM:-1} SLURMD_TIMEOUT=${SLURMD_TIMEOUT:-5}
 
 skip() {
   printf 'SKIP: %s\n' "$*"
@@ -85,7 +86,7 @@ PropagateResourceLimits=NONE
 SlurmdParameters=config_overrides
 ReturnToService=2
 SlurmctldTimeout=10
-SlurmdTimeout=5
+SlurmdTimeout=$SLURMD_TIMEOUT
 MessageTimeout=5
 InactiveLimit=0
 KillWait=3

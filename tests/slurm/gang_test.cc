@@ -54,6 +54,7 @@ class HostsTest : public ::testing::Test {
   }
   std::unique_ptr<Gang> Launch(std::vector<std::string> argv) {
     options_.argv = std::move(argv);
+    options_.name = "gang-" + std::to_string(++launches_);
     auto gang = launcher_->Launch(options_);
     EXPECT_TRUE(gang.ok()) << gang.status();
     return *std::move(gang);
@@ -116,6 +117,7 @@ class HostsTest : public ::testing::Test {
   Allocation allocation_;
   std::unique_ptr<GangLauncher> launcher_;
   GangOptions options_;
+  static inline int launches_ = 0;  // steps of one allocation are told apart by their names
 };
 
 TEST_F(HostsTest, RanksAreWhereTheyArePlacedAndHaveTheirEnvironment) {
