@@ -13,6 +13,7 @@
 #include "coordinator/agent_spawner.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/early_checks.h"
+#include "coordinator/latents_rule.h"
 #include "coordinator/processes.h"
 #include "coordinator/recovery.h"
 #include "coordinator/requests.h"
@@ -147,6 +148,9 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.incarnation = owned.incarnation();
   context.owner_before = owned.before;
   context.observer = observer;
+  RETURN_IF_ERROR(SettleLatents(*context.env, context.home.root,
+                                context.home.Job(context.job.value()), context.free_room, notify,
+                                &context.spec));
   RETURN_IF_ERROR(PrepareJobFolder(context));
   RETURN_IF_ERROR(BeginSubmission(context, options));
   const RequestWatcher requests(context.env, context.home, context.job.value());

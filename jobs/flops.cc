@@ -65,18 +65,30 @@ double SampleProducts(const JobSpec& spec, double vocab_size) {
   return steps * (input + BackboneProducts(model, steps) + HeadProducts(model, latent));
 }
 
-// Of one chunk. Half of the layers work on its tokens, half on the chunk.
-double ChunkProducts(const AutoencoderSpec& spec, double vocab_size) {
+// Layers of one chunk, `of_tokens` of them on its tokens and the others on the chunk, and the
+// product between the two kinds.
+double LayerProducts(const AutoencoderSpec& spec, int64_t layers, int64_t of_tokens) {
   const double width = spec.hidden_size;
   const auto chunk = static_cast<double>(spec.chunk_size);
+  const auto rows =
+      static_cast<double>(of_tokens) * chunk + static_cast<double>(layers - of_tokens);
+  return rows * MlpProducts(width, spec.intermediate_size) + Product(chunk * width, width);
+}
+
+// Of one chunk.
+double EncoderProducts(const AutoencoderSpec& spec) {
   const auto latent = static_cast<double>(spec.latent_size);
-  const double layer = MlpProducts(width, spec.intermediate_size);
-  const auto of_tokens =
-      static_cast<double>(spec.encoder_layers / 2 + spec.decoder_layers - spec.decoder_layers / 2);
-  const auto of_chunk = static_cast<double>(spec.encoder_layers + spec.decoder_layers) - of_tokens;
-  return layer * (of_tokens * chunk + of_chunk) + 2 * Product(chunk * width, width) +
-         Product(width, (spec.variational ? 2 : 1) * latent) + Product(latent, width) +
-         chunk * Product(width, vocab_size);
+  return LayerProducts(spec, spec.encoder_layers, spec.encoder_layers / 2) +
+         Product(spec.hidden_size, (spec.variational ? 2 : 1) * latent);
+}
+double DecoderProducts(const AutoencoderSpec& spec, double vocab_size) {
+  const double width = spec.hidden_size;
+  const int64_t of_tokens = spec.decoder_layers - spec.decoder_layers / 2;
+  return LayerProducts(spec, spec.decoder_layers, of_tokens) + Product(spec.latent_size, width) +
+         static_cast<double>(spec.chunk_size) * Product(width, vocab_size);
+}
+double ChunkProducts(const AutoencoderSpec& spec, double vocab_size) {
+  return EncoderProducts(spec) + DecoderProducts(spec, vocab_size);
 }
 
 }  // namespace
@@ -90,6 +102,11 @@ double StepFlops(const JobSpec& spec, StageKind kind, int64_t vocab_size) {
   return kForwardAndBackward * batch *
          (is_model ? SampleProducts(spec, vocabulary)
                    : ChunkProducts(spec.autoencoder, vocabulary));
+}
+
+double EncodingFlops(const JobSpec& spec) {
+  return static_cast<double>(spec.train.batch * spec.model.window_chunks) *
+         EncoderProducts(spec.autoencoder);
 }
 
 }  // namespace halcyon::jobs

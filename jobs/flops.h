@@ -17,6 +17,10 @@ namespace halcyon::jobs {
 // REQUIRES: `kind` is a training stage that the job has.
 double StepFlops(const JobSpec& spec, StageKind kind, int64_t vocab_size);
 
+// Of the encoder alone, forward, for the windows of one step of the model: what data.latents =
+// "recompute" adds to it.
+double EncodingFlops(const JobSpec& spec);
+
 }  // namespace halcyon::jobs
 
 #endif  // HALCYON_JOBS_FLOPS_H_

@@ -59,6 +59,10 @@ struct SourceSpec {
   bool operator==(const SourceSpec&) const = default;
 };
 
+// Where the latents that a model is trained on come from: a cache that is made once, or the
+// autoencoder, each time that a rank reads a window.
+enum class LatentsRule { kStore, kRecompute, kAuto };
+
 // [data]
 struct DataSpec {
   // Absolute paths after parsing; in the file relative to it. One of the two is given.
@@ -71,7 +75,8 @@ struct DataSpec {
   double heldout = 0.02;  // fraction of documents never trained on, chosen by a hash of their bytes
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
   BadDocuments bad_documents = BadDocuments::kRefuse;
-  int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
+  int64_t shard_bytes = 4 << 20;              // source bytes a shard, about
+  LatentsRule latents = LatentsRule::kStore;  // kAuto: settled before the job's first stage
   // All that is read, in this order: `sources` or the paths of each `source`, `heldout_sources`.
   std::vector<std::string> Files() const;
   bool operator==(const DataSpec&) const = default;

@@ -162,7 +162,8 @@ class Checker {
                                 {"model.flow_solver", {kFlow}},
                                 {"model.flow_steps", {kFlow}},
                                 {"model.diffusion_steps", {kDiffusion}},
-                                {"model.tie_embeddings", {kSoftmax}}};
+                                {"model.tie_embeddings", {kSoftmax}},
+                                {"data.latents", {kEnergy, kFlow, kDiffusion}}};
     JobSpec defaults;
     defaults.model.preset = spec_.model.preset;
     ApplyPresets(defaults);

@@ -53,6 +53,7 @@ void AddData(DataSpec& data, KeyTable& keys) {
   keys.Choice("bad_documents", &data.bad_documents, {"refuse", "skip"});
   keys.Integer("shard_bytes", &data.shard_bytes, 1, int64_t{1} << 30,
                "a shard is read into memory");
+  keys.Choice("latents", &data.latents, {"store", "recompute", "auto"});
 }
 
 void AddTokenizer(TokenizerSpec& tokenizer, KeyTable& keys) {

@@ -82,6 +82,7 @@ bool IsNeverAField(std::string_view path) {
       "data.sources",  // their bytes are fields, not their paths
       "data.source",   // likewise; the shares are fields of the model
       "data.heldout_sources",
+      "data.latents",        // says which inputs the model has, which are fields
       "tokenizer.path",      // likewise
       "autoencoder.preset",  // the keys it sets count
       "model.preset",
@@ -167,18 +168,27 @@ absl::StatusOr<StageKind> StageFromName(std::string_view name) {
   return InvalidArgument("unknown stage \"" + std::string(name) + "\"; it is one of " + names);
 }
 
+bool RecomputesLatents(const JobSpec& spec) {
+  return spec.data.latents == LatentsRule::kRecompute && spec.model.head != HeadKind::kSoftmax;
+}
+
 std::vector<StageKind> StagesOf(const JobSpec& spec) {
   std::vector<StageKind> stages(kAllStages.begin(), kAllStages.end());
   if (spec.model.head == HeadKind::kSoftmax) {
     std::erase(stages, StageKind::kAutoencoder);
     std::erase(stages, StageKind::kLatents);
   }
+  if (RecomputesLatents(spec)) std::erase(stages, StageKind::kLatents);
   return stages;
 }
 
 std::vector<StageKind> InputsOf(StageKind kind, const JobSpec& spec) {
   const std::vector<StageKind> stages = StagesOf(spec);
   std::vector<StageKind> inputs = StageOf(kind).inputs;
+  // The ranks encode what they read; in place of the latents, from which it follows otherwise.
+  if (kind == StageKind::kModel && RecomputesLatents(spec)) {
+    std::ranges::replace(inputs, StageKind::kLatents, StageKind::kAutoencoder);
+  }
   std::erase_if(inputs, [&](StageKind input) {
     return std::find(stages.begin(), stages.end(), input) == stages.end();
   });

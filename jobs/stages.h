@@ -30,11 +30,16 @@ inline constexpr std::array<StageKind, 6> kAllStages = {
 std::string_view StageName(StageKind kind);
 absl::StatusOr<StageKind> StageFromName(std::string_view name);
 
-// The stages of a job, in that order: all, or with head = softmax those that need no latents.
+// Whether the model's ranks encode the text that they read, and no latents are stored.
+bool RecomputesLatents(const JobSpec& spec);
+
+// The stages of a job, in that order: all, or with head = softmax those that need no latents, or
+// all but the latents when they are recomputed. data.latents = "auto" counts as "store".
 std::vector<StageKind> StagesOf(const JobSpec& spec);
 
 // tokens <- tokenizer; autoencoder <- tokens; latents <- tokens, autoencoder;
-// model <- tokens, latents; eval <- tokens, autoencoder, latents, model. Only stages of the job.
+// model <- tokens, latents (or the autoencoder, when they are recomputed); eval <- tokens,
+// autoencoder, latents, model. Only stages of the job.
 std::vector<StageKind> InputsOf(StageKind kind, const JobSpec& spec);
 
 // How a stage is run: one leased task, a leased task for each shard, or a gang of ranks.

@@ -19,6 +19,8 @@ class WindowLoader {
   uint64_t Windows(Split split) const;
   uint32_t window_chunks() const { return window_chunks_; }
   const Packing& packing() const { return *packing_; }
+  // 0: without latents.
+  uint32_t latent_size() const { return latents_ == nullptr ? 0 : latents_->latent_size(); }
 
   // Appends window `window` of the split: T*K ids and, with latents, float32 [T, 2*latent_size].
   absl::Status Load(Split split, uint64_t window, std::vector<uint32_t>* tokens,

@@ -38,6 +38,12 @@ TEST(Flops, OfTheAutoencoder) {
   EXPECT_DOUBLE_EQ(StepFlops(Odd(), StageKind::kAutoencoder, 100), 6.0 * 13 * chunk);
 }
 
+// Forward alone, of the windows of the model.
+TEST(Flops, OfEncodingTheWindowsOfAStep) {
+  const double mlp = 3 * 7 * 11;
+  EXPECT_DOUBLE_EQ(EncodingFlops(Odd()), 2.0 * 23 * 10 * (3 * mlp + 21 * 7 + mlp + 7 * 10));
+}
+
 TEST(Flops, OfCalm) {
   const double seen = 3 * 6;  // discrete input: the embeddings of a chunk
   const double input = seen * 12 + 12 * 6;

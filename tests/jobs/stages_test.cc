@@ -108,6 +108,9 @@ std::vector<KeyCase> DataCases() {
       {"data.invalid_utf8", [](JobSpec& s) { s.data.invalid_utf8 = InvalidUtf8::kRefuse; }, kText},
       {"data.bad_documents", [](JobSpec& s) { s.data.bad_documents = BadDocuments::kSkip; }, kText},
       {"data.shard_bytes", [](JobSpec& s) { s.data.shard_bytes = 9; }, kText},
+      {"data.latents",
+       [](JobSpec& s) { s.data.latents = LatentsRule::kRecompute; },
+       {kModel, kEval}},
       // An imported tokenizer depends on its file and no longer on the sources.
       {"tokenizer.path", [](JobSpec& s) { s.tokenizer.path = "/t.json"; }, {kTokenizer}},
       {"tokenizer.vocab_size", [](JobSpec& s) { s.tokenizer.vocab_size = 777; }, {kTokenizer}},
@@ -332,6 +335,24 @@ TEST(Fingerprint, EachInputsDigestMatters) {
     }
     EXPECT_EQ(seen, InputsOf(kind, spec)) << StageName(kind);
   }
+}
+
+TEST(Stages, WithoutStoredLatentsTheModelReadsTheAutoencoder) {
+  JobSpec spec = Base();
+  const std::string stored = Identity(kModel, spec).Fingerprint();
+  const std::string tokens = Identity(kTokens, spec).Fingerprint();
+  spec.data.latents = LatentsRule::kAuto;
+  EXPECT_EQ(Identity(kModel, spec).Fingerprint(), stored);
+  spec.data.latents = LatentsRule::kRecompute;
+  EXPECT_TRUE(RecomputesLatents(spec));
+  EXPECT_THAT(StagesOf(spec), ElementsAre(kTokenizer, kTokens, kAutoencoder, kModel, kEval));
+  EXPECT_THAT(InputsOf(kModel, spec), ElementsAre(kTokens, kAutoencoder));
+  EXPECT_THAT(InputsOf(kEval, spec), ElementsAre(kTokens, kAutoencoder, kModel));
+  EXPECT_NE(Identity(kModel, spec).Fingerprint(), stored);
+  EXPECT_EQ(Identity(kTokens, spec).Fingerprint(), tokens);
+  spec.model.head = HeadKind::kSoftmax;
+  EXPECT_FALSE(RecomputesLatents(spec));
+  EXPECT_THAT(InputsOf(kModel, spec), ElementsAre(kTokens));
 }
 
 TEST(Fingerprint, AnImportedTokenizerIsItsFile) {

@@ -55,15 +55,17 @@ class CachedDataTest : public ::testing::Test {
   }
   static constexpr uint32_t kLatentSize = 2;
 
+  using PosteriorOf =
+      std::function<std::vector<float>(uint32_t shard, Split split, uint64_t chunk)>;
   // Publishes a posterior for each chunk of `packing`.
-  void WriteLatents(const Packing& packing) {
+  void WriteLatents(const Packing& packing, const PosteriorOf& posterior_of = Posterior) {
     const std::string dataset(64, 'b');
     Publish("latents", dataset, packing.shards(), [&](uint32_t shard, const std::string& path) {
       auto writer = storage::LatentShardWriter::Create(path, dataset, shard, 1, kLatentSize);
       EXPECT_TRUE(writer.ok()) << writer.status();
       for (const Split split : {Split::kTrain, Split::kHeldout}) {
         for (uint64_t chunk = 0; chunk < packing.ChunksOfShard(shard, split); ++chunk) {
-          EXPECT_TRUE((*writer)->Append(split, Posterior(shard, split, chunk)).ok());
+          EXPECT_TRUE((*writer)->Append(split, posterior_of(shard, split, chunk)).ok());
         }
       }
       return (*writer)->Finish();

@@ -13,7 +13,7 @@
 #include "storage/cache_format.h"
 #include "storage/half.h"
 #include "worker/compute_device.h"
-#include "worker/tasks/latent_batches.h"
+#include "worker/inputs/latent_batches.h"
 
 namespace halcyon::worker {
 namespace {
@@ -102,6 +102,12 @@ std::string Text(const Comparison& found, size_t batches) {
 
 absl::Status RunVerifyLatents(const VerifyLatentsCommand& command) {
   if (command.batches < 1) return InvalidArgument("--batches: one is the least");
+  if (!command.inputs.contains("latents")) {
+    return FailedPrecondition(
+        "the job stores no latents, so there is nothing to compare: its ranks encode what they "
+        "read "
+        "(data.latents), or its head is softmax");
+  }
   ASSIGN_OR_RETURN(const ComputeDevice compute, OpenDevice(command.device));
   at::set_num_threads(1);  // as the agents that made them
   ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(command.inputs));

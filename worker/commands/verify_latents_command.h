@@ -17,7 +17,7 @@ inline constexpr double kLatentToleranceMax = 1.0 / 256;
 struct VerifyLatentsCommand {
   ArtifactInputs inputs;  // tokenizer, tokens, autoencoder, latents
   int64_t batches =
-      16;  // of worker/tasks/latent_batches.h, chosen at random; all when there are fewer
+      16;  // of worker/inputs/latent_batches.h, chosen at random; all when there are fewer
   uint64_t seed = 1;
   std::string device = "auto";  // or cpu, cuda
   bool json = false;

@@ -1,4 +1,4 @@
-#include "worker/tasks/latent_batches.h"
+#include "worker/inputs/latent_batches.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>

@@ -1,6 +1,6 @@
 // The batches in which the chunks of a shard are encoded into latents.
-#ifndef HALCYON_WORKER_TASKS_LATENT_BATCHES_H_
-#define HALCYON_WORKER_TASKS_LATENT_BATCHES_H_
+#ifndef HALCYON_WORKER_INPUTS_LATENT_BATCHES_H_
+#define HALCYON_WORKER_INPUTS_LATENT_BATCHES_H_
 
 #include <ATen/core/Tensor.h>
 
@@ -32,4 +32,4 @@ absl::StatusOr<at::Tensor> EncodeBatch(model::Autoencoder& autoencoder,
 
 }  // namespace halcyon::worker
 
-#endif  // HALCYON_WORKER_TASKS_LATENT_BATCHES_H_
+#endif  // HALCYON_WORKER_INPUTS_LATENT_BATCHES_H_

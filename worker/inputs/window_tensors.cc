@@ -1,15 +1,17 @@
 #include "worker/inputs/window_tensors.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
+
+#include "worker/inputs/latent_batches.h"
 
 namespace halcyon::worker {
 
 absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
                                           pipeline::Split split,
-                                          const std::vector<uint64_t>& windows,
-                                          int64_t latent_size) {
+                                          const std::vector<uint64_t>& windows) {
   std::vector<uint32_t> ids;
   std::vector<float> posteriors;
   for (const uint64_t window : windows) {
@@ -21,12 +23,25 @@ absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
   data.tokens =
       at::empty({count, chunks, static_cast<int64_t>(ids.size()) / (count * chunks)}, at::kLong);
   std::copy(ids.begin(), ids.end(), data.tokens.data_ptr<int64_t>());
+  const int64_t latent_size = loader.latent_size();
   if (latent_size == 0) return data;
   const at::Tensor both = at::empty({count * chunks, 2 * latent_size}, at::kFloat);
   std::copy(posteriors.begin(), posteriors.end(), both.data_ptr<float>());
   data.posterior.mean = both.narrow(1, 0, latent_size).contiguous();
   data.posterior.log_std = both.narrow(1, latent_size, latent_size).contiguous();
   return data;
+}
+
+model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor& tokens) {
+  c10::NoGradGuard no_grad;
+  const at::Tensor chunks = tokens.reshape({-1, tokens.size(-1)});
+  std::vector<at::Tensor> means, log_stds;
+  for (const at::Tensor& batch : chunks.split(kLatentBatchChunks)) {
+    const model::Posterior posterior = autoencoder.Encode(batch);
+    means.push_back(posterior.mean.to(at::kHalf).to(at::kFloat));
+    log_stds.push_back(posterior.log_std.to(at::kHalf).to(at::kFloat));
+  }
+  return {at::cat(means), at::cat(log_stds)};
 }
 
 Prediction ToPrediction(const WindowTensors& windows, bool with_latents) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "model/autoencoder.h"
 #include "model/posterior.h"
 #include "pipeline/window_loader.h"
 
@@ -17,11 +18,14 @@ struct WindowTensors {
   at::Tensor tokens;           // int64 [windows, T, K]
   model::Posterior posterior;  // [windows * T, latent]; undefined where the loader has no latents
 };
-// latent_size 0: without latents.
 absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
                                           pipeline::Split split,
-                                          const std::vector<uint64_t>& windows,
-                                          int64_t latent_size);
+                                          const std::vector<uint64_t>& windows);
+
+// Posteriors of the chunks as a cache of latents would hold them, rounded to half floats, on the
+// autoencoder's device: [windows * T, latent]. tokens: int64 [windows, T, K]. Encoded at most
+// kLatentBatchChunks at a time. No gradients are kept.
+model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor& tokens);
 
 // What CALM sees of windows, and what it is to predict: chunk t + 1 from chunks 0 ... t.
 struct Prediction {

@@ -172,8 +172,7 @@ absl::StatusOr<LanguageModelScore> ScoreBaseline(model::BaselineModel& model,
   const pipeline::PackingRule& rule = windows.packing().rule();
   const int64_t chunk_size = rule.chunk_size;
   const auto score_window = [&](uint64_t window) -> absl::StatusOr<ScoreTally> {
-    ASSIGN_OR_RETURN(const WindowTensors data,
-                     LoadWindows(windows, Split::kHeldout, {window}, /*latent_size=*/0));
+    ASSIGN_OR_RETURN(const WindowTensors data, LoadWindows(windows, Split::kHeldout, {window}));
     BaselineWindow scored(model, data.tokens, window, options);
     scored.Run();
     ScoreTally tally;

@@ -40,8 +40,8 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
   const int64_t samples = two ? 2 : options.samples;
   RETURN_IF_ERROR(model.head().CheckDraws(samples, windows.window_chunks()));
   const auto score_window = [&](uint64_t window) -> absl::StatusOr<ScoreTally> {
-    ASSIGN_OR_RETURN(const WindowTensors data,
-                     LoadWindows(windows, Split::kHeldout, {window}, latent));
+    ASSIGN_OR_RETURN(WindowTensors data, LoadWindows(windows, Split::kHeldout, {window}));
+    if (!data.posterior.mean.defined()) data.posterior = EncodeWindows(autoencoder, data.tokens);
     const Prediction prediction = ToPrediction(data, model.SeesLatents());
     model::BackboneCache cache;
     const at::Tensor hidden = model.Backbone(prediction.tokens, prediction.latents, nullptr,

@@ -44,7 +44,8 @@ struct LanguageModelScore {
 // tokens after a chunk. "" when a score can be had.
 std::string WhyNoScore(const pipeline::WindowLoader& windows);
 
-// N-grams start where chunks do, from the second chunk of a window on, and end in the window.
+// N-grams start where chunks do, from the second chunk of a window on, and end in the window. The
+// autoencoder encodes the windows when they come without latents.
 // kInvalidArgument when the held-out text fills no window, or a window holds no such n-gram.
 absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
                                                       model::Autoencoder& autoencoder,

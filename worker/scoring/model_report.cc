@@ -47,10 +47,10 @@ absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactInputs& artifacts, c10
     ASSIGN_OR_RETURN(inputs.opened, OpenModel(env, artifacts, device));
     RETURN_IF_ERROR(check_vocabulary(inputs.opened.vocab_size, dir));
     packing = inputs.opened.spec.autoencoder;
-    if (inputs.opened.calm != nullptr &&
-        (inputs.autoencoder == nullptr || !artifacts.contains("latents"))) {
-      return InvalidArgument(dir + ": is a CALM model, which is scored with the autoencoder and " +
-                             "the latents it was trained on; give both");
+    if (inputs.opened.calm != nullptr && inputs.autoencoder == nullptr) {
+      return InvalidArgument(dir +
+                             ": is a CALM model, which is scored with the autoencoder it was " +
+                             "trained with; give that, too");
     }
     if (inputs.opened.baseline != nullptr && inputs.autoencoder != nullptr &&
         inputs.autoencoder->spec().chunk_size != packing.chunk_size) {
@@ -122,7 +122,9 @@ absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
   const bool two = options.protocol == model::BrierProtocol::kTwoSamples;
   std::unique_ptr<storage::LatentReader> latents;
   if (opened.calm != nullptr) {
-    ASSIGN_OR_RETURN(latents, OpenLatents(artifacts, opened.latent_size));
+    if (artifacts.contains("latents")) {
+      ASSIGN_OR_RETURN(latents, OpenLatents(artifacts, opened.latent_size));
+    }
     (*report)["samples"] = two ? 2 : scoring.samples;
   }
   ASSIGN_OR_RETURN(const Windows windows, OpenWindows(*inputs.tokens.packing, latents.get(),

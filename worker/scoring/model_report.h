@@ -28,7 +28,8 @@ struct ReportOptions {
 };
 
 // Needs the artifacts tokenizer and tokens, and reports on what else is given: an autoencoder, a
-// softmax baseline ("model"), or a CALM model with its autoencoder and latents.
+// softmax baseline ("model"), or a CALM model with its autoencoder and its latents, which the
+// autoencoder makes again where they are not given.
 //
 // Of an autoencoder:
 //   reconstruction, reconstruction_tokens  share of held-out tokens that the posterior's mean gives

@@ -2,7 +2,7 @@
 
 #include "storage/latent_cache.h"
 #include "worker/inputs/artifacts.h"
-#include "worker/tasks/latent_batches.h"
+#include "worker/inputs/latent_batches.h"
 #include "worker/tasks/tasks.h"
 
 namespace halcyon::worker {

@@ -18,7 +18,11 @@ CalmTrainee::CalmTrainee(const jobs::JobSpec& spec, const LanguageModelData& dat
 
 absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch,
                                                      const BatchTensors& tensors) {
-  const Prediction window = ToPrediction({tensors.tokens, tensors.posterior}, model_.SeesLatents());
+  const Prediction window =
+      ToPrediction({tensors.tokens, tensors.posterior.mean.defined()
+                                        ? tensors.posterior
+                                        : EncodeWindows(*autoencoder_, tensors.tokens)},
+                   model_.SeesLatents());
   const at::Tensor hidden = model_.Backbone(window.tokens, window.latents);
   const model::NoiseRows noise{spec().seed, NoiseStream::kHeadNoise, batch.step, batch.slots};
   const model::LatentHead::Loss loss = model_.HeadLoss(hidden, window.next, noise);

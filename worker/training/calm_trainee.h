@@ -10,7 +10,8 @@ namespace halcyon::worker {
 
 class CalmTrainee : public LanguageModelTrainee {
  public:
-  // The autoencoder is frozen, whole on every rank, and not owned.
+  // The autoencoder is frozen, whole on every rank, and not owned. It encodes the windows when the
+  // data has no latents.
   CalmTrainee(const jobs::JobSpec& spec, const LanguageModelData& data,
               model::Autoencoder* autoencoder);
 

@@ -12,10 +12,8 @@ at::Tensor PositionWeights(const at::Tensor& weights, double divisor, int64_t po
 }
 
 absl::StatusOr<BatchTensors> LanguageModelTrainee::Load(const MicroBatch& batch) {
-  const bool has_latents = spec_.model.head != jobs::HeadKind::kSoftmax;
   ASSIGN_OR_RETURN(const WindowTensors windows,
-                   LoadWindows(*data_.windows, pipeline::Split::kTrain, batch.items,
-                               has_latents ? spec_.autoencoder.latent_size : 0));
+                   LoadWindows(*data_.windows, pipeline::Split::kTrain, batch.items));
   return BatchTensors{windows.tokens, windows.posterior};
 }
 

@@ -136,7 +136,10 @@ struct Rank {
     const ArtifactInputs inputs = ArtifactInputs::Of(assignment);
     ASSIGN_OR_RETURN(const auto autoencoder,
                      OpenAutoencoder(*Env::Posix(), inputs, compute.device));
-    ASSIGN_OR_RETURN(const auto latents, OpenLatents(inputs, spec.autoencoder.latent_size));
+    std::unique_ptr<storage::LatentReader> latents;  // null: they are recomputed
+    if (!jobs::RecomputesLatents(spec)) {
+      ASSIGN_OR_RETURN(latents, OpenLatents(inputs, spec.autoencoder.latent_size));
+    }
     ASSIGN_OR_RETURN(const Windows windows,
                      OpenWindows(*tokens.packing, latents.get(), spec.model.window_chunks));
     ASSIGN_OR_RETURN(const LanguageModelData data, DataOf(tokenizer, tokens, windows));

@@ -8,6 +8,8 @@
 #include "cluster/in_process_gang.h"
 #include "tests/pipeline/cache_fixture.h"
 #include "tests/worker/random_networks.h"
+#include "worker/inputs/latent_batches.h"
+#include "worker/inputs/window_tensors.h"
 #include "worker/scoring/evaluation_noise.h"
 
 namespace halcyon::worker {
@@ -178,6 +180,37 @@ TEST_F(CalmScoreTest, RefusesTextThatHoldsNothingToScore) {
   EXPECT_NE(WhyNoScore(*windows_), "");
   Open(2, 3);
   EXPECT_EQ(WhyNoScore(*windows_), "");
+}
+
+TEST_F(CalmScoreTest, LatentsAreEncodedWhereNoneAreStored) {
+  Make(4);
+  auto packing = pipeline::Packing::Build(tokens_.get(), {4, kEndToken, kPadToken});
+  ASSERT_TRUE(packing.ok());
+  WriteLatents(**packing, [&](uint32_t shard, Split split, uint64_t chunk) {
+    const auto rows = EncodeBatch(*autoencoder_, **packing, shard, {split, chunk, 1});
+    const float* values = rows->const_data_ptr<float>();
+    return std::vector<float>(values, values + rows->numel());
+  });
+  Open(4, 4);
+  const LanguageModelOptions options{.windows = 100, .samples = 4, .bootstrap = 0, .seed = 4};
+  const LanguageModelScore stored = Score(options, &alone_);
+  latents_ = nullptr;
+  windows_ = std::make_unique<pipeline::WindowLoader>(packing_.get(), nullptr, 4);
+  const LanguageModelScore encoded = Score(options, &alone_);
+  // One chunk at a time and a window at a time may differ in a last bit before they are rounded.
+  EXPECT_NEAR(encoded.loss, stored.loss, 1e-3 * std::abs(stored.loss));
+  EXPECT_GT(encoded.loss, 0);
+}
+
+TEST_F(CalmScoreTest, EncodedLatentsAreHalfFloats) {
+  Make(4);
+  const at::Tensor tokens = at::tensor({0, 1, 2, 0, 2, 2, 1, 1, 0, 0, 1, 4}, at::kLong);
+  const model::Posterior posterior = EncodeWindows(*autoencoder_, tokens.view({1, 3, 4}));
+  const model::Posterior exact = autoencoder_->Encode(tokens.view({3, 4}));
+  EXPECT_TRUE(at::equal(posterior.mean, exact.mean.to(at::kHalf).to(at::kFloat)));
+  EXPECT_TRUE(at::equal(posterior.log_std, exact.log_std.to(at::kHalf).to(at::kFloat)));
+  EXPECT_FALSE(at::equal(posterior.mean, exact.mean));
+  EXPECT_FALSE(posterior.mean.requires_grad());
 }
 
 class BaselineScoreTest : public ScoreTest {

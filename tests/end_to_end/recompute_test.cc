@@ -1,0 +1,65 @@
+// A model trained on latents that its ranks encode, beside one trained on stored ones.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "base/env.h"
+#include "tests/end_to_end/small_job.h"
+
+namespace halcyon {
+namespace {
+
+using nlohmann::json;
+
+class RecomputeTest : public testing::Test {
+ protected:
+  RecomputeTest() : job_("recompute") { job_.values()["launch.ranks"] = "2"; }
+
+  json Run(const std::string& latents) {
+    job_.values()["data.latents"] = "\"" + latents + "\"";
+    job_.Write();
+    const RunResult run = job_.Run();
+    EXPECT_TRUE(run.status.ok()) << run.output;
+    output_ = run.output;
+    const auto summary = Env::Posix()->ReadFile(
+        job_.home() + "/jobs/" + job_.Status()["job_id"].get<std::string>() + "/summary.json");
+    return json::parse(summary.value_or("null"), nullptr, false).value("stages", json::object());
+  }
+
+  SmallJob job_;
+  std::string output_;
+};
+
+TEST_F(RecomputeTest, TrainsTheSameModelWithoutStoringLatents) {
+  const json recomputed = Run("recompute");
+  EXPECT_FALSE(recomputed.contains("latents"));
+  EXPECT_FALSE(Env::Posix()->Exists(job_.home() + "/artifacts/latents"));
+  EXPECT_TRUE(recomputed.at("eval").at("facts").contains("brier_lm"));
+  const RunResult text = job_.Halcyon({"generate", "--prompt", "word", "--json"});
+  EXPECT_TRUE(text.status.ok()) << text.output;
+  const RunResult audit = job_.Halcyon({"audit"});
+  EXPECT_TRUE(audit.status.ok()) << audit.output;
+  const RunResult verify = job_.Halcyon({"cache", "verify-latents"});
+  EXPECT_FALSE(verify.status.ok());
+  EXPECT_NE(verify.output.find("the job stores no latents"), std::string::npos) << verify.output;
+
+  const json stored = Run("store");
+  EXPECT_EQ(stored.at("autoencoder").at("state"), "reused");
+  EXPECT_EQ(stored.at("latents").at("state"), "done");
+  EXPECT_EQ(stored.at("model").at("state"), "done");
+  const auto loss = [](const json& stages) {
+    return stages.at("model").at("facts").at("heldout_loss").get<double>();
+  };
+  EXPECT_NEAR(loss(recomputed), loss(stored), 0.01 * std::abs(loss(stored)));
+
+  const json chosen = Run("auto");
+  EXPECT_FALSE(chosen.contains("latents"));
+  EXPECT_EQ(chosen.at("model").at("state"), "reused");
+  EXPECT_NE(output_.find("data.latents = \"auto\" is \"recompute\" for this job: training reads "),
+            std::string::npos)
+      << output_;
+}
+
+}  // namespace
+}  // namespace halcyon
