@@ -104,9 +104,11 @@ double StepFlops(const JobSpec& spec, StageKind kind, int64_t vocab_size) {
                    : ChunkProducts(spec.autoencoder, vocabulary));
 }
 
-double EncodingFlops(const JobSpec& spec) {
-  return static_cast<double>(spec.train.batch * spec.model.window_chunks) *
-         EncoderProducts(spec.autoencoder);
+double EncodingFlops(const AutoencoderSpec& spec, bool token_states_kept) {
+  const auto token_layers = static_cast<double>(spec.encoder_layers / 2 * spec.chunk_size);
+  return EncoderProducts(spec) -
+         (token_states_kept ? token_layers * MlpProducts(spec.hidden_size, spec.intermediate_size)
+                            : 0);
 }
 
 }  // namespace halcyon::jobs

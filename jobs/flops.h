@@ -17,9 +17,9 @@ namespace halcyon::jobs {
 // REQUIRES: `kind` is a training stage that the job has.
 double StepFlops(const JobSpec& spec, StageKind kind, int64_t vocab_size);
 
-// Of the encoder alone, forward, for the windows of one step of the model: what data.latents =
-// "recompute" adds to it.
-double EncodingFlops(const JobSpec& spec);
+// Of encoding one chunk, forward. The layers that see one token each count only where their states
+// of the whole vocabulary are not kept (Autoencoder::KeepTokenStates).
+double EncodingFlops(const AutoencoderSpec& spec, bool token_states_kept);
 
 }  // namespace halcyon::jobs
 

@@ -14,10 +14,11 @@ LatentsChoice ChooseLatents(const JobSpec& spec, uint64_t text_bytes, uint64_t f
   const double tokens = static_cast<double>(text_bytes) / kTextBytesOfToken;
   const double chunks = std::max(1.0, tokens / static_cast<double>(spec.autoencoder.chunk_size));
   const uint64_t stored = LatentBytes(spec, static_cast<uint64_t>(chunks));
-  const double used = static_cast<double>(spec.train.steps) *
-                      static_cast<double>(spec.train.batch * spec.model.window_chunks);
-  const double encoding =
-      100 * EncodingFlops(spec) / StepFlops(spec, StageKind::kModel, vocab_size);
+  const auto of_step = static_cast<double>(spec.train.batch * spec.model.window_chunks);
+  const double used = static_cast<double>(spec.train.steps) * of_step;
+  const double encoding = 100 * of_step *
+                          EncodingFlops(spec.autoencoder, /*token_states_kept=*/true) /
+                          StepFlops(spec, StageKind::kModel, vocab_size);
   const std::string would_take = fmt::format("stored they would take about {}, {} are free",
                                              BytesText(stored), BytesText(free_bytes));
   const std::string adds =

@@ -19,6 +19,8 @@ namespace {
 
 // Decoded at a time by DecodeTokens: bounds the activations.
 constexpr int64_t kDecodeChunksMax = 1024;
+// Likewise by KeepTokenStates.
+constexpr int64_t kTokenStatesAtATime = 4096;
 
 std::deque<GatedMlp> AddMlps(Unit& unit, const std::string& name, int64_t count,
                              const jobs::AutoencoderSpec& spec) {
@@ -59,13 +61,15 @@ struct Autoencoder::Network {
                Linear::Bias::kYes),
         decoder_norm(unit, "decoder.norm", spec.hidden_size, spec.norm_epsilon) {}
 
-  // embeddings [chunks * K, hidden] -> [chunks, 2 * latent]: mean, then unclamped log_std; a plain
-  // autoencoder has the mean only.
-  at::Tensor Encode(const at::Tensor& embeddings, int64_t chunk_size) const {
-    const size_t middle = encoder_layers.size() / 2;
-    at::Tensor rows = Apply(encoder_layers, 0, middle, embeddings);
-    rows = squeeze(rows.view({-1, chunk_size * embeddings.size(1)}));
-    rows = Apply(encoder_layers, middle, encoder_layers.size(), rows);
+  // embeddings [tokens, hidden] -> the same: the layers that see one token each.
+  at::Tensor EncodeTokens(const at::Tensor& embeddings) const {
+    return Apply(encoder_layers, 0, encoder_layers.size() / 2, embeddings);
+  }
+  // states [chunks * K, hidden], of EncodeTokens -> [chunks, 2 * latent]: mean, then unclamped
+  // log_std; a plain autoencoder has the mean only.
+  at::Tensor EncodeChunks(const at::Tensor& states, int64_t chunk_size) const {
+    at::Tensor rows = squeeze(states.view({-1, chunk_size * states.size(1)}));
+    rows = Apply(encoder_layers, encoder_layers.size() / 2, encoder_layers.size(), rows);
     return posterior(encoder_norm(rows));
   }
 
@@ -97,6 +101,7 @@ struct Autoencoder::Network {
   }
 
   Unit unit;
+  at::Tensor token_states;  // EncodeTokens of the whole vocabulary, once KeepTokenStates made it
   Parameter& embedding;
   Parameter* mask_embedding;  // of dropped tokens
   std::deque<GatedMlp> encoder_layers;
@@ -143,9 +148,27 @@ Posterior Autoencoder::EncodeUnclamped(const at::Tensor& tokens) {
   HALCYON_CHECK(tokens.dim() == 2 && tokens.size(1) == spec_.chunk_size);
   Unit& unit = network_->unit;
   unit.Enter();
-  const at::Tensor embeddings = EmbeddedRows(network_->embedding.value, tokens.reshape({-1}));
-  const at::Tensor both = unit.Exit(network_->Encode(embeddings, spec_.chunk_size));
+  const at::Tensor ids = tokens.reshape({-1});
+  const at::Tensor states =
+      network_->token_states.defined()
+          ? EmbeddedRows(network_->token_states, ids)
+          : network_->EncodeTokens(EmbeddedRows(network_->embedding.value, ids));
+  const at::Tensor both = unit.Exit(network_->EncodeChunks(states, spec_.chunk_size));
   return SplitPosterior(both, spec_.latent_size);
+}
+
+void Autoencoder::KeepTokenStates() {
+  const c10::NoGradGuard no_grad;
+  Unit& unit = network_->unit;
+  unit.Enter();
+  const at::Tensor& table = network_->embedding.value;
+  at::Tensor states = at::empty(table.sizes(), table.options().dtype(at::kFloat));
+  for (int64_t begin = 0; begin < vocab_size_; begin += kTokenStatesAtATime) {
+    const int64_t count = std::min(kTokenStatesAtATime, vocab_size_ - begin);
+    const at::Tensor ids = at::arange(begin, begin + count, table.options().dtype(at::kLong));
+    states.narrow(0, begin, count).copy_(network_->EncodeTokens(EmbeddedRows(table, ids)));
+  }
+  network_->token_states = unit.Exit(states);
 }
 
 at::Tensor Autoencoder::Decode(const at::Tensor& latents) {
@@ -198,8 +221,8 @@ Autoencoder::Loss Autoencoder::TrainingLoss(const at::Tensor& tokens, const Nois
     const at::Tensor dropped = noise.token_dropout.reshape({-1, 1}) < spec_.token_dropout;
     embeddings = at::where(dropped, network.Dropped(), embeddings);
   }
-  const Posterior posterior =
-      Clamped(SplitPosterior(network.Encode(embeddings, spec_.chunk_size), spec_.latent_size));
+  const Posterior posterior = Clamped(SplitPosterior(
+      network.EncodeChunks(network.EncodeTokens(embeddings), spec_.chunk_size), spec_.latent_size));
   at::Tensor latents = posterior.mean;
   if (spec_.variational) latents = latents + noise.posterior * at::exp(posterior.log_std);
   if (spec_.latent_dropout > 0) {

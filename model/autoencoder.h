@@ -30,6 +30,10 @@ class Autoencoder {
   Posterior Encode(const at::Tensor& tokens);
   // The same with log_std as the network gives it, not clamped: for checking a conversion.
   Posterior EncodeUnclamped(const at::Tensor& tokens);
+  // The encoder's first layers see one token each. Computes what they make of every token of the
+  // vocabulary, [vocab, hidden] in float32 on the network's device; from then on the two above look
+  // it up, with the same result up to rounding. Only for weights that do not change any more.
+  void KeepTokenStates();
   // latents: [chunks, latent] -> logits [chunks, K, vocab].
   at::Tensor Decode(const at::Tensor& latents);
   // argmax of Decode: int64 [chunks, K], without ever holding the logits (model/argmax.h).

@@ -38,10 +38,13 @@ TEST(Flops, OfTheAutoencoder) {
   EXPECT_DOUBLE_EQ(StepFlops(Odd(), StageKind::kAutoencoder, 100), 6.0 * 13 * chunk);
 }
 
-// Forward alone, of the windows of the model.
-TEST(Flops, OfEncodingTheWindowsOfAStep) {
+// Forward alone.
+TEST(Flops, OfEncodingAChunk) {
   const double mlp = 3 * 7 * 11;
-  EXPECT_DOUBLE_EQ(EncodingFlops(Odd()), 2.0 * 23 * 10 * (3 * mlp + 21 * 7 + mlp + 7 * 10));
+  const jobs::AutoencoderSpec spec = Odd().autoencoder;
+  EXPECT_DOUBLE_EQ(EncodingFlops(spec, /*token_states_kept=*/false),
+                   2.0 * (3 * mlp + 21 * 7 + mlp + 7 * 10));
+  EXPECT_DOUBLE_EQ(EncodingFlops(spec, /*token_states_kept=*/true), 2.0 * (21 * 7 + mlp + 7 * 10));
 }
 
 TEST(Flops, OfCalm) {

@@ -53,7 +53,7 @@ TEST(ChooseLatents, RecomputesATextOfWhichLittleIsRead) {
 
 TEST(ChooseLatents, SaysHowMuchArithmeticEncodingIs) {
   EXPECT_THAT(ChooseLatents(Paper(), kGigabyte, 100 * kGigabyte, kVocabulary).why,
-              HasSubstr("recomputing adds 1.3 % to the arithmetic of training"));
+              HasSubstr("recomputing adds 0.4 % to the arithmetic of training"));
 }
 
 TEST(ChooseLatents, TextOfNoBytesIsStored) {

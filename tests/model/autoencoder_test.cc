@@ -116,6 +116,19 @@ AutoencoderTest::OracleLoss AutoencoderTest::LossOf(const NetworkOracle& net, in
   return loss;
 }
 
+TEST_F(AutoencoderTest, KeptStatesOfTokensGiveTheSameLatents) {
+  const Posterior before = autoencoder_.Encode(tokens_);
+  autoencoder_.KeepTokenStates();
+  const Posterior after = autoencoder_.Encode(tokens_);
+  EXPECT_TRUE(at::allclose(before.mean, after.mean, 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(before.log_std, after.log_std, 1e-5, 1e-6));
+  // They are what is used.
+  for (Parameter& parameter : autoencoder_.units().at(0)->parameters()) {
+    if (parameter.name == "embedding") parameter.value.detach().zero_();
+  }
+  EXPECT_TRUE(at::equal(autoencoder_.Encode(tokens_).mean, after.mean));
+}
+
 TEST_F(AutoencoderTest, EncodesLikeTheOracle) {
   const NetworkOracle net(autoencoder_.units());
   const Posterior posterior = autoencoder_.Encode(tokens_);

@@ -8,6 +8,12 @@
 #include <vector>
 
 namespace halcyon::worker {
+namespace {
+
+// Of the text, for each token of the vocabulary. Several agents make the states, each for itself.
+constexpr uint64_t kTokensForAState = 16;
+
+}  // namespace
 
 std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout_chunks) {
   std::vector<LatentBatch> batches;
@@ -18,6 +24,13 @@ std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout
     }
   }
   return batches;
+}
+
+bool PrepareEncoding(model::Autoencoder& autoencoder, uint64_t chunks) {
+  const uint64_t tokens = chunks * static_cast<uint64_t>(autoencoder.spec().chunk_size);
+  if (tokens / kTokensForAState < static_cast<uint64_t>(autoencoder.vocab_size())) return false;
+  autoencoder.KeepTokenStates();
+  return true;
 }
 
 absl::StatusOr<at::Tensor> EncodeBatch(model::Autoencoder& autoencoder,

@@ -24,6 +24,11 @@ struct LatentBatch {
 // Of a shard with so many chunks of each split, in the order in which they are written.
 std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout_chunks);
 
+// Has the autoencoder keep its states of all tokens (KeepTokenStates) when they are made less often
+// so than by encoding this many chunks, by far. Who encodes the same text gives the same number:
+// bits depend on it. Whether they are kept.
+bool PrepareEncoding(model::Autoencoder& autoencoder, uint64_t chunks);
+
 // Posteriors of the batch's chunks, the mean then the log_std of each: float32
 // [count, 2 * latent_size] on the CPU. No gradients are kept.
 absl::StatusOr<at::Tensor> EncodeBatch(model::Autoencoder& autoencoder,

@@ -16,6 +16,7 @@
 #include "jobs/flops.h"
 #include "storage/checkpoint.h"
 #include "worker/inputs/artifacts.h"
+#include "worker/inputs/latent_batches.h"
 #include "worker/runtime.h"
 #include "worker/training/autoencoder_trainee.h"
 #include "worker/training/baseline_trainee.h"
@@ -137,7 +138,10 @@ struct Rank {
     ASSIGN_OR_RETURN(const auto autoencoder,
                      OpenAutoencoder(*Env::Posix(), inputs, compute.device));
     std::unique_ptr<storage::LatentReader> latents;  // null: they are recomputed
-    if (!jobs::RecomputesLatents(spec)) {
+    if (jobs::RecomputesLatents(spec)) {
+      PrepareEncoding(*autoencoder, static_cast<uint64_t>(spec.train.steps * spec.train.batch *
+                                                          spec.model.window_chunks));
+    } else {
       ASSIGN_OR_RETURN(latents, OpenLatents(inputs, spec.autoencoder.latent_size));
     }
     ASSIGN_OR_RETURN(const Windows windows,
