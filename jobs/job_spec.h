@@ -151,6 +151,7 @@ struct ModelSpec {
   int64_t head_layers = 1;      // blocks of the head
   int64_t noise_size = 64;
   int64_t window_chunks = 64;  // T: chunks a training sequence
+  bool document_mask = false;  // a step attends to its own document alone
   double rope_theta = 10000.0;
   double alpha = 1.0;   // exponent of the energy score, in (0, 2]
   int64_t samples = 8;  // N: model samples, or denoising tasks, a position

@@ -130,6 +130,7 @@ void AddModel(ModelSpec& model, KeyTable& keys) {
                "0 means as many as attention_heads");
   keys.Number("norm_epsilon", &model.norm_epsilon, kEpsilon, kEpsilonReason);
   keys.Boolean("tie_embeddings", &model.tie_embeddings);
+  keys.Boolean("document_mask", &model.document_mask);
   keys.Integer("head_layers", &model.head_layers, 1, 256, "a head has a block");
   keys.Integer("noise_size", &model.noise_size, 1, kWidthMax, "samples differ by their noise");
   keys.Integer("window_chunks", &model.window_chunks, 2, 1 << 20,

@@ -100,6 +100,7 @@ bool IsAsBeforeItCame(std::string_view path, std::string_view value) {
   constexpr std::pair<std::string_view, std::string_view> kLater[] = {
       {"autoencoder.train.precision", "float32"},
       {"train.precision", "float32"},
+      {"model.document_mask", "false"},
   };
   return std::find(std::begin(kLater), std::end(kLater), std::pair(path, value)) !=
          std::end(kLater);

@@ -40,6 +40,36 @@ at::Tensor CausalBehind(int64_t length, int64_t steps, c10::Device device) {
   return at::ones({1, 1, steps, length + steps}, options).tril(length);
 }
 
+// The same from `first_visible` on, [batch, steps]: bool [batch, 1, steps, length + steps].
+at::Tensor CausalFrom(const at::Tensor& first_visible, int64_t length) {
+  const int64_t steps = first_visible.size(1);
+  const at::Tensor seen = at::arange(length + steps, first_visible.options());
+  return seen.ge(first_visible.unsqueeze(1).unsqueeze(3))
+      .logical_and(CausalBehind(length, steps, first_visible.device()));
+}
+
+// Of `steps` new steps behind `length` cached ones, on the device, with positions. `given` may be
+// null.
+Placement PlacementOf(const Placement* given, int64_t length, int64_t steps, bool is_cached,
+                      c10::Device device) {
+  Placement here;
+  if (given != nullptr && given->positions.defined()) {
+    here.positions = ToDevice(given->positions, device);
+  } else {
+    here.positions = at::arange(length, length + steps, at::TensorOptions(at::kLong).device(device))
+                         .unsqueeze(0);
+  }
+  if (given != nullptr && given->visible.defined()) {
+    here.visible = ToDevice(given->visible, device);
+  } else if (given != nullptr && given->first_visible.defined()) {
+    here.first_visible = ToDevice(given->first_visible, device);
+    if (is_cached) here.visible = CausalFrom(here.first_visible, length);
+  } else if (length > 0 && steps > 1) {  // a single step sees everything, which needs no mask
+    here.visible = CausalBehind(length, steps, device);
+  }
+  return here;
+}
+
 }  // namespace
 
 void BackboneCache::Select(const at::Tensor& rows) {
@@ -86,18 +116,20 @@ TransformerBlock::TransformerBlock(Unit& unit, const std::string& name, const jo
       mlp_(unit, name + ".mlp", spec.hidden_size, spec.intermediate_size, spec.norm_epsilon) {}
 
 at::Tensor TransformerBlock::Attend(const at::Tensor& rows, int64_t batch, const Rotation& rotation,
-                                    const at::Tensor& visible, int64_t length,
+                                    const Placement& placement, int64_t length,
                                     BackboneCache::Block* cache) const {
   const auto projected = NormedLinears(rows, norm_.weight(), norm_.epsilon(),
                                        {query_.weight(), key_.weight(), value_.weight()});
-  const at::Tensor mixed = cache == nullptr && !visible.defined()
-                               ? AttendOwnSteps(projected, batch, rotation)
-                               : AttendCached(projected, batch, rotation, visible, length, cache);
+  const at::Tensor mixed =
+      cache == nullptr && !placement.visible.defined()
+          ? AttendOwnSteps(projected, batch, rotation, placement.first_visible)
+          : AttendCached(projected, batch, rotation, placement.visible, length, cache);
   return LinearAdd(mixed, output_.weight(), rows);
 }
 
 at::Tensor TransformerBlock::AttendOwnSteps(const std::vector<at::Tensor>& projected, int64_t batch,
-                                            const Rotation& rotation) const {
+                                            const Rotation& rotation,
+                                            const at::Tensor& first_visible) const {
   const int64_t hidden = projected[0].size(1), times = heads_ / key_value_heads_;
   AttentionRows rows = {projected[0], projected[1], projected[2]};
   if (times > 1) {
@@ -111,7 +143,7 @@ at::Tensor TransformerBlock::AttendOwnSteps(const std::vector<at::Tensor>& proje
     };
     rows = {rows.query.to(type), for_all_heads(rows.key), for_all_heads(rows.value)};
   }
-  return CausalAttention(rows, batch, heads_, rotation.cosine(), rotation.sine());
+  return CausalAttention(rows, batch, heads_, rotation.cosine(), rotation.sine(), first_visible);
 }
 
 at::Tensor TransformerBlock::AttendCached(const std::vector<at::Tensor>& projected, int64_t batch,
@@ -140,9 +172,9 @@ at::Tensor TransformerBlock::AttendCached(const std::vector<at::Tensor>& project
 }
 
 at::Tensor TransformerBlock::operator()(const at::Tensor& rows, int64_t batch,
-                                        const Rotation& rotation, const at::Tensor& visible,
+                                        const Rotation& rotation, const Placement& placement,
                                         int64_t length, BackboneCache::Block* cache) const {
-  return mlp_(Attend(rows, batch, rotation, visible, length, cache));
+  return mlp_(Attend(rows, batch, rotation, placement, length, cache));
 }
 
 Backbone::Backbone(const jobs::ModelSpec& spec)
@@ -164,24 +196,13 @@ at::Tensor Backbone::operator()(at::Tensor rows, int64_t batch, const Placement*
   const int64_t steps = rows.size(0) / batch;
   const int64_t length = cache == nullptr ? 0 : cache->length_;
   if (cache != nullptr) cache->blocks_.resize(blocks_.size());
-  at::Tensor positions, visible;
   const c10::Device device = rows.device();
-  if (placement != nullptr && placement->positions.defined()) {
-    positions = ToDevice(placement->positions, device);
-  } else {
-    positions = at::arange(length, length + steps, at::TensorOptions(at::kLong).device(device));
-    positions = positions.unsqueeze(0);
-  }
-  if (placement != nullptr && placement->visible.defined()) {
-    visible = ToDevice(placement->visible, device);
-  }
-  // A single step sees everything, which needs no mask.
-  if (!visible.defined() && length > 0 && steps > 1) visible = CausalBehind(length, steps, device);
-  const Rotation rotation(positions, head_width_, rope_theta_, rows.scalar_type());
+  const Placement here = PlacementOf(placement, length, steps, cache != nullptr, device);
+  const Rotation rotation(here.positions, head_width_, rope_theta_, rows.scalar_type());
   for (size_t i = 0; i < blocks_.size(); ++i) {
     BackboneCache::Block* block_cache = cache == nullptr ? nullptr : &cache->blocks_[i];
     rows = units_[i].Run(rows, [=, &block = blocks_[i]](const at::Tensor& input) {
-      return block(input, batch, rotation, visible, length, block_cache);
+      return block(input, batch, rotation, here, length, block_cache);
     });
   }
   if (cache != nullptr) cache->length_ += steps;

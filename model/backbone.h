@@ -43,10 +43,13 @@ class BackboneCache {
 struct Placement {
   // int64 [batch, steps]: the position that the rotary embedding turns by. Undefined: length of the
   // cache, and on.
-  at::Tensor positions;
+  at::Tensor positions = {};
   // bool [batch or 1, 1, steps, cached + steps]: true where a step attends to another. Undefined:
   // to everything cached and, causally, to the new steps.
-  at::Tensor visible;
+  at::Tensor visible = {};
+  // int64 [batch, steps], without `visible`: the first step, counted with those cached, that each
+  // one attends to; not after itself. Undefined: 0. Keeps documents of one window apart.
+  at::Tensor first_visible = {};
 };
 
 // Rotary position embedding (Su et al., "RoFormer") in the half-split layout: in each head, element
@@ -68,20 +71,20 @@ class Rotation {
 class TransformerBlock {
  public:
   TransformerBlock(Unit& unit, const std::string& name, const jobs::ModelSpec& spec);
-  // `visible` as in Placement. `cache` (with `length` steps in it) may be null.
+  // `placement`: what steps see, on their device. `cache` (with `length` steps in it) may be null.
   at::Tensor operator()(const at::Tensor& rows, int64_t batch, const Rotation& rotation,
-                        const at::Tensor& visible, int64_t length,
+                        const Placement& placement, int64_t length,
                         BackboneCache::Block* cache) const;
 
  private:
   // rows + attention over their norm.
   at::Tensor Attend(const at::Tensor& rows, int64_t batch, const Rotation& rotation,
-                    const at::Tensor& visible, int64_t length, BackboneCache::Block* cache) const;
+                    const Placement& placement, int64_t length, BackboneCache::Block* cache) const;
   // Of projected queries, keys and values, each [batch * steps, its heads * head_width] -> the
   // heads' outputs [batch * steps, hidden]: causal over these steps, or as `visible` and the cache
   // have it.
   at::Tensor AttendOwnSteps(const std::vector<at::Tensor>& projected, int64_t batch,
-                            const Rotation& rotation) const;
+                            const Rotation& rotation, const at::Tensor& first_visible) const;
   at::Tensor AttendCached(const std::vector<at::Tensor>& projected, int64_t batch,
                           const Rotation& rotation, const at::Tensor& visible, int64_t length,
                           BackboneCache::Block* cache) const;

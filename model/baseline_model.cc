@@ -73,10 +73,11 @@ at::Tensor BaselineModel::Logits(const at::Tensor& tokens, const Placement* plac
       .view({tokens.size(0), tokens.size(1), vocab_size_});
 }
 
-TokenLoss BaselineModel::NextTokenLoss(const at::Tensor& tokens, const at::Tensor& weights) {
+TokenLoss BaselineModel::NextTokenLoss(const at::Tensor& tokens, const at::Tensor& weights,
+                                       const Placement* placement) {
   HALCYON_CHECK(tokens.dim() == 2 && tokens.size(1) >= 2);
   const int64_t steps = tokens.size(1) - 1;
-  const at::Tensor normed = Hidden(tokens.narrow(1, 0, steps), nullptr, nullptr);
+  const at::Tensor normed = Hidden(tokens.narrow(1, 0, steps), placement, nullptr);
   TokenLoss loss = WeightedTokenLoss(normed, network_->Table(),
                                      tokens.narrow(1, 1, steps).reshape({-1}), weights);
   loss.total = Leave(loss.total);

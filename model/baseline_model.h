@@ -33,8 +33,9 @@ class BaselineModel {
                     BackboneCache* cache = nullptr);
 
   // Of the token that follows each of the first `steps`: tokens: int64 [batch, steps + 1]; weights:
-  // [batch * steps], what each position counts for.
-  TokenLoss NextTokenLoss(const at::Tensor& tokens, const at::Tensor& weights);
+  // [batch * steps], what each position counts for. `placement` of the first `steps`.
+  TokenLoss NextTokenLoss(const at::Tensor& tokens, const at::Tensor& weights,
+                          const Placement* placement = nullptr);
 
  private:
   // Up to the final norm: [batch * steps, hidden], with the units of the table entered.

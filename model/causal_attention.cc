@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
+
 #include "base/check.h"
 #include "model/fused_layers.h"
 #include "model/kernels/attention_kernel.h"
@@ -17,9 +19,9 @@ using torch::autograd::variable_list;
 struct CausalAttentionFunction : public torch::autograd::Function<CausalAttentionFunction> {
   static Variable forward(AutogradContext* context, const Variable& query, const Variable& key,
                           const Variable& value, const at::Tensor& cosine, const at::Tensor& sine,
-                          int64_t batch, int64_t heads) {
-    const variable_list given = {query.contiguous(), key.contiguous(), value.contiguous(), cosine,
-                                 sine};
+                          const at::Tensor& first_visible, int64_t batch, int64_t heads) {
+    const variable_list given = {
+        query.contiguous(), key.contiguous(), value.contiguous(), cosine, sine, first_visible};
     context->saved_data["batch"] = batch;
     context->saved_data["heads"] = heads;
     context->save_for_backward(given);
@@ -46,7 +48,7 @@ struct CausalAttentionFunction : public torch::autograd::Function<CausalAttentio
   template <typename T>
   static variable_list Gradients(const variable_list& saved, const AttentionShape& shape,
                                  const at::Tensor& gradient) {
-    variable_list gradients(7);
+    variable_list gradients(8);
     for (size_t i = 0; i < 3; ++i) {
       gradients[i] = at::empty(gradient.sizes(), gradient.scalar_type());
     }
@@ -59,7 +61,9 @@ struct CausalAttentionFunction : public torch::autograd::Function<CausalAttentio
   static AttentionInput<T> InputOf(const variable_list& tensors) {
     const auto rows = [&](size_t i) { return tensors[i].const_data_ptr<T>(); };
     const auto angles = [&](size_t i) { return tensors[i].const_data_ptr<float>(); };
-    return {rows(0), rows(1), rows(2), angles(3), angles(4)};
+    return {rows(0),   rows(1),
+            rows(2),   angles(3),
+            angles(4), tensors[5].numel() == 0 ? nullptr : tensors[5].const_data_ptr<int64_t>()};
   }
   static AttentionShape ShapeOf(const variable_list& tensors, int64_t batch, int64_t heads) {
     const at::Tensor &query = tensors[0], &cosine = tensors[3];
@@ -68,16 +72,27 @@ struct CausalAttentionFunction : public torch::autograd::Function<CausalAttentio
   }
 };
 
+// bool [batch, 1, steps, steps].
+at::Tensor MaskOf(const at::Tensor& first_visible) {
+  const at::Tensor steps = at::arange(first_visible.size(1), first_visible.options());
+  const at::Tensor to = steps.view({1, 1, 1, -1});
+  return to.le(steps.view({1, 1, -1, 1}))
+      .logical_and(to.ge(first_visible.unsqueeze(1).unsqueeze(3)));
+}
+
 }  // namespace
 
 at::Tensor CausalAttention(const AttentionRows& rows, int64_t batch, int64_t heads,
-                           const at::Tensor& cosine, const at::Tensor& sine) {
+                           const at::Tensor& cosine, const at::Tensor& sine,
+                           const at::Tensor& first_visible) {
   const at::Tensor& query = rows.query;
   HALCYON_CHECK(query.dim() == 2 && query.size(0) % batch == 0 && query.size(1) % heads == 0 &&
                 rows.key.sizes() == query.sizes() && rows.value.sizes() == query.sizes());
   if (query.is_cpu() && query.scalar_type() != at::kDouble) {
-    return CausalAttentionFunction::apply(query, rows.key, rows.value, cosine.contiguous(),
-                                          sine.contiguous(), batch, heads);
+    return CausalAttentionFunction::apply(
+        query, rows.key, rows.value, cosine.contiguous(), sine.contiguous(),
+        first_visible.defined() ? first_visible.contiguous() : at::empty({0}, at::kLong), batch,
+        heads);
   }
   const auto split = [&](const at::Tensor& wide) {
     return wide.view({batch, query.size(0) / batch, heads, query.size(1) / heads});
@@ -85,9 +100,11 @@ at::Tensor CausalAttention(const AttentionRows& rows, int64_t batch, int64_t hea
   const auto turned = [&](const at::Tensor& wide) {
     return RotatedHeads(split(wide), cosine, sine).transpose(1, 2);
   };
+  std::optional<at::Tensor> mask;
+  if (first_visible.defined()) mask = MaskOf(first_visible);
   const at::Tensor mixed = at::scaled_dot_product_attention(
-      turned(query), turned(rows.key), split(rows.value).transpose(1, 2), /*attn_mask=*/{},
-      /*dropout_p=*/0.0, /*is_causal=*/true);
+      turned(query), turned(rows.key), split(rows.value).transpose(1, 2), mask,
+      /*dropout_p=*/0.0, /*is_causal=*/!mask.has_value());
   return mixed.transpose(1, 2).reshape(query.sizes());
 }
 

@@ -14,15 +14,17 @@ struct AttentionRows {
   at::Tensor query, key, value;
 };
 
-// softmax(q k^T / sqrt(width)) v of each head of each sequence, where a step sees those up to
-// itself, and q and k are turned as RotatedHeads does (model/fused_layers.h): cosine and sine
-// [batch or 1, steps, 1, width / 2]. -> [batch * steps, heads * width].
+// softmax(q k^T / sqrt(width)) v of each head of each sequence, where a step sees those from
+// `first_visible` (int64 [batch, steps], at most the step itself; undefined: 0) up to itself, and q
+// and k are turned as RotatedHeads does (model/fused_layers.h): cosine and sine [batch or 1, steps,
+// 1, width / 2]. -> [batch * steps, heads * width].
 //
 // On the CPU by model/kernels/attention_kernel.h, which keeps nothing but its inputs for the
 // gradient; elsewhere composed of ATen's operations. One backward pass a graph, first derivatives
 // only.
 at::Tensor CausalAttention(const AttentionRows& rows, int64_t batch, int64_t heads,
-                           const at::Tensor& cosine, const at::Tensor& sine);
+                           const at::Tensor& cosine, const at::Tensor& sine,
+                           const at::Tensor& first_visible = {});
 
 }  // namespace halcyon::model
 

@@ -18,12 +18,15 @@ constexpr int64_t kQueries = 48;
 // How far rows are fetched ahead.
 constexpr int64_t kRowsAhead = 8;
 
-// Scores become probabilities of the first `count`; the rest of the row, zero.
-HALCYON_VECTOR_CLONES void SoftmaxRow(int64_t count, int64_t width, float* row) {
-  const float sum = ExponentialOfRow(LargestOf(row, count), count, row);
+// Scores begin ... end - 1 become probabilities; the rest of the row, zero.
+HALCYON_VECTOR_CLONES void SoftmaxRow(int64_t begin, int64_t end, int64_t width, float* row) {
+  std::fill(row, row + begin, 0.0f);
+  float* const seen = row + begin;
+  const int64_t count = end - begin;
+  const float sum = ExponentialOfRow(LargestOf(seen, count), count, seen);
   const float factor = 1.0f / sum;
-  for (int64_t i = 0; i < count; ++i) row[i] *= factor;
-  std::fill(row + count, row + width, 0.0f);
+  for (int64_t i = 0; i < count; ++i) seen[i] *= factor;
+  std::fill(row + end, row + width, 0.0f);
 }
 
 // slopes: the gradient of the probabilities, which becomes that of the scores.
@@ -142,6 +145,11 @@ class AttentionHead {
     TurnRow(in, input_.cosine + at, input_.sine + at, shape_.half, direction, scale, out);
   }
 
+  int64_t FirstVisible(int64_t step) const {
+    return input_.first_visible == nullptr ? 0
+                                           : input_.first_visible[sequence_ * shape_.steps + step];
+  }
+
   const float* TurnedKey(int64_t step) {
     Turn(Widened(input_.key + RowPlace(step)), step, 1, 1, turned_.data());
     return turned_.data();
@@ -202,7 +210,7 @@ class AttentionHead {
     for (int64_t r = 0; r < tiles_ * kTileRows; ++r) {
       float* const row = &scores_[r * steps_];
       if (r < count_) {
-        SoftmaxRow(first_ + r + 1, first_ + kQueries, row);
+        SoftmaxRow(FirstVisible(first_ + r), first_ + r + 1, first_ + kQueries, row);
       } else {
         std::fill_n(row, first_ + kQueries, 0.0f);
       }

@@ -30,10 +30,12 @@ struct AttentionInput {
   const T* value;
   const float* cosine;
   const float* sine;
+  // [batch * steps]: the first step of its sequence that each step sees, at most itself; null: 0.
+  const int64_t* first_visible = nullptr;
 };
 
-// out [batch * steps, heads, 2 * half]: softmax over keys up to a query's own step of
-// query . key / sqrt(2 * half), times the values.
+// out [batch * steps, heads, 2 * half]: softmax over the keys that a query's step sees, up to its
+// own, of query . key / sqrt(2 * half), times the values.
 template <typename T>
 void AttentionForward(const AttentionInput<T>& input, const AttentionShape& shape, T* out);
 

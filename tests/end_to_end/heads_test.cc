@@ -50,6 +50,7 @@ TEST_F(HeadsTest, EachHeadTrainsIsScoredAndWrites) {
                               {"model.input", "\"continuous\""},
                               {"model.flow_steps", ""},
                               {"model.flow_solver", ""},
+                              {"model.document_mask", "true"},
                               {"model.diffusion_steps", "4"}});
   EXPECT_EQ(diffusion.at("latents").at("state"), "reused");
   EXPECT_EQ(diffusion.at("model").at("state"), "done");

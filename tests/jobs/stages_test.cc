@@ -161,6 +161,7 @@ std::vector<KeyCase> ModelCases() {
       {"model.key_value_heads", [](JobSpec& s) { s.model.key_value_heads = 4; }, one},
       {"model.norm_epsilon", [](JobSpec& s) { s.model.norm_epsilon = 1e-5; }, one},
       {"model.tie_embeddings", [](JobSpec& s) { s.model.tie_embeddings = true; }, one},
+      {"model.document_mask", [](JobSpec& s) { s.model.document_mask = true; }, one},
       {"model.flow_solver", [](JobSpec& s) { s.model.flow_solver = FlowSolver::kEuler; }, one},
       {"model.flow_steps", [](JobSpec& s) { s.model.flow_steps = 9; }, one},
       {"model.diffusion_steps", [](JobSpec& s) { s.model.diffusion_steps = 9; }, one},

@@ -93,6 +93,29 @@ TEST_P(BackboneTest, PlacementLetsAStepBranchOffAnywhere) {
   }
 }
 
+TEST_P(BackboneTest, DocumentsOfASequenceAreAsEachIsAlone) {
+  Placement placement;
+  placement.first_visible = at::tensor({0, 0, 0, 3, 3, 3, 3, 7, 8,  //
+                                        0, 1, 1, 1, 1, 1, 1, 1, 1,  //
+                                        0, 0, 0, 0, 0, 0, 0, 0, 0},
+                                       at::kLong)
+                                .view({kBatch, kSteps});
+  const at::Tensor out = Run(rows_, &placement, nullptr);
+  for (int64_t b = 0; b < kBatch; ++b) {
+    for (int64_t t = 0; t < kSteps; ++t) {
+      const int64_t first = placement.first_visible[b][t].item<int64_t>(), steps = t + 1 - first;
+      const at::Tensor alone = Run(rows_.narrow(0, b, 1).narrow(1, first, steps), nullptr, nullptr);
+      EXPECT_TRUE(Close(out[b][t], alone[0][steps - 1])) << b << " " << t;
+    }
+  }
+  EXPECT_FALSE(Close(out, whole_));
+  BackboneCache cache;
+  for (int64_t first = 0; first < kSteps; first += 3) {
+    const Placement part = {.first_visible = placement.first_visible.narrow(1, first, 3)};
+    EXPECT_TRUE(Close(Run(rows_.narrow(1, first, 3), &part, &cache), out.narrow(1, first, 3)));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(KeyValueHeads, BackboneTest, testing::Values(0, 2, 1));
 
 // Grouped heads are ordinary ones whose keys and values repeat within a group.

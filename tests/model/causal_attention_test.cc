@@ -20,17 +20,34 @@ std::vector<at::Tensor> InputsOf(const Shape& shape) {
   return {Draw({rows, hidden}, 1), Draw({rows, hidden}, 2), Draw({rows, hidden}, 3)};
 }
 
-at::Tensor Attend(const std::vector<at::Tensor>& in, const Shape& shape) {
+at::Tensor Attend(const std::vector<at::Tensor>& in, const Shape& shape,
+                  const at::Tensor& first_visible = {}) {
   const at::Tensor angle = Draw({shape.tables, shape.steps, 1, shape.half}, 4);
   const at::ScalarType type = in[0].scalar_type();
   return CausalAttention({in[0], in[1], in[2]}, shape.batch, shape.heads, at::cos(angle).to(type),
-                         at::sin(angle).to(type));
+                         at::sin(angle).to(type), first_visible);
+}
+
+// Documents of 1, 2, 3, ... steps, in the second sequence one step later.
+at::Tensor FirstVisible(const Shape& shape) {
+  at::Tensor first = at::zeros({shape.batch, shape.steps}, at::kLong);
+  for (int64_t b = 0; b < shape.batch; ++b) {
+    for (int64_t begin = b, length = 1; begin < shape.steps; begin += length++) {
+      first[b].narrow(0, begin, std::min(length, shape.steps - begin)).fill_(begin);
+    }
+  }
+  return first;
 }
 
 class CausalAttentionOf : public testing::TestWithParam<Shape> {};
 
 TEST_P(CausalAttentionOf, AgreesWithItsComposedFormInFloat64) {
   ExpectAgrees(InputsOf(GetParam()), [](const auto& in) { return Attend(in, GetParam()); });
+}
+
+TEST_P(CausalAttentionOf, OfDocumentsAgreesWithItsComposedFormInFloat64) {
+  const at::Tensor first = FirstVisible(GetParam());
+  ExpectAgrees(InputsOf(GetParam()), [&](const auto& in) { return Attend(in, GetParam(), first); });
 }
 
 TEST_P(CausalAttentionOf, GivesTheSameBitsOnAnyThreads) {

@@ -8,10 +8,28 @@
 #include "worker/inputs/latent_batches.h"
 
 namespace halcyon::worker {
+namespace {
+
+absl::StatusOr<at::Tensor> FirstVisible(const pipeline::WindowLoader& loader, pipeline::Split split,
+                                        const std::vector<uint64_t>& windows) {
+  const int64_t chunks = loader.window_chunks();
+  at::Tensor first = at::empty({static_cast<int64_t>(windows.size()), chunks}, at::kLong);
+  int64_t* out = first.data_ptr<int64_t>();
+  for (const uint64_t window : windows) {
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> documents, loader.Documents(split, window));
+    for (int64_t t = 0; t < chunks; ++t, ++out) {
+      *out = t > 0 && documents[t] == documents[t - 1] ? out[-1] : t;
+    }
+  }
+  return first;
+}
+
+}  // namespace
 
 absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
                                           pipeline::Split split,
-                                          const std::vector<uint64_t>& windows) {
+                                          const std::vector<uint64_t>& windows,
+                                          bool document_mask) {
   std::vector<uint32_t> ids;
   std::vector<float> posteriors;
   for (const uint64_t window : windows) {
@@ -23,6 +41,9 @@ absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
   data.tokens =
       at::empty({count, chunks, static_cast<int64_t>(ids.size()) / (count * chunks)}, at::kLong);
   std::copy(ids.begin(), ids.end(), data.tokens.data_ptr<int64_t>());
+  if (document_mask) {
+    ASSIGN_OR_RETURN(data.first_visible, FirstVisible(loader, split, windows));
+  }
   const int64_t latent_size = loader.latent_size();
   if (latent_size == 0) return data;
   const at::Tensor both = at::empty({count * chunks, 2 * latent_size}, at::kFloat);
@@ -42,6 +63,15 @@ model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor
     log_stds.push_back(posterior.log_std.to(at::kHalf).to(at::kFloat));
   }
   return {at::cat(means), at::cat(log_stds)};
+}
+
+model::Placement PlacementOf(const at::Tensor& first_visible, int64_t steps,
+                             int64_t tokens_of_chunk) {
+  model::Placement placement;
+  if (!first_visible.defined()) return placement;
+  placement.first_visible =
+      (first_visible * tokens_of_chunk).repeat_interleave(tokens_of_chunk, 1).narrow(1, 0, steps);
+  return placement;
 }
 
 Prediction ToPrediction(const WindowTensors& windows, bool with_latents) {

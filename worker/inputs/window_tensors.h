@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "model/autoencoder.h"
+#include "model/backbone.h"
 #include "model/posterior.h"
 #include "pipeline/window_loader.h"
 
@@ -17,10 +18,18 @@ namespace halcyon::worker {
 struct WindowTensors {
   at::Tensor tokens;           // int64 [windows, T, K]
   model::Posterior posterior;  // [windows * T, latent]; undefined where the loader has no latents
+  at::Tensor first_visible =
+      {};  // int64 [windows, T], with a mask: model::Placement::first_visible
 };
+// document_mask: with first_visible, where each chunk's document begins in its window.
 absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
                                           pipeline::Split split,
-                                          const std::vector<uint64_t>& windows);
+                                          const std::vector<uint64_t>& windows, bool document_mask);
+
+// For chunks 0 ... steps - 1 of the windows: each is one step of the backbone, or `tokens_of_chunk`
+// of them. Nothing set without a mask.
+model::Placement PlacementOf(const at::Tensor& first_visible, int64_t steps,
+                             int64_t tokens_of_chunk = 1);
 
 // Posteriors of the chunks as a cache of latents would hold them, rounded to half floats, on the
 // autoencoder's device: [windows * T, latent]. tokens: int64 [windows, T, K]. Encoded at most

@@ -30,6 +30,7 @@ constexpr int64_t kStepsMax = 2048;
 // What is known of the n-grams that start after the first `start` tokens of the window.
 struct Path {
   int64_t start = 0;
+  int64_t first = 0;  // what they see begins there
   int64_t token = 0;  // the one that was drawn last
   double weight = 1;  // what the next collision of a single token is multiplied by
   BrierOrders collision{};
@@ -48,16 +49,18 @@ at::Tensor DrawIndices(const at::Tensor& weights, const at::Tensor& uniform) {
 
 class BaselineWindow {
  public:
-  BaselineWindow(model::BaselineModel& model, const at::Tensor& tokens, uint64_t window,
+  BaselineWindow(model::BaselineModel& model, const WindowTensors& data, uint64_t window,
                  const LanguageModelOptions& options)
       : model_(model),
-        tokens_(tokens.flatten(1)),
+        tokens_(data.tokens.flatten(1)),
         window_(window),
         options_(options),
         block_(std::clamp<int64_t>(kLogitsMax / model.vocab_size(), 1, kStepsMax)) {
-    const int64_t chunk_size = tokens.size(2);
-    for (int64_t c = 1; c + ChunksOfGram(chunk_size) <= tokens.size(1); ++c) {
-      paths_.push_back({.start = c * chunk_size});
+    const int64_t chunks = data.tokens.size(1), chunk_size = data.tokens.size(2);
+    first_visible_ = PlacementOf(data.first_visible, chunks * chunk_size, chunk_size).first_visible;
+    for (int64_t c = 1; c + ChunksOfGram(chunk_size) <= chunks; ++c) {
+      const int64_t start = c * chunk_size;
+      paths_.push_back({.start = start, .first = FirstVisible(start)});
     }
   }
 
@@ -90,8 +93,12 @@ class BaselineWindow {
     auto path = paths_.begin();
     for (int64_t first = 0; first < steps; first += block_) {
       const int64_t count = std::min(block_, steps - first);
+      model::Placement placement;
+      if (first_visible_.defined()) {
+        placement.first_visible = first_visible_.narrow(1, first, count);
+      }
       const at::Tensor logits =
-          model_.Logits(tokens_.narrow(1, first, count), nullptr, &cache_).squeeze(0);
+          model_.Logits(tokens_.narrow(1, first, count), &placement, &cache_).squeeze(0);
       const at::Tensor next =
           model::ToDevice(tokens_.narrow(1, first + 1, count).view({-1, 1}), logits.device());
       const at::Tensor of_text = at::log_softmax(logits, 1).gather(1, next).cpu().contiguous();
@@ -115,7 +122,8 @@ class BaselineWindow {
       std::vector<Branch> branches;
       std::vector<int64_t> ids;
       for (const Path& path : paths) {
-        branches.push_back({path.start, order == 1 ? -1 : static_cast<int64_t>(ids.size())});
+        branches.push_back(
+            {path.start, order == 1 ? -1 : static_cast<int64_t>(ids.size()), path.first});
         ids.push_back(path.token);
       }
       const model::Placement placement = tree.Grow(branches);
@@ -152,8 +160,13 @@ class BaselineWindow {
     }
   }
 
+  int64_t FirstVisible(int64_t token) const {
+    return first_visible_.defined() ? first_visible_.const_data_ptr<int64_t>()[token] : 0;
+  }
+
   model::BaselineModel& model_;
-  at::Tensor tokens_;  // [1, T * K]
+  at::Tensor tokens_;         // [1, T * K]
+  at::Tensor first_visible_;  // the same; undefined without a document mask
   uint64_t window_;
   const LanguageModelOptions& options_;
   int64_t block_;  // steps a pass
@@ -172,8 +185,9 @@ absl::StatusOr<LanguageModelScore> ScoreBaseline(model::BaselineModel& model,
   const pipeline::PackingRule& rule = windows.packing().rule();
   const int64_t chunk_size = rule.chunk_size;
   const auto score_window = [&](uint64_t window) -> absl::StatusOr<ScoreTally> {
-    ASSIGN_OR_RETURN(const WindowTensors data, LoadWindows(windows, Split::kHeldout, {window}));
-    BaselineWindow scored(model, data.tokens, window, options);
+    ASSIGN_OR_RETURN(const WindowTensors data,
+                     LoadWindows(windows, Split::kHeldout, {window}, model.spec().document_mask));
+    BaselineWindow scored(model, data, window, options);
     scored.Run();
     ScoreTally tally;
     ScoreTally::Mean& loss = tally.means["loss"];

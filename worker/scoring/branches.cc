@@ -19,13 +19,13 @@ model::Placement BranchTree::Grow(const std::vector<Branch>& branches) {
   std::vector<std::vector<int64_t>> lineages;
   for (int64_t i = 0; i < steps; ++i, visible += seen) {
     const Branch& branch = branches[i];
-    HALCYON_CHECK(branch.context <= window_steps_ &&
+    HALCYON_CHECK(branch.first <= branch.context && branch.context <= window_steps_ &&
                   branch.parent < static_cast<int64_t>(lineages_.size()));
     std::vector<int64_t>& lineage = lineages.emplace_back();
     if (branch.parent >= 0) lineage = lineages_[branch.parent];
     positions[i] = branch.context + static_cast<int64_t>(lineage.size());
     lineage.push_back(cached_ + i);
-    std::fill_n(visible, branch.context, true);
+    std::fill(visible + branch.first, visible + branch.context, true);
     for (const int64_t place : lineage) visible[place] = true;
   }
   lineages_ = std::move(lineages);

@@ -10,10 +10,11 @@
 
 namespace halcyon::worker {
 
-// One step after the first `context` steps of the window and the steps of its ancestors.
+// One step after steps first ... context - 1 of the window and the steps of its ancestors.
 struct Branch {
   int64_t context = 0;
   int64_t parent = -1;  // index among the branches of the step before; -1: it has no ancestors
+  int64_t first = 0;
 };
 
 // Places branches. All branches are steps of one row of a batch, so that they share the

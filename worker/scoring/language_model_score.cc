@@ -40,11 +40,13 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
   const int64_t samples = two ? 2 : options.samples;
   RETURN_IF_ERROR(model.head().CheckDraws(samples, windows.window_chunks()));
   const auto score_window = [&](uint64_t window) -> absl::StatusOr<ScoreTally> {
-    ASSIGN_OR_RETURN(WindowTensors data, LoadWindows(windows, Split::kHeldout, {window}));
+    ASSIGN_OR_RETURN(WindowTensors data,
+                     LoadWindows(windows, Split::kHeldout, {window}, model.spec().document_mask));
     if (!data.posterior.mean.defined()) data.posterior = EncodeWindows(autoencoder, data.tokens);
     const Prediction prediction = ToPrediction(data, model.SeesLatents());
     model::BackboneCache cache;
-    const at::Tensor hidden = model.Backbone(prediction.tokens, prediction.latents, nullptr,
+    const model::Placement placement = PlacementOf(data.first_visible, prediction.tokens.size(1));
+    const at::Tensor hidden = model.Backbone(prediction.tokens, prediction.latents, &placement,
                                              ChunksOfGram(chunk_size) > 1 ? &cache : nullptr);
     const auto noise = [&](uint64_t purpose) {
       return model::NoiseRows{options.seed, NoiseStream::kEvaluation, purpose, {window}};
@@ -65,8 +67,8 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
                                  .transpose(0, 1)
                                  .cpu()
                                  .contiguous();
-    const at::Tensor grams =
-        RollOut(model, autoencoder, cache, data.tokens, draws, {options.seed, window});
+    const at::Tensor grams = RollOut(model, autoencoder, cache, data.tokens, data.first_visible,
+                                     draws, {options.seed, window});
     ASSIGN_OR_RETURN(const std::vector<uint64_t> documents,
                      windows.Documents(Split::kHeldout, window));
     AddBrier(grams, data.tokens, documents, &tally.brier);

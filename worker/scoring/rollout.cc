@@ -34,11 +34,13 @@ struct Group {
 class RolloutBlock {
  public:
   RolloutBlock(model::CalmModel& model, model::Autoencoder& autoencoder,
-               model::BackboneCache& cache, const at::Tensor& tokens, const RollOutKey& key)
+               model::BackboneCache& cache, const at::Tensor& tokens,
+               const at::Tensor& first_visible, const RollOutKey& key)
       : model_(model),
         autoencoder_(autoencoder),
         cache_(cache),
         text_(tokens.const_data_ptr<int64_t>()),
+        first_visible_(first_visible.defined() ? first_visible.const_data_ptr<int64_t>() : nullptr),
         chunk_size_(tokens.size(2)),
         key_(key) {}
 
@@ -137,7 +139,9 @@ class RolloutBlock {
     std::vector<Branch> branches;
     Ids ids;
     for (const Group& group : groups) {
-      branches.push_back({group.place + 1, group.branch});
+      const int64_t context = group.place + 1;
+      branches.push_back(
+          {context, group.branch, first_visible_ == nullptr ? 0 : first_visible_[context]});
       ids.insert(ids.end(), group.tokens.end() - chunk_size_, group.tokens.end());
     }
     if (groups.empty()) {
@@ -155,6 +159,7 @@ class RolloutBlock {
   model::Autoencoder& autoencoder_;
   model::BackboneCache& cache_;
   const int64_t* text_;
+  const int64_t* first_visible_;
   int64_t chunk_size_;
   RollOutKey key_;
   int64_t samples_ = 0;
@@ -165,12 +170,13 @@ class RolloutBlock {
 int64_t ChunksOfGram(int64_t chunk_size) { return (kBrierOrders + chunk_size - 1) / chunk_size; }
 
 at::Tensor RollOut(model::CalmModel& model, model::Autoencoder& autoencoder,
-                   model::BackboneCache& cache, const at::Tensor& tokens, const at::Tensor& draws,
+                   model::BackboneCache& cache, const at::Tensor& tokens,
+                   const at::Tensor& first_visible, const at::Tensor& draws,
                    const RollOutKey& key) {
   const int64_t places = draws.size(0), samples = draws.size(1);
   const int64_t at_once = std::max<int64_t>(1, kBlockDraws / samples);
   const at::Tensor grams = at::empty({places, samples, kBrierOrders}, at::kLong);
-  RolloutBlock block(model, autoencoder, cache, tokens, key);
+  RolloutBlock block(model, autoencoder, cache, tokens, first_visible, key);
   for (int64_t first = 0; first < places; first += at_once) {
     const int64_t count = std::min(at_once, places - first);
     block.Run(first, draws.narrow(0, first, count), grams.narrow(0, first, count));

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/inputs/window_tensors.h"
+
 namespace halcyon::worker {
 
 BaselineTrainee::BaselineTrainee(const jobs::JobSpec& spec, const LanguageModelData& data)
@@ -11,7 +13,9 @@ absl::StatusOr<Figures> BaselineTrainee::ForwardBackward(const MicroBatch& batch
                                                          const BatchTensors& tensors) {
   const at::Tensor tokens = tensors.tokens.flatten(1);
   const at::Tensor weights = PositionWeights(tensors.weights, batch.divisor, tokens.size(1) - 1);
-  const at::Tensor total = model_.NextTokenLoss(tokens, weights).total;
+  const model::Placement placement =
+      PlacementOf(tensors.first_visible, tokens.size(1) - 1, tensors.tokens.size(2));
+  const at::Tensor total = model_.NextTokenLoss(tokens, weights, &placement).total;
   total.backward();
   return Figures{{"loss", total.detach()}};
 }

@@ -35,7 +35,8 @@ pipeline::SampleDigest UsedBy(const MicroBatch& plan, const at::Tensor& tokens) 
 
 std::vector<at::Tensor*> DefinedOf(BatchTensors* tensors) {
   std::vector<at::Tensor*> all = {&tensors->tokens, &tensors->posterior.mean,
-                                  &tensors->posterior.log_std, &tensors->weights};
+                                  &tensors->posterior.log_std, &tensors->weights,
+                                  &tensors->first_visible};
   std::erase_if(all, [](const at::Tensor* tensor) { return !tensor->defined(); });
   return all;
 }

@@ -23,7 +23,8 @@ absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch,
                                         ? tensors.posterior
                                         : EncodeWindows(*autoencoder_, tensors.tokens)},
                    model_.SeesLatents());
-  const at::Tensor hidden = model_.Backbone(window.tokens, window.latents);
+  const model::Placement placement = PlacementOf(tensors.first_visible, window.tokens.size(1));
+  const at::Tensor hidden = model_.Backbone(window.tokens, window.latents, &placement);
   const model::NoiseRows noise{spec().seed, NoiseStream::kHeadNoise, batch.step, batch.slots};
   const model::LatentHead::Loss loss = model_.HeadLoss(hidden, window.next, noise);
   const at::Tensor share = PositionWeights(tensors.weights, batch.divisor, hidden.size(1));

@@ -12,9 +12,12 @@ at::Tensor PositionWeights(const at::Tensor& weights, double divisor, int64_t po
 }
 
 absl::StatusOr<BatchTensors> LanguageModelTrainee::Load(const MicroBatch& batch) {
-  ASSIGN_OR_RETURN(const WindowTensors windows,
-                   LoadWindows(*data_.windows, pipeline::Split::kTrain, batch.items));
-  return BatchTensors{windows.tokens, windows.posterior};
+  ASSIGN_OR_RETURN(
+      const WindowTensors windows,
+      LoadWindows(*data_.windows, pipeline::Split::kTrain, batch.items, spec_.model.document_mask));
+  return BatchTensors{.tokens = windows.tokens,
+                      .posterior = windows.posterior,
+                      .first_visible = windows.first_visible};
 }
 
 LanguageModelOptions LanguageModelTrainee::ScoringOptions() const {

@@ -28,9 +28,10 @@ using Figures = std::map<std::string, at::Tensor>;
 
 // The samples of a pass.
 struct BatchTensors {
-  at::Tensor tokens;           // int64 [samples, ...]: windows [T, K], or chunks [K]
-  model::Posterior posterior;  // [samples * T, latent]; undefined where a trainee uses none
-  at::Tensor weights = {};     // float32 [samples]: MicroBatch::weights; the feeder adds them
+  at::Tensor tokens;              // int64 [samples, ...]: windows [T, K], or chunks [K]
+  model::Posterior posterior;     // [samples * T, latent]; undefined where a trainee uses none
+  at::Tensor weights = {};        // float32 [samples]: MicroBatch::weights; the feeder adds them
+  at::Tensor first_visible = {};  // int64 [samples, T]: WindowTensors::first_visible
 };
 
 class Trainee {

@@ -244,6 +244,36 @@ class BaselineScoreTest : public ScoreTest {
   model::BaselineModel model_;
 };
 
+TEST_F(BaselineScoreTest, WithADocumentMaskATokenSeesItsDocumentAlone) {
+  c10::NoGradGuard no_grad;
+  constexpr int64_t kChunks = 6, kChunkSize = 2;
+  Open(kChunkSize, kChunks);
+  jobs::ModelSpec spec = Spec();
+  spec.document_mask = true;
+  model::BaselineModel model(spec, kVocabulary);
+  FillRandomly(model.units(), 31);
+  const auto score = ScoreBaseline(model, *windows_, {.windows = 100, .bootstrap = 0}, alone_);
+  ASSERT_TRUE(score.ok()) << score.status();
+  double nats = 0, places = 0;
+  bool has_two = false;
+  for (uint64_t window = 0; window < windows_->Windows(Split::kHeldout); ++window) {
+    const at::Tensor text = at::tensor(Window(window));
+    const auto documents = *windows_->Documents(Split::kHeldout, window);
+    for (int64_t i = 0; i + 1 < kChunks * kChunkSize; ++i) {
+      int64_t first = i / kChunkSize;
+      while (first > 0 && documents[first - 1] == documents[i / kChunkSize]) --first;
+      has_two |= first > 0;
+      const int64_t begin = first * kChunkSize;
+      const at::Tensor logits = model.Logits(text.narrow(0, begin, i + 1 - begin).unsqueeze(0))[0];
+      nats -= at::log_softmax(logits[-1], 0)[text[i + 1].item<int64_t>()].item<double>();
+      ++places;
+    }
+  }
+  EXPECT_TRUE(has_two);
+  EXPECT_NEAR(score->loss, nats / places, 1e-5);
+  EXPECT_GT(std::abs(Score({.windows = 100, .bootstrap = 0}, &alone_).loss - score->loss), 1e-3);
+}
+
 // 150 seeds, 5 standard errors: six figures give a false alarm once in 290000 choices of seeds.
 TEST_F(BaselineScoreTest, AccuracyIsExactAndCollisionUnbiased) {
   c10::NoGradGuard no_grad;

@@ -6,6 +6,7 @@
 #include "model/baseline_model.h"
 #include "model/brier.h"
 #include "tests/worker/random_networks.h"
+#include "worker/inputs/window_tensors.h"
 #include "worker/scoring/branches.h"
 #include "worker/scoring/evaluation_noise.h"
 
@@ -140,9 +141,11 @@ class RollOutTest : public ::testing::TestWithParam<std::tuple<int64_t, jobs::In
     return model_.SeesLatents() ? autoencoder_.Encode(chunks).mean.unsqueeze(0) : at::Tensor();
   }
 
-  at::Tensor ByItself(const at::Tensor& tokens, const at::Tensor& draw, int64_t place, uint64_t row,
-                      const RollOutKey& key) {
-    at::Tensor text = at::cat({tokens[0].narrow(0, 0, place + 1), draw.unsqueeze(0)});
+  // Behind chunks first ... place of the text.
+  at::Tensor ByItself(const at::Tensor& tokens, const at::Tensor& draw, int64_t first,
+                      int64_t place, uint64_t row, const RollOutKey& key) {
+    const int64_t context = place + 1 - first;
+    at::Tensor text = at::cat({tokens[0].narrow(0, first, context), draw.unsqueeze(0)});
     for (int64_t chunk = 1; chunk < ChunksOfGram(chunk_size_); ++chunk) {
       const at::Tensor hidden = model_.Backbone(text.unsqueeze(0), Latents(text));
       const model::NoiseRows noise{key.seed,
@@ -153,15 +156,17 @@ class RollOutTest : public ::testing::TestWithParam<std::tuple<int64_t, jobs::In
           model_.Sample(hidden.narrow(1, text.size(0) - 1, 1), 0, 1, noise).view({1, kLatent});
       text = at::cat({text, autoencoder_.DecodeTokens(latent)});
     }
-    return text.narrow(0, place + 1, ChunksOfGram(chunk_size_)).flatten().narrow(0, 0, 4);
+    return text.narrow(0, context, ChunksOfGram(chunk_size_)).flatten().narrow(0, 0, 4);
   }
+
+  void ExpectEachDrawByItself(const at::Tensor& first_visible);
 
   int64_t chunk_size_;
   model::Autoencoder autoencoder_;
   model::CalmModel model_;
 };
 
-TEST_P(RollOutTest, EqualsRollingEveryDrawOutByItself) {
+void RollOutTest::ExpectEachDrawByItself(const at::Tensor& first_visible) {
   c10::NoGradGuard no_grad;
   constexpr int64_t kChunks = 12, kSamples = 5;
   const RollOutKey key{.seed = 9, .window = 2};
@@ -170,15 +175,18 @@ TEST_P(RollOutTest, EqualsRollingEveryDrawOutByItself) {
   const at::Tensor draws = RandomTokens(8, {places, kSamples, chunk_size_});
   const at::Tensor context = tokens.narrow(1, 0, kChunks - 1);
   model::BackboneCache cache;
-  model_.Backbone(context, Latents(context[0]), nullptr, &cache);
-  const at::Tensor grams = RollOut(model_, autoencoder_, cache, tokens, draws, key);
+  const model::Placement placement = PlacementOf(first_visible, kChunks - 1);
+  model_.Backbone(context, Latents(context[0]), &placement, &cache);
+  const at::Tensor grams = RollOut(model_, autoencoder_, cache, tokens, first_visible, draws, key);
   EXPECT_EQ(cache.length(), kChunks - 1);
   int64_t finished = 0, given_up = 0;
   model::BrierAccumulator pruned, whole;
   for (int64_t place = 0; place < places; ++place) {
     std::vector<int64_t> all;
     for (int64_t i = 0; i < kSamples; ++i) {
-      const at::Tensor expected = ByItself(tokens, draws[place][i], place,
+      const int64_t first =
+          first_visible.defined() ? first_visible[0][place + 1].item<int64_t>() : 0;
+      const at::Tensor expected = ByItself(tokens, draws[place][i], first, place,
                                            static_cast<uint64_t>(place * kSamples + i), key);
       const int64_t* values = expected.const_data_ptr<int64_t>();
       all.insert(all.end(), values, values + 4);
@@ -194,6 +202,12 @@ TEST_P(RollOutTest, EqualsRollingEveryDrawOutByItself) {
   EXPECT_GT(finished, 0);
   EXPECT_EQ(given_up > 0, chunk_size_ < 4);
   EXPECT_GT(whole.Compute(model::BrierProtocol::kPairwise, 1, 0).collision[1], 0);
+}
+
+TEST_P(RollOutTest, EqualsRollingEveryDrawOutByItself) { ExpectEachDrawByItself({}); }
+
+TEST_P(RollOutTest, WithADocumentMaskADrawSeesWhatTheChunkInItsPlaceDoes) {
+  ExpectEachDrawByItself(at::tensor({0, 0, 0, 3, 3, 5, 6, 6, 6, 6, 6, 11}, at::kLong).unsqueeze(0));
 }
 
 INSTANTIATE_TEST_SUITE_P(ChunkSizesAndInputs, RollOutTest,
@@ -215,7 +229,7 @@ TEST(RollOutNothingTest, DrawsThatEqualNothingAreNotContinued) {
   const at::Tensor draws = at::tensor({1, 2, 3, 1}, at::kLong).view({2, 2, 1});
   model::BackboneCache cache;
   model.Backbone(tokens.narrow(1, 0, 5), {}, nullptr, &cache);
-  const at::Tensor grams = RollOut(model, autoencoder, cache, tokens, draws, {});
+  const at::Tensor grams = RollOut(model, autoencoder, cache, tokens, {}, draws, {});
   EXPECT_TRUE(at::equal(grams.select(2, 0), draws.squeeze(2)));
   EXPECT_TRUE(grams.narrow(2, 1, 3).lt(0).all().item<bool>());
   EXPECT_FALSE(at::equal(grams[0][0].narrow(0, 1, 3), grams[0][1].narrow(0, 1, 3)));
