@@ -165,6 +165,9 @@ absl::Status CheckFolder(const std::string& path, const std::optional<Sharing>& 
                               " and that group: run `halcyon home share --group " + sharing->group +
                               "` as its owner, or `halcyon home share --off`");
   }
+  if ((info.st_mode & S_IWOTH) != 0) {
+    return FailedPrecondition(now + ": everybody may write there; run `chmod o-w " + path + "`");
+  }
   // A user's own group has nobody else in it, and many systems let it write by default.
   const bool is_own_group = is_root && info.st_gid == getegid();
   if ((info.st_mode & S_IWGRP) == 0 || is_own_group) return absl::OkStatus();

@@ -142,6 +142,14 @@ TEST_F(SharingTest, ModesThatContradictAreRefused) {
   const absl::Status open = OpenHome(root_).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(open));
   EXPECT_THAT(MessageOf(open), HasSubstr("chmod g-w " + work));
+  for (const std::string& folder : {root_, work}) {
+    ASSERT_EQ(chmod(work.c_str(), 0700), 0);
+    ASSERT_EQ(chmod(folder.c_str(), 0707), 0);
+    const absl::Status everybodys = OpenHome(root_).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(everybodys));
+    EXPECT_THAT(MessageOf(everybodys), HasSubstr("chmod o-w " + folder));
+    ASSERT_EQ(chmod(folder.c_str(), 0700), 0);
+  }
   ASSERT_TRUE(ShareHome(home, OwnGroup()).ok());
   ASSERT_EQ(chmod(work.c_str(), 0770), 0);
   const absl::Status without_setgid = OpenHome(root_).status();
