@@ -222,6 +222,12 @@ absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,
     if (address.starts_with('[') && address.ends_with(']')) {
       address = address.substr(1, address.size() - 2);
     }
+    const bool is_loopback = address.starts_with("127.") || address == "::1";
+    if (is_loopback && other != allocation.hosts.end()) {
+      return InvalidArgument("launch.coordinator_address: " + address +
+                             " is each machine's own address, where host " + other->name +
+                             " finds itself; give one at which the hosts reach this machine");
+    }
     ASSIGN_OR_RETURN(address, NumericAddressOf(address), "launch.coordinator_address");
   }
   return "tcp://" + (address.find(':') != std::string::npos ? "[" + address + "]" : address) + ":*";

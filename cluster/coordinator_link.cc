@@ -120,7 +120,7 @@ class Link : public CoordinatorLink {
       }
       const int64_t silent_ms = now_ms - last_message_ms_;
       if (silent_ms >= kHeartbeatTimeoutMs + options_.orphan_grace_ms) {
-        spdlog::error("no message from a coordinator for {} ms", silent_ms);
+        spdlog::error("no message from a coordinator for {} ms{}", silent_ms, WhyUnreached());
         return MarkLost();
       }
       if (silent_ms >= kHeartbeatTimeoutMs && !LookForNext(now_ms)) return MarkLost();
@@ -132,6 +132,14 @@ class Link : public CoordinatorLink {
     return closing_;
   }
 
+  // "" once something has come from a coordinator.
+  std::string WhyUnreached() const {
+    if (was_reached_) return "";
+    return ": nothing has ever come from " + options_.endpoint +
+           "; either this host does not reach that address (launch.coordinator_address, a "
+           "firewall), or the coordinator refuses this worker's keys, as its log says then";
+  }
+
   // Final: nothing more is sent or received.
   void MarkLost() {
     if (!closing()) options_.on_lost();
@@ -141,8 +149,9 @@ class Link : public CoordinatorLink {
   bool LookForNext(int64_t now_ms) {
     if (looked_ms_ && now_ms - *looked_ms_ < kFindIntervalMs) return true;
     if (!looked_ms_) {
-      spdlog::warn("the coordinator is gone; this worker goes on for up to {} s without one",
-                   options_.orphan_grace_ms / 1000);
+      spdlog::warn("the coordinator {}; this worker goes on for up to {} s without one{}",
+                   was_reached_ ? "is gone" : "was never reached", options_.orphan_grace_ms / 1000,
+                   WhyUnreached());
     }
     looked_ms_ = now_ms;
     absl::StatusOr<std::optional<Connection>> next = find_next_(incarnation());
@@ -235,6 +244,7 @@ class Link : public CoordinatorLink {
       return;
     }
     last_message_ms_ = clock_->MonotonicMs();
+    was_reached_ = true;
     looked_ms_.reset();
     if (!stream_.Accept(message, last_message_ms_)) return;
     if (std::holds_alternative<CoordinatorAlive>(message.body)) return;
@@ -267,6 +277,7 @@ class Link : public CoordinatorLink {
   std::optional<int64_t> looked_ms_;     // of the thread: for the next coordinator, as an orphan
   PauseDetector pause_;                  // of the thread
   bool told_to_end_ = false;             // of the thread
+  bool was_reached_ = false;             // of the thread: by a message of a coordinator
   std::atomic<bool> stop_requested_ = false;
 
   Mutex mutex_;
@@ -310,6 +321,7 @@ absl::StatusOr<std::unique_ptr<CoordinatorLink>> CoordinatorLink::Start(
                    std::to_string(contact.incarnation.value()));
   }
   options.identity.incarnation = contact.incarnation;
+  options.endpoint = contact.endpoint;
   const std::string folder = DirName(contact_file);
   ASSIGN_OR_RETURN(auto transport, ConnectTo(contact, options.identity.worker, folder));
   FindNext find_next = [contact_file, folder, self = options.identity.worker](

@@ -41,6 +41,7 @@ class CoordinatorLink {
     int64_t orphan_grace_ms = 0;
     // Called on the link's thread, once, when the worker must end.
     std::function<void()> on_lost;
+    std::string endpoint = "";  // of the coordinator, for messages
   };
   // A connection to a coordinator of the job.
   struct Connection {

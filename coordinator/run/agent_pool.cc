@@ -51,8 +51,9 @@ void AgentPool::LoseThatDoNotComeUp(int64_t now_ms) {
     if (agent.is_started && agent.id.incarnation == start.incarnation && !agent.has_registered &&
         !agent.lost) {
       if (now_ms - start.ms < kAgentStartMsMax) return;
-      Lose(&agent, {Unavailable(fmt::format("{} has not come up in {} s", agent.id.name,
-                                            kAgentStartMsMax / 1000)),
+      Lose(&agent, {Unavailable(fmt::format("{} has not come up in {} s; its log says whether it "
+                                            "has reached this coordinator",
+                                            agent.id.name, kAgentStartMsMax / 1000)),
                     absl::OkStatus()});
     }
     starting_.pop_front();

@@ -129,6 +129,12 @@ TEST_F(AllocationTest, TheCoordinatorListensOnTheNetworkOnlyForOtherHosts) {
   const auto unknown = CoordinatorEndpoint(launch_, two, "n1", "/s");
   EXPECT_TRUE(absl::IsUnavailable(unknown.status()));
   EXPECT_THAT(MessageOf(unknown.status()), HasSubstr("launch.coordinator_address"));
+  for (const char* own : {"127.0.0.1", "[::1]"}) {
+    launch_.placement.coordinator_address = own;
+    const auto refused = CoordinatorEndpoint(launch_, two, "n1", "/s");
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << own;
+    EXPECT_THAT(MessageOf(refused.status()), HasSubstr("where host no-such-host.invalid finds"));
+  }
   launch_.placement.coordinator_address = "10.1.2.3";
   EXPECT_EQ(*CoordinatorEndpoint(launch_, two, "n1", "/s"), "tcp://10.1.2.3:*");
   for (const char* address : {"fd00::1", "[fd00::1]"}) {
