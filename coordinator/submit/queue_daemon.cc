@@ -128,10 +128,19 @@ absl::StatusOr<bool> QueueDaemon::Keep(TakenJob* job) {
   }
   const auto status = ReadJobStatus(*env_, home_, job->job_id);
   const bool was_killed = status.ok() && status->state == jobs::JobState::kRunning;
-  if (was_killed && job->starts < kQueueStartsMax) {
+  if (was_killed && job->starts <= kQueueRestartsMax) {
     notify_(fmt::format("job {}: its coordinator was killed; started again", job->job_id));
     RETURN_IF_ERROR(Start(*job));
     return true;
+  }
+  if (was_killed) {
+    notify_(
+        fmt::format("job {0}: its coordinator was killed {1} times, and is not started again; "
+                    "`halcyon why {0}` "
+                    "may say what is wrong, `halcyon resume {0}` goes on with it",
+                    job->job_id, job->starts));
+    RETURN_IF_ERROR(queue_.RemoveTaken(machine_.host, job->job_id));
+    return false;
   }
   RETURN_IF_ERROR(End(*job, "its process ended before the job began"));
   return false;

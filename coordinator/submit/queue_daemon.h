@@ -45,7 +45,7 @@ using StartJob =
 StartJob StartJobProcess(const storage::HomeLayout& home);
 
 // How often a job whose coordinator was killed is started again.
-inline constexpr int64_t kQueueStartsMax = 3;
+inline constexpr int64_t kQueueRestartsMax = 3;
 
 // REQUIRES: the lease of the host's queue is held. Not thread-safe.
 class QueueDaemon {

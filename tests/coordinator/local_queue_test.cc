@@ -182,7 +182,9 @@ TEST_F(LocalQueueTest, AKilledCoordinatorIsStartedAgainSomeTimes) {
     if (start < started_.size()) EndProcess(start);
     ASSERT_TRUE(daemon.Turn().ok());
   }
-  EXPECT_EQ(names_.size(), static_cast<size_t>(kQueueStartsMax));
+  EXPECT_EQ(names_.size(), 1 + static_cast<size_t>(kQueueRestartsMax));
+  EXPECT_THAT(notices_, ::testing::HasSubstr(
+                            "job a: its coordinator was killed 4 times, and is not started again"));
   EXPECT_THAT(queue_.TakenBy("host"), IsEmpty());
 }
 
