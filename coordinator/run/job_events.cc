@@ -158,6 +158,11 @@ void JobRun::Handle(const event::StageFound& found) {
   // PrepareStages goes on from here.
   one.state = State::kAwaiting;
   Do(effect::MoveStage{found.stage, jobs::StageState::kRunning, one.why});
+  if (!one.busy_with.empty()) {
+    Do(effect::Tell{label(found.stage) + ": " + std::exchange(one.busy_with, "") +
+                        " has ended or has given it up; this job goes on with it",
+                    found.stage});
+  }
   Do(effect::Tell{label(found.stage) + ": made, " + one.why, found.stage});
 }
 

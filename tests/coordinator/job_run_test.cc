@@ -479,9 +479,12 @@ TEST_F(JobRunTest, AStageThatAnotherJobMakesIsWaitedForAndReused) {
 TEST_F(JobRunTest, AClaimThatIsGivenUpIsTakenOver) {
   busy_["of tokenizer"] = "job other (pid 3 on far)";
   Begin();
+  Told();
   busy_.clear();
   PassMs(kClaimPollMs);
   Settle();
+  EXPECT_THAT(Told(), HasSubstr("tokenizer: job other (pid 3 on far) has ended or has given it up; "
+                                "this job goes on with it\n"));
   const auto leases = Sent<cluster::Lease>();
   ASSERT_EQ(leases.size(), 1u);
   EXPECT_EQ(leases[0].second.fence >> 32, kClaim);
