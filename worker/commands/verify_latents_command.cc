@@ -105,8 +105,7 @@ absl::Status RunVerifyLatents(const VerifyLatentsCommand& command) {
   if (!command.inputs.contains("latents")) {
     return FailedPrecondition(
         "the job stores no latents, so there is nothing to compare: its ranks encode what they "
-        "read "
-        "(data.latents), or its head is softmax");
+        "read (data.latents), or its head is softmax");
   }
   ASSIGN_OR_RETURN(const ComputeDevice compute, OpenDevice(command.device));
   at::set_num_threads(1);  // as the agents that made them

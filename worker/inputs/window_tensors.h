@@ -18,8 +18,8 @@ namespace halcyon::worker {
 struct WindowTensors {
   at::Tensor tokens;           // int64 [windows, T, K]
   model::Posterior posterior;  // [windows * T, latent]; undefined where the loader has no latents
-  at::Tensor first_visible =
-      {};  // int64 [windows, T], with a mask: model::Placement::first_visible
+  // int64 [windows, T], of model::Placement; undefined without a document mask.
+  at::Tensor first_visible = {};
 };
 // document_mask: with first_visible, where each chunk's document begins in its window.
 absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
