@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "pipeline/tokenizer/batch_merger.h"
 #include "pipeline/tokenizer/byte_alphabet.h"
 #include "pipeline/tokenizer/json/byte_bpe_json.h"
 #include "pipeline/tokenizer/stored_json.h"
@@ -16,6 +17,7 @@ absl::StatusOr<std::shared_ptr<const BpeTokenizer>> BpeTokenizer::Create(BpeVoca
                    CompilePattern(tokenizer->vocabulary_.regex, tokenizer->vocabulary_.dialect));
   RETURN_IF_ERROR(tokenizer->IndexTokens());
   RETURN_IF_ERROR(tokenizer->IndexMerges());
+  if (tokenizer->vocabulary_.ignore_merges) tokenizer->IndexWholes();
   return tokenizer;
 }
 
@@ -23,18 +25,19 @@ absl::Status BpeTokenizer::IndexTokens() {
   const std::vector<std::string>& tokens = vocabulary_.tokens;
   HALCYON_CHECK(tokens.size() == vocabulary_.special.size());
   HALCYON_CHECK(end_of_text() < tokens.size() && padding() < tokens.size());
-  id_of_bytes_.reserve(tokens.size());
+  absl::flat_hash_map<std::string_view, uint32_t> id_of_bytes;  // no special tokens
+  id_of_bytes.reserve(tokens.size());
   for (uint32_t id = 0; id < tokens.size(); ++id) {
     if (vocabulary_.special[id]) continue;
-    const auto [other, is_new] = id_of_bytes_.try_emplace(tokens[id], id);
+    const auto [other, is_new] = id_of_bytes.try_emplace(tokens[id], id);
     if (!is_new) {
       return InvalidArgument("tokens " + std::to_string(other->second) + " and " +
                              std::to_string(id) + " are both \"" + SpellBytes(tokens[id]) + "\"");
     }
   }
   for (int byte = 0; byte < 256; ++byte) {
-    const auto found = id_of_bytes_.find(std::string(1, static_cast<char>(byte)));
-    if (found == id_of_bytes_.end()) {
+    const auto found = id_of_bytes.find(std::string(1, static_cast<char>(byte)));
+    if (found == id_of_bytes.end()) {
       return InvalidArgument("no token is the byte " + std::to_string(byte) +
                              ": a byte-level vocabulary has all 256");
     }
@@ -48,7 +51,8 @@ absl::Status BpeTokenizer::IndexMerges() {
   const auto is_ordinary = [&](uint32_t id) {
     return id < vocab_size() && !vocabulary_.special[id];
   };
-  merges_.Reserve(vocabulary_.merges.size());
+  std::vector<RankedMerge> ranked;
+  ranked.reserve(vocabulary_.merges.size());
   for (uint32_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {
     const auto [left, right, result] = vocabulary_.merges[rank];
     if (!is_ordinary(left) || !is_ordinary(right) || !is_ordinary(result) ||
@@ -56,11 +60,25 @@ absl::Status BpeTokenizer::IndexMerges() {
       return InvalidArgument("merge " + std::to_string(rank) +
                              " joins no two ordinary tokens to one");
     }
-    if (!merges_.Add(left, right, {vocabulary_.merges_rank_by_result ? result : rank, result})) {
-      return InvalidArgument("merge " + std::to_string(rank) + " was given before");
-    }
+    ranked.push_back({left, right, result, vocabulary_.merges_rank_by_result ? result : rank});
   }
+  ASSIGN_OR_RETURN(merges_, ByteMerges::Create(tokens, id_of_byte_, std::move(ranked)));
   return absl::OkStatus();
+}
+
+void BpeTokenizer::IndexWholes() {
+  std::vector<std::string_view> pieces;
+  std::vector<uint32_t> ids;
+  for (uint32_t id = 0; id < vocab_size(); ++id) {
+    if (vocabulary_.special[id] || vocabulary_.tokens[id].empty()) continue;
+    pieces.push_back(vocabulary_.tokens[id]);
+    ids.push_back(id);
+  }
+  BatchMerger merger(&*merges_);
+  merger.Merge(pieces, [&](size_t i, std::span<const uint32_t> merged) {
+    if (merged.size() > 1 || merges_->IdOf(merged.front()) != ids[i])
+      wholes_.emplace(pieces[i], ids[i]);
+  });
 }
 
 std::string_view BpeTokenizer::Bytes(uint32_t id) const {
@@ -85,8 +103,8 @@ std::string BpeTokenizer::ToJson() const {
 
 const uint32_t* BpeTokenizer::FindWhole(std::string_view piece) const {
   if (!vocabulary_.ignore_merges) return nullptr;
-  const auto found = id_of_bytes_.find(ToAbsl(piece));
-  return found == id_of_bytes_.end() ? nullptr : &found->second;
+  const auto found = wholes_.find(piece);
+  return found == wholes_.end() ? nullptr : &found->second;
 }
 
 }  // namespace halcyon::pipeline

@@ -6,14 +6,15 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "base/status.h"
+#include "pipeline/tokenizer/byte_merges.h"
 #include "pipeline/tokenizer/encodable_tokenizer.h"
-#include "pipeline/tokenizer/merge_table.h"
 #include "pipeline/tokenizer/split_pattern.h"
 
 namespace halcyon::pipeline {
@@ -51,9 +52,10 @@ class BpeTokenizer : public EncodableTokenizer, public std::enable_shared_from_t
 
   std::unique_ptr<Encoder> NewEncoder() const override;
 
-  const MergeTable& merges() const { return merges_; }
+  const ByteMerges& merges() const { return *merges_; }
   uint32_t IdOfByte(uint8_t byte) const { return id_of_byte_[byte]; }
-  // The token that a whole piece is, where the vocabulary ignores merges then.
+  // The token that a whole piece is and that its merges do not lead to, where the vocabulary
+  // ignores merges then.
   const uint32_t* FindWhole(std::string_view piece) const;
   const BpeVocabulary& vocabulary() const { return vocabulary_; }
   const SpanPattern& pattern() const { return pattern_; }
@@ -62,12 +64,13 @@ class BpeTokenizer : public EncodableTokenizer, public std::enable_shared_from_t
   BpeTokenizer() = default;
   absl::Status IndexTokens();
   absl::Status IndexMerges();
+  void IndexWholes();
 
   BpeVocabulary vocabulary_;
   SpanPattern pattern_;
   std::array<uint32_t, 256> id_of_byte_{};
-  absl::flat_hash_map<std::string, uint32_t> id_of_bytes_;  // no special tokens
-  MergeTable merges_;
+  absl::flat_hash_map<std::string_view, uint32_t> wholes_;  // that FindWhole finds
+  std::optional<ByteMerges> merges_;
 };
 
 }  // namespace halcyon::pipeline

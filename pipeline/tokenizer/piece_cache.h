@@ -28,11 +28,20 @@ class PieceCache {
   static constexpr size_t kBytesMax = 62;  // of a piece that is kept
   static constexpr size_t kIdsMax = 16;
 
-  // Appends the ids of the spans of `text`: of each that is not empty those that
-  // encode(piece, ids) appended the first time. REQUIRES: at most kSpansMax spans.
-  template <typename EncodePiece>
-  void Encode(std::string_view text, std::span<const Span> spans, std::vector<uint32_t>* ids,
-              EncodePiece encode) {
+  // Of a short piece its bytes, then zeros, then its size; of a longer one only the hash counts.
+  struct Key {
+    uint64_t low, high, hash;
+  };
+  struct Missing {
+    std::string_view piece;
+    Key key;
+    size_t at;  // how many ids stand before those of this piece
+  };
+
+  // Appends the ids of the spans of `text`, of each that is not empty and known; the others are
+  // appended to `missing`. REQUIRES: at most kSpansMax spans.
+  void Find(std::string_view text, std::span<const Span> spans, std::vector<uint32_t>* ids,
+            std::vector<Missing>* missing) {
     std::array<Key, kSpansMax> keys;
     for (size_t i = 0; i < spans.size(); ++i) {
       keys[i] = KeyOf(text, spans[i]);
@@ -43,19 +52,26 @@ class PieceCache {
     for (size_t i = 0; i < spans.size(); ++i) {
       const std::string_view piece = text.substr(spans[i].begin, spans[i].end - spans[i].begin);
       if (piece.empty() || Find(piece, keys[i], known.data(), &count)) continue;
-      ids->insert(ids->end(), known.data(), known.data() + count);
-      count = 0;
-      const size_t first = ids->size();
-      encode(piece, ids);
-      Put(piece, keys[i], {ids->data() + first, ids->size() - first});
+      missing->push_back({piece, keys[i], ids->size() + count});
     }
     ids->insert(ids->end(), known.data(), known.data() + count);
   }
 
+  // Those of a piece are known from now on, if they fit.
+  void Put(const Missing& missing, std::span<const uint32_t> ids) {
+    Put(missing.piece, missing.key, ids);
+  }
+
+  // Appends the ids of one piece, those that encode(piece, ids) appended the first time.
   template <typename EncodePiece>
   void Encode(std::string_view piece, std::vector<uint32_t>* ids, EncodePiece encode) {
     const Span whole{0, piece.size(), true};
-    Encode(piece, {&whole, 1}, ids, encode);
+    missing_.clear();
+    Find(piece, {&whole, 1}, ids, &missing_);
+    if (missing_.empty()) return;
+    const size_t first = ids->size();
+    encode(piece, ids);
+    Put(missing_.front(), {ids->data() + first, ids->size() - first});
   }
 
  private:
@@ -64,10 +80,6 @@ class PieceCache {
   static constexpr int kShortPairsLog2 = 18;
   static constexpr int kLongsLog2 = 17;
 
-  // Of a short piece its bytes, then zeros, then its size; of a longer one only the hash counts.
-  struct Key {
-    uint64_t low, high, hash;
-  };
   struct Short {
     uint64_t low, high;           // 0: free
     std::array<uint32_t, 4> ids;  // after the last: kNoId
@@ -170,6 +182,7 @@ class PieceCache {
 
   ZeroedArray<ShortPair> shorts_{size_t{1} << kShortPairsLog2};
   ZeroedArray<Long> longs_{size_t{1} << kLongsLog2};
+  std::vector<Missing> missing_;
 };
 
 }  // namespace halcyon::pipeline

@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include "base/check.h"
-
 namespace halcyon::pipeline {
 namespace {
 
-constexpr uint32_t kNowhere = 0xFFFFFFFF;
 constexpr uint64_t kNeverMerged = ~uint64_t{0};
 
 }  // namespace
@@ -17,7 +14,8 @@ void PieceMerger::Merge(std::vector<uint32_t>& symbols, std::vector<uint32_t>* i
   if (symbols.size() <= kScanMax) {
     MergeByScan(symbols, ids);
   } else {
-    MergeByHeap(symbols, ids);
+    long_.Merge(symbols, [ids](uint32_t symbol) { ids->push_back(symbol); });
+    last_pair_ = long_.last_pair();
   }
 }
 
@@ -44,6 +42,7 @@ void PieceMerger::MergeByScan(std::vector<uint32_t>& symbols, std::vector<uint32
     for (size_t i = 0; i < size; ++i) best = std::min(best, order[i]);
     if (best == kNeverMerged) break;
     const auto i = static_cast<uint8_t>(best);
+    last_pair_ = {symbols[i], symbols[next[i]]};
     symbols[i] = results[i];
     order[next[i]] = kNeverMerged;
     next[i] = next[next[i]];
@@ -52,56 +51,6 @@ void PieceMerger::MergeByScan(std::vector<uint32_t>& symbols, std::vector<uint32
     if (i > 0) look_at(previous[i]);
   }
   for (size_t i = 0; i < size; i = next[i]) ids->push_back(symbols[i]);
-}
-
-void PieceMerger::Consider(uint32_t position) {
-  const uint32_t next = symbols_[position].next;
-  if (next == kNowhere) return;
-  ++steps_;
-  const uint32_t rank = merges_->Find(symbols_[position].id, symbols_[next].id).rank;
-  if (rank != MergeTable::kNoRank) heap_.push_back(uint64_t{rank} << 32 | position);
-}
-
-void PieceMerger::Join(uint32_t position, uint32_t result) {
-  Symbol& left = symbols_[position];
-  Symbol& right = symbols_[left.next];
-  left.id = result;
-  left.next = right.next;
-  right.alive = false;
-  if (left.next != kNowhere) symbols_[left.next].previous = position;
-  const size_t before = heap_.size();
-  if (left.previous != kNowhere) Consider(left.previous);
-  Consider(position);
-  for (size_t size = before + 1; size <= heap_.size(); ++size) {
-    std::push_heap(heap_.begin(), heap_.begin() + static_cast<ptrdiff_t>(size), std::greater<>());
-  }
-}
-
-void PieceMerger::MergeByHeap(const std::vector<uint32_t>& symbols, std::vector<uint32_t>* ids) {
-  HALCYON_CHECK(symbols.size() < kNowhere);
-  const auto size = static_cast<uint32_t>(symbols.size());
-  symbols_.resize(size);
-  for (uint32_t i = 0; i < size; ++i) {
-    symbols_[i] = {.id = symbols[i],
-                   .previous = i == 0 ? kNowhere : i - 1,
-                   .next = i + 1 == size ? kNowhere : i + 1,
-                   .alive = true};
-  }
-  for (uint32_t i = 0; i < size; ++i) Consider(i);
-  std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
-  while (!heap_.empty()) {
-    const uint64_t top = heap_.front();
-    std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
-    heap_.pop_back();
-    const auto position = static_cast<uint32_t>(top);
-    const Symbol& left = symbols_[position];
-    if (!left.alive || left.next == kNowhere) continue;
-    ++steps_;
-    // The pair may have changed since it was pushed; its present form has an entry of its own.
-    const auto merge = merges_->Find(left.id, symbols_[left.next].id);
-    if (merge.rank == top >> 32) Join(position, merge.result);
-  }
-  for (uint32_t i = 0; i != kNowhere; i = symbols_[i].next) ids->push_back(symbols_[i].id);
 }
 
 }  // namespace halcyon::pipeline

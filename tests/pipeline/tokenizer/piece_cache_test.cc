@@ -50,14 +50,22 @@ TEST(PieceCache, GivesTheIdsOfTheFirstTime) {
     std::vector<uint32_t> ids;
     encoded = 0;
     const std::span<const Span> spans = pieces.spans;
+    std::vector<PieceCache::Missing> missing;
     for (size_t at = 0; at < spans.size(); at += PieceCache::kSpansMax) {
-      cache.Encode(pieces.text,
-                   spans.subspan(at, std::min(PieceCache::kSpansMax, spans.size() - at)), &ids,
-                   [&](std::string_view piece, std::vector<uint32_t>* out) {
-                     ++encoded;
-                     const auto own = IdsOf(piece);
-                     out->insert(out->end(), own.begin(), own.end());
-                   });
+      std::vector<uint32_t> found;
+      cache.Find(pieces.text, spans.subspan(at, std::min(PieceCache::kSpansMax, spans.size() - at)),
+                 &found, &missing);
+      size_t taken = 0;
+      for (const PieceCache::Missing& one : missing) {
+        ids.insert(ids.end(), found.begin() + taken, found.begin() + one.at);
+        taken = one.at;
+        const auto own = IdsOf(one.piece);
+        ids.insert(ids.end(), own.begin(), own.end());
+        cache.Put(one, own);
+      }
+      ids.insert(ids.end(), found.begin() + taken, found.end());
+      encoded += missing.size();
+      missing.clear();
     }
     EXPECT_EQ(ids, pieces.ids);
     // Most of few pieces are found again: those that are kept.
