@@ -29,7 +29,7 @@ const std::vector<Stage>& Stages() {
       {.kind = StageKind::kTokenizer,
        .name = "tokenizer",
        .shape = StageShape::kSingleTask,
-       .version = "2",
+       .version = "3",
        .reads_sources = true,
        .inputs = {},
        // shard_bytes too: a sample of at most train_bytes_max is taken by whole shards.

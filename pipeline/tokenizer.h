@@ -61,7 +61,9 @@ struct BpeTrainingOptions {
   std::string pattern = "gpt2";
 };
 
-// Learns merges from the added documents: each the most frequent pair (of equals, the smaller ids).
+// Learns merges from the added documents, the same as Hugging Face's BpeTrainer with min_frequency
+// 2 and all 256 bytes: each the most frequent pair; of equals the smaller ids, where bytes are in
+// the order of the characters that spell them in a tokenizer.json.
 class BpeTrainer {
  public:
   static absl::StatusOr<std::unique_ptr<BpeTrainer>> Create(const BpeTrainingOptions& options);

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "pipeline/tokenizer/bpe_tokenizer.h"
+#include "pipeline/tokenizer/byte_alphabet.h"
 #include "pipeline/tokenizer/split_pattern.h"
 
 namespace halcyon::pipeline {
@@ -27,13 +28,22 @@ struct PairPlaces {
   std::vector<uint32_t> pieces;  // that have or had the pair, without order
 };
 
+// Of pairs that occur as often, the one that Hugging Face's trainer takes first: it numbers the
+// bytes by the characters that stand for them.
+Pair Place(Pair pair) {
+  const auto place = [](uint32_t id) {
+    return id < kBytes ? AlphabetPoint(static_cast<uint8_t>(id)) : 0x10000 + id;
+  };
+  return {place(pair.first), place(pair.second)};
+}
+
 // Entries are never changed: an entry whose count is no longer the pair's is replaced or dropped
 // when it is popped.
 struct HeapEntry {
   uint64_t count;
   Pair pair;
   bool operator<(const HeapEntry& other) const {
-    return count != other.count ? count < other.count : pair > other.pair;
+    return count != other.count ? count < other.count : Place(pair) > Place(other.pair);
   }
 };
 

@@ -34,6 +34,8 @@ constexpr Alphabet kAlphabet = MakeAlphabet();
 
 }  // namespace
 
+uint16_t AlphabetPoint(uint8_t byte) { return kAlphabet.code_point[byte]; }
+
 std::string SpellBytes(std::string_view bytes) {
   std::string out;
   out.reserve(2 * bytes.size());

@@ -360,7 +360,7 @@ TEST(Fingerprint, AnImportedTokenizerIsItsFile) {
   JobSpec spec = Base();
   spec.tokenizer.path = "/t.json";
   const StageIdentity identity = IdentityOf(kTokenizer, spec, {"aa", "bb"}, {}, "cc");
-  EXPECT_THAT(identity.fields, ElementsAre(FingerprintField{"version", "2"},
+  EXPECT_THAT(identity.fields, ElementsAre(FingerprintField{"version", "3"},
                                            FingerprintField{"tokenizer.file.sha256", "cc"}));
   EXPECT_NE(identity.Fingerprint(),
             IdentityOf(kTokenizer, spec, {"aa", "bb"}, {}, "dd").Fingerprint());

@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
 #include "tests/pipeline/tokenizer/naive_bpe.h"
 
 namespace halcyon::pipeline {
@@ -30,9 +33,36 @@ TEST(BpeTrainer, LearnsTheMostFrequentPairFirst) {
   EXPECT_EQ(tokenizer->Bytes(259), kPadding);
 }
 
+// Of bytes the one whose character comes first: those of the space and of controls are the last.
 TEST(BpeTrainer, TakesTheSmallerPairOnATie) {
   EXPECT_THAT(MergesOf(*TrainOn({"zy", "zy", "ax", "ax", "ay", "ay"}, 259)),
               ElementsAre(ElementsAre('a', 'x', 256)));
+  EXPECT_THAT(MergesOf(*TrainOn({" x", " x", "zy", "zy"}, 259)),
+              ElementsAre(ElementsAre('z', 'y', 256)));
+}
+
+// data/tokenizers/make_trained.py wrote what Hugging Face's trainer learns from the same texts.
+TEST(BpeTrainer, LearnsTheMergesOfTheReference) {
+  const std::string folder = std::string(HALCYON_SOURCE_DIR) + "/tests/pipeline/data/tokenizers/";
+  const auto texts = Env::Posix()->ReadFile(folder + "texts.json");
+  const auto expected = Env::Posix()->ReadFile(folder + "hf_trained.merges");
+  ASSERT_TRUE(texts.ok() && expected.ok());
+  const auto merges_wanted =
+      static_cast<uint32_t>(std::count(expected->begin(), expected->end(), '\n'));
+  ASSERT_GT(merges_wanted, 700u);
+  std::vector<std::string> documents;
+  for (const auto& text : nlohmann::json::parse(*texts)) {
+    std::string document;
+    for (int i = 0; i < text["count"]; ++i) document += text["unit"].get<std::string>();
+    if (document.size() <= 4000) documents.push_back(document);
+  }
+  const auto tokenizer = TrainOn(documents, 256 + merges_wanted + 2);
+  std::string merges;
+  for (const auto& merge : VocabularyOf(*tokenizer).merges) {
+    merges += SpellBytes(tokenizer->Bytes(merge.left)) + " " +
+              SpellBytes(tokenizer->Bytes(merge.right)) + "\n";
+  }
+  EXPECT_EQ(merges, *expected);
 }
 
 TEST(BpeTrainer, EqualsTheDefinition) {

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/philox.h"
 #include "pipeline/tokenizer/bpe_tokenizer.h"
+#include "pipeline/tokenizer/byte_alphabet.h"
 #include "pipeline/tokenizer/split_pattern.h"
 
 namespace halcyon::pipeline {
@@ -78,11 +79,18 @@ inline std::vector<std::vector<uint32_t>> NaiveTrain(const std::vector<std::stri
   }
   std::vector<std::vector<uint32_t>> merges;
   while (tokens.size() < tokens_wanted) {
-    std::map<std::pair<uint32_t, uint32_t>, int> counts;
+    const auto place = [](uint32_t id) {
+      return id < 256 ? AlphabetPoint(static_cast<uint8_t>(id)) : 0x10000 + id;
+    };
+    const auto comes_first = [&](const auto& a, const auto& b) {
+      return std::pair(place(a.first), place(a.second)) <
+             std::pair(place(b.first), place(b.second));
+    };
+    std::map<std::pair<uint32_t, uint32_t>, int, decltype(comes_first)> counts(comes_first);
     for (const auto& ids : texts) {
       for (size_t i = 0; i + 1 < ids.size(); ++i) ++counts[{ids[i], ids[i + 1]}];
     }
-    // The first of the largest: the map goes from the smallest pair.
+    // The first of the largest: the map goes from the pair that comes first.
     const auto best = std::max_element(counts.begin(), counts.end(),
                                        [](auto& a, auto& b) { return a.second < b.second; });
     if (best == counts.end() || best->second < 2) break;
