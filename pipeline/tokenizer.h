@@ -36,6 +36,9 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   virtual uint32_t vocab_size() const = 0;  // ids are 0 ... vocab_size-1
+  // Whether a token has the id: a file may leave out some. Such an id is never encoded, and decoded
+  // it is nothing.
+  virtual bool Has(uint32_t id) const { return id < vocab_size(); }
   virtual uint32_t end_of_text() const = 0;
   virtual uint32_t padding() const = 0;
   // What a token adds to a text, behind another one; specials give their names.

@@ -28,7 +28,7 @@ absl::Status BpeTokenizer::IndexTokens() {
   absl::flat_hash_map<std::string_view, uint32_t> id_of_bytes;  // no special tokens
   id_of_bytes.reserve(tokens.size());
   for (uint32_t id = 0; id < tokens.size(); ++id) {
-    if (vocabulary_.special[id]) continue;
+    if (vocabulary_.special[id] || tokens[id].empty()) continue;
     const auto [other, is_new] = id_of_bytes.try_emplace(tokens[id], id);
     if (!is_new) {
       return InvalidArgument("tokens " + std::to_string(other->second) + " and " +
@@ -48,9 +48,7 @@ absl::Status BpeTokenizer::IndexTokens() {
 
 absl::Status BpeTokenizer::IndexMerges() {
   const std::vector<std::string>& tokens = vocabulary_.tokens;
-  const auto is_ordinary = [&](uint32_t id) {
-    return id < vocab_size() && !vocabulary_.special[id];
-  };
+  const auto is_ordinary = [&](uint32_t id) { return Has(id) && !vocabulary_.special[id]; };
   std::vector<RankedMerge> ranked;
   ranked.reserve(vocabulary_.merges.size());
   for (uint32_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {

@@ -24,9 +24,10 @@ struct BpeMerge {
 };
 
 struct BpeVocabulary {
-  std::vector<std::string> tokens;  // by id: bytes, or the name of a special token
-  std::vector<bool> special;        // by id
-  std::vector<BpeMerge> merges;     // by rank, the first is done first
+  // By id: bytes, or the name of a special token; empty where no token has the id.
+  std::vector<std::string> tokens;
+  std::vector<bool> special;     // by id
+  std::vector<BpeMerge> merges;  // by rank, the first is done first
   // A merge ranks as its result's id, as tiktoken has it; `merges` are then in any order.
   bool merges_rank_by_result = false;
   std::string regex;  // of the pre-tokenizer
@@ -43,6 +44,9 @@ class BpeTokenizer : public EncodableTokenizer, public std::enable_shared_from_t
   static absl::StatusOr<std::shared_ptr<const BpeTokenizer>> Create(BpeVocabulary vocabulary);
 
   uint32_t vocab_size() const override { return static_cast<uint32_t>(vocabulary_.tokens.size()); }
+  bool Has(uint32_t id) const override {
+    return id < vocab_size() && !vocabulary_.tokens[id].empty();
+  }
   uint32_t end_of_text() const override { return vocabulary_.end_of_text; }
   uint32_t padding() const override { return vocabulary_.padding; }
   std::string_view Bytes(uint32_t id) const override;

@@ -82,6 +82,10 @@ absl::StatusOr<std::shared_ptr<const StagedTokenizer>> StagedTokenizer::Create(
       tokenizer->bytes_.push_back(own.tokens[id]);
       continue;
     }
+    if (!tokenizer->Has(id)) {
+      tokenizer->bytes_.emplace_back();
+      continue;
+    }
     const std::string text = tokenizer->Join({"a", tokenizer->decoder_tokens_[id]});
     tokenizer->bytes_.push_back(text.substr(std::min(before, text.size())));
   }
@@ -108,6 +112,7 @@ absl::StatusOr<std::string> StagedTokenizer::Decode(std::span<const uint32_t> id
   std::vector<std::string> tokens;
   for (size_t i = 0; i < ids.size(); ++i) {
     RETURN_IF_ERROR(CheckId(ids[i], i));
+    if (!Has(ids[i])) continue;
     if (!stages_.special[ids[i]] || keep_special) tokens.push_back(decoder_tokens_[ids[i]]);
   }
   return Join(std::move(tokens));

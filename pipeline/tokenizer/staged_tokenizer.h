@@ -17,8 +17,9 @@
 namespace halcyon::pipeline {
 
 struct TokenizerStages {
-  std::vector<std::string> tokens;  // by id, as the model has them or as they were added
-  std::vector<bool> special;        // by id
+  // By id, as the model has them or as they were added; empty where no token has the id.
+  std::vector<std::string> tokens;
+  std::vector<bool> special;  // by id
   std::vector<AddedToken> added;
   std::vector<Normalizer> normalizers;
   std::vector<PreTokenizer> pre_tokenizers;
@@ -37,6 +38,7 @@ class StagedTokenizer : public EncodableTokenizer,
   static absl::StatusOr<std::shared_ptr<const StagedTokenizer>> Create(TokenizerStages stages);
 
   uint32_t vocab_size() const override { return static_cast<uint32_t>(stages_.tokens.size()); }
+  bool Has(uint32_t id) const override { return id < vocab_size() && !stages_.tokens[id].empty(); }
   uint32_t end_of_text() const override { return stages_.end_of_text; }
   uint32_t padding() const override { return stages_.padding; }
   std::string_view Bytes(uint32_t id) const override;

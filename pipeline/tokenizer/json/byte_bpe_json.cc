@@ -30,6 +30,7 @@ std::string WriteTokenizerJson(const BpeVocabulary& vocabulary) {
   vocab.reserve(vocabulary.tokens.size());
   for (uint32_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const std::string& token = vocabulary.tokens[id];
+    if (token.empty()) continue;  // no token has this id
     if (vocabulary.special[id]) added.push_back(AddedTokenJson(id, token));
     // Straight to the end: the object's own insertion compares with every key before.
     vocab.emplace_back(vocabulary.special[id] ? token : SpellBytes(token), id);

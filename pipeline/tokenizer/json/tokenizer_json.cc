@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -63,9 +64,7 @@ class TokenizerReader {
       AddedToken token;
       ASSIGN_OR_RETURN(token.content, item["content"].String());
       if (token.content.empty()) return item["content"].Refuse("empty");
-      ASSIGN_OR_RETURN(const uint64_t id, item["id"].Number());
-      token.id = static_cast<uint32_t>(id);
-      if (token.id != id) return item["id"].Refuse("too large");
+      RETURN_IF_ERROR(item["id"].Number().status());
       ASSIGN_OR_RETURN(token.special, item["special"].Bool(false));
       ASSIGN_OR_RETURN(token.single_word, item["single_word"].Bool(false));
       ASSIGN_OR_RETURN(token.lstrip, item["lstrip"].Bool(false));
@@ -77,28 +76,31 @@ class TokenizerReader {
     return absl::OkStatus();
   }
 
-  // The reference numbers added tokens anew: those that are not in the vocabulary follow it, in the
-  // order of the list.
+  // The reference numbers added tokens anew, whatever their `id`: those that are not in the
+  // vocabulary follow its number of tokens, and each other, in the order of the list.
   absl::Status PutAddedTokens() {
     absl::flat_hash_map<std::string, uint32_t> ids;
     for (uint32_t id = 0; id < model_.tokens.size(); ++id) {
-      if (model_.tokens[id].empty()) {
-        return root_["model"]["vocab"].Refuse(fmt::format("no token has the id {}", id));
-      }
-      ids[model_.tokens[id]] = id;
+      if (!model_.tokens[id].empty()) ids[model_.tokens[id]] = id;
     }
+    uint32_t next = static_cast<uint32_t>(ids.size());
     special_.resize(model_.tokens.size(), false);
     for (size_t i = 0; i < added_.size(); ++i) {
-      const AddedToken& token = added_[i];
-      const auto [entry, is_new] = ids.try_emplace(token.content, model_.tokens.size());
-      if (entry->second != token.id) {
-        return InvalidArgument(fmt::format("{}.id: {}, but \"{}\" is token {}", added_paths_[i],
-                                           token.id, token.content, entry->second));
+      AddedToken& token = added_[i];
+      const auto [entry, is_new] = ids.try_emplace(token.content, next);
+      token.id = entry->second;
+      next = std::max(next, token.id + 1);
+      if (token.id >= model_.tokens.size()) {
+        model_.tokens.resize(token.id + 1);
+        special_.resize(token.id + 1, false);
       }
-      if (is_new) {
-        model_.tokens.push_back(token.content);
-        special_.push_back(false);
+      std::string& place = model_.tokens[token.id];
+      if (is_new && !place.empty()) {
+        return InvalidArgument(fmt::format(
+            "{}: \"{}\" would be token {}, as tokenizers numbers it, which \"{}\" is already",
+            added_paths_[i], token.content, token.id, place));
       }
+      place = token.content;
       special_[token.id] = token.special;
     }
     return absl::OkStatus();
@@ -124,6 +126,10 @@ class TokenizerReader {
     absl::flat_hash_map<std::string, uint32_t> ids;
     for (uint32_t id = 0; id < model_.tokens.size(); ++id) {
       const std::string& token = model_.tokens[id];
+      if (token.empty()) {  // no token has this id
+        vocabulary.tokens.emplace_back();
+        continue;
+      }
       std::optional<std::string> bytes = special_[id] ? token : ReadSpelling(token);
       if (!bytes || bytes->empty()) return std::nullopt;
       vocabulary.tokens.push_back(*std::move(bytes));

@@ -6,6 +6,7 @@ them beside what that library encodes and decodes. In a private environment:
 
 import json
 import os
+import sys
 
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -166,12 +167,30 @@ def unigram(pre_tokenizer, normalizer, decoder, byte_fallback=False, size=900):
     return Tokenizer.from_str(json.dumps(data))
 
 
+class WithHoles:
+    """A tokenizer whose file leaves out 100 ids, from the 50 last tokens of its vocabulary on, and gives two
+    tokens more ids that the library does not use."""
+
+    def __init__(self, tokenizer):
+        data = json.loads(tokenizer.to_str())
+        vocab = data["model"]["vocab"]
+        first = len(vocab) - 50
+        data["model"]["vocab"] = {token: i if i < first else i + 100 for token, i in vocab.items()}
+        data["added_tokens"] += [{
+            "id": i, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
+            "normalized": False, "special": True} for i, content in ((5000, "<|extra|>"), (3, "<|other|>"))]
+        self.file = json.dumps(data)
+        self.tokenizer = Tokenizer.from_str(self.file)
+
+
 def tokenizers_by_name():
     meta = pre_tokenizers.Metaspace
     yield "gpt2", byte_level(None, pre_tokenizers.ByteLevel(add_prefix_space=False))
     yield "roberta", byte_level(None, pre_tokenizers.ByteLevel(add_prefix_space=True))
     yield "llama3", llama3()
     yield "qwen", qwen()
+    yield "gpt2_holes", WithHoles(byte_level(None, pre_tokenizers.ByteLevel(add_prefix_space=False)))
+    yield "qwen_holes", WithHoles(qwen())
     yield "deepseek", deepseek()
     yield "llama2", llama2()
     yield "gemma", gemma()
@@ -204,13 +223,18 @@ def tokenizers_by_name():
 
 os.chdir(HERE)
 write_texts("texts.json")
+only = sys.argv[1:]  # names; all without
 for name, tokenizer in tokenizers_by_name():
+    if only and name not in only:
+        continue
+    text = tokenizer.file if isinstance(tokenizer, WithHoles) else tokenizer.to_str()
+    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
     tokenizer.encode_special_tokens = True  # what looks like a special token is text
     path = "hf_%s.json" % name
     with open(path, "w") as file:
-        file.write(tokenizer.to_str())
+        file.write(text)
     write(path, "tokenizers " + tokenizers.__version__,
           lambda text: tokenizer.encode(text, add_special_tokens=False).ids,
-          lambda ids: tokenizer.decode(ids, skip_special_tokens=False), tokenizer.get_vocab_size(),
+          lambda ids: tokenizer.decode(ids, skip_special_tokens=False), max(tokenizer.get_vocab().values()) + 1,
           specials=[tokenizer.token_to_id(name) for name in ("</s>", "<pad>", "[SEP]", "[PAD]", "[CLS]")
                     if tokenizer.token_to_id(name) is not None])
