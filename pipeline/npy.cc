@@ -15,9 +15,10 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr std::string_view kMagic{"\x93NUMPY\x01\x00", 8};  // and version 1.0
-constexpr size_t kPreambleBytes = 10;                       // magic, version, u16 header length
-constexpr size_t kAlignment = 64;                           // of the data in the file
+constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::string_view kMagicAndVersion{"\x93NUMPY\x01\x00", 8};  // 1.0
+constexpr size_t kPreambleBytes = 10;  // magic, version, u16 header length
+constexpr size_t kAlignment = 64;      // of the data in the file
 constexpr std::string_view kDescription = "'<u4'";
 
 std::string Preamble(std::string_view description, std::span<const uint64_t> shape) {
@@ -29,7 +30,7 @@ std::string Preamble(std::string_view description, std::span<const uint64_t> sha
                        ", 'fortran_order': False, 'shape': (" + sizes + "), }";
   while ((kPreambleBytes + header.size() + 1) % kAlignment != 0) header += ' ';
   header += '\n';
-  std::string out(kMagic);
+  std::string out(kMagicAndVersion);
   out += static_cast<char>(header.size() & 0xFF);
   out += static_cast<char>(header.size() >> 8);
   out += header;
@@ -37,7 +38,7 @@ std::string Preamble(std::string_view description, std::span<const uint64_t> sha
 }
 
 // A header is a Python dictionary of three known keys; values are kept as they are spelled.
-struct Header {
+struct HeaderText {
   std::string_view descr, fortran_order, shape;
 };
 
@@ -45,7 +46,7 @@ class HeaderParser {
  public:
   explicit HeaderParser(std::string_view text) : rest_(text) {}
 
-  bool Parse(Header* header) {
+  bool Parse(HeaderText* header) {
     if (!Take('{')) return false;
     while (!Take('}')) {
       if (!Entry(header) || (!Take(',') && Peek() != '}')) return false;
@@ -80,7 +81,7 @@ class HeaderParser {
     rest_.remove_prefix(word.size());
     return word;
   }
-  bool Entry(Header* header) {
+  bool Entry(HeaderText* header) {
     const std::string_view key = Value();
     if (!Take(':')) return false;
     std::string_view* slot = key == "'descr'"           ? &header->descr
@@ -136,28 +137,36 @@ absl::Status WriteNpy(const std::string& path, std::span<const uint32_t> values)
   return WriteOutputFile(path, file);
 }
 
+bool IsNpy(std::string_view start) { return start.starts_with(kMagic); }
+
+absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view start) {
+  if (!start.starts_with(kMagicAndVersion) || start.size() < kPreambleBytes) {
+    return ExplainByFileKind(InvalidArgument("not a NumPy file of version 1.0"), start,
+                             "a NumPy array of version 1.0");
+  }
+  const size_t bytes = static_cast<uint8_t>(start[8]) | static_cast<uint8_t>(start[9]) << 8;
+  HeaderText text;
+  if (start.size() - kPreambleBytes < bytes ||
+      !HeaderParser(start.substr(kPreambleBytes, bytes)).Parse(&text)) {
+    return InvalidArgument("the header of the NumPy file is damaged");
+  }
+  NpyHeader header{std::string(text.descr), std::string(text.shape), std::nullopt,
+                   kPreambleBytes + bytes};
+  if (uint64_t count = 0; ParseShape(text.shape, &count)) header.count = count;
+  return header;
+}
+
 absl::StatusOr<std::vector<uint32_t>> ReadNpy(const std::string& path) {
   const absl::StatusOr<std::string> file = Env::Posix()->ReadFile(path);
   if (!file.ok()) return file.status();
-  const std::string_view bytes = *file;
-  if (!bytes.starts_with(kMagic) || bytes.size() < kPreambleBytes) {
-    return Annotate(ExplainByFileKind(InvalidArgument("not a NumPy file of version 1.0"), bytes,
-                                      "a NumPy array of version 1.0"),
-                    path);
-  }
-  const size_t header_bytes = static_cast<uint8_t>(bytes[8]) | static_cast<uint8_t>(bytes[9]) << 8;
-  Header header;
-  if (bytes.size() - kPreambleBytes < header_bytes ||
-      !HeaderParser(bytes.substr(kPreambleBytes, header_bytes)).Parse(&header)) {
-    return InvalidArgument(path + ": the header of the NumPy file is damaged");
-  }
-  uint64_t count = 0;
-  if (header.descr != kDescription || !ParseShape(header.shape, &count)) {
-    return InvalidArgument(path + ": an array of type " + std::string(header.descr) +
-                           " and shape " + std::string(header.shape) +
+  ASSIGN_OR_RETURN(const NpyHeader header, ParseNpyHeader(*file), path);
+  if (header.type != kDescription || !header.count) {
+    return InvalidArgument(path + ": an array of type " + header.type + " and shape " +
+                           header.shape +
                            "; one dimension of little-endian uint32 ('<u4') is needed");
   }
-  const std::string_view data = bytes.substr(kPreambleBytes + header_bytes);
+  const std::string_view data = std::string_view(*file).substr(header.begin);
+  const uint64_t count = *header.count;
   if (data.size() % sizeof(uint32_t) != 0 || data.size() / sizeof(uint32_t) != count) {
     return InvalidArgument(path + ": " + std::to_string(data.size()) + " bytes of data for " +
                            std::to_string(count) + " values of 4 bytes");

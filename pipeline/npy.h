@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,18 @@ class NpyWriter {
   std::unique_ptr<OutputFile> file_;
   uint64_t missing_bytes_;
 };
+
+// What the header of an array says.
+struct NpyHeader {
+  std::string type;               // as it is spelled: "'<u4'"
+  std::string shape;              // likewise: "(12,)"
+  std::optional<uint64_t> count;  // of the values, in one dimension
+  uint64_t begin = 0;             // of the values, in bytes
+};
+bool IsNpy(std::string_view start);  // also of another version
+// `start`: a file's bytes up to the end of its header at least. kInvalidArgument, without a name:
+// no array, one of another version, or a damaged header.
+absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view start);
 
 // Ids: one dimension of uint32.
 absl::Status WriteNpy(const std::string& path, std::span<const uint32_t> values);
