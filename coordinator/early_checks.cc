@@ -11,11 +11,13 @@
 #include "base/file_kind.h"
 #include "jobs/given_pattern.h"
 #include "jobs/mixture.h"
+#include "jobs/source_names.h"
 #include "pipeline/document_cutter.h"
 #include "pipeline/packing.h"
 #include "pipeline/shard_plan.h"
 #include "pipeline/source_text.h"
 #include "pipeline/source_windows.h"
+#include "pipeline/token_files/token_layout.h"
 #include "pipeline/tokenizer.h"
 
 namespace halcyon::coordinator {
@@ -166,9 +168,19 @@ std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_f
   return warnings;
 }
 
+absl::Status CheckTokenFiles(Env& env, const jobs::DataSpec& data) {
+  if (data.format != jobs::DataFormat::kTokens) return absl::OkStatus();
+  for (const std::string& file : data.Files()) {
+    if (!jobs::IdsOfIndex(file).empty()) continue;
+    RETURN_IF_ERROR(pipeline::ReadTokenLayout(env, file, data.token_type).status());
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
                                                     const std::optional<MemoryLimit>& limit) {
   ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
+  RETURN_IF_ERROR(CheckTokenFiles(*Env::Posix(), spec.data));
   std::vector<std::string> warnings = jobs::Warnings(spec);
   for (auto& more : {SourceWarnings(*Env::Posix(), spec.data),
                      MachineWarnings(spec, jobs::EstimateTraining(spec, vocab_size), limit,

@@ -49,8 +49,11 @@ bool HasFastBFloat16();
 // for GPUs.
 std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_fast_bfloat16);
 
+// kInvalidArgument: a source of ids is in no form that can be read, by its beginning and size.
+absl::Status CheckTokenFiles(Env& env, const jobs::DataSpec& data);
+
 // All warnings about a job before it starts: about its settings, its files and this
-// machine. kInvalidArgument as VocabularyOf.
+// machine. kInvalidArgument as VocabularyOf and CheckTokenFiles.
 absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
                                                     const std::optional<MemoryLimit>& limit);
 

@@ -14,7 +14,9 @@
 
 namespace halcyon::jobs {
 
-enum class DataFormat { kText, kJsonl };
+enum class DataFormat { kText, kJsonl, kTokens };
+// How ids are stored in a file of them that does not say so itself.
+enum class TokenType { kAuto, kUint16, kUint32 };  // kAuto: all files say it
 // How a text file falls into documents.
 enum class DocumentRule {
   kFile,        // the whole file is one
@@ -75,9 +77,12 @@ struct DataSpec {
   double heldout = 0.02;  // fraction of documents never trained on, chosen by a hash of their bytes
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
   BadDocuments bad_documents = BadDocuments::kRefuse;
-  int64_t shard_bytes = 4 << 20;              // source bytes a shard, about
+  TokenType token_type = TokenType::kAuto;  // format = "tokens", as the next one
+  int64_t end_of_document = -1;   // the id that ends a document and is no part of it; -1: none
+  int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
   LatentsRule latents = LatentsRule::kStore;  // kAuto: settled before the job's first stage
-  // All that is read, in this order: `sources` or the paths of each `source`, `heldout_sources`.
+  // All that is read, in this order; the index of a file of ids follows it: `sources` or the paths
+  // of each `source`, `heldout_sources`.
   std::vector<std::string> Files() const;
   bool operator==(const DataSpec&) const = default;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 namespace halcyon::jobs {
@@ -51,9 +52,34 @@ absl::StatusOr<std::vector<std::string>> FilesMatching(const std::string& patter
   return files;
 }
 
+constexpr std::string_view kIdsEnding = ".bin", kIndexEnding = ".idx";
+
+bool IsFile(const std::string& path) {
+  std::error_code unknown;
+  return fs::is_regular_file(path, unknown);
+}
+
 }  // namespace
 
+std::string IndexNameOf(const std::string& file) {
+  if (!file.ends_with(kIdsEnding)) return "";
+  return file.substr(0, file.size() - kIdsEnding.size()).append(kIndexEnding);
+}
+
+std::string IndexOfIds(const std::string& file) {
+  const std::string index = IndexNameOf(file);
+  return !index.empty() && IsFile(index) ? index : "";
+}
+
+std::string IdsOfIndex(const std::string& file) {
+  if (!file.ends_with(kIndexEnding)) return "";
+  const std::string ids = file.substr(0, file.size() - kIndexEnding.size()).append(kIdsEnding);
+  return IsFile(ids) ? ids : "";
+}
+
 bool MayBeSource(const FileKind& kind, DataFormat format) {
+  // Ids may begin with any bytes.
+  if (format == DataFormat::kTokens) return kind.compression == Compression::kNone;
   return kind.compression != Compression::kNone ||
          (format == DataFormat::kText && kind.may_be_text);
 }

@@ -19,8 +19,15 @@ namespace halcyon::jobs {
 // kInvalidArgument: a folder without files, a pattern that matches none.
 absl::StatusOr<std::vector<std::string>> FilesNamed(const std::string& name);
 
-// Whether the text of such a file can be read: it is packed, or a page of HTML, which is text but
-// no JSON lines.
+// Ids with an index are two files, NAME.bin and NAME.idx.
+// NAME.idx for NAME.bin; "" for any other name. There need not be such a file.
+std::string IndexNameOf(const std::string& file);
+// The file's other half where that exists; else "".
+std::string IndexOfIds(const std::string& file);
+std::string IdsOfIndex(const std::string& file);
+
+// Whether a source may be such a file: text may be packed, or a page of HTML, which is no JSON
+// lines; ids are not packed.
 bool MayBeSource(const FileKind& kind, DataFormat format);
 
 }  // namespace halcyon::jobs

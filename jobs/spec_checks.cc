@@ -47,29 +47,6 @@ class Checker {
     return 10 * given >= 9 * all;
   }
 
-  // A setting that is written but has no effect is a misunderstanding, so it is refused.
-  void CheckData() {
-    const DataSpec defaults;
-    const bool is_text = spec_.data.format == DataFormat::kText;
-    if (!is_text && spec_.data.documents != defaults.documents) {
-      Refuse({"data.documents", "data.format"},
-             "has no effect with format = \"jsonl\", where each line is a document; remove it");
-    }
-    if (is_text && spec_.data.field != defaults.field) {
-      Refuse({"data.field", "data.format"},
-             "has no effect with format = \"text\"; remove it, or write format = \"jsonl\"");
-    }
-    if (spec_.data.field.empty()) {
-      Refuse({"data.field"}, "is empty; name the member that holds the text");
-    }
-    if (is_text && spec_.data.bad_documents != defaults.bad_documents &&
-        spec_.data.invalid_utf8 == InvalidUtf8::kReplace) {
-      Refuse({"data.bad_documents", "data.format", "data.invalid_utf8"},
-             "has no effect with format = \"text\" and invalid_utf8 = \"replace\", where every "
-             "document can be used; remove it, or write invalid_utf8 = \"refuse\"");
-    }
-  }
-
   void CheckTokenizer() {
     if (spec_.tokenizer.path.empty()) return CheckTrainedPattern();
     const TokenizerSpec defaults;
@@ -287,7 +264,7 @@ void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const J
   Checker checker(spec, lines, errors);
   checker.CheckRequired(keys);
   checker.CheckName();
-  checker.CheckData();
+  CheckData(keys, spec, lines, errors);
   CheckSources(spec.data, lines, errors);
   if (!checker.IsResolved(keys)) {
     checker.CheckTokenizer();

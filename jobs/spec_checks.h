@@ -21,6 +21,10 @@ void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const J
 // The part of it about hosts and launchers.
 void CheckPlacement(const PlacementSpec& placement, const SpecLines& lines, SpecErrors& errors);
 
+// The part of it about the format of the sources.
+void CheckData(const std::vector<SpecKey>& keys, const JobSpec& spec, const SpecLines& lines,
+               SpecErrors& errors);
+
 // The part of it about [[data.source]].
 void CheckSources(const DataSpec& data, const SpecLines& lines, SpecErrors& errors);
 

@@ -61,16 +61,28 @@ class FileChecker {
         Refuse({path}, MessageOf(named.status()));
         continue;
       }
+      const bool has_indexes = check_files && spec_.data.format == DataFormat::kTokens;
       for (std::string& file : *named) {
-        if (!seen_.insert(file).second) {
-          Refuse({path}, file + " is named twice; remove one of the two");
-        } else if (check_files) {
-          CheckFile(path, file, spec_.data.format);
+        if (const std::string ids = has_indexes ? IdsOfIndex(file) : ""; !ids.empty()) {
+          if (seen_.contains(ids)) continue;  // they have brought it along
+          file = ids;
         }
-        files.push_back(std::move(file));
+        const std::string index = has_indexes ? IndexOfIds(file) : "";
+        Add(path, std::move(file), check_files, &files);
+        if (!index.empty()) Add(path, index, check_files, &files);
       }
     }
     return files;
+  }
+
+  void Add(const std::string& path, std::string file, bool check_files,
+           std::vector<std::string>* files) {
+    if (!seen_.insert(file).second) {
+      Refuse({path}, file + " is named twice; remove one of the two");
+    } else if (check_files) {
+      CheckFile(path, file, spec_.data.format);
+    }
+    files->push_back(std::move(file));
   }
 
   void Refuse(const std::vector<std::string>& paths, const std::string& message) {

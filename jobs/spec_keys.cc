@@ -17,6 +17,7 @@ constexpr int64_t kBatchMax = 1 << 20;
 constexpr int64_t kWidthMax = 1 << 18;
 constexpr int64_t kDrawsMax = 1024;
 constexpr int64_t kBytesMax = int64_t{1} << 40;
+constexpr int64_t kTokenMax = std::numeric_limits<uint32_t>::max();
 constexpr int64_t kProcessesMax = 1024;
 constexpr int64_t kOrphanGraceSMax = 86400;
 constexpr int64_t kLayersMax = 1024;
@@ -44,13 +45,16 @@ void AddData(DataSpec& data, KeyTable& keys) {
   keys.Required("[\"text.txt\"]");
   keys.Sources("source", &data.source);
   keys.List("heldout_sources", &data.heldout_sources);
-  keys.Choice("format", &data.format, {"text", "jsonl"});
+  keys.Choice("format", &data.format, {"text", "jsonl", "tokens"});
   keys.Choice("documents", &data.documents, {"file", "lines", "paragraphs", "entries"});
   keys.Text("field", &data.field);
   keys.Number("heldout", &data.heldout, {.min = 0, .max = 0.5},
               "at least half of the documents must be left to train on");
   keys.Choice("invalid_utf8", &data.invalid_utf8, {"replace", "refuse"});
   keys.Choice("bad_documents", &data.bad_documents, {"refuse", "skip"});
+  keys.Choice("token_type", &data.token_type, {"auto", "uint16", "uint32"});
+  keys.Integer("end_of_document", &data.end_of_document, -1, kTokenMax,
+               "an id has 32 bits, and -1 means that none ends a document");
   keys.Integer("shard_bytes", &data.shard_bytes, 1, int64_t{1} << 30,
                "a shard is read into memory");
   keys.Choice("latents", &data.latents, {"store", "recompute", "auto"});

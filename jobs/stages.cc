@@ -101,6 +101,8 @@ bool IsAsBeforeItCame(std::string_view path, std::string_view value) {
       {"autoencoder.train.precision", "float32"},
       {"train.precision", "float32"},
       {"model.document_mask", "false"},
+      {"data.token_type", "auto"},
+      {"data.end_of_document", "-1"},
   };
   return std::find(std::begin(kLater), std::end(kLater), std::pair(path, value)) !=
          std::end(kLater);

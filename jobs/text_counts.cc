@@ -12,6 +12,11 @@ constexpr uint64_t kHeldoutChunksMax = uint64_t{1} << 30;
 // What to do about a text of too few documents.
 std::string CutAdvice(const DataSpec& data) {
   if (data.format == DataFormat::kJsonl) return "give more lines";
+  if (data.format == DataFormat::kTokens) {
+    return data.end_of_document < 0
+               ? "say which id ends a document with data.end_of_document, or give more files"
+               : "give more documents";
+  }
   switch (data.documents) {
     case DocumentRule::kFile:
       return "each file is one document: cut them with data.documents = \"paragraphs\" (or "

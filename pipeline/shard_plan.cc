@@ -11,6 +11,7 @@
 #include "base/file_kind.h"
 #include "pipeline/document_cutter.h"
 #include "pipeline/source_text.h"
+#include "pipeline/token_files/token_cut.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -25,11 +26,6 @@ absl::Status CheckInside(const std::string& path, std::string_view start, bool i
   if (!kind || (is_plain_text && kind->may_be_text)) return absl::OkStatus();
   return InvalidArgument(path + " holds " + std::string(kind->name) + "; unpack it. Then " +
                          std::string(kind->advice));
-}
-
-absl::Status TooManyShards() {
-  return InvalidArgument("the sources fall into more than " + std::to_string(kShardsMax) +
-                         " shards: raise [data] shard_bytes");
 }
 
 // Cuts one source. Holds the bytes of a shard at a time.
@@ -95,8 +91,14 @@ class SourcePlanner {
 
 }  // namespace
 
+absl::Status TooManyShards() {
+  return InvalidArgument("the sources fall into more than " + std::to_string(kShardsMax) +
+                         " shards: raise [data] shard_bytes");
+}
+
 absl::StatusOr<CutSource> Cut(const jobs::DataSpec& data, const std::string& path) {
   HALCYON_CHECK(data.shard_bytes >= 1);
+  if (data.format == jobs::DataFormat::kTokens) return CutTokens(data, path);
   CutSource source;
   ASSIGN_OR_RETURN(source.sha256, SourcePlanner(data, path).Plan(&source.shards));
   return source;

@@ -12,14 +12,15 @@
 
 namespace halcyon::pipeline {
 
-// A byte range of one source's text (pipeline/source_text.h) that starts and ends at document
-// boundaries.
+// A byte range of one source's text (pipeline/source_text.h) or of its file of ids that starts and
+// ends at document boundaries. The first one of a file has what comes before the documents, too.
 struct SourceShard {
   uint32_t shard = 0;
   std::string path;
   uint64_t begin = 0;
   uint64_t end = 0;
-  uint64_t xxh3 = 0;  // of the bytes, to notice a file that changes while the job runs
+  uint64_t xxh3 = 0;  // of the bytes, to notice a file that changes while the job runs; of ids,
+                      // also of how they are stored and where an index parts them
   bool operator==(const SourceShard&) const = default;
 };
 
@@ -35,19 +36,24 @@ inline constexpr size_t kShardsMax = 1 << 20;
 struct CutSource {
   std::string sha256;
   std::vector<SourceShard> shards;
+  std::string index_sha256 = {};  // of ids with an index: the SHA-256 of that file's bytes
   bool operator==(const CutSource&) const = default;
 };
 
 // Reads the source once. Shards have about data.shard_bytes bytes; a document is never cut, so a
 // larger document makes a larger shard, and those of a packed file grow with their position, to a
 // ninth of its text at most.
-// kInvalidArgument: there are more than kShardsMax shards, or a packed file is damaged or holds no
-// text; kFailedPrecondition: the source became shorter while it was read.
+// kInvalidArgument: there are more than kShardsMax shards, a packed file is damaged or holds no
+// text, or a file of ids is not in its form; kFailedPrecondition: the source became shorter while
+// it was read.
 absl::StatusOr<CutSource> Cut(const jobs::DataSpec& data, const std::string& path);
 
 // The sources of `data`, in order, as one plan. kInvalidArgument: none has any document, or there
 // are more than kShardsMax shards.
 absl::StatusOr<ShardPlan> JoinSources(const jobs::DataSpec& data, std::vector<CutSource> sources);
+
+// The error of more than kShardsMax shards.
+absl::Status TooManyShards();
 
 // Both: cuts all sources, one after the other.
 absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -12,6 +13,7 @@
 
 #include "base/digest.h"
 #include "base/shared_file.h"
+#include "jobs/source_names.h"
 #include "storage/strict_json.h"
 
 namespace halcyon::pipeline {
@@ -27,11 +29,16 @@ constexpr char kPlansFolder[] = "plans";
 
 // What decides where the text of `path` is cut.
 json KeyOf(const jobs::DataSpec& data, const std::string& path) {
-  return {{"version", kPlanVersion},
-          {"path", path},
-          {"format", static_cast<int>(data.format)},
-          {"documents", static_cast<int>(data.documents)},
-          {"shard_bytes", data.shard_bytes}};
+  json key = {{"version", kPlanVersion},
+              {"path", path},
+              {"format", static_cast<int>(data.format)},
+              {"documents", static_cast<int>(data.documents)},
+              {"shard_bytes", data.shard_bytes}};
+  if (data.format == jobs::DataFormat::kTokens) {
+    key["token_type"] = static_cast<int>(data.token_type);
+    key["end_of_document"] = data.end_of_document;
+  }
+  return key;
 }
 
 // Paths need not be UTF-8; what is not is replaced.
@@ -71,6 +78,7 @@ absl::Status ForAll(size_t count, const std::function<absl::Status(size_t)>& wor
 std::string EncodeSourcePlan(const jobs::DataSpec& data, const std::string& path,
                              const CutSource& plan) {
   json to = {{"key", TextOf(KeyOf(data, path))}, {"sha256", plan.sha256}};
+  if (!plan.index_sha256.empty()) to["index_sha256"] = plan.index_sha256;
   json& shards = to["shards"] = json::array();
   for (const SourceShard& shard : plan.shards) {
     shards.push_back({shard.begin, shard.end, shard.xxh3});
@@ -90,6 +98,9 @@ absl::StatusOr<CutSource> DecodeSourcePlan(const jobs::DataSpec& data, const std
   if (key != TextOf(KeyOf(data, path))) return NotFound("no plan of " + path);
   CutSource plan;
   ASSIGN_OR_RETURN(plan.sha256, storage::StringMember(from, "sha256"));
+  if (from.contains("index_sha256")) {
+    ASSIGN_OR_RETURN(plan.index_sha256, storage::StringMember(from, "index_sha256"));
+  }
   ASSIGN_OR_RETURN(const json* shards, storage::ArrayMember(from, "shards"));
   for (const json& one : *shards) {
     ASSIGN_OR_RETURN(SourceShard shard, ShardOf(one, path));
@@ -130,23 +141,31 @@ absl::StatusOr<ShardPlan> SourcePlans::PlanShards(const jobs::DataSpec& data,
     return Internal(
         fmt::format("{} digests of {} files were given", source_digests.size(), files.size()));
   }
+  std::map<std::string, std::string> digest_of;
+  for (size_t i = 0; i < files.size(); ++i) digest_of[files[i]] = source_digests[i];
   std::vector<CutSource> sources(files.size());
   RETURN_IF_ERROR(ForAll(sources.size(), [&](size_t i) -> absl::Status {
-    ASSIGN_OR_RETURN(sources[i], PlanOf(data, files[i], source_digests[i]));
+    const auto index = digest_of.find(jobs::IndexNameOf(files[i]));
+    ASSIGN_OR_RETURN(sources[i], PlanOf(data, files[i], source_digests[i],
+                                        index == digest_of.end() ? "" : index->second));
     return absl::OkStatus();
   }));
   return JoinSources(data, std::move(sources));
 }
 
 absl::StatusOr<CutSource> SourcePlans::PlanOf(const jobs::DataSpec& data, const std::string& source,
-                                              const std::string& sha256) {
+                                              const std::string& sha256,
+                                              const std::string& index_sha256) {
   std::optional<CutSource> plan;
   const auto read = [&](const std::string& path) { return Read(data, path, &plan.emplace()); };
   auto digest = digests_.Of(source, read);
   if (digest.ok() && *digest == sha256 && !plan) {
     const auto text = env_.ReadFile(PathOf(data, source));
     auto remembered = text.ok() ? DecodeSourcePlan(data, source, *text) : text.status();
-    if (remembered.ok() && remembered->sha256 == sha256) return remembered;
+    if (remembered.ok() && remembered->sha256 == sha256 &&
+        remembered->index_sha256 == index_sha256) {
+      return remembered;
+    }
     digest = digests_.ReadAnew(source, read);
   }
   if (absl::IsNotFound(digest.status())) return SourceChanged(source, "it is gone");
@@ -155,7 +174,8 @@ absl::StatusOr<CutSource> SourcePlans::PlanOf(const jobs::DataSpec& data, const 
     const auto others = Sha256OfFile(source);
     if (!others.ok() || *others == sha256) return digest.status();
   } else if (*digest == sha256) {
-    return *std::move(plan);
+    if (plan->index_sha256 == index_sha256) return *std::move(plan);
+    return SourceChanged(jobs::IndexNameOf(source), "its SHA-256 differs");
   }
   return SourceChanged(source, "its SHA-256 differs");
 }

@@ -51,8 +51,9 @@ class SourcePlans {
   // Reads the source; returns its digest.
   absl::StatusOr<std::string> Read(const jobs::DataSpec& data, const std::string& source,
                                    CutSource* plan);
+  // `index_sha256`: of the index of ids, "" without one.
   absl::StatusOr<CutSource> PlanOf(const jobs::DataSpec& data, const std::string& source,
-                                   const std::string& sha256);
+                                   const std::string& sha256, const std::string& index_sha256);
 
   Env& env_;
   storage::SourceDigests digests_;

@@ -65,6 +65,34 @@ TEST_F(JobFile, AFileOfAnotherKindIsNamed) {
   EXPECT_THAT(MessageOf(Load().status()), HasSubstr("page.txt is a page of HTML"));
 }
 
+TEST_F(JobFile, IdsBringTheirIndexAlongAndMayBeginWithAnyBytes) {
+  Write("t.json", "{}");
+  Write("texts/a.bin", "\xff\xfeh");  // as text in UTF-16 begins
+  Write("texts/b.bin", "ids");
+  Write("texts/b.idx", "index");
+  const std::string rest = "format = \"tokens\"\n[tokenizer]\npath = \"t.json\"\n";
+  const auto files = [&](const std::string& sources) {
+    Write("job.toml", "name = \"a\"\n[data]\nsources = [" + sources + "]\n" + rest);
+    std::vector<std::string> names;
+    const auto spec = Load();
+    if (!spec.ok()) return std::vector<std::string>{MessageOf(spec.status())};
+    for (const std::string& file : spec->data.Files()) {
+      names.push_back(std::filesystem::path(file).filename());
+    }
+    // The resolved file means the same.
+    const auto again = ParseJobSpec(ToToml(*spec), "again", folder_, /*check_files=*/true);
+    EXPECT_TRUE(again.ok() && *again == *spec) << again.status();
+    return names;
+  };
+  EXPECT_THAT(files("\"texts/b.bin\""), ElementsAre("b.bin", "b.idx"));
+  EXPECT_THAT(files("\"texts/b.idx\""), ElementsAre("b.bin", "b.idx"));
+  EXPECT_THAT(files("\"texts\""), ElementsAre("a.bin", "b.bin", "b.idx"));
+  EXPECT_THAT(files("\"texts/b.bin\", \"texts/b.bin\""),
+              ElementsAre(HasSubstr("b.bin is named twice")));
+  Write("texts/a.bin", "\x28\xb5\x2f\xfd packed");
+  EXPECT_THAT(files("\"texts/a.bin\""), ElementsAre(HasSubstr("a.bin is a Zstandard file")));
+}
+
 TEST_F(JobFile, TheHostfileIsReadEarly) {
   Write("a.txt", "text");
   Write("job.toml", "name = \"a\"\ndata.sources = [\"a.txt\"]\nlaunch.hostfile = \"hosts\"\n");

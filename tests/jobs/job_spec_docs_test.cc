@@ -39,7 +39,7 @@ TEST(JobSpecDocs, EveryKeyIsThereWithItsTypeAndDefaultAndNoOthers) {
 
 // The numbers of a text in their order; 1,048,576 is one.
 std::vector<double> NumbersIn(const std::string& text) {
-  static const std::regex kNumber(R"(\d[\d,]*(\.\d+)?(e[+-]?\d+)?)");
+  static const std::regex kNumber(R"(-?\d[\d,]*(\.\d+)?(e[+-]?\d+)?)");
   std::vector<double> numbers;
   for (std::sregex_iterator match(text.begin(), text.end(), kNumber), end; match != end; ++match) {
     std::string digits = match->str();

@@ -413,6 +413,33 @@ TEST(JobSpec, SettingsWithoutEffectAreRefused) {
               ElementsAre(HasSubstr("5: tokenizer.pattern: must be one of \"gpt2\", \"llama3\"")));
 }
 
+TEST(JobSpec, IdsNeedTheirVocabularyAndNothingOfText) {
+  EXPECT_THAT(ErrorsAfterHead("format = \"tokens\"\n"),
+              ElementsAre(HasSubstr("4: data.format: \"tokens\" needs the vocabulary")));
+  const std::string tokenizer = "[tokenizer]\npath = \"t.json\"\n";
+  const auto ids = ParseAfterHead(
+      "format = \"tokens\"\ntoken_type = \"uint16\"\nend_of_document = 50256\n" + tokenizer);
+  ASSERT_TRUE(ids.ok()) << ids.status();
+  EXPECT_EQ(ids->data.format, DataFormat::kTokens);
+  EXPECT_EQ(ids->data.token_type, TokenType::kUint16);
+  EXPECT_EQ(ids->data.end_of_document, 50256);
+  EXPECT_THAT(
+      ErrorsAfterHead("format = \"tokens\"\ndocuments = \"lines\"\nfield = \"body\"\n"
+                      "invalid_utf8 = \"refuse\"\nbad_documents = \"skip\"\n" +
+                      tokenizer),
+      ElementsAre(HasSubstr("5: data.documents: has no effect with format = \"tokens\""),
+                  HasSubstr("6: data.field: has no effect with format = \"tokens\""),
+                  HasSubstr("7: data.invalid_utf8: has no effect with format = \"tokens\""),
+                  HasSubstr("8: data.bad_documents: has no effect with format = \"tokens\"")));
+  EXPECT_THAT(ErrorsAfterHead("token_type = \"uint32\"\nend_of_document = 0\n"),
+              ElementsAre(HasSubstr("4: data.token_type: has no effect with format = \"text\""),
+                          HasSubstr("5: data.end_of_document: has no effect with format")));
+  EXPECT_THAT(ErrorsAfterHead("format = \"tokens\"\ntoken_type = \"uint16\"\n"
+                              "end_of_document = 65536\n" +
+                              tokenizer),
+              ElementsAre(HasSubstr("6: data.end_of_document: 65536 does not fit into")));
+}
+
 TEST(JobSpec, BadDocumentsNeedARuleThatRefusesSome) {
   EXPECT_THAT(
       ErrorsAfterHead("bad_documents = \"skip\"\n"),

@@ -107,6 +107,8 @@ std::vector<KeyCase> DataCases() {
       {"data.heldout", [](JobSpec& s) { s.data.heldout = 0.5; }, kText},
       {"data.invalid_utf8", [](JobSpec& s) { s.data.invalid_utf8 = InvalidUtf8::kRefuse; }, kText},
       {"data.bad_documents", [](JobSpec& s) { s.data.bad_documents = BadDocuments::kSkip; }, kText},
+      {"data.token_type", [](JobSpec& s) { s.data.token_type = TokenType::kUint16; }, kText},
+      {"data.end_of_document", [](JobSpec& s) { s.data.end_of_document = 7; }, kText},
       {"data.shard_bytes", [](JobSpec& s) { s.data.shard_bytes = 9; }, kText},
       {"data.latents",
        [](JobSpec& s) { s.data.latents = LatentsRule::kRecompute; },

@@ -59,6 +59,11 @@ TEST_F(TextCountsTest, OneDocumentIsToBeCutRatherThanMoreHeldOut) {
   EXPECT_THAT(WhyNoScore(spec_, counts_), Not(HasSubstr("raise data.heldout")));
   spec_.data.format = DataFormat::kJsonl;
   EXPECT_THAT(WhyNoScore(spec_, counts_), HasSubstr("give more lines, or raise data.heldout"));
+  spec_.data.format = DataFormat::kTokens;
+  EXPECT_THAT(WhyNoScore(spec_, counts_),
+              HasSubstr("say which id ends a document with data.end_of_document, or give more"));
+  spec_.data.end_of_document = 7;
+  EXPECT_THAT(WhyNoScore(spec_, counts_), HasSubstr("give more documents, or raise data.heldout"));
 }
 
 TEST_F(TextCountsTest, EverythingHeldOutIsRefused) {

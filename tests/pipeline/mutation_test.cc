@@ -4,8 +4,11 @@
 
 #include "base/digest.h"
 #include "pipeline/npy.h"
+#include "pipeline/token_files/token_documents.h"
 #include "pipeline/utf8.h"
+#include "tests/fuzz/token_file_parser.h"
 #include "tests/pipeline/source_fixture.h"
+#include "tests/pipeline/token_file_bytes.h"
 #include "tests/pipeline/tokenizer/naive_bpe.h"
 #include "tests/testing/mutate.h"
 
@@ -87,6 +90,67 @@ TEST_F(MutationTest, Npy) {
   // A flipped bit of an id is no business of the format.
   EXPECT_GT(accepted, kMutants / 100);
   EXPECT_LT(accepted, kMutants / 2);
+}
+
+TEST_F(MutationTest, FilesOfIds) {
+  constexpr uint64_t kMutants = 5000;
+  const std::vector<int64_t> ids(40, 0x0102);
+  for (const std::string& file : {NpyOf("<u2", ids), LlmcOf(20240520, 1, ids, 2)}) {
+    for (const auto type : {jobs::TokenType::kAuto, jobs::TokenType::kUint32}) {
+      Accepted(file, kMutants,
+               [&](const std::string& mutant) { return CheckTokenLayoutParser(mutant, type); });
+      for (size_t size = 0; size < file.size(); ++size) {
+        EXPECT_FALSE(CheckTokenLayoutParser(file.substr(0, size), jobs::TokenType::kAuto)) << size;
+      }
+    }
+  }
+}
+
+TEST_F(MutationTest, MegatronIndices) {
+  constexpr uint64_t kMutants = 20000;
+  const std::string file = MegatronIndexOf(8, 2, {{3, 1}, {}, {5, 0, 7}, {1}});
+  const uint64_t accepted = Accepted(file, kMutants, CheckMegatronIndexParser);
+  // A type of as many bytes, or a shift between neighbouring documents.
+  EXPECT_LT(accepted, kMutants / 20);
+  for (size_t size = 0; size < file.size(); ++size) {
+    EXPECT_FALSE(CheckMegatronIndexParser(file.substr(0, size))) << size;
+  }
+}
+
+// Every bit of ids, header and index: what the shards depend on is noticed, as an error of one of
+// the two readings.
+TEST_F(MutationTest, AnyBitOfIdsAndIndexThatFlipsAfterThePlanIsNoticed) {
+  data_.format = jobs::DataFormat::kTokens;
+  const std::string ids = Integers({1, 2, 3, 4, 5, 6}, 2);
+  const std::string index = MegatronIndexOf(8, 2, {{1, 1}, {}, {3}, {1}});
+  Write("a.bin", ids);
+  Write("a.idx", index);
+  const auto plan = Plan();
+  ASSERT_EQ(plan.size(), 1u);
+  const auto read = [&] {
+    std::vector<std::vector<uint32_t>> documents;
+    const auto counts =
+        ReadTokenDocuments(*Env::Posix(), data_, plan[0], std::vector<bool>(1 << 16, true),
+                           [&](std::span<const uint32_t> one, double) {
+                             documents.emplace_back(one.begin(), one.end());
+                             return absl::OkStatus();
+                           });
+    EXPECT_TRUE(counts.ok() || absl::IsFailedPrecondition(counts.status())) << counts.status();
+    return std::pair(counts.ok(), documents);
+  };
+  const auto good = read();
+  ASSERT_TRUE(good.first);
+  for (const auto& [name, bytes] : {std::pair("a.bin", ids), std::pair("a.idx", index)}) {
+    for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+      std::string damaged = bytes;
+      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+      Replace(name, damaged);
+      const auto [is_read, documents] = read();
+      // Where a sequence within a document begins does not matter to the documents.
+      EXPECT_TRUE(!is_read || documents == good.second) << name << " bit " << bit;
+    }
+    Replace(name, bytes);
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "tests/pipeline/source_fixture.h"
+#include "tests/pipeline/token_file_bytes.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -72,6 +73,33 @@ TEST_F(SourcePlansTest, WhatIsRememberedIsNotReadAgain) {
   EXPECT_EQ(planned->shards, other.shards);
   ASSERT_TRUE(plans_.ReadAnew(data_).ok());
   EXPECT_EQ(Planned(*digests)->shards, PlanShards(data_)->shards);
+}
+
+TEST_F(SourcePlansTest, APlanOfIdsIsOfTheirIndexToo) {
+  data_.format = jobs::DataFormat::kTokens;
+  data_.shard_bytes = 1;
+  Write("a.bin", Integers({1, 2, 3}, 2));
+  Write("a.idx", MegatronIndexOf(8, 2, {{1}, {2}}));
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok()) << digests.status();
+  const auto planned = Planned(*digests);
+  ASSERT_TRUE(planned.ok()) << planned.status();
+  EXPECT_EQ(planned->shards, PlanShards(data_)->shards);
+  EXPECT_EQ(planned->shards.size(), 2u);
+  Replace("a.idx", MegatronIndexOf(8, 2, {{1}, {1}, {1}}));
+  EXPECT_THAT(MessageOf(Planned(*digests).status()),
+              HasSubstr("a.idx: the file changed while the job ran (its SHA-256 differs"));
+  // The plan that is remembered of the ids, which are as they were, is of the earlier index.
+  const auto now = plans_.DigestsOf(data_);
+  ASSERT_TRUE(now.ok());
+  EXPECT_EQ(now->at(0), digests->at(0));
+  EXPECT_NE(now->at(1), digests->at(1));
+  EXPECT_EQ(Planned(*now)->shards.size(), 3u);
+  // Another setting is another plan.
+  data_.end_of_document = 2;
+  const size_t before = PlanFiles().size();
+  EXPECT_TRUE(Planned(*now).ok());
+  EXPECT_EQ(PlanFiles().size(), before + 2);
 }
 
 TEST_F(SourcePlansTest, ADamagedOrMissingPlanIsMadeAgain) {

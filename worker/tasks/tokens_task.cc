@@ -1,5 +1,13 @@
+#include <map>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pipeline/document_cutter.h"
 #include "pipeline/document_reader.h"
 #include "pipeline/heldout_split.h"
+#include "pipeline/token_files/token_documents.h"
 #include "pipeline/tokenizer.h"
 #include "storage/token_cache.h"
 #include "worker/inputs/artifacts.h"
@@ -25,36 +33,86 @@ absl::StatusOr<pipeline::SourceShard> ShardOf(const json& parameters) {
   return source;
 }
 
+// The documents of one shard on their way into the cache.
+class ShardFiller {
+ public:
+  ShardFiller(const TaskContext& context, const pipeline::SourceShard& shard,
+              std::shared_ptr<const pipeline::Tokenizer> tokenizer)
+      : context_(context),
+        data_(context.spec->data),
+        shard_(shard),
+        tokenizer_(std::move(tokenizer)),
+        split_(data_, shard.path),
+        writer_(ShardPath(*context.lease, shard.shard), context.lease->assignment.fingerprint,
+                shard.shard, context.lease->fence, tokenizer_->vocab_size()) {}
+
+  absl::StatusOr<json> FromText() {
+    const auto encoder = pipeline::Encoder::Create(tokenizer_);
+    const auto shard_bytes = static_cast<double>(shard_.end - shard_.begin);
+    std::vector<uint32_t> ids;
+    const auto counts = pipeline::ReadDocuments(data_, shard_, [&](std::string_view text) {
+      ids.clear();
+      encoder->Encode(text, &ids);
+      Add(text, ids);
+      context_.on_progress(static_cast<double>(bytes_) / shard_bytes);
+      return absl::OkStatus();
+    });
+    RETURN_IF_ERROR(counts.status());
+    return Finish({{"invalid_utf8", counts->invalid_utf8},
+                   {"invalid_documents", counts->invalid_documents},
+                   {"bad_documents", counts->bad_documents}},
+                  pipeline::WarningOf(shard_, *counts));
+  }
+
+  // Whether a document is held out, or blank and left out, depends on the text that its ids stand
+  // for, as if that had been read.
+  absl::StatusOr<json> FromIds() {
+    const auto counts = pipeline::ReadTokenDocuments(
+        *context_.env, data_, shard_, pipeline::KnownIds(*tokenizer_),
+        [&](std::span<const uint32_t> ids, double done) -> absl::Status {
+          ASSIGN_OR_RETURN(const std::string text, tokenizer_->Decode(ids, /*keep_special=*/true));
+          if (!pipeline::IsBlank(text)) Add(text, ids);
+          context_.on_progress(done);
+          return absl::OkStatus();
+        });
+    RETURN_IF_ERROR(counts.status());
+    return Finish({}, pipeline::WarningOf(data_, shard_, *counts));
+  }
+
+ private:
+  void Add(std::string_view text, std::span<const uint32_t> ids) {
+    writer_.AddDocument(split_.Holds(text) ? storage::Split::kHeldout : storage::Split::kTrain,
+                        ids);
+    ++documents_;
+    bytes_ += text.size();
+  }
+
+  absl::StatusOr<json> Finish(std::map<std::string, uint64_t> counts, const std::string& warning) {
+    counts["bytes"] = bytes_;
+    ASSIGN_OR_RETURN(const storage::SstFile sst, writer_.Finish(counts));
+    json result = SstResult(sst, {{"documents", documents_}});
+    AddWarning(warning, &result);
+    return result;
+  }
+
+  const TaskContext& context_;
+  const jobs::DataSpec& data_;
+  const pipeline::SourceShard& shard_;
+  std::shared_ptr<const pipeline::Tokenizer> tokenizer_;
+  const pipeline::HeldoutSplit split_;
+  storage::TokenShardWriter writer_;
+  uint64_t documents_ = 0, bytes_ = 0;  // of text
+};
+
 }  // namespace
 
 absl::StatusOr<json> RunTokensTask(const TaskContext& context) {
   const cluster::Lease& lease = *context.lease;
-  const jobs::DataSpec& data = context.spec->data;
   ASSIGN_OR_RETURN(const pipeline::SourceShard shard, ShardOf(lease.parameters));
   ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(ArtifactInputs::Of(lease.assignment)));
-  const auto encoder = pipeline::Encoder::Create(tokenizer);
-  storage::TokenShardWriter writer(ShardPath(lease, shard.shard), lease.assignment.fingerprint,
-                                   shard.shard, lease.fence, tokenizer->vocab_size());
-  std::vector<uint32_t> ids;
-  uint64_t bytes = 0;
-  const pipeline::HeldoutSplit split(data, shard.path);
-  const auto counts = pipeline::ReadDocuments(data, shard, [&](std::string_view text) {
-    ids.clear();
-    encoder->Encode(text, &ids);
-    writer.AddDocument(split.Holds(text) ? storage::Split::kHeldout : storage::Split::kTrain, ids);
-    bytes += text.size();
-    context.on_progress(static_cast<double>(bytes) / static_cast<double>(shard.end - shard.begin));
-    return absl::OkStatus();
-  });
-  RETURN_IF_ERROR(counts.status());
-  ASSIGN_OR_RETURN(const storage::SstFile sst,
-                   writer.Finish({{"invalid_utf8", counts->invalid_utf8},
-                                  {"invalid_documents", counts->invalid_documents},
-                                  {"bad_documents", counts->bad_documents},
-                                  {"bytes", counts->bytes}}));
-  json result = SstResult(sst, {{"documents", counts->documents}});
-  AddWarning(pipeline::WarningOf(shard, *counts), &result);
-  return result;
+  ShardFiller filler(context, shard, tokenizer);
+  return context.spec->data.format == jobs::DataFormat::kTokens ? filler.FromIds()
+                                                                : filler.FromText();
 }
 
 }  // namespace halcyon::worker
