@@ -4,10 +4,12 @@
 #define HALCYON_COORDINATOR_JOB_TEMPLATE_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/env.h"
 #include "jobs/job_spec.h"
 
 namespace halcyon::coordinator {
@@ -17,6 +19,10 @@ struct JobTemplate {
   std::vector<std::string> sources;  // as written in the file
   jobs::DataFormat format = jobs::DataFormat::kText;
   jobs::DocumentRule documents = jobs::DocumentRule::kFile;  // of text
+  jobs::TokenType token_type = jobs::TokenType::kAuto;       // of ids, as the next one
+  int64_t end_of_document = -1;
+  // Imported, from `path`, which ids need; without a path a vocabulary is learned.
+  jobs::TokenizerSpec tokenizer = {};
   int64_t ranks = 1;
 };
 
@@ -28,7 +34,18 @@ std::string JobNameFrom(const std::string& folder);
 // many, else paragraphs or lines when the beginning of one has many, else files.
 jobs::DocumentRule GuessDocuments(size_t sources, std::string_view beginning);
 
+// A source's path in a job file of the folder, which is absolute: relative where it lies below.
+std::string NameWithin(const std::filesystem::path& folder, const std::string& source);
+
 std::string JobFileText(const JobTemplate& job);
+
+// kInvalidArgument: there is a file of this name already.
+absl::Status CheckNoJobFile(Env& env, const std::string& path);
+// Writes the job file, in a folder that is made when it is missing, and warns about its settings on
+// standard error; returns what it says. kInvalidArgument: there is one already, or it does not
+// hold.
+absl::StatusOr<jobs::JobSpec> WriteJobFile(Env& env, const JobTemplate& job,
+                                           const std::string& path);
 
 }  // namespace halcyon::coordinator
 

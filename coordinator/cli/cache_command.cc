@@ -221,6 +221,7 @@ void AddCache(CLI::App& app, CommandLine* line) {
   verify->callback([=] { line->chosen = [=] { return Verify(*as_json, line->home); }; });
   AddCacheExplain(cache, line);
   AddCacheExport(cache, line);
+  AddCacheImportTokens(cache, line);
   AddCacheGc(cache, line);
   AddCacheVerifyLatents(cache, line);
 }

@@ -54,6 +54,7 @@ void AddCache(CLI::App& app, CommandLine* line);
 void AddCacheExplain(CLI::App* cache, CommandLine* line);        // in `cache`
 void AddCacheExport(CLI::App* cache, CommandLine* line);         // in `cache`
 void AddCacheGc(CLI::App* cache, CommandLine* line);             // in `cache`
+void AddCacheImportTokens(CLI::App* cache, CommandLine* line);   // in `cache`
 void AddCacheVerifyLatents(CLI::App* cache, CommandLine* line);  // in `cache`
 void AddCheckpoint(CLI::App& app, CommandLine* line);
 void AddTokenizer(CLI::App& app, CommandLine* line);

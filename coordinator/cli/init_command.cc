@@ -47,14 +47,6 @@ absl::StatusOr<std::vector<std::string>> TextsIn(Env& env, const std::string& fo
                          folder);
 }
 
-// A source's path in a job file of the folder: relative where it lies below.
-std::string NameWithin(const std::filesystem::path& folder, const std::string& source) {
-  const std::filesystem::path absolute = AbsolutePath(source);
-  const auto relative = absolute.lexically_relative(folder);
-  const bool below = !relative.empty() && *relative.begin() != "..";
-  return below ? relative.string() : absolute.string();
-}
-
 absl::StatusOr<JobTemplate> TemplateFor(Env& env, const InitArguments& arguments) {
   std::vector<std::string> sources = arguments.sources;
   if (sources.empty()) {
@@ -84,18 +76,8 @@ absl::StatusOr<JobTemplate> TemplateFor(Env& env, const InitArguments& arguments
 absl::Status Init(const InitArguments& arguments) {
   Env& env = *Env::Posix();
   const std::string path = JoinPath(arguments.folder, "job.toml");
-  if (env.Exists(path)) {
-    return InvalidArgument(path + " is there already: edit it, or choose another folder");
-  }
   ASSIGN_OR_RETURN(const JobTemplate job, TemplateFor(env, arguments));
-  const std::string text = JobFileText(job);
-  ASSIGN_OR_RETURN(const jobs::JobSpec spec,
-                   jobs::ParseJobSpec(text, path, arguments.folder, /*check_files=*/true));
-  RETURN_IF_ERROR(env.CreateDirs(arguments.folder));
-  RETURN_IF_ERROR(WriteFileAtomically(env, path, text));
-  for (const std::string& warning : jobs::Warnings(spec)) {
-    std::fprintf(stderr, "warning: %s\n", warning.c_str());
-  }
+  RETURN_IF_ERROR(WriteJobFile(env, job, path).status());
   PrintText(fmt::format("{}: written, for {} source file(s); next:\n  halcyon run {}\n", path,
                         job.sources.size(), path));
   return absl::OkStatus();

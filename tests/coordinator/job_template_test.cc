@@ -19,13 +19,34 @@ TEST(JobTemplateTest, WritesWhatTwoLinesMean) {
   EXPECT_EQ(*written, *expected);
 }
 
+TEST(JobTemplateTest, WritesAJobOfIds) {
+  JobTemplate job{.name = "a", .sources = {"t.bin"}, .format = jobs::DataFormat::kTokens};
+  job.token_type = jobs::TokenType::kUint16;
+  job.end_of_document = 50256;
+  job.tokenizer.path = "t.json";
+  job.tokenizer.pattern = "o200k";
+  const auto written = jobs::ParseJobSpec(JobFileText(job), "job.toml", "/base", false);
+  ASSERT_TRUE(written.ok()) << written.status() << JobFileText(job);
+  auto expected = jobs::ParseJobSpec(
+      "name = \"a\"\n[data]\nsources = [\"t.bin\"]\nformat = \"tokens\"\n"
+      "token_type = \"uint16\"\nend_of_document = 50256\n[launch]\nranks = 1\n"
+      "[tokenizer]\npath = \"t.json\"\npattern = \"o200k\"\n",
+      "job.toml", "/base", false);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  EXPECT_EQ(*written, *expected);
+}
+
 TEST(JobTemplateTest, EveryLineFits) {
-  const std::string text = JobFileText({.name = "a", .sources = {"t.txt"}});
-  size_t start = 0;
-  for (size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1) {
-    EXPECT_LE(end - start, 100u) << text.substr(start, end - start);
+  JobTemplate of_ids{.name = "a", .sources = {"t.bin"}, .format = jobs::DataFormat::kTokens};
+  of_ids.tokenizer.path = "t.json";
+  for (const JobTemplate& job : {JobTemplate{.name = "a", .sources = {"t.txt"}}, of_ids}) {
+    const std::string text = JobFileText(job);
+    size_t start = 0;
+    for (size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1) {
+      EXPECT_LE(end - start, 100u) << text.substr(start, end - start);
+    }
+    EXPECT_EQ(text.find("\n\n\n"), std::string::npos) << text;
   }
-  EXPECT_EQ(text.find("\n\n\n"), std::string::npos) << text;
 }
 
 TEST(JobTemplateTest, ANameIsMadeOfAnyFolder) {

@@ -41,6 +41,7 @@ class Corpus {
 
   const std::string& tokenizer_path() const { return tokenizer_path_; }
   uint32_t end() const { return end_; }
+  size_t documents() const { return documents_.size(); }
   uint64_t tokens() const { return tokens_; }
   // All documents, each with `after` behind it.
   std::vector<int64_t> Ids(const std::vector<int64_t>& after) const {
@@ -50,6 +51,13 @@ class Corpus {
       ids.insert(ids.end(), after.begin(), after.end());
     }
     return ids;
+  }
+  std::vector<std::vector<int64_t>> Lengths() const {
+    std::vector<std::vector<int64_t>> lengths;
+    for (const auto& document : documents_) {
+      lengths.push_back({static_cast<int64_t>(document.size())});
+    }
+    return lengths;
   }
 
  private:
@@ -130,6 +138,49 @@ TEST(IdsTest, AnIdOutsideTheVocabularyStopsTheJobByName) {
   EXPECT_NE(without.output.find("train.bin: no header says how its ids are stored"),
             std::string::npos)
       << without.output;
+}
+
+TEST(IdsTest, ImportTokensSaysWhatIsInAFileAndWritesAJob) {
+  SmallJob job("import-tokens");
+  const Corpus corpus(job);
+  Put(job.root() + "/data/a.bin", pipeline::Integers(corpus.Ids({}), 2));
+  Put(job.root() + "/data/a.idx", pipeline::MegatronIndexOf(8, 2, corpus.Lengths()));
+  Put(job.root() + "/data/b.npy", pipeline::NpyOf("<i8", corpus.Ids({corpus.end()})));
+  const std::string written = job.root() + "/imported.toml";
+  const std::vector<std::string> command = {
+      "cache",       "import-tokens",         job.root() + "/data",
+      "--tokenizer", corpus.tokenizer_path(), "--json"};
+  std::vector<std::string> writing = command;
+  writing.insert(writing.end(), {"--output", written});
+  const RunResult said = job.Halcyon(writing);
+  ASSERT_TRUE(said.status.ok()) << said.output;
+  const json figures = json::parse(said.output);
+  EXPECT_EQ(figures["end_of_document"], corpus.end());
+  ASSERT_EQ(figures["files"].size(), 2u) << figures;
+  for (const json& file : figures["files"]) {
+    EXPECT_EQ(file["documents"], corpus.documents());
+    EXPECT_EQ(file["tokens"], corpus.tokens());
+    EXPECT_EQ(file["documents_encoded_again"], 20);
+    EXPECT_EQ(file["same_ids"], 20);
+    EXPECT_EQ(file["beginning"].get<std::string>().rfind("word0, n. [Obs.]", 0), 0u) << file;
+    EXPECT_TRUE(file["warnings"].empty());
+  }
+  writing.back() = job.root() + "/data/job.toml";
+  EXPECT_NE(job.Halcyon(writing).output.find("job.toml would be one of the sources, which are all"),
+            std::string::npos);
+  writing.back() = written;
+  const RunResult valid = job.Halcyon({"validate", written});
+  EXPECT_TRUE(valid.status.ok()) << valid.output;
+  EXPECT_FALSE(job.Halcyon(writing).status.ok()) << "there is a job file already";
+
+  // Ids of another vocabulary that are all within this one.
+  Put(job.root() + "/data/b.npy",
+      pipeline::NpyOf("<i8", std::vector<int64_t>{45, 3, 200, 17, 150, 99}));
+  const RunResult other = job.Halcyon(command);
+  EXPECT_NE(other.output.find("b.npy: 1 of the first 1 documents are encoded to other ids; were "
+                              "they made with this tokenizer?"),
+            std::string::npos)
+      << other.output;
 }
 
 }  // namespace
