@@ -8,6 +8,10 @@
 #include "coordinator/progress_view.h"
 #include "coordinator/quality.h"
 #include "coordinator/submit/shell.h"
+#include "jobs/heldout_parts.h"
+#include "pipeline/shard_plan.h"
+#include "pipeline/source_counts.h"
+#include "storage/artifact_reader.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -51,16 +55,27 @@ class Facts {
   }
   // Of a mixture of sources: "web 70.00 % of the windows (0.43 passes), books ...".
   std::string Sources() const {
-    return ListOf("sources", [](const std::string& name, const Facts& source, bool is_first) {
+    return ListOf("sources", ", ", [](const std::string& name, const Facts& source, bool is_first) {
       const auto share = source.Number("share"), passes = source.Number("passes");
       if (!share || !passes) return std::string();
       return fmt::format("{} {:.2f} %{} ({:.2f} passes)", name, 100 * *share,
                          is_first ? " of the windows" : "", *passes);
     });
   }
+  // Of tokens: "web 1.2M tokens to train on in 3.4k documents, 56k tokens held out; books ...".
+  std::string TokensOfSources() const {
+    return ListOf("sources", "; ", [](const std::string& name, const Facts& source, bool) {
+      const std::string tokens = source.Count("tokens", "tokens to train on");
+      if (tokens.empty()) return tokens;
+      const auto share = source.Number("share");
+      return fmt::format("{} {} in {}, {}{}", name, tokens, source.Count("documents", "documents"),
+                         source.Count("heldout_tokens", "held out"),
+                         share ? fmt::format(", {:.2f} % of the windows", 100 * *share) : "");
+    });
+  }
   // Of held-out text in parts: "of web BrierLM 1.200 and held-out loss 3.1000, of books ...".
   std::string HeldoutParts() const {
-    return ListOf("heldout_parts", [](const std::string& name, const Facts& part, bool) {
+    return ListOf("heldout_parts", ", ", [](const std::string& name, const Facts& part, bool) {
       const auto brier = part.Number("brier_lm"), loss = part.Number("heldout_loss");
       if (!brier || !loss) return std::string();
       return fmt::format("of {} BrierLM {:.3f} and held-out loss {:.4f}", name, *brier, *loss);
@@ -79,7 +94,7 @@ class Facts {
  private:
   // What `text_of` says of each member of a list that has a name; "" is left out.
   template <typename TextOf>
-  std::string ListOf(const char* list, TextOf text_of) const {
+  std::string ListOf(const char* list, const char* between, TextOf text_of) const {
     std::string text;
     const auto found = facts_.find(list);
     if (found == facts_.end() || !found->is_array()) return text;
@@ -87,7 +102,7 @@ class Facts {
       const auto name = one.find("name");
       if (name == one.end() || !name->is_string()) continue;
       const std::string said = text_of(name->get<std::string>(), Facts(one), text.empty());
-      if (!said.empty()) text += (text.empty() ? "" : ", ") + said;
+      if (!said.empty()) text += (text.empty() ? "" : between) + said;
     }
     return text;
   }
@@ -158,6 +173,26 @@ std::string Continuations(const json& facts) {
 
 }  // namespace
 
+absl::Status AddSourceCounts(Env& env, const jobs::DataSpec& data,
+                             std::map<jobs::StageKind, Artifact>* artifacts) {
+  const auto found = artifacts->find(jobs::StageKind::kTokens);
+  if (found == artifacts->end() || jobs::HeldoutPartsOf(data).empty()) return absl::OkStatus();
+  json& facts = found->second.facts;
+  ASSIGN_OR_RETURN(auto artifact, storage::ArtifactReader::Open(env, found->second.record.path));
+  ASSIGN_OR_RETURN(const auto tokens, artifact.OpenCache());
+  for (const pipeline::SourceCounts& one :
+       pipeline::CountSources(data, pipeline::ShardsOfSources(facts), *tokens)) {
+    json source = {{"name", one.name},
+                   {"documents", one.train_documents},
+                   {"tokens", one.train_tokens},
+                   {"heldout_documents", one.heldout_documents},
+                   {"heldout_tokens", one.heldout_tokens}};
+    if (one.share) source["share"] = *one.share;
+    facts["sources"].push_back(std::move(source));
+  }
+  return absl::OkStatus();
+}
+
 json SummaryJson(const JobStatus& status, const std::map<jobs::StageKind, Artifact>& artifacts) {
   json stages = json::object();
   for (const auto& [kind, artifact] : artifacts) {
@@ -186,8 +221,8 @@ std::string SummaryText(const JobStatus& status,
     const Facts facts(artifact.facts);
     text += fmt::format("{:<12}{}{}\n", jobs::StageName(kind), Joined(FiguresOf(kind, facts)),
                         reused ? " (reused)" : "");
-    if (const std::string sources = facts.Sources(); !sources.empty()) {
-      text += fmt::format("{:<12}{}\n", "", sources);
+    for (const std::string& sources : {facts.Sources(), facts.TokensOfSources()}) {
+      if (!sources.empty()) text += fmt::format("{:<12}{}\n", "", sources);
     }
     text += fmt::format("{:<12}{}\n", "", artifact.record.path);
   }

@@ -6,10 +6,17 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/env.h"
 #include "coordinator/artifact_store.h"
 #include "coordinator/job_status.h"
 
 namespace halcyon::coordinator {
+
+// Adds to the facts of the tokens' artifact, as "sources", what each source gave to it:
+// {"name", "documents", "tokens", "heldout_documents", "heldout_tokens", "share"}. Adds nothing
+// where there is one source only. Errors as of storage/artifact_reader.h.
+absl::Status AddSourceCounts(Env& env, const jobs::DataSpec& data,
+                             std::map<jobs::StageKind, Artifact>* artifacts);
 
 // For programs, and for jobs/JOB/summary.json: {"job_id", "seconds", "stages": {STAGE: {"state",
 // "fingerprint", "content_digest", "path", "bytes", "facts"}}}.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <string_view>
 #include <utility>
 
@@ -151,6 +152,12 @@ std::vector<uint32_t> ShardsOfSources(const nlohmann::json& facts) {
   } catch (const nlohmann::json::exception&) {
     return {};
   }
+}
+
+bool AreShardsOf(const jobs::DataSpec& data, const std::vector<uint32_t>& shards_of_files,
+                 uint32_t shards) {
+  return shards_of_files.size() == data.Files().size() &&
+         std::accumulate(shards_of_files.begin(), shards_of_files.end(), uint64_t{0}) == shards;
 }
 
 uint32_t HeldoutShards(const nlohmann::json& facts) {

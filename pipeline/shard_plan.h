@@ -66,6 +66,9 @@ inline constexpr char kHeldoutShards[] = "heldout_shards";
 std::vector<uint32_t> ShardsOfSources(const jobs::DataSpec& data, const ShardPlan& plan);
 // What the artifact's facts say of it; empty where they do not, as an earlier version's.
 std::vector<uint32_t> ShardsOfSources(const nlohmann::json& facts);
+// Whether tokens of so many shards were made of these files, by the first of these facts.
+bool AreShardsOf(const jobs::DataSpec& data, const std::vector<uint32_t>& shards_of_files,
+                 uint32_t shards);
 // The fact kHeldoutShards; 0 without it.
 uint32_t HeldoutShards(const nlohmann::json& facts);
 

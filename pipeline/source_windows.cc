@@ -2,22 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <numeric>
-
 #include "jobs/heldout_parts.h"
 #include "jobs/mixture.h"
+#include "pipeline/shard_plan.h"
 
 namespace halcyon::pipeline {
 namespace {
-
-// Whether the tokens were made of these files, by the fact that says into how many shards each
-// fell.
-bool AreOf(const jobs::DataSpec& data, const std::vector<uint32_t>& shards_of_files,
-           const Packing& packing) {
-  return shards_of_files.size() == data.Files().size() &&
-         std::accumulate(shards_of_files.begin(), shards_of_files.end(), uint64_t{0}) ==
-             packing.shards();
-}
 
 // The windows of files, some after the others.
 class FileWindows {
@@ -61,7 +51,7 @@ absl::StatusOr<std::vector<MixturePart>> WindowsOfSources(
     const uint64_t windows = packing.Chunks(Split::kTrain) / window_chunks;
     return std::vector<MixturePart>{{.items = windows}};
   }
-  if (!AreOf(data, shards_of_files, packing)) {
+  if (!AreShardsOf(data, shards_of_files, packing.shards())) {
     return FailedPrecondition(
         "the tokens do not say which shards are of which source, as those that an earlier version "
         "has made; remove them with halcyon cache rm and run the same command again");
@@ -85,7 +75,7 @@ std::vector<HeldoutWindows> HeldoutWindowsOf(const jobs::DataSpec& data,
                                              const std::vector<uint32_t>& shards_of_files,
                                              const Packing& packing, uint32_t window_chunks) {
   std::vector<HeldoutWindows> parts;
-  if (!AreOf(data, shards_of_files, packing)) return parts;
+  if (!AreShardsOf(data, shards_of_files, packing.shards())) return parts;
   FileWindows files(shards_of_files, packing, Split::kHeldout, window_chunks);
   for (const jobs::HeldoutPart& part : jobs::HeldoutPartsOf(data)) {
     const FileWindows::Range range = files.Next(part.files);

@@ -79,8 +79,13 @@ absl::Status RunInBackground(const RunArguments& arguments, const std::string& h
 absl::Status Run(const RunArguments& arguments, const std::string& home) {
   if (arguments.detach) return RunInBackground(arguments, home);
   if (arguments.options.submission.empty()) RETURN_IF_ERROR(CheckNotQueued(arguments, home));
-  const auto finished = RunWithView(arguments, home);
+  auto finished = RunWithView(arguments, home);
   RETURN_IF_ERROR(finished.status());
+  const absl::Status counted =
+      AddSourceCounts(*Env::Posix(), finished->spec.data, &finished->artifacts);
+  if (!counted.ok()) {  // the job is done all the same
+    PrintToStandardError("warning: no figures by source: " + MessageOf(counted) + "\n");
+  }
   const nlohmann::json summary = SummaryJson(finished->status, finished->artifacts);
   const std::string path = JoinPath(finished->home.Job(finished->status.job_id), "summary.json");
   RETURN_IF_ERROR(WriteFileAtomically(*Env::Posix(), path, summary.dump(2) + "\n"));

@@ -67,6 +67,30 @@ TEST(SummaryTest, SuggestsAnEvaluationOnlyWhereThereWasAScore) {
       std::string::npos);
 }
 
+TEST(SummaryTest, TellsTheTokensOfSources) {
+  std::map<jobs::StageKind, Artifact> artifacts;
+  artifacts[jobs::StageKind::kTokens].facts = {{"train.tokens", 3000},
+                                               {"sources",
+                                                {{{"name", "web"},
+                                                  {"documents", 20},
+                                                  {"tokens", 2000},
+                                                  {"heldout_documents", 1},
+                                                  {"heldout_tokens", 77},
+                                                  {"share", 0.7}},
+                                                 {{"name", "heldout_sources"},
+                                                  {"documents", 0},
+                                                  {"tokens", 0},
+                                                  {"heldout_documents", 9},
+                                                  {"heldout_tokens", 5}}}}};
+  const std::string text = SummaryText(NewJobStatus("j", "j", WholeGraph()), artifacts);
+  EXPECT_NE(
+      text.find("\n            web 2.00k tokens to train on in 20 documents, 77 held out, 70.00 "
+                "% of the windows; heldout_sources 0 tokens to train on in 0 documents, 5 held "
+                "out\n"),
+      std::string::npos)
+      << text;
+}
+
 TEST(SummaryTest, TellsTheSharesOfSources) {
   std::map<jobs::StageKind, Artifact> artifacts;
   artifacts[jobs::StageKind::kModel].facts = {

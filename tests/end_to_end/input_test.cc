@@ -42,6 +42,25 @@ std::map<std::string, std::string> StatesOf(SmallJob& job) {
   return states;
 }
 
+// The summary's counts of each source add up to those of the tokens.
+void ExpectCountsOfSources(SmallJob& job, const std::vector<std::string>& names) {
+  const std::string id = job.Status().at("job_id");
+  const json summary =
+      json::parse(*Env::Posix()->ReadFile(job.home() + "/jobs/" + id + "/summary.json"));
+  const json& facts = summary["stages"]["tokens"]["facts"];
+  ASSERT_EQ(facts["sources"].size(), names.size()) << facts;
+  for (const std::string count : {"documents", "tokens"}) {
+    for (const std::string split : {"", "heldout_"}) {
+      uint64_t sum = 0;
+      for (size_t i = 0; i < names.size(); ++i) {
+        EXPECT_EQ(facts["sources"][i]["name"], names[i]);
+        sum += facts["sources"][i][split + count].get<uint64_t>();
+      }
+      EXPECT_EQ(facts[(split.empty() ? "train." : "heldout.") + count], sum) << split << count;
+    }
+  }
+}
+
 TEST(InputTest, SourcesGiveTheirSharesAndOtherWeightsMakeTheModelAgain) {
   SmallJob job("sources");
   // As many bytes as the first, so that only the weights make one come more often.
@@ -60,6 +79,9 @@ TEST(InputTest, SourcesGiveTheirSharesAndOtherWeightsMakeTheModelAgain) {
   ASSERT_TRUE(run.status.ok()) << run.status.ToString() << "\n" << run.output;
   EXPECT_NE(run.output.find("first 25.00 % of the windows ("), std::string::npos) << run.output;
   EXPECT_NE(run.output.find(" passes), more 75.00 % ("), std::string::npos) << run.output;
+  EXPECT_NE(run.output.find(" held out, 75.00 % of the windows\n"), std::string::npos)
+      << run.output;
+  ExpectCountsOfSources(job, {"first", "more"});
   const json record =
       json::parse(*Env::Posix()->ReadFile(job.ArtifactOf("model") + "/artifact.json"));
   const json& sources = record["facts"]["sources"];
