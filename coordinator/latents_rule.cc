@@ -10,6 +10,8 @@ namespace {
 
 // Of text by gzip or Zstandard, about.
 constexpr uint64_t kTextOfCompressedByte = 3;
+// Of ids of two bytes; those of four stand for half as much.
+constexpr uint64_t kTextOfByteOfIds = 2;
 
 absl::StatusOr<uint64_t> TextBytesOf(Env& env, const jobs::DataSpec& data) {
   uint64_t bytes = 0;
@@ -18,7 +20,7 @@ absl::StatusOr<uint64_t> TextBytesOf(Env& env, const jobs::DataSpec& data) {
     const bool is_compressed = file.ends_with(".gz") || file.ends_with(".zst");
     bytes += size * (is_compressed ? kTextOfCompressedByte : 1);
   }
-  return bytes;
+  return data.format == jobs::DataFormat::kTokens ? bytes * kTextOfByteOfIds : bytes;
 }
 
 std::string NameOfRule(jobs::LatentsRule rule) {

@@ -71,5 +71,11 @@ TEST_F(LatentsRuleTest, CompressedTextCountsAsMore) {
   EXPECT_THAT(said_, ElementsAre(HasSubstr("about 25 MB, 1.0 kB are free")));
 }
 
+TEST_F(LatentsRuleTest, IdsCountAsTheTextThatTheyStandFor) {
+  spec_.data.format = jobs::DataFormat::kTokens;
+  ASSERT_TRUE(Settle(/*free_bytes=*/1000).ok());
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("about 17 MB, 1.0 kB are free")));
+}
+
 }  // namespace
 }  // namespace halcyon::coordinator
