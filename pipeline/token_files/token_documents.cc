@@ -108,8 +108,7 @@ class TokenShardReader {
     return InvalidArgument(fmt::format(
         "{}: token {} (byte {}) is id {}, which no token of the vocabulary has (0 to {}): name the "
         "tokenizer that the ids were made with in [tokenizer] path, and look at how they are "
-        "stored "
-        "({})",
+        "stored ({})",
         shard_.path, (byte - layout_.begin) / layout_.type.bytes, byte, id, known_.size() - 1,
         layout_.kind));
   }
