@@ -13,6 +13,7 @@
 #include "jobs/presets.h"
 #include "model/autoencoder.h"
 #include "model/initialise.h"
+#include "model/noise.h"
 #include "worker/inputs/latent_batches.h"
 #include "worker/training/matrix_rate.h"
 
@@ -23,7 +24,10 @@ constexpr int64_t kVocabulary = 128'256;
 
 // Ids as text has them: the n-th most frequent one 1/n times as often.
 at::Tensor TextOf(int64_t chunks, int64_t chunk_size) {
-  const at::Tensor uniform = at::rand({chunks, chunk_size}, at::kDouble);
+  model::NoiseRows rows{/*seed=*/1, NoiseStream::kEvaluation, /*step=*/0, {}};
+  for (int64_t chunk = 0; chunk < chunks; ++chunk)
+    rows.rows.push_back(static_cast<uint64_t>(chunk));
+  const at::Tensor uniform = rows.Uniform({chunk_size}).to(at::kDouble);
   return at::exp(uniform * std::log(static_cast<double>(kVocabulary))).to(at::kLong) - 1;
 }
 

@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <memory>
 #include <span>
-#include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/philox.h"
 #include "bench/disk_meter.h"
 #include "bench/scratch_cache.h"
@@ -87,7 +87,7 @@ class LoaderBench {
     feeder.TakeWaitedUs();  // the first one is waited for whole
     const int64_t first_us = Clock::Real()->MonotonicUs();
     for (uint64_t step = 1; step < steps; ++step) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(step_ms));
+      Clock::Real()->SleepMs(step_ms);
       HALCYON_CHECK(feeder.Next().ok());
     }
     const double seconds = static_cast<double>(Clock::Real()->MonotonicUs() - first_us) / 1e6;

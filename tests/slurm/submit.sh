@@ -40,6 +40,8 @@ ends_well() {
   check "the weights are those of an undisturbed run" same_weights "$id"
 }
 coordinator_says() { grep -q "$2" "$home/jobs/$1/logs/coordinator.log"; }
+# What comes later would be lost on a job that has ended meanwhile.
+is_stopping() { check "it is told to stop" within 60 coordinator_says "$id" "stopping: the ranks"; }
 log_says() { grep -q "$2" "$home/jobs/$1/logs/"slurm-*.log; }
 
 corpus >"$root/corpus.txt"
@@ -65,6 +67,7 @@ limit_case() {
 requeue_case() {
   begin requeue ""
   scontrol requeue "$slurm_id"
+  is_stopping
   let_go requeue
   ends_well
   check "it went on in the same Slurm job" log_says "$id" "Slurm requeues job $slurm_id itself"
@@ -74,6 +77,7 @@ requeue_case() {
 cancel_case() {
   begin cancel ""
   halcyon cancel "$id"
+  is_stopping
   let_go cancel
   check "it ends as cancelled" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
   check "what was done is saved" test "$(status_of "$id" '"saved step" in d["error"]')" = True
@@ -86,6 +90,7 @@ cancel_case() {
 scancel_case() {
   begin scancel ""
   scancel "$slurm_id"
+  is_stopping
   let_go scancel
   check "it ends as cancelled and does not come back" test "$(code_of halcyon wait "$id" --timeout 100)" = 6
 }
