@@ -197,6 +197,10 @@ absl::StatusOr<std::string> AddressTowards(const std::string& host) {
   return Unavailable("no interface of this machine leads to " + host);
 }
 
+bool IsLoopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
 absl::StatusOr<std::string> NumericAddressOf(const std::string& name) {
   ASSIGN_OR_RETURN(const AddressList list, Resolve(name));
   return NumericAddress(list->ai_addr, list->ai_addrlen);
@@ -222,8 +226,7 @@ absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,
     if (address.starts_with('[') && address.ends_with(']')) {
       address = address.substr(1, address.size() - 2);
     }
-    const bool is_loopback = address.starts_with("127.") || address == "::1";
-    if (is_loopback && other != allocation.hosts.end()) {
+    if (IsLoopback(address) && other != allocation.hosts.end()) {
       return InvalidArgument("launch.coordinator_address: " + address +
                              " is each machine's own address, where host " + other->name +
                              " finds itself; give one at which the hosts reach this machine");

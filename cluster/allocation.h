@@ -49,13 +49,17 @@ bool HasPmix(const std::string& mpi_list);
 // known, or there is no way to it.
 absl::StatusOr<std::string> AddressTowards(const std::string& host);
 
+// Of an address as a number, an IPv6 one without brackets.
+bool IsLoopback(const std::string& address);
+
 // The first address of a name, as a number. kUnavailable: the name is not known.
 absl::StatusOr<std::string> NumericAddressOf(const std::string& name);
 
 // Where the coordinator listens: `ipc_path` while only this machine takes part, else
 // "tcp://ADDRESS:*" with a number, of launch.coordinator_address or of the interface that leads to
 // the first other host; with launcher = "external" of the interface with the default route, else
-// loopback. kUnavailable: an address is not known.
+// loopback. kUnavailable: an address is not known; kInvalidArgument: the setting is loopback, and
+// there are other hosts.
 absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,
                                                 const Allocation& allocation,
                                                 const std::string& host_name,

@@ -109,10 +109,6 @@ absl::StatusOr<Place> ParsePlace(const std::string& text, int rank) {
 
 std::string RankName(int rank) { return "rank/" + std::to_string(rank); }
 
-bool IsLoopback(const std::string& address) {
-  return address.starts_with("127.") || address == "::1";
-}
-
 std::string WithPort(const std::string& address, int port) {
   const bool is_ipv6 = address.find(':') != std::string::npos;
   return fmt::format("{}{}{}:{}", is_ipv6 ? "[" : "", address, is_ipv6 ? "]" : "", port);

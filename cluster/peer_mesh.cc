@@ -49,9 +49,10 @@ struct Received {
 
 struct Peer {
   std::deque<Received> inbox;
-  bool has_sent = false;
   uint64_t sent = 0, taken = 0;  // numbers
   std::optional<int64_t> ended_ms;
+
+  bool has_sent() const { return taken > 0 || !inbox.empty(); }
 };
 
 std::string RankRoutingId(int rank) { return std::to_string(rank); }
@@ -250,7 +251,6 @@ class ZmqMesh final : public PeerMesh {
     Received received;
     std::memcpy(&received.header, frames[1].data(), sizeof(Header));
     received.bytes = std::move(frames[2]);
-    peers_[rank].has_sent = true;
     peers_[rank].inbox.push_back(std::move(received));
     return true;
   }
