@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,7 @@ namespace halcyon::jobs {
 namespace {
 
 struct FormatKey {
-  std::string_view name;
+  std::string_view path;
   std::vector<DataFormat> formats;  // with which it has an effect
   std::string_view why;             // with others, after "has no effect with format = F"
 };
@@ -23,12 +24,12 @@ const std::vector<FormatKey>& FormatKeys() {
   constexpr DataFormat kText = DataFormat::kText, kJsonl = DataFormat::kJsonl,
                        kTokens = DataFormat::kTokens;
   static const auto* keys = new std::vector<FormatKey>{
-      {"documents", {kText}, ", whose documents are parted otherwise; remove it"},
-      {"field", {kJsonl}, "; remove it, or write format = \"jsonl\""},
-      {"invalid_utf8", {kText, kJsonl}, ", which is no text; remove it"},
-      {"bad_documents", {kText, kJsonl}, ", where a bad id ends the stage; remove it"},
-      {"token_type", {kTokens}, "; remove it, or write format = \"tokens\""},
-      {"end_of_document", {kTokens}, "; remove it, or write format = \"tokens\""},
+      {"data.documents", {kText}, ", whose documents are parted otherwise; remove it"},
+      {"data.field", {kJsonl}, "; remove it, or write format = \"jsonl\""},
+      {"data.invalid_utf8", {kText, kJsonl}, ", which is no text; remove it"},
+      {"data.bad_documents", {kText, kJsonl}, ", where a bad id ends the stage; remove it"},
+      {"data.token_type", {kTokens}, "; remove it, or write format = \"tokens\""},
+      {"data.end_of_document", {kTokens}, "; remove it, or write format = \"tokens\""},
   };
   return *keys;
 }
@@ -40,17 +41,12 @@ class DataChecker {
 
   // A setting that is written but has no effect is a misunderstanding, so it is refused.
   void CheckFormatKeys(const std::vector<SpecKey>& keys) {
-    JobSpec defaults;
-    const std::vector<SpecKey> default_keys = KeysOf(defaults);
-    for (size_t i = 0; i < keys.size(); ++i) {
-      if (keys[i].section != "data" || PlainTextOf(keys[i]) == PlainTextOf(default_keys[i])) {
-        continue;
-      }
-      for (const FormatKey& one : FormatKeys()) {
-        if (one.name != keys[i].name || std::ranges::count(one.formats, data_.format) > 0) continue;
-        Refuse({keys[i].Path(), "data.format"},
-               fmt::format("has no effect with format = \"{}\"{}", FormatName(), one.why));
-      }
+    const std::set<std::string> given = KeysThatDiffer(keys, JobSpec());
+    for (const FormatKey& one : FormatKeys()) {
+      const std::string path(one.path);
+      if (std::ranges::count(one.formats, data_.format) > 0 || !given.contains(path)) continue;
+      Refuse({path, "data.format"},
+             fmt::format("has no effect with format = \"{}\"{}", FormatName(), one.why));
     }
   }
 

@@ -144,15 +144,12 @@ class Checker {
     JobSpec defaults;
     defaults.model.preset = spec_.model.preset;
     ApplyPresets(defaults);
-    const std::vector<SpecKey> default_keys = KeysOf(defaults);
+    const std::set<std::string> given = KeysThatDiffer(keys, std::move(defaults));
     for (const Setting& setting : settings) {
-      const auto& heads = setting.heads;
-      if (std::find(heads.begin(), heads.end(), spec_.model.head) != heads.end()) continue;
-      for (size_t i = 0; i < keys.size(); ++i) {
-        if (keys[i].Path() != setting.path) continue;
-        if (PlainTextOf(keys[i]) == PlainTextOf(default_keys[i])) continue;
-        Refuse({keys[i].Path(), "model.head"}, "has no effect with this model.head; remove it");
-      }
+      const std::string path(setting.path);
+      if (std::ranges::count(setting.heads, spec_.model.head) > 0 || !given.contains(path))
+        continue;
+      Refuse({path, "model.head"}, "has no effect with this model.head; remove it");
     }
   }
 

@@ -298,6 +298,15 @@ std::string TomlTextOf(const SpecKey& key) {
   return is_text ? Quoted(PlainTextOf(key)) : PlainTextOf(key);
 }
 
+std::set<std::string> KeysThatDiffer(const std::vector<SpecKey>& keys, JobSpec defaults) {
+  const std::vector<SpecKey> default_keys = KeysOf(defaults);
+  std::set<std::string> paths;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (PlainTextOf(keys[i]) != PlainTextOf(default_keys[i])) paths.insert(keys[i].Path());
+  }
+  return paths;
+}
+
 std::string PlainTextOf(const SpecKey& key) {
   struct Visitor {
     std::string operator()(const IntegerKey& k) const { return std::to_string(*k.value); }

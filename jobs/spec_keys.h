@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -93,6 +94,9 @@ std::vector<std::string> SectionsOf(const std::vector<SpecKey>& keys);
 std::string TomlTextOf(const SpecKey& key);
 // The same without quotes around a string: the text that enters a fingerprint.
 std::string PlainTextOf(const SpecKey& key);
+
+// The paths of those of a job's keys whose values are not those of `defaults`.
+std::set<std::string> KeysThatDiffer(const std::vector<SpecKey>& keys, JobSpec defaults);
 
 // A TOML basic string with its quotes; control characters are escaped, so it is always one line.
 std::string Quoted(std::string_view text);
