@@ -40,14 +40,6 @@ at::Tensor CausalBehind(int64_t length, int64_t steps, c10::Device device) {
   return at::ones({1, 1, steps, length + steps}, options).tril(length);
 }
 
-// The same from `first_visible` on, [batch, steps]: bool [batch, 1, steps, length + steps].
-at::Tensor CausalFrom(const at::Tensor& first_visible, int64_t length) {
-  const int64_t steps = first_visible.size(1);
-  const at::Tensor seen = at::arange(length + steps, first_visible.options());
-  return seen.ge(first_visible.unsqueeze(1).unsqueeze(3))
-      .logical_and(CausalBehind(length, steps, first_visible.device()));
-}
-
 // Of `steps` new steps behind `length` cached ones, on the device, with positions. `given` may be
 // null.
 Placement PlacementOf(const Placement* given, int64_t length, int64_t steps, bool is_cached,
@@ -63,7 +55,7 @@ Placement PlacementOf(const Placement* given, int64_t length, int64_t steps, boo
     here.visible = ToDevice(given->visible, device);
   } else if (given != nullptr && given->first_visible.defined()) {
     here.first_visible = ToDevice(given->first_visible, device);
-    if (is_cached) here.visible = CausalFrom(here.first_visible, length);
+    if (is_cached) here.visible = CausalMask(here.first_visible, length);
   } else if (length > 0 && steps > 1) {  // a single step sees everything, which needs no mask
     here.visible = CausalBehind(length, steps, device);
   }

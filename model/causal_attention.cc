@@ -72,15 +72,14 @@ struct CausalAttentionFunction : public torch::autograd::Function<CausalAttentio
   }
 };
 
-// bool [batch, 1, steps, steps].
-at::Tensor MaskOf(const at::Tensor& first_visible) {
-  const at::Tensor steps = at::arange(first_visible.size(1), first_visible.options());
-  const at::Tensor to = steps.view({1, 1, 1, -1});
-  return to.le(steps.view({1, 1, -1, 1}))
+}  // namespace
+
+at::Tensor CausalMask(const at::Tensor& first_visible, int64_t length) {
+  const int64_t steps = first_visible.size(1);
+  const at::Tensor to = at::arange(length + steps, first_visible.options());
+  return to.le(to.narrow(0, length, steps).view({1, 1, -1, 1}))
       .logical_and(to.ge(first_visible.unsqueeze(1).unsqueeze(3)));
 }
-
-}  // namespace
 
 at::Tensor CausalAttention(const AttentionRows& rows, int64_t batch, int64_t heads,
                            const at::Tensor& cosine, const at::Tensor& sine,
@@ -101,7 +100,7 @@ at::Tensor CausalAttention(const AttentionRows& rows, int64_t batch, int64_t hea
     return RotatedHeads(split(wide), cosine, sine).transpose(1, 2);
   };
   std::optional<at::Tensor> mask;
-  if (first_visible.defined()) mask = MaskOf(first_visible);
+  if (first_visible.defined()) mask = CausalMask(first_visible, /*length=*/0);
   const at::Tensor mixed = at::scaled_dot_product_attention(
       turned(query), turned(rows.key), split(rows.value).transpose(1, 2), mask,
       /*dropout_p=*/0.0, /*is_causal=*/!mask.has_value());

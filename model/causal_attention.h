@@ -8,6 +8,10 @@
 
 namespace halcyon::model {
 
+// What new steps see of themselves and of `length` steps before them: from `first_visible` (int64
+// [batch, steps], counted with those) up to itself each. bool [batch, 1, steps, length + steps].
+at::Tensor CausalMask(const at::Tensor& first_visible, int64_t length);
+
 // Queries, keys and values before rotation: each [batch * steps, heads * width], float32, or
 // bfloat16 on the CPU: computed with in float32, and the result rounded to bfloat16.
 struct AttentionRows {
