@@ -116,8 +116,7 @@ absl::Status RunVerifyLatents(const VerifyLatentsCommand& command) {
                    OpenPackedTokens(command.inputs, *tokenizer, autoencoder->spec()));
   ASSIGN_OR_RETURN(const auto latents,
                    OpenLatents(command.inputs, autoencoder->spec().latent_size));
-  PrepareEncoding(*autoencoder, tokens.packing->Chunks(Split::kTrain) +
-                                    tokens.packing->Chunks(Split::kHeldout));  // as the agents
+  PrepareEncoding(*autoencoder, *tokens.packing);  // as the agents
   const std::vector<Batch> batches = BatchesOf(*latents);
   Comparison found;
   if (!batches.empty()) {

@@ -33,6 +33,11 @@ bool PrepareEncoding(model::Autoencoder& autoencoder, uint64_t chunks) {
   return true;
 }
 
+bool PrepareEncoding(model::Autoencoder& autoencoder, const pipeline::Packing& text) {
+  return PrepareEncoding(
+      autoencoder, text.Chunks(pipeline::Split::kTrain) + text.Chunks(pipeline::Split::kHeldout));
+}
+
 absl::StatusOr<at::Tensor> EncodeBatch(model::Autoencoder& autoencoder,
                                        const pipeline::Packing& packing, uint32_t shard,
                                        const LatentBatch& batch) {

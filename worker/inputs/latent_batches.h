@@ -28,6 +28,8 @@ std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout
 // so than by encoding this many chunks, by far. Who encodes the same text gives the same number:
 // bits depend on it. Whether they are kept.
 bool PrepareEncoding(model::Autoencoder& autoencoder, uint64_t chunks);
+// For encoding the whole text once.
+bool PrepareEncoding(model::Autoencoder& autoencoder, const pipeline::Packing& text);
 
 // Posteriors of the batch's chunks, the mean then the log_std of each: float32
 // [count, 2 * latent_size] on the CPU. No gradients are kept.

@@ -22,9 +22,6 @@ struct LatentsTask::Inputs {
   bool keeps_token_states = false;
   double product_rate = 0;  // of a large product of matrices, operations a second
 
-  uint64_t AllChunks() const {
-    return tokens.packing->Chunks(Split::kTrain) + tokens.packing->Chunks(Split::kHeldout);
-  }
   // So that a person sees whether the machine does what it can.
   void LogRate(uint32_t shard, uint64_t chunks, int64_t spent_us) const {
     const double seconds = static_cast<double>(std::max<int64_t>(1, spent_us)) / 1e6;
@@ -50,7 +47,7 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
     ASSIGN_OR_RETURN(inputs->tokens,
                      OpenPackedTokens(artifacts, *tokenizer, context.spec->autoencoder));
     ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, artifacts, context.device));
-    inputs->keeps_token_states = PrepareEncoding(*inputs->autoencoder, inputs->AllChunks());
+    inputs->keeps_token_states = PrepareEncoding(*inputs->autoencoder, *inputs->tokens.packing);
     inputs->product_rate = MeasureMatrixRate(at::kFloat, context.device);
     inputs_ = std::move(inputs);
   }
