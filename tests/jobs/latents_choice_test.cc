@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "jobs/presets.h"
+
 namespace halcyon::jobs {
 namespace {
 
@@ -14,10 +16,7 @@ constexpr int64_t kVocabulary = 128'256;
 // The paper's sizes. A gigabyte of text is 62.5 million chunks, and its latents are 32 GB.
 JobSpec Paper() {
   JobSpec spec;
-  spec.autoencoder.preset = AutoencoderPreset::kNone;
-  spec.autoencoder.latent_size = 128;
-  spec.autoencoder.hidden_size = 512;
-  spec.autoencoder.intermediate_size = 1280;
+  spec.autoencoder = PaperAutoencoder();
   spec.model.hidden_size = 1024;
   spec.model.intermediate_size = 2752;
   spec.model.attention_heads = 16;
