@@ -29,7 +29,8 @@ nlohmann::json StageToJson(const StageStatus& stage) {
           {"start_fraction", stage.start_fraction},
           {"pace", stage.pace},
           {"restarts", stage.restarts},
-          {"restart_why", stage.restart_why}};
+          {"restart_why", stage.restart_why},
+          {"restarted_ms", stage.restarted_ms}};
 }
 
 absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
@@ -51,6 +52,7 @@ absl::StatusOr<StageStatus> StageFromJson(const nlohmann::json& json) {
   stage.pace = json.value("pace", 0.0);
   stage.restarts = json.value("restarts", int64_t{0});
   stage.restart_why = json.value("restart_why", std::string());
+  stage.restarted_ms = json.value("restarted_ms", int64_t{0});
   stage.label = json.value("label", std::string(jobs::StageName(stage.kind)));
   stage.inputs = json.value("inputs", std::vector<std::string>());
   return stage;

@@ -34,6 +34,7 @@ struct StageStatus {
   double pace = 0;               // fraction a second at this time (coordinator/pace.h); 0: unknown
   int64_t restarts = 0;          // of its gang in this run, after a failure
   std::string restart_why = {};  // the last of these failures
+  int64_t restarted_ms = 0;      // wall time of that
 
   bool operator==(const StageStatus&) const = default;
 };

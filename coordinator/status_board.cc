@@ -71,6 +71,7 @@ void StatusBoard::Show(const effect::ShowRestart& show) {
   StageStatus& one = stage(show.stage);
   ++one.restarts;
   one.restart_why = show.why;
+  one.restarted_ms = context_->clock->WallMs();
 }
 
 void StatusBoard::Show(const effect::ShowWorkers& show) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "base/exit_code.h"
@@ -249,6 +248,22 @@ void ExplainSilentCoordinator(const JobStatus& status, int64_t now_ms, const Job
                 " is up and reaches the state folder; if it is lost, run the same command again";
 }
 
+// Its processes are being started, for the first time or again, or what they made is taken in.
+void ExplainNobodyAtWork(const StageStatus& running, Why* why) {
+  if (running.tasks > 0 && running.tasks_done == running.tasks) {
+    why->cause = running.label + ": all tasks are done; what they made is being published";
+    return;
+  }
+  why->state = "starting";
+  why->since_ms = std::max(running.started_ms, running.restarted_ms);
+  why->cause = fmt::format("no process works on {} at present, {}: they are being started",
+                           running.label, HowFar(running)) +
+               Restarts(running);
+  why->advice =
+      "nothing; if it stays so, see what the launcher and the first lines of the workers' logs say "
+      "(halcyon logs)";
+}
+
 void ExplainRunning(const JobStatus& status, int64_t now_ms, const JobPlace& place, Why* why) {
   if (now_ms - status.updated_ms > kStatusAgeMsMax) {
     ExplainSilentCoordinator(status, now_ms, place, why);
@@ -276,6 +291,7 @@ void ExplainRunning(const JobStatus& status, int64_t now_ms, const JobPlace& pla
         "how";
     return;
   }
+  if (status.workers.empty()) return ExplainNobodyAtWork(*running, why);
   why->cause = "nothing is wrong: " + running->label + " is being made, " + HowFar(*running);
   const auto longest = std::find_if(why->ranks.begin(), why->ranks.end(), [&](const auto& worker) {
     return worker.verdict == "running" && now_ms - worker.since_ms >= kLongMs;
@@ -286,11 +302,6 @@ void ExplainRunning(const JobStatus& status, int64_t now_ms, const JobPlace& pla
                   WhoWaitsFor(*longest, status.workers);
   }
   why->cause += Restarts(*running);
-}
-
-std::string TimeText(int64_t wall_ms) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
-                     fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)));
 }
 
 }  // namespace
@@ -305,40 +316,6 @@ Why ExplainJob(const JobStatus& status, int64_t now_ms, const JobPlace& place) {
     ExplainEnded(status, place, &why);
   }
   return why;
-}
-
-nlohmann::json ToJson(const Why& why, const std::string& job) {
-  nlohmann::json ranks = nlohmann::json::array();
-  for (const WorkerStatus& worker : why.ranks) {
-    ranks.push_back({{"worker", worker.worker},
-                     {"rank", worker.rank},
-                     {"host", worker.host},
-                     {"step", worker.step},
-                     {"phase", worker.phase},
-                     {"waits_for", worker.waits_for},
-                     {"since", TimeText(worker.since_ms)},
-                     {"verdict", worker.verdict}});
-  }
-  return {{"job", job},         {"state", why.state},   {"since", TimeText(why.since_ms)},
-          {"cause", why.cause}, {"advice", why.advice}, {"ranks", std::move(ranks)}};
-}
-
-std::string WhyText(const Why& why, const std::string& job, int64_t now_ms) {
-  std::string text = fmt::format("{}: {} for {}\n  {}\n", job, why.state,
-                                 FormatDuration(now_ms - why.since_ms), why.cause);
-  if (!why.advice.empty()) text += "  what to do: " + why.advice + "\n";
-  if (why.ranks.empty()) return text;
-  text += fmt::format("\n  {:<22} {:<16} {:<8} {:>8} {:>8}  {}\n", "WORKER", "HOST", "VERDICT",
-                      "STEP", "FOR", "PHASE");
-  for (const WorkerStatus& worker : why.ranks) {
-    const std::string waits = worker.waits_for.empty() || worker.waits_for == worker.phase
-                                  ? ""
-                                  : ", waits for " + worker.waits_for;
-    text += fmt::format("  {:<22} {:<16} {:<8} {:>8} {:>8}  {}\n", worker.worker, worker.host,
-                        worker.verdict, worker.step < 0 ? "" : std::to_string(worker.step),
-                        FormatDuration(now_ms - worker.since_ms), worker.phase + waits);
-  }
-  return text;
 }
 
 }  // namespace halcyon::coordinator

@@ -21,7 +21,8 @@ inline constexpr int64_t kLongMs = 30'000;
 
 struct Why {
   // The job's state (jobs/job_state.h), but of a job that runs "waiting" (for another job's stage),
-  // "stuck" (nothing goes on), "slow" or "unknown" (its coordinator does not say) where that is so.
+  // "starting" (no process works on its stage yet, or after a failure), "stuck" (nothing goes on),
+  // "slow" or "unknown" (its coordinator does not say) where that is so.
   std::string state;
   int64_t since_ms = 0;             // wall time
   std::string cause;                // one or two sentences

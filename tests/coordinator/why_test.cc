@@ -85,6 +85,22 @@ const Case kCases[] = {
        s->stages[1].restart_why = "rank 1: lost\nlines of a log";
      },
      "running", 600'000, "launched again 2 times in this run, last because: rank 1: lost", ""},
+    {"started for the first time", [](JobStatus* s) { s->workers.clear(); }, "starting", 600'000,
+     "no process works on model at present, step 120 of 1000: they are being started", "logs"},
+    {"between a failure and the next launch",
+     [](JobStatus* s) {
+       s->workers.clear();
+       s->stages[1].restarts = 1;
+       s->stages[1].restart_why = "rank 1 was killed";
+       s->stages[1].restarted_ms = kNowMs - 2000;
+     },
+     "starting", 2000, "launched again once in this run, last because: rank 1 was killed", "logs"},
+    {"a cache that is being published",
+     [](JobStatus* s) {
+       s->workers.clear();
+       s->stages[1].tasks = s->stages[1].tasks_done = 7;
+     },
+     "running", 600'000, "all tasks are done; what they made is being published", ""},
     {"stuck", [](JobStatus* s) { Judge(s, 2, "stuck", 320'000); }, "stuck", 320'000,
      "rank 2 on b answers, but its work stands still, in step 120: forward block.3; 2 ranks wait "
      "for "
