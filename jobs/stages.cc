@@ -67,7 +67,7 @@ const std::vector<Stage>& Stages() {
       {.kind = StageKind::kEval,
        .name = "eval",
        .shape = StageShape::kSingleTask,
-       .version = "1",
+       .version = "2",
        .reads_sources = false,
        .inputs = {StageKind::kTokens, StageKind::kAutoencoder, StageKind::kLatents,
                   StageKind::kModel},

@@ -111,6 +111,8 @@ class Sums {
   std::vector<double> values_;
 };
 
+uint64_t BlocksOf(uint64_t chunks) { return (chunks + kBlockChunks - 1) / kBlockChunks; }
+
 absl::StatusOr<ScoredBlock> Reconstruct(model::Autoencoder& autoencoder,
                                         const pipeline::Packing& packing, uint64_t first,
                                         uint64_t count, const ReconstructionOptions& options) {
@@ -150,16 +152,16 @@ absl::StatusOr<Reconstruction> MeasureReconstruction(model::Autoencoder& autoenc
                                                      cluster::Collectives& collectives) {
   c10::NoGradGuard no_grad;
   const uint64_t held_out = packing.Chunks(Split::kHeldout);
-  const uint64_t chunks =
-      options.chunks_max == 0 ? held_out : std::min(options.chunks_max, held_out);
-  const uint64_t blocks = (chunks + kBlockChunks - 1) / kBlockChunks;
+  const uint64_t chunks = std::min(options.chunks_max, held_out);
+  const uint64_t blocks = BlocksOf(chunks);
   const uint64_t ranks = collectives.size();
   Sums sums(autoencoder.spec().latent_size, packing.rule().padding, options.classes);
   for (uint64_t turn = 0; turn * ranks < blocks; ++turn) {
     const uint64_t index = turn * ranks + collectives.rank();
     // A rank without a block of its own repeats the last one, to gather parameters when others do.
-    const uint64_t first = std::min(index, blocks - 1) * kBlockChunks;
-    const uint64_t count = std::min(kBlockChunks, chunks - first);
+    const uint64_t block_index = std::min(index, blocks - 1);
+    const uint64_t first = block_index * BlocksOf(held_out) / blocks * kBlockChunks;
+    const uint64_t count = std::min({kBlockChunks, chunks, held_out - first});
     ASSIGN_OR_RETURN(const ScoredBlock block,
                      Reconstruct(autoencoder, packing, first, count, options));
     if (index < blocks) sums.Add(block);

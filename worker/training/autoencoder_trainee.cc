@@ -54,8 +54,9 @@ absl::StatusOr<nlohmann::json> AutoencoderTrainee::Evaluate(cluster::Collectives
                                                             bool final) {
   // The same on every rank.
   if (packing_->Chunks(pipeline::Split::kHeldout) == 0) return nlohmann::json::object();
-  const ReconstructionOptions options{
-      .chunks_max = final ? 0 : kQuickChunks, .seed = spec_.seed, .with_posterior = false};
+  const ReconstructionOptions options{.chunks_max = final ? kReconstructedChunksMax : kQuickChunks,
+                                      .seed = spec_.seed,
+                                      .with_posterior = false};
   ASSIGN_OR_RETURN(const Reconstruction heldout,
                    MeasureReconstruction(autoencoder_, *packing_, options, collectives));
   return nlohmann::json{{"heldout_reconstruction", heldout.all.mean},

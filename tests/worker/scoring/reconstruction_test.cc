@@ -65,11 +65,15 @@ class ReconstructionTest : public pipeline::CachedDataTest {
         values_["decoder.expand.weight"][place * kWidth + kind][d] = 1;
       }
     }
-    // Words twice as often as digits and full stops: 0 1 0 2 ... then end-of-text and padding.
+    WriteTokens({{{{}, HeldOut()}}});
+    packing_ = Pack(2);
+  }
+
+  // Words twice as often as digits and full stops: 0 1 0 2 ... then end-of-text and padding.
+  virtual std::vector<pipeline::Document> HeldOut() const {
     pipeline::Document document;
     for (int i = 0; i < 200; ++i) document.push_back(i % 2 == 0 ? 0 : 1 + i / 2 % 2);
-    WriteTokens({{{{}, std::vector<pipeline::Document>(kDocuments, document)}}});
-    packing_ = Pack(2);
+    return std::vector<pipeline::Document>(kDocuments, document);
   }
 
   // P(kind comes back | its coordinate is strength + std n, the others of its place are std n).
@@ -182,6 +186,23 @@ TEST_F(ReconstructionTest, LooksAtAsManyChunksAsAsked) {
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->chunks, 7u);
   EXPECT_EQ(result->all.tokens, 14u);
+}
+
+// The first half of the text is right and the second is not.
+class UnevenTextTest : public ReconstructionTest {
+ protected:
+  std::vector<pipeline::Document> HeldOut() const override {
+    std::vector<pipeline::Document> documents(20, pipeline::Document(200, 0));
+    documents.resize(40, pipeline::Document(200, 2));
+    return documents;
+  }
+};
+
+TEST_F(UnevenTextTest, APartIsTakenFromAllOfIt) {
+  const auto result = Measure({.chunks_max = 2048, .with_posterior = false});
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->chunks, 2048u);
+  EXPECT_NEAR(result->all.mean, 0.5, 0.02);
 }
 
 class NothingHeldOutTest : public pipeline::CachedDataTest {};
