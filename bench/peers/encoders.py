@@ -148,4 +148,5 @@ def main():
         return 0 if equal else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
