@@ -206,6 +206,15 @@ absl::StatusOr<std::string> NumericAddressOf(const std::string& name) {
   return NumericAddress(list->ai_addr, list->ai_addrlen);
 }
 
+namespace {
+
+// An address at which no other machine finds this one.
+bool LeadsNowhere(const std::string& address) {
+  return IsLoopback(address) || address == "0.0.0.0" || address == "::";
+}
+
+}  // namespace
+
 absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,
                                                 const Allocation& allocation,
                                                 const std::string& host_name,
@@ -226,12 +235,14 @@ absl::StatusOr<std::string> CoordinatorEndpoint(const jobs::LaunchSpec& launch,
     if (address.starts_with('[') && address.ends_with(']')) {
       address = address.substr(1, address.size() - 2);
     }
-    if (IsLoopback(address) && other != allocation.hosts.end()) {
+    ASSIGN_OR_RETURN(const std::string numeric, NumericAddressOf(address),
+                     "launch.coordinator_address");
+    if (LeadsNowhere(numeric) && other != allocation.hosts.end()) {
       return InvalidArgument("launch.coordinator_address: " + address +
                              " is each machine's own address, where host " + other->name +
                              " finds itself; give one at which the hosts reach this machine");
     }
-    ASSIGN_OR_RETURN(address, NumericAddressOf(address), "launch.coordinator_address");
+    address = numeric;
   }
   return "tcp://" + (address.find(':') != std::string::npos ? "[" + address + "]" : address) + ":*";
 }

@@ -109,9 +109,8 @@ constexpr ErrorText kErrors[] = {
     {"stopped sending",
      "look whether that machine was down, overloaded or cut off; the same command tries again"},
     {"came up in",
-     "look at the launcher's log (halcyon logs) and whether the machines are there; "
-     "launch.ranks_min "
-     "allows to go on with fewer ranks"},
+     "look at the launcher's log (halcyon logs), whether the machines are there and whether they "
+     "reach launch.coordinator_address; launch.ranks_min allows to go on with fewer ranks"},
     {"is not a finite number", "lower the learning rate, or look at the data of that step"},
 };
 

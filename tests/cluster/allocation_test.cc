@@ -129,7 +129,7 @@ TEST_F(AllocationTest, TheCoordinatorListensOnTheNetworkOnlyForOtherHosts) {
   const auto unknown = CoordinatorEndpoint(launch_, two, "n1", "/s");
   EXPECT_TRUE(absl::IsUnavailable(unknown.status()));
   EXPECT_THAT(MessageOf(unknown.status()), HasSubstr("launch.coordinator_address"));
-  for (const char* own : {"127.0.0.1", "[::1]"}) {
+  for (const char* own : {"127.0.0.1", "[::1]", "localhost", "0.0.0.0", "[::]"}) {
     launch_.placement.coordinator_address = own;
     const auto refused = CoordinatorEndpoint(launch_, two, "n1", "/s");
     EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << own;
@@ -144,16 +144,16 @@ TEST_F(AllocationTest, TheCoordinatorListensOnTheNetworkOnlyForOtherHosts) {
 }
 
 TEST_F(AllocationTest, TheCoordinatorsAddressMayBeAName) {
-  const Allocation two = {.hosts = {{"n1", 2}, {"127.0.0.2", 2}}, .slurm_job = ""};
+  launch_.placement.launcher = LauncherKind::kExternal;
   launch_.placement.coordinator_address = "localhost";
-  const auto endpoint = CoordinatorEndpoint(launch_, two, "n1", "/s");
+  const auto endpoint = CoordinatorEndpoint(launch_, {}, "n1", "/s");
   ASSERT_TRUE(endpoint.ok()) << endpoint.status();
   ServerOptions options;
   options.endpoint = *endpoint;
   const auto bound = BindZmq(options);
   EXPECT_TRUE(bound.ok()) << *endpoint << ": " << bound.status();
   launch_.placement.coordinator_address = "no-such-host.invalid";
-  const auto unknown = CoordinatorEndpoint(launch_, two, "n1", "/s");
+  const auto unknown = CoordinatorEndpoint(launch_, {}, "n1", "/s");
   EXPECT_TRUE(absl::IsUnavailable(unknown.status()));
   EXPECT_THAT(MessageOf(unknown.status()), HasSubstr("launch.coordinator_address"));
 }
