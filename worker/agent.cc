@@ -16,6 +16,7 @@
 #include "worker/inputs/artifacts.h"
 #include "worker/runtime.h"
 #include "worker/tasks/tasks.h"
+#include "worker/torch_fault.h"
 
 namespace halcyon::worker {
 namespace {
@@ -95,7 +96,7 @@ class Agent {
       if (stage == "latents") return latents_.Run(context);
       if (stage == "eval") return RunEvalTask(context);
     } catch (const std::exception& error) {
-      return Internal(lease.task + ": " + error.what());
+      return TorchFault(lease.task, error);
     }
     return InvalidArgument("no data task of stage \"" + stage + "\" exists");
   }

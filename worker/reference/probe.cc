@@ -20,6 +20,7 @@
 #include "storage/weights/safetensors.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/inputs/network_file.h"
+#include "worker/torch_fault.h"
 
 namespace halcyon::worker {
 namespace {
@@ -298,7 +299,7 @@ absl::StatusOr<json> Probe(Env& env, const std::string& checkpoint, const std::s
     RETURN_IF_ERROR(inputs.RefuseOthers());
     return WriteOutputs(output, prober.outputs());
   } catch (const std::exception& error) {
-    return Internal(std::string("LibTorch: ") + error.what());
+    return TorchFault("LibTorch", error);
   }
 }
 

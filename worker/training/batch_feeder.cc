@@ -1,4 +1,5 @@
 #include "worker/training/batch_feeder.h"
+#include "worker/torch_fault.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/StreamGuard.h>
@@ -68,7 +69,7 @@ void BatchFeeder::Run() {
     const c10::StreamGuard stream(guard.getStreamFromGlobalPool(device_));
     LoadAll();
   } catch (const std::exception& error) {  // of LibTorch
-    Add(Internal(std::string("loading a batch: ") + error.what()));
+    Add(TorchFault("loading a batch", error));
   }
 }
 

@@ -18,6 +18,7 @@
 #include "worker/inputs/artifacts.h"
 #include "worker/inputs/latent_batches.h"
 #include "worker/runtime.h"
+#include "worker/torch_fault.h"
 #include "worker/training/autoencoder_trainee.h"
 #include "worker/training/baseline_trainee.h"
 #include "worker/training/calm_trainee.h"
@@ -227,7 +228,7 @@ absl::StatusOr<json> RunRank(cluster::Collectives& collectives, cluster::Arrival
     RETURN_IF_ERROR(ForCoordinator(result.status()));
     return result;
   } catch (const std::exception& error) {
-    return Internal(std::string("LibTorch: ") + error.what());
+    return TorchFault("LibTorch", error);
   }
 }
 
