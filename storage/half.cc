@@ -118,4 +118,32 @@ void DecodeHalves(const char* halves, std::span<float> values) {
   }
 }
 
+// Without a branch, so that loops over it become vector instructions.
+uint16_t BFloat16FromFloat(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const bool is_nan = (bits & 0x7fffffff) > kFloatInfinity;
+  // Half of the dropped part, less one where the kept part is even.
+  const uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);
+  return static_cast<uint16_t>((is_nan ? bits | 0x400000 : rounded) >> 16);
+}
+
+float FloatFromBFloat16(uint16_t value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
+}
+
+void EncodeBFloat16s(std::span<const float> values, char* bytes) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t value = BFloat16FromFloat(values[i]);
+    std::memcpy(bytes + 2 * i, &value, sizeof(value));
+  }
+}
+
+void DecodeBFloat16s(const char* bytes, std::span<float> values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint16_t value;
+    std::memcpy(&value, bytes + 2 * i, sizeof(value));
+    values[i] = FloatFromBFloat16(value);
+  }
+}
+
 }  // namespace halcyon::storage

@@ -23,11 +23,7 @@ std::vector<float> FloatsOf(DType dtype, const std::string& bytes) {
   } else if (dtype == DType::kF16) {
     DecodeHalves(bytes.data(), floats);
   } else if (dtype == DType::kBF16) {
-    for (size_t i = 0; i < floats.size(); ++i) {
-      uint16_t half;
-      std::memcpy(&half, bytes.data() + 2 * i, sizeof(half));
-      floats[i] = std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
-    }
+    DecodeBFloat16s(bytes.data(), floats);
   } else {
     for (size_t i = 0; i < floats.size(); ++i) {
       double value;

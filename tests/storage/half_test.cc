@@ -73,6 +73,40 @@ TEST(Half, KnownValues) {
   EXPECT_GT(HalfFromFloat(std::numeric_limits<float>::quiet_NaN()) & 0x7fff, 0x7c00);
 }
 
+// Its neighbours are those of the upper half's bits: the value is checked against the definition.
+TEST(BFloat16, EveryOneHasTheValueOfItsDefinition) {
+  for (uint32_t i = 0; i < kHalves; ++i) {
+    const auto number = static_cast<uint16_t>(i);
+    const float value = FloatFromBFloat16(number);
+    const int exponent = (number >> 7) & 255, mantissa = number & 127;
+    if (exponent == 255 && mantissa != 0) {
+      EXPECT_TRUE(std::isnan(value)) << i;
+      EXPECT_TRUE(std::isnan(FloatFromBFloat16(BFloat16FromFloat(value)))) << i;
+      continue;
+    }
+    const double magnitude = exponent == 255 ? std::numeric_limits<double>::infinity()
+                             : exponent == 0 ? std::ldexp(mantissa, -126 - 7)
+                                             : std::ldexp(128 + mantissa, exponent - 127 - 7);
+    EXPECT_EQ(value, number & 0x8000 ? -magnitude : magnitude) << i;
+    EXPECT_EQ(BFloat16FromFloat(value), number) << i;
+  }
+}
+
+TEST(BFloat16, RoundsToNearestEven) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (uint16_t low = 0; low < 0x7f80; ++low) {
+    const auto high = static_cast<uint16_t>(low + 1);
+    const double upper = high == 0x7f80 ? 0x1p128 : FloatFromBFloat16(high);
+    const auto middle = static_cast<float>((FloatFromBFloat16(low) + upper) / 2);
+    for (const float sign : {1.0f, -1.0f}) {
+      const uint16_t bit = sign < 0 ? 0x8000 : 0;
+      EXPECT_EQ(BFloat16FromFloat(sign * middle), bit | (low % 2 == 0 ? low : high)) << low;
+      EXPECT_EQ(BFloat16FromFloat(sign * std::nextafter(middle, 0.0f)), bit | low) << low;
+      EXPECT_EQ(BFloat16FromFloat(sign * std::nextafter(middle, infinity)), bit | high) << low;
+    }
+  }
+}
+
 // Whatever path the processor takes, and wherever in the array a value stands.
 TEST(Half, ArraysEqualSingleValuesBitForBit) {
   std::vector<uint32_t> bits(100003);
