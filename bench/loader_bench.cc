@@ -106,7 +106,8 @@ class LoaderBench {
   }
   storage::SstFile WriteLatents(const std::string& path, const std::string& dataset,
                                 uint32_t shard) const {
-    auto writer = Must(storage::LatentShardWriter::Create(path, dataset, shard, 0, kLatentSize));
+    auto writer = Must(storage::LatentShardWriter::Create(path, dataset, shard, 0, kLatentSize,
+                                                          jobs::LatentFormat::kFloat16));
     std::vector<float> rows(16 * 2 * kLatentSize);
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<float>((i + shard) % 1024) / 512;
     const size_t width = 2 * kLatentSize;

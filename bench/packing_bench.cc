@@ -68,7 +68,8 @@ void LoadWindow(benchmark::State& state) {
       Must(storage::CacheReader::Open(tokens_scratch.Path("generation"), "")));
   const auto for_counts = Must(Packing::Build(&for_latents, kRule));
   const auto write = [&](const std::string& path, const std::string& dataset, uint32_t shard) {
-    auto writer = Must(storage::LatentShardWriter::Create(path, dataset, shard, 0, kLatentSize));
+    auto writer = Must(storage::LatentShardWriter::Create(path, dataset, shard, 0, kLatentSize,
+                                                          jobs::LatentFormat::kFloat16));
     const std::vector<float> row(2 * kLatentSize, 0.5f);
     for (uint64_t i = for_counts->ChunksOfShard(shard, Split::kTrain); i > 0; --i) {
       HALCYON_CHECK(writer->Append(Split::kTrain, row).ok());

@@ -32,8 +32,8 @@ constexpr uint32_t kVocabSize = 8192;
 
 // The same values again and again in a shard of more chunks.
 SstFile WriteChunks(const std::string& path, const std::string& dataset, uint32_t shard,
-                    uint64_t chunks) {
-  auto writer = Must(LatentShardWriter::Create(path, dataset, shard, 0, kLatentSize));
+                    uint64_t chunks, LatentFormat format = LatentFormat::kFloat16) {
+  auto writer = Must(LatentShardWriter::Create(path, dataset, shard, 0, kLatentSize, format));
   std::vector<float> values(2 * kLatentSize * kChunksPerShard);
   PhiloxStream(1, NoiseStream::kEvaluation, 0, shard).FillNormal(0, values);
   for (; chunks > 0; chunks -= kChunksPerShard) {
@@ -68,18 +68,22 @@ class RandomWindows {
   uint64_t window_, total_, i_ = 0;
 };
 
-constexpr uint64_t kManyChunks = 16 * kChunksPerShard;  // 128 MiB a shard
+constexpr uint64_t kManyChunks = 16 * kChunksPerShard;  // 128 MiB a shard of numbers of 16 bits
 
-// bytes_per_second is that of the latents as they are stored, all checksums on. `cold_us` is the
+// bytes_per_second is that of the latents as they are stored, all checksums on; items_per_second
+// that of their tokens. `cold_us` is the
 // time on the clock of a window that is not in the page cache, and `amplification` how many times
 // its own bytes the disk then gives. `heap_bytes` is what the reader holds, for 8.4 million tokens.
 void LatentWindow(benchmark::State& state) {
   const Scratch scratch;
   const auto window = static_cast<uint64_t>(state.range(0));
+  const auto format = static_cast<LatentFormat>(state.range(1));
+  state.SetLabel(std::string(NameOf(format)));
   std::vector<float> out(2 * kLatentSize * window);
+  const uint64_t window_bytes = BytesOf(ElementOf(format)) * out.size();
   BuildCache(scratch, kShards,
-             [](const std::string& path, const std::string& dataset, uint32_t shard) {
-               return WriteChunks(path, dataset, shard, kManyChunks);
+             [&](const std::string& path, const std::string& dataset, uint32_t shard) {
+               return WriteChunks(path, dataset, shard, kManyChunks, format);
              });
   RandomWindows at(window, kManyChunks);
   const auto read = [&](LatentReader& reader) {
@@ -95,8 +99,8 @@ void LatentWindow(benchmark::State& state) {
   for (int i = 0; i < kCold; ++i) read(reader);
   state.counters["cold_us"] =
       1000.0 * static_cast<double>(Clock::Real()->MonotonicMs() - began_ms) / kCold;
-  state.counters["amplification"] = static_cast<double>(DiskBytesRead() - disk_bytes) /
-                                    static_cast<double>(kCold * 2 * out.size());
+  state.counters["amplification"] =
+      static_cast<double>(DiskBytesRead() - disk_bytes) / static_cast<double>(kCold * window_bytes);
   for (uint32_t shard = 0; shard < kShards; ++shard) {
     for (uint64_t first = 0; first + window <= kManyChunks; first += window) {
       HALCYON_CHECK(reader.Read(shard, Split::kTrain, first, out).ok());
@@ -104,10 +108,15 @@ void LatentWindow(benchmark::State& state) {
   }
   state.counters["heap_bytes"] = static_cast<double>(HeapBytes() - heap_bytes);
   for (auto _ : state) read(reader);
-  const int64_t stored_bytes = state.iterations() * static_cast<int64_t>(2 * out.size());
-  state.SetBytesProcessed(stored_bytes);
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(window_bytes));
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(window * kChunkSize));
 }
-BENCHMARK(LatentWindow)->ArgName("chunks")->Arg(64)->Arg(256)->Arg(2048);
+BENCHMARK(LatentWindow)
+    ->ArgNames({"chunks", "format"})
+    ->ArgsProduct({{64, 256, 2048},
+                   {static_cast<int64_t>(LatentFormat::kFloat16),
+                    static_cast<int64_t>(LatentFormat::kBFloat16),
+                    static_cast<int64_t>(LatentFormat::kFloat32)}});
 
 void TokenWindow(benchmark::State& state) {
   const Scratch scratch;

@@ -158,8 +158,9 @@ uint64_t TokenBytes(uint64_t tokens, int64_t vocab_size) {
 }
 
 uint64_t LatentBytes(const JobSpec& spec, uint64_t chunks) {
-  constexpr uint64_t kElementBytes = 2 * 2;  // mean and log_std as half floats
-  return chunks * static_cast<uint64_t>(spec.autoencoder.latent_size) * kElementBytes;
+  const uint64_t number_bytes = spec.data.latent_format == LatentFormat::kFloat32 ? 4 : 2;
+  // A mean and a log_std.
+  return chunks * static_cast<uint64_t>(spec.autoencoder.latent_size) * 2 * number_bytes;
 }
 
 std::string BytesText(uint64_t bytes) {

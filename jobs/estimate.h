@@ -32,7 +32,7 @@ std::vector<TrainingEstimate> EstimateTraining(const JobSpec& spec, int64_t voca
 // The fewest tokens of a vocabulary that is still to be trained, which may be fewer than asked for.
 int64_t VocabularyMin(const JobSpec& spec);
 
-// Bytes of the tokens (two or four each) and of the latents (two half floats an element) of a text.
+// Bytes of the tokens (two or four each) and of the latents (two numbers an element) of a text.
 uint64_t TokenBytes(uint64_t tokens, int64_t vocab_size);
 uint64_t LatentBytes(const JobSpec& spec, uint64_t chunks);
 

@@ -65,6 +65,10 @@ struct SourceSpec {
 // autoencoder, each time that a rank reads a window.
 enum class LatentsRule { kStore, kRecompute, kAuto };
 
+// What the numbers of latents are rounded to where they are stored, and alike where they are
+// recomputed.
+enum class LatentFormat { kFloat16, kBFloat16, kFloat32 };
+
 // [data]
 struct DataSpec {
   // Absolute paths after parsing; in the file relative to it. One of the two is given.
@@ -81,6 +85,7 @@ struct DataSpec {
   int64_t end_of_document = -1;   // the id that ends a document and is no part of it; -1: none
   int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
   LatentsRule latents = LatentsRule::kStore;  // kAuto: settled before the job's first stage
+  LatentFormat latent_format = LatentFormat::kFloat16;
   // All that is read, in this order; the index of a file of ids follows it: `sources` or the paths
   // of each `source`, `heldout_sources`.
   std::vector<std::string> Files() const;

@@ -140,7 +140,8 @@ class Checker {
                                 {"model.flow_steps", {kFlow}},
                                 {"model.diffusion_steps", {kDiffusion}},
                                 {"model.tie_embeddings", {kSoftmax}},
-                                {"data.latents", {kEnergy, kFlow, kDiffusion}}};
+                                {"data.latents", {kEnergy, kFlow, kDiffusion}},
+                                {"data.latent_format", {kEnergy, kFlow, kDiffusion}}};
     JobSpec defaults;
     defaults.model.preset = spec_.model.preset;
     ApplyPresets(defaults);

@@ -58,6 +58,7 @@ void AddData(DataSpec& data, KeyTable& keys) {
   keys.Integer("shard_bytes", &data.shard_bytes, 1, int64_t{1} << 30,
                "a shard is read into memory");
   keys.Choice("latents", &data.latents, {"store", "recompute", "auto"});
+  keys.Choice("latent_format", &data.latent_format, {"float16", "bfloat16", "float32"});
 }
 
 void AddTokenizer(TokenizerSpec& tokenizer, KeyTable& keys) {

@@ -83,6 +83,7 @@ bool IsNeverAField(std::string_view path) {
       "data.source",   // likewise; the shares are fields of the model
       "data.heldout_sources",
       "data.latents",        // says which inputs the model has, which are fields
+      "data.latent_format",  // the field "dtype" of the stage that encodes
       "tokenizer.path",      // likewise
       "autoencoder.preset",  // the keys it sets count
       "model.preset",
@@ -139,6 +140,17 @@ void AddHeldoutParts(const DataSpec& data, std::vector<FingerprintField>* fields
   for (size_t i = 0; i < parts.size(); ++i) {
     const std::string part = "heldout_part[" + std::to_string(i) + "].";
     fields->push_back({part + "files", std::to_string(parts[i].files)});
+  }
+}
+
+// What latents are rounded to, for the stage that encodes. Models that encode as they train were
+// made before there was a choice.
+void AddLatentFormat(StageKind kind, const JobSpec& spec, std::vector<FingerprintField>* fields) {
+  constexpr const char* kNames[] = {"f16", "bf16", "f32"};
+  const LatentFormat format = spec.data.latent_format;
+  const bool encodes = kind == StageKind::kModel && RecomputesLatents(spec);
+  if (kind == StageKind::kLatents || (encodes && format != LatentFormat::kFloat16)) {
+    fields->push_back({"dtype", kNames[static_cast<size_t>(format)]});
   }
 }
 
@@ -235,7 +247,7 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
   }
   if (kind == StageKind::kModel) AddShares(spec.data, &identity.fields);
   if (kind == StageKind::kEval) AddHeldoutParts(spec.data, &identity.fields);
-  if (kind == StageKind::kLatents) identity.fields.push_back({"dtype", "f16"});
+  AddLatentFormat(kind, spec, &identity.fields);
   if (stage.reads_sources) {
     HALCYON_CHECK(source_digests.size() == spec.data.Files().size());
     for (size_t i = 0; i < source_digests.size(); ++i) {

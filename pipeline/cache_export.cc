@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "pipeline/npy.h"
 #include "storage/cache_format.h"
+#include "storage/half.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -34,10 +35,20 @@ absl::StatusOr<std::string> TypeOf(Element element) {
       return "<u4";
     case Element::kF16:
       return "<f2";
+    case Element::kBF16:
+    case Element::kF32:
+      return "<f4";
     case Element::kJson:
       break;
   }
   return DataLoss("a page of text among those of numbers");
+}
+
+// The payload as the array holds it.
+std::string WidenedBFloat16s(std::string_view payload) {
+  std::vector<float> values(payload.size() / 2);
+  storage::DecodeBFloat16s(payload.data(), values);
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
 
 class StreamExport {
@@ -87,6 +98,7 @@ class StreamExport {
       return DataLoss(Describe(key) + ": values of another kind than on the pages before");
     }
     *rows += page.count;
+    if (page.element == Element::kBF16) return writer_->Append(WidenedBFloat16s(page.payload));
     return writer_->Append(page.payload);
   }
 

@@ -103,12 +103,12 @@ absl::StatusOr<Page> ParseValue(uint8_t kind, std::string_view value, const Desc
   }
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(value[i]); };
   if (byte(0) != kCacheFormatVersion) return CheckVersion(byte(0), what());
-  if (byte(1) != kind || byte(3) != 0 || byte(2) < 1 ||
-      byte(2) > static_cast<uint8_t>(Element::kJson)) {
+  const std::optional<Element> element = ElementOf(byte(2));
+  if (byte(1) != kind || byte(3) != 0 || !element) {
     return DataLoss(what() + ": its header is damaged");
   }
   Page page;
-  page.element = static_cast<Element>(byte(2));
+  page.element = *element;
   page.count = static_cast<uint32_t>(GetLittle(value.substr(4), 4));
   page.width = static_cast<uint32_t>(GetLittle(value.substr(8), 4));
   page.payload = value.substr(kPageHeaderBytes);
@@ -151,12 +151,21 @@ absl::StatusOr<ShardRecord> ReadRecordJson(std::string_view text) {
 
 }  // namespace
 
+std::optional<Element> ElementOf(uint8_t code) {
+  if (code < static_cast<uint8_t>(Element::kU16) || code > static_cast<uint8_t>(Element::kF32)) {
+    return std::nullopt;
+  }
+  return static_cast<Element>(code);
+}
+
 uint32_t BytesOf(Element element) {
   switch (element) {
     case Element::kU16:
     case Element::kF16:
+    case Element::kBF16:
       return 2;
     case Element::kU32:
+    case Element::kF32:
       return 4;
     case Element::kJson:
       return 1;

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +33,9 @@ inline constexpr uint32_t kChunksPerPage = 16;
 inline constexpr uint32_t kExtentBytes = 1 << 20;
 
 // What the values of a page are; all little-endian.
-enum class Element : uint8_t { kU16 = 1, kU32 = 2, kF16 = 3, kJson = 4 };
+enum class Element : uint8_t { kU16 = 1, kU32 = 2, kF16 = 3, kJson = 4, kBF16 = 5, kF32 = 6 };
+// The element of a value's code; nothing when there is none.
+std::optional<Element> ElementOf(uint8_t code);
 uint32_t BytesOf(Element element);
 
 // --- keys ---

@@ -16,11 +16,10 @@ uint32_t Number(std::string_view bytes) {
 
 uint32_t PageBytesOf(std::string_view extent) {
   if (extent.size() < kPageHeaderBytes) return 0;
-  const auto element = static_cast<uint8_t>(extent[2]);
-  if (element < 1 || element > static_cast<uint8_t>(Element::kJson)) return 0;
+  const std::optional<Element> element = ElementOf(static_cast<uint8_t>(extent[2]));
+  if (!element) return 0;
   const unsigned __int128 payload = static_cast<unsigned __int128>(Number(extent.substr(4))) *
-                                    Number(extent.substr(8)) *
-                                    BytesOf(static_cast<Element>(element));
+                                    Number(extent.substr(8)) * BytesOf(*element);
   if (payload > extent.size() - kPageHeaderBytes) return 0;
   return static_cast<uint32_t>(kPageHeaderBytes + static_cast<uint64_t>(payload));
 }

@@ -5,26 +5,33 @@
 
 #include "base/check.h"
 #include "storage/cache_format.h"
-#include "storage/half.h"
 
 namespace halcyon::storage {
 namespace {
 
-constexpr float kHalfMax = 65504.0f;
-
 std::string ChunksCount(Split split) { return std::string(NameOf(split)) + ".chunks"; }
 
+size_t RowBytes(LatentFormat format, uint64_t width) { return width * BytesOf(ElementOf(format)); }
+
+struct LatentPage {
+  LatentFormat format;
+  uint32_t count;  // chunks
+  const char* rows;
+};
+
 // `left`: the chunks from the page's first one to the end of its stream.
-absl::StatusOr<Page> ParseExpectedLatents(const PageKey& key, std::string_view value,
-                                          uint32_t latent_size, uint64_t left) {
+absl::StatusOr<LatentPage> ParseExpectedLatents(const PageKey& key, std::string_view value,
+                                                uint32_t latent_size, uint64_t left) {
   ASSIGN_OR_RETURN(const Page page, ParsePage(key, value));
-  if (page.element != Element::kF16 || page.width != 2 * uint64_t{latent_size}) {
+  const std::optional<LatentFormat> format = LatentFormatOf(page.element);
+  if (!format) return DataLoss(Describe(key) + ": its values are of no type that latents have");
+  if (page.width != 2 * uint64_t{latent_size}) {
     return FailedPrecondition(Describe(key) + ": holds latents of size " +
                               std::to_string(page.width / 2) + ", expected " +
                               std::to_string(latent_size));
   }
   const uint64_t expected = std::min<uint64_t>(kChunksPerPage, left);
-  if (page.count == expected) return page;
+  if (page.count == expected) return LatentPage{*format, page.count, page.payload.data()};
   return DataLoss(Describe(key) + ": holds " + std::to_string(page.count) + " chunks, expected " +
                   std::to_string(expected));
 }
@@ -32,19 +39,20 @@ absl::StatusOr<Page> ParseExpectedLatents(const PageKey& key, std::string_view v
 }  // namespace
 
 LatentShardWriter::LatentShardWriter(std::unique_ptr<ShardWriter> writer, uint32_t shard,
-                                     uint32_t latent_size)
+                                     uint32_t latent_size, LatentFormat format)
     : writer_(std::move(writer)),
       shard_(shard),
       latent_size_(latent_size),
+      format_(format),
       counts_{{ChunksCount(Split::kTrain), 0}, {ChunksCount(Split::kHeldout), 0}} {}
 
 absl::StatusOr<std::unique_ptr<LatentShardWriter>> LatentShardWriter::Create(
     const std::string& path, const std::string& dataset, uint32_t shard, uint64_t fence,
-    uint32_t latent_size) {
+    uint32_t latent_size, LatentFormat format) {
   HALCYON_CHECK(latent_size > 0);
   ASSIGN_OR_RETURN(auto writer, ShardWriter::Create(path, dataset, shard, fence));
   return std::unique_ptr<LatentShardWriter>(
-      new LatentShardWriter(std::move(writer), shard, latent_size));
+      new LatentShardWriter(std::move(writer), shard, latent_size, format));
 }
 
 absl::Status LatentShardWriter::Append(Split split, std::span<const float> posteriors) {
@@ -59,23 +67,25 @@ absl::Status LatentShardWriter::Append(Split split, std::span<const float> poste
     split_ = split;
     page_ = 0;
   }
+  const size_t row_bytes = RowBytes(format_, width);
   uint64_t& chunks = counts_[ChunksCount(split)];
   for (size_t i = 0; i < posteriors.size(); i += width) {
     const auto row = posteriors.subspan(i, width);
     for (const float value : row) {
       // NaN fails the comparison as well.
-      if (!(std::fabs(value) <= kHalfMax)) {
+      if (!(std::fabs(value) <= LargestOf(format_))) {
         return InvalidArgument("shard " + std::to_string(shard_) + ", chunk " +
                                std::to_string(chunks) + ": the posterior holds " +
-                               std::to_string(value) +
-                               ", which no half float can; the "
+                               std::to_string(value) + ", which no " +
+                               std::string(NameOf(format_)) +
+                               " can; the "
                                "autoencoder has diverged or its latents need another scale");
       }
     }
-    pending_.resize(pending_.size() + 2 * width);
-    EncodeHalves(row, pending_.data() + pending_.size() - 2 * width);
+    pending_.resize(pending_.size() + row_bytes);
+    EncodeNumbers(format_, row, pending_.data() + pending_.size() - row_bytes);
     ++chunks;
-    if (pending_.size() == 2 * width * kChunksPerPage) RETURN_IF_ERROR(FlushPage());
+    if (pending_.size() == row_bytes * kChunksPerPage) RETURN_IF_ERROR(FlushPage());
   }
   return absl::OkStatus();
 }
@@ -84,8 +94,8 @@ absl::Status LatentShardWriter::FlushPage() {
   if (pending_.empty()) return absl::OkStatus();
   const uint32_t width = 2 * latent_size_;
   const PageKey key{shard_, split_, PageKind::kLatents, page_++};
-  const auto count = static_cast<uint32_t>(pending_.size() / (2 * width));
-  RETURN_IF_ERROR(writer_->Add(key, EncodePage(key, {Element::kF16, count, width, pending_})));
+  const auto count = static_cast<uint32_t>(pending_.size() / RowBytes(format_, width));
+  RETURN_IF_ERROR(writer_->Add(key, EncodePage(key, {ElementOf(format_), count, width, pending_})));
   pending_.clear();
   return absl::OkStatus();
 }
@@ -129,11 +139,30 @@ absl::Status LatentReader::Read(uint32_t shard, Split split, uint64_t first, std
         ParseExpectedLatents(at, value, latent_size_, total - uint64_t{at.page} * kChunksPerPage);
     RETURN_IF_ERROR(page.status());
     const size_t take = std::min<uint64_t>(out.size() / width, page->count - within);
-    DecodeHalves(page->payload.data() + 2 * width * within, out.first(take * width));
+    DecodeNumbers(page->format, page->rows + RowBytes(page->format, width) * within,
+                  out.first(take * width));
     out = out.subspan(take * width);
     within = 0;
     return absl::OkStatus();
   });
+}
+
+absl::StatusOr<LatentFormat> LatentReader::FormatAt(uint32_t shard, Split split, uint64_t chunk) {
+  const uint64_t total = shard < shards() ? Chunks(shard, split) : 0;
+  if (chunk >= total) {
+    return InvalidArgument("no chunk " + std::to_string(chunk) + ": shard " +
+                           std::to_string(shard) + " has " + std::to_string(total));
+  }
+  const PageKey key{shard, split, PageKind::kLatents,
+                    static_cast<uint32_t>(chunk / kChunksPerPage)};
+  LatentFormat format{};
+  RETURN_IF_ERROR(VisitExpected(*cache_, key, 1, [&](const PageKey& at, std::string_view value) {
+    const auto page =
+        ParseExpectedLatents(at, value, latent_size_, total - uint64_t{at.page} * kChunksPerPage);
+    if (page.ok()) format = page->format;
+    return page.status();
+  }));
+  return format;
 }
 
 }  // namespace halcyon::storage

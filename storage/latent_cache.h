@@ -1,6 +1,7 @@
 // Latents in the page cache: the posterior (mean, log_std) of each chunk of the packed stream, as
-// IEEE half floats; never samples, and no second copy of the tokens. Chunk i of a shard and split
-// belongs to chunk i of the packing of the same shard and split (pipeline/packing.h).
+// floating-point numbers of a chosen format; never samples, and no second copy of the tokens. Chunk
+// i of a shard and split belongs to chunk i of the packing of the same shard and split
+// (pipeline/packing.h).
 #ifndef HALCYON_STORAGE_LATENT_CACHE_H_
 #define HALCYON_STORAGE_LATENT_CACHE_H_
 
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/latent_format.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::storage {
@@ -22,26 +24,29 @@ class LatentShardWriter {
   static absl::StatusOr<std::unique_ptr<LatentShardWriter>> Create(const std::string& path,
                                                                    const std::string& dataset,
                                                                    uint32_t shard, uint64_t fence,
-                                                                   uint32_t latent_size);
+                                                                   uint32_t latent_size,
+                                                                   LatentFormat format);
   // posteriors: float32 [chunks, 2 * latent_size], each row mean then log_std. kInvalidArgument on
-  // a value that is not finite or too large for a half float.
+  // a value that is not finite or too large for the format.
   absl::Status Append(Split split, std::span<const float> posteriors);
   absl::StatusOr<SstFile> Finish();
 
  private:
-  LatentShardWriter(std::unique_ptr<ShardWriter> writer, uint32_t shard, uint32_t latent_size);
+  LatentShardWriter(std::unique_ptr<ShardWriter> writer, uint32_t shard, uint32_t latent_size,
+                    LatentFormat format);
   absl::Status FlushPage();
 
   std::unique_ptr<ShardWriter> writer_;
   uint32_t shard_;
   uint32_t latent_size_;
+  LatentFormat format_;
   Split split_ = Split::kTrain;
   uint32_t page_ = 0;
   std::string pending_;  // the page being filled, encoded
   std::map<std::string, uint64_t> counts_;
 };
 
-// Reads a published latent cache. Thread-safe.
+// Reads a published latent cache, in whatever format its pages say that they are. Thread-safe.
 class LatentReader {
  public:
   LatentReader(std::unique_ptr<CacheReader> cache, uint32_t latent_size);
@@ -54,6 +59,8 @@ class LatentReader {
   // kInvalidArgument past the shard's end; kFailedPrecondition when latents of another size are
   // stored.
   absl::Status Read(uint32_t shard, Split split, uint64_t first, std::span<float> out);
+  // Of a chunk's page. Errors as of Read.
+  absl::StatusOr<LatentFormat> FormatAt(uint32_t shard, Split split, uint64_t chunk);
 
  private:
   std::unique_ptr<CacheReader> cache_;

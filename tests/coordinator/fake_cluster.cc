@@ -42,8 +42,9 @@ json MakeTokens(const cluster::Lease& lease) {
 
 json MakeLatents(const cluster::Lease& lease) {
   const uint32_t shard = lease.parameters.at("shard").get<uint32_t>();
-  auto writer = storage::LatentShardWriter::Create(SstPath(lease), lease.assignment.fingerprint,
-                                                   shard, lease.fence, kLatentSize);
+  auto writer =
+      storage::LatentShardWriter::Create(SstPath(lease), lease.assignment.fingerprint, shard,
+                                         lease.fence, kLatentSize, jobs::LatentFormat::kFloat16);
   EXPECT_TRUE(writer.ok()) << writer.status();
   const std::vector<float> posterior(2 * kLatentSize, 0.5f);
   EXPECT_TRUE((*writer)->Append(storage::Split::kTrain, posterior).ok());

@@ -61,5 +61,22 @@ TEST_F(RecomputeTest, TrainsTheSameModelWithoutStoringLatents) {
       << output_;
 }
 
+TEST_F(RecomputeTest, EachFormatIsACacheOfTheSameAutoencoder) {
+  std::string made = "done";
+  for (const std::string format : {"bfloat16", "float32"}) {
+    job_.values()["data.latent_format"] = "\"" + format + "\"";
+    const json stored = Run("store");
+    EXPECT_EQ(stored.at("autoencoder").at("state"), made) << format;
+    EXPECT_EQ(stored.at("latents").at("state"), "done") << format;
+    EXPECT_EQ(stored.at("model").at("state"), "done") << format;
+    const RunResult verify = job_.Halcyon({"cache", "verify-latents"});
+    EXPECT_TRUE(verify.status.ok()) << verify.output;
+    EXPECT_NE(verify.output.find("all equal what is stored"), std::string::npos) << verify.output;
+    const json recomputed = Run("recompute");
+    EXPECT_EQ(recomputed.at("model").at("state"), "done") << format;
+    made = "reused";
+  }
+}
+
 }  // namespace
 }  // namespace halcyon

@@ -116,6 +116,10 @@ TEST(Estimate, CachesTakeWhatTheirElementsTake) {
   JobSpec spec;
   spec.autoencoder.latent_size = 10;
   EXPECT_EQ(LatentBytes(spec, 3), 3u * 10 * 2 * 2);
+  spec.data.latent_format = LatentFormat::kBFloat16;
+  EXPECT_EQ(LatentBytes(spec, 3), 3u * 10 * 2 * 2);
+  spec.data.latent_format = LatentFormat::kFloat32;
+  EXPECT_EQ(LatentBytes(spec, 3), 3u * 10 * 2 * 4);
   EXPECT_EQ(TokenBytes(5, 65536), 10u);
   EXPECT_EQ(TokenBytes(5, 65537), 20u);
   EXPECT_EQ(VocabularyMin(spec), 258);

@@ -42,6 +42,14 @@ TEST(ChooseLatents, RecomputesWhatTakesMoreThanHalfOfTheRoom) {
   EXPECT_THAT(choice.why, StartsWith("stored they would take about 32 GB, 63 GB are free"));
 }
 
+TEST(ChooseLatents, NumbersOf32BitsTakeTwiceTheRoom) {
+  JobSpec spec = Paper();
+  spec.data.latent_format = LatentFormat::kFloat32;
+  const LatentsChoice choice = ChooseLatents(spec, kGigabyte, 100 * kGigabyte, kVocabulary);
+  EXPECT_EQ(choice.rule, LatentsRule::kRecompute);
+  EXPECT_THAT(choice.why, StartsWith("stored they would take about 64 GB, 100 GB are free"));
+}
+
 TEST(ChooseLatents, RecomputesATextOfWhichLittleIsRead) {
   JobSpec spec = Paper();
   spec.train.steps = 100;

@@ -113,6 +113,9 @@ std::vector<KeyCase> DataCases() {
       {"data.latents",
        [](JobSpec& s) { s.data.latents = LatentsRule::kRecompute; },
        {kModel, kEval}},
+      {"data.latent_format",
+       [](JobSpec& s) { s.data.latent_format = LatentFormat::kBFloat16; },
+       {kLatents}},
       // An imported tokenizer depends on its file and no longer on the sources.
       {"tokenizer.path", [](JobSpec& s) { s.tokenizer.path = "/t.json"; }, {kTokenizer}},
       {"tokenizer.vocab_size", [](JobSpec& s) { s.tokenizer.vocab_size = 777; }, {kTokenizer}},
@@ -421,6 +424,27 @@ TEST(Identity, OfLatentsReadsLikeThis) {
                   FingerprintField{"dtype", "f16"},
                   FingerprintField{"input.tokens", "digest of tokens"},
                   FingerprintField{"input.autoencoder", "digest of autoencoder"}));
+}
+
+TEST(Identity, TheFormatOfLatentsIsAFieldOfWhoEncodes) {
+  const auto dtype = [](StageKind kind, const JobSpec& spec) -> std::string {
+    for (const FingerprintField& field : Identity(kind, spec).fields) {
+      if (field.name == "dtype") return field.value;
+    }
+    return "";
+  };
+  JobSpec spec = Base();
+  EXPECT_EQ(dtype(kModel, spec), "");
+  spec.data.latent_format = LatentFormat::kFloat32;
+  EXPECT_EQ(dtype(kLatents, spec), "f32");
+  EXPECT_EQ(dtype(kModel, spec), "");
+  spec.data.latents = LatentsRule::kRecompute;
+  EXPECT_EQ(dtype(kModel, spec), "f32");
+  spec.data.latent_format = LatentFormat::kBFloat16;
+  EXPECT_EQ(dtype(kModel, spec), "bf16");
+  // As models were made before there was a choice.
+  spec.data.latent_format = LatentFormat::kFloat16;
+  EXPECT_EQ(dtype(kModel, spec), "");
 }
 
 TEST(Stages, ComeAfterTheirInputsAndHaveNamesThatReadBack) {

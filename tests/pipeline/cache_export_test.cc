@@ -81,6 +81,30 @@ TEST_F(CacheExportTest, LatentsAreMeanAndLogStdOfEachChunk) {
   EXPECT_EQ(values, expected);
 }
 
+// Their values are exact in bfloat16.
+TEST_F(CacheExportTest, LatentsThatNumPyHasNoTypeOf16BitsForAreFloat32) {
+  WriteTokens({{{{Document(70, 1)}, {}}}});
+  const auto packing = Pack(2);
+  for (const auto format : {storage::LatentFormat::kBFloat16, storage::LatentFormat::kFloat32}) {
+    for (const char* folder : {"latents", "latents-build"}) {
+      EXPECT_TRUE(Env::Posix()->RemoveTree(dir_.Path(folder)).ok());
+    }
+    WriteLatents(*packing, Posterior, format);
+    const auto arrays = Export("latents");
+    ASSERT_EQ(arrays.size(), 1u);
+    EXPECT_EQ(arrays[0].type, "<f4");
+    EXPECT_THAT(arrays[0].shape,
+                ElementsAre(packing->ChunksOfShard(0, Split::kTrain), 2 * kLatentSize));
+    std::vector<float> expected;
+    for (uint64_t chunk = 0; chunk < packing->ChunksOfShard(0, Split::kTrain); ++chunk) {
+      const auto row = Posterior(0, Split::kTrain, chunk);
+      expected.insert(expected.end(), row.begin(), row.end());
+    }
+    const std::string bytes = Data("train_latents.npy", 4 * expected.size());
+    EXPECT_EQ(bytes, std::string(reinterpret_cast<const char*>(expected.data()), bytes.size()));
+  }
+}
+
 TEST_F(CacheExportTest, TheHeaderOfAMatrixIsNumPys) {
   const std::vector<uint64_t> shape = {2, 3};
   const auto writer = NpyWriter::Create(folder_ + "/a.npy", "<f2", shape);

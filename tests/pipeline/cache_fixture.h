@@ -48,7 +48,8 @@ class CachedDataTest : public ::testing::Test {
     return std::move(*packing);
   }
 
-  // Row of a chunk of a shard: numbers that no other chunk has, exact in half precision.
+  // Row of a chunk of a shard: numbers that no other chunk has, exact in half precision; of the
+  // first 256 chunks in bfloat16, too.
   static std::vector<float> Posterior(uint32_t shard, Split split, uint64_t chunk) {
     const auto base = static_cast<float>(2 * shard + static_cast<uint32_t>(split));
     return {static_cast<float>(chunk), base, -base, -static_cast<float>(chunk) / 4};
@@ -58,10 +59,12 @@ class CachedDataTest : public ::testing::Test {
   using PosteriorOf =
       std::function<std::vector<float>(uint32_t shard, Split split, uint64_t chunk)>;
   // Publishes a posterior for each chunk of `packing`.
-  void WriteLatents(const Packing& packing, const PosteriorOf& posterior_of = Posterior) {
+  void WriteLatents(const Packing& packing, const PosteriorOf& posterior_of = Posterior,
+                    storage::LatentFormat format = storage::LatentFormat::kFloat16) {
     const std::string dataset(64, 'b');
     Publish("latents", dataset, packing.shards(), [&](uint32_t shard, const std::string& path) {
-      auto writer = storage::LatentShardWriter::Create(path, dataset, shard, 1, kLatentSize);
+      auto writer =
+          storage::LatentShardWriter::Create(path, dataset, shard, 1, kLatentSize, format);
       EXPECT_TRUE(writer.ok()) << writer.status();
       for (const Split split : {Split::kTrain, Split::kHeldout}) {
         for (uint64_t chunk = 0; chunk < packing.ChunksOfShard(shard, split); ++chunk) {

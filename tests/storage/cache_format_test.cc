@@ -21,6 +21,17 @@ std::string TestPage() {
   return EncodePage(kKey, {Element::kU16, 3, 1, std::string_view("\x01\x00\x02\x00\xf4\x01", 6)});
 }
 
+// A page of each kind of element, in the same place.
+std::vector<std::string> TestPages() {
+  std::vector<std::string> pages;
+  for (const Element element :
+       {Element::kU16, Element::kU32, Element::kF16, Element::kBF16, Element::kF32}) {
+    pages.push_back(EncodePage(
+        kKey, {element, 3, 2, std::string_view("abcdefghijklmnopqrstuvwx", 6 * BytesOf(element))}));
+  }
+  return pages;
+}
+
 ShardRecord TestRecord() {
   ShardRecord record;
   record.dataset = kDataset;
@@ -93,12 +104,19 @@ TEST(CacheFormat, PageRoundTrip) {
 }
 
 TEST(CacheFormat, EveryBitOfAPageAndItsPlaceIsGuarded) {
-  const std::string value = TestPage();
-  for (size_t bit = 0; bit < 8 * value.size(); ++bit) {
-    std::string damaged = value;
-    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
-    EXPECT_FALSE(VerifyPage(kKey, damaged).ok()) << bit;
+  for (const std::string& value : TestPages()) {
+    ASSERT_TRUE(VerifyPage(kKey, value).ok());
+    for (size_t bit = 0; bit < 8 * value.size(); ++bit) {
+      std::string damaged = value;
+      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+      EXPECT_FALSE(VerifyPage(kKey, damaged).ok()) << bit;
+    }
+    for (size_t bytes = 0; bytes < value.size(); ++bytes) {
+      EXPECT_EQ(VerifyPage(kKey, value.substr(0, bytes)).code(), Code::kDataLoss) << bytes;
+    }
+    EXPECT_EQ(PageBytesOf(value + "the next page"), value.size());
   }
+  const std::string value = TestPage();
   for (const PageKey& other : {PageKey{2, Split::kHeldout, PageKind::kTokens, 7},
                                PageKey{3, Split::kTrain, PageKind::kTokens, 7},
                                PageKey{3, Split::kHeldout, PageKind::kLatents, 7},
@@ -114,6 +132,15 @@ TEST(CacheFormat, ANewerVersionIsNotGuessedAt) {
   std::string record = EncodeRecord(TestRecord());
   record[0] = 3;
   EXPECT_EQ(DecodeRecord(3, record).status().code(), Code::kFailedPrecondition);
+}
+
+TEST(CacheFormat, AnElementThatDoesNotExistIsDamage) {
+  for (const uint8_t code : {0, 7, 255}) {
+    std::string value = TestPage();
+    value[2] = static_cast<char>(code);
+    EXPECT_EQ(ParsePage(kKey, value).status().code(), Code::kDataLoss) << int{code};
+    EXPECT_EQ(PageBytesOf(value), 0u) << int{code};
+  }
 }
 
 TEST(CacheFormat, AHeaderWhoseProductOverflowsIsDamage) {
@@ -150,6 +177,9 @@ void RunMutants(const std::string& original, Decode decode) {
 
 TEST(CacheFormat, MutatedPagesAndRecordsAreRefused) {
   RunMutants(TestPage(), [](const std::string& bytes) { return VerifyPage(kKey, bytes); });
+  for (const std::string& page : TestPages()) {
+    RunMutants(page, [](const std::string& bytes) { return VerifyPage(kKey, bytes); });
+  }
   RunMutants(EncodeRecord(TestRecord()),
              [](const std::string& bytes) { return DecodeRecord(3, bytes).status(); });
 }

@@ -1,10 +1,12 @@
 #include "storage/latent_cache.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "base/philox.h"
-#include "storage/half.h"
+#include "storage/cache_format.h"
 #include "tests/storage/cache_fixture.h"
 
 namespace halcyon::storage {
@@ -23,8 +25,10 @@ class LatentCacheTest : public CacheTest {
     return values;
   }
 
-  std::unique_ptr<LatentShardWriter> Writer(uint32_t shard) {
-    auto writer = LatentShardWriter::Create(SstPath(shard), kDataset, shard, 1, kLatentSize);
+  std::unique_ptr<LatentShardWriter> Writer(uint32_t shard,
+                                            LatentFormat format = LatentFormat::kFloat16) {
+    auto writer =
+        LatentShardWriter::Create(SstPath(shard), kDataset, shard, 1, kLatentSize, format);
     EXPECT_TRUE(writer.ok()) << writer.status();
     return std::move(*writer);
   }
@@ -43,11 +47,24 @@ class LatentCacheTest : public CacheTest {
   }
 };
 
-// A float in the range of a normal half keeps 11 significant bits.
-TEST_F(LatentCacheTest, ReadsBackEveryWindowToHalfPrecision) {
+class LatentFormatTest : public LatentCacheTest,
+                         public ::testing::WithParamInterface<LatentFormat> {};
+INSTANTIATE_TEST_SUITE_P(Formats, LatentFormatTest,
+                         ::testing::Values(LatentFormat::kFloat16, LatentFormat::kBFloat16,
+                                           LatentFormat::kFloat32),
+                         [](const auto& format) { return std::string(NameOf(format.param)); });
+
+// Of a float in the format's normal range, from its number of significant bits: 11, 8, 24.
+float ErrorMax(LatentFormat format, float value) {
+  return format == LatentFormat::kFloat16    ? std::fabs(value) * 0x1p-11f + 0x1p-25f
+         : format == LatentFormat::kBFloat16 ? std::fabs(value) * 0x1p-8f
+                                             : 0;
+}
+
+TEST_P(LatentFormatTest, ReadsBackEveryWindowToItsPrecision) {
   const auto train = Make(1, 3 * kChunksPerPage + 5);
   const auto heldout = Make(2, kChunksPerPage);
-  auto writer = Writer(0);
+  auto writer = Writer(0, GetParam());
   // In uneven pieces: pages do not follow the calls.
   ASSERT_TRUE(writer->Append(Split::kTrain, std::span(train).first(7 * kWidth)).ok());
   ASSERT_TRUE(writer->Append(Split::kTrain, {}).ok());
@@ -66,15 +83,63 @@ TEST_F(LatentCacheTest, ReadsBackEveryWindowToHalfPrecision) {
       ASSERT_TRUE(reader.Read(0, Split::kTrain, first, out).ok());
       for (size_t i = 0; i < out.size(); ++i) {
         const float value = train[first * kWidth + i];
-        ASSERT_LE(std::fabs(out[i] - value), std::fabs(value) * 0x1p-11f + 0x1p-25f);
+        ASSERT_LE(std::fabs(out[i] - value), ErrorMax(GetParam(), value));
       }
     }
   }
   std::vector<float> out(heldout.size());
   ASSERT_TRUE(reader.Read(0, Split::kHeldout, 0, out).ok());
-  for (size_t i = 0; i < out.size(); ++i) {
-    EXPECT_EQ(out[i], FloatFromHalf(HalfFromFloat(heldout[i])));
+  std::vector<float> rounded = heldout;
+  RoundNumbers(GetParam(), rounded);
+  EXPECT_EQ(out, rounded);
+  EXPECT_EQ(rounded == heldout, GetParam() == LatentFormat::kFloat32);
+  EXPECT_EQ(*reader.FormatAt(0, Split::kTrain, 52), GetParam());
+  EXPECT_EQ(CodeOf(reader.FormatAt(0, Split::kTrain, 53)), Code::kInvalidArgument);
+  EXPECT_EQ(CodeOf(reader.FormatAt(2, Split::kTrain, 0)), Code::kInvalidArgument);
+}
+
+TEST_P(LatentFormatTest, AFlippedBitOrACutIsNeverRead) {
+  const auto train = Make(1, kChunksPerPage + 3);
+  auto writer = Writer(0, GetParam());
+  ASSERT_TRUE(writer->Append(Split::kTrain, train).ok());
+  FinishAndIngest(*writer, 0);
+  std::vector<float> good(train.size()), out(train.size());
+  ASSERT_TRUE(Publish(1).Read(0, Split::kTrain, 0, good).ok());
+  const std::string path = FilesEnding(Generation(), ".sst").at(0), bytes = storage::Read(path);
+  uint64_t noticed = 0;
+  constexpr uint64_t kStep = 7;
+  for (uint64_t offset = 0; offset < bytes.size(); offset += kStep) {
+    FlipBit(path, offset, static_cast<int>(offset % 8));
+    auto cache = CacheReader::Open(Generation(), kDataset);
+    if (cache.ok()) {
+      LatentReader reader(*std::move(cache), kLatentSize);
+      const absl::Status read = reader.Read(0, Split::kTrain, 0, out);
+      EXPECT_EQ(out == good, read.ok()) << offset;
+      // The version, where it is what was hit.
+      EXPECT_THAT(CodeOf(read),
+                  ::testing::AnyOf(Code::kOk, Code::kDataLoss, Code::kFailedPrecondition));
+      noticed += !read.ok();
+    }
+    std::ranges::fill(out, 0);
+    Overwrite(path, bytes);
   }
+  // All that lie in the two pages.
+  EXPECT_GE(noticed,
+            (train.size() * BytesOf(ElementOf(GetParam())) + 2 * kPageHeaderBytes) / kStep);
+  Truncate(path, 1);
+  EXPECT_EQ(CodeOf(TryOpenReader()), Code::kDataLoss);
+}
+
+TEST_F(LatentCacheTest, ValuesOfATypeThatLatentsDoNotHaveAreDamage) {
+  const PageKey key{0, Split::kTrain, PageKind::kLatents, 0};
+  auto writer = ShardWriter::Create(SstPath(0), kDataset, 0, 1);
+  const std::string payload(4 * kWidth, 'x');
+  ASSERT_TRUE((*writer)->Add(key, EncodePage(key, {Element::kU32, 1, kWidth, payload})).ok());
+  const auto file = (*writer)->Finish({{"train.chunks", 1}});
+  ASSERT_TRUE(OpenBuilder()->Ingest({{*file, 0, 1}}).at(0).ok());
+  LatentReader reader = Publish(1);
+  std::vector<float> out(kWidth);
+  EXPECT_EQ(CodeOf(reader.Read(0, Split::kTrain, 0, out)), Code::kDataLoss);
 }
 
 TEST_F(LatentCacheTest, HeldoutAloneIsAShard) {
@@ -88,15 +153,32 @@ TEST_F(LatentCacheTest, HeldoutAloneIsAShard) {
   EXPECT_EQ(reader.Chunks(0, Split::kTrain), 0u);
 }
 
-TEST_F(LatentCacheTest, RefusesValuesThatNoHalfCanHold) {
-  auto writer = Writer(0);
-  std::vector<float> row(kWidth, 65504.0f);
+TEST_P(LatentFormatTest, RefusesValuesThatItCannotHold) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  auto writer = Writer(0, GetParam());
+  const float largest = LargestOf(GetParam());
+  std::vector<float> row(kWidth, largest);
   ASSERT_TRUE(writer->Append(Split::kTrain, row).ok());
-  for (const float bad : {65505.0f, -1e6f, std::numeric_limits<float>::infinity(),
-                          std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float bad : {std::nextafter(largest, kInfinity), -std::nextafter(largest, kInfinity),
+                          -kInfinity, std::numeric_limits<float>::quiet_NaN()}) {
     row.back() = bad;
-    EXPECT_EQ(CodeOf(writer->Append(Split::kTrain, row)), Code::kInvalidArgument) << bad;
+    const absl::Status refused = writer->Append(Split::kTrain, row);
+    EXPECT_EQ(CodeOf(refused), Code::kInvalidArgument) << bad;
+    EXPECT_NE(MessageOf(refused).find(NameOf(GetParam())), std::string::npos) << refused;
   }
+  row.back() = -largest;
+  ASSERT_TRUE(writer->Append(Split::kTrain, row).ok());
+  FinishAndIngest(*writer, 0);
+  std::vector<float> out(2 * kWidth, 0);
+  ASSERT_TRUE(Publish(1).Read(0, Split::kTrain, 0, out).ok());
+  EXPECT_EQ(out.front(), largest);
+  EXPECT_EQ(out.back(), -largest);
+}
+
+TEST(LatentFormats, LargestIsTheLastFiniteOne) {
+  EXPECT_EQ(LargestOf(LatentFormat::kFloat16), 65504.0f);
+  EXPECT_EQ(LargestOf(LatentFormat::kBFloat16), std::bit_cast<float>(0x7f7f0000));
+  EXPECT_EQ(LargestOf(LatentFormat::kFloat32), 3.40282347e38f);
 }
 
 TEST_F(LatentCacheTest, RefusesPartialRowsAndSplitsOutOfOrder) {

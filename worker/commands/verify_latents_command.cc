@@ -11,7 +11,7 @@
 #include "base/standard_output.h"
 #include "pipeline/sample_order.h"
 #include "storage/cache_format.h"
-#include "storage/half.h"
+#include "storage/latent_format.h"
 #include "worker/compute_device.h"
 #include "worker/inputs/latent_batches.h"
 
@@ -40,19 +40,19 @@ std::vector<Batch> BatchesOf(const storage::LatentReader& latents) {
 struct Comparison {
   uint64_t batches = 0, chunks = 0, values = 0;
   uint64_t different = 0;  // values
-  double largest = 0;      // difference, as kLatentToleranceMax
+  double largest = 0;      // difference, as LatentToleranceMax
 };
 
 // Of a row of the batch; kDataLoss when it is too different.
 absl::Status CompareRow(const Batch& batch, uint64_t row, std::span<const float> stored,
-                        std::span<const float> made, Comparison* found) {
+                        std::span<const float> made, double difference_max, Comparison* found) {
   for (size_t i = 0; i < stored.size(); ++i) {
     if (stored[i] == made[i]) continue;
     ++found->different;
     const double difference = std::abs(static_cast<double>(stored[i]) - made[i]) /
                               std::max(1.0, std::abs(static_cast<double>(stored[i])));
     found->largest = std::max(found->largest, difference);
-    if (difference <= kLatentToleranceMax) continue;
+    if (difference <= difference_max) continue;
     return DataLoss(fmt::format(
         "chunk {} of shard {} ({}): value {} is stored as {}, and encoded again it is {}: other "
         "weights or another text made it; `halcyon cache verify` says whether a file is damaged",
@@ -74,15 +74,16 @@ absl::Status CompareBatch(const Batch& batch, model::Autoencoder& autoencoder,
     return FailedPrecondition(
         fmt::format("the autoencoder gives {} values a chunk, {} are stored", rows.size(1), width));
   }
-  std::vector<char> halves(2 * made.size());
-  storage::EncodeHalves({rows.const_data_ptr<float>(), made.size()}, halves.data());
-  storage::DecodeHalves(halves.data(), made);
+  ASSIGN_OR_RETURN(const jobs::LatentFormat format, latents.FormatAt(batch.shard, split, first));
+  std::copy_n(rows.const_data_ptr<float>(), made.size(), made.begin());
+  storage::RoundNumbers(format, made);
   RETURN_IF_ERROR(latents.Read(batch.shard, split, first, stored));
   for (uint64_t row = 0; row < count; ++row) {
     const auto of = [&](const std::vector<float>& values) {
       return std::span<const float>(values).subspan(row * width, width);
     };
-    RETURN_IF_ERROR(CompareRow(batch, row, of(stored), of(made), found));
+    RETURN_IF_ERROR(
+        CompareRow(batch, row, of(stored), of(made), LatentToleranceMax(format), found));
   }
   ++found->batches;
   found->chunks += count;

@@ -11,8 +11,10 @@
 namespace halcyon::worker {
 
 // Another device or another arithmetic rounds otherwise: a stored value v may differ by so much of
-// max(1, |v|). Half floats near 1 are 2^-10 apart.
-inline constexpr double kLatentToleranceMax = 1.0 / 256;
+// max(1, |v|). Half floats near 1 are 2^-10 apart, numbers of bfloat16 2^-7.
+constexpr double LatentToleranceMax(jobs::LatentFormat format) {
+  return format == jobs::LatentFormat::kBFloat16 ? 1.0 / 32 : 1.0 / 256;
+}
 
 struct VerifyLatentsCommand {
   ArtifactInputs inputs;  // tokenizer, tokens, autoencoder, latents
@@ -25,7 +27,7 @@ struct VerifyLatentsCommand {
 
 // Encodes batches of the text again and compares with what is stored. Prints how many values
 // differ, and by how much at most. kDataLoss names the first chunk that differs by more than
-// kLatentToleranceMax.
+// LatentToleranceMax.
 absl::Status RunVerifyLatents(const VerifyLatentsCommand& command);
 
 }  // namespace halcyon::worker

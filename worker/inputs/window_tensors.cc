@@ -53,14 +53,27 @@ absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
   return data;
 }
 
-model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor& tokens) {
+at::Tensor AsStored(jobs::LatentFormat format, const at::Tensor& values) {
+  switch (format) {
+    case jobs::LatentFormat::kFloat16:
+      return values.to(at::kHalf).to(at::kFloat);
+    case jobs::LatentFormat::kBFloat16:
+      return values.to(at::kBFloat16).to(at::kFloat);
+    case jobs::LatentFormat::kFloat32:
+      break;
+  }
+  return values;
+}
+
+model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor& tokens,
+                               jobs::LatentFormat format) {
   c10::NoGradGuard no_grad;
   const at::Tensor chunks = tokens.reshape({-1, tokens.size(-1)});
   std::vector<at::Tensor> means, log_stds;
   for (const at::Tensor& batch : chunks.split(kLatentBatchChunks)) {
     const model::Posterior posterior = autoencoder.Encode(batch);
-    means.push_back(posterior.mean.to(at::kHalf).to(at::kFloat));
-    log_stds.push_back(posterior.log_std.to(at::kHalf).to(at::kFloat));
+    means.push_back(AsStored(format, posterior.mean));
+    log_stds.push_back(AsStored(format, posterior.log_std));
   }
   return {at::cat(means), at::cat(log_stds)};
 }

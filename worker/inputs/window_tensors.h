@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "jobs/job_spec.h"
 #include "model/autoencoder.h"
 #include "model/backbone.h"
 #include "model/posterior.h"
@@ -31,10 +32,14 @@ absl::StatusOr<WindowTensors> LoadWindows(const pipeline::WindowLoader& loader,
 model::Placement PlacementOf(const at::Tensor& first_visible, int64_t steps,
                              int64_t tokens_of_chunk = 1);
 
-// Posteriors of the chunks as a cache of latents would hold them, rounded to half floats, on the
+// float32 as a cache of latents gives it back, on its device (storage/latent_format.h).
+at::Tensor AsStored(jobs::LatentFormat format, const at::Tensor& values);
+
+// Posteriors of the chunks as a cache of latents of that format gives them back, on the
 // autoencoder's device: [windows * T, latent]. tokens: int64 [windows, T, K]. Encoded at most
 // kLatentBatchChunks at a time. No gradients are kept.
-model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor& tokens);
+model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor& tokens,
+                               jobs::LatentFormat format);
 
 // What CALM sees of windows, and what it is to predict: chunk t + 1 from chunks 0 ... t.
 struct Prediction {

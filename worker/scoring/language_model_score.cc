@@ -42,7 +42,9 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
   const auto score_window = [&](uint64_t window) -> absl::StatusOr<ScoreTally> {
     ASSIGN_OR_RETURN(WindowTensors data,
                      LoadWindows(windows, Split::kHeldout, {window}, model.spec().document_mask));
-    if (!data.posterior.mean.defined()) data.posterior = EncodeWindows(autoencoder, data.tokens);
+    if (!data.posterior.mean.defined()) {
+      data.posterior = EncodeWindows(autoencoder, data.tokens, options.latent_format);
+    }
     const Prediction prediction = ToPrediction(data, model.SeesLatents());
     model::BackboneCache cache;
     const model::Placement placement = PlacementOf(data.first_visible, prediction.tokens.size(1));

@@ -30,6 +30,8 @@ struct LanguageModelOptions {
   int64_t bootstrap = 1000;
   uint64_t seed = 0;
   model::BrierProtocol protocol = model::BrierProtocol::kPairwise;
+  // Of windows that come without latents, as the model was trained on.
+  jobs::LatentFormat latent_format = jobs::LatentFormat::kFloat16;
 };
 
 struct LanguageModelScore {

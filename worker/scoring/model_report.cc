@@ -113,12 +113,13 @@ absl::Status ReportParts(const std::vector<pipeline::HeldoutWindows>& parts,
 
 absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
                          const ReportOptions& options, json* report) {
+  OpenedModel& opened = inputs.opened;
   const LanguageModelOptions scoring{.windows = options.eval.final_windows,
                                      .samples = options.eval.samples,
                                      .bootstrap = options.eval.bootstrap,
                                      .seed = options.seed,
-                                     .protocol = options.protocol};
-  OpenedModel& opened = inputs.opened;
+                                     .protocol = options.protocol,
+                                     .latent_format = opened.spec.data.latent_format};
   const bool two = options.protocol == model::BrierProtocol::kTwoSamples;
   std::unique_ptr<storage::LatentReader> latents;
   if (opened.calm != nullptr) {

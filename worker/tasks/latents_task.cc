@@ -56,7 +56,8 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
   ASSIGN_OR_RETURN(auto writer,
                    storage::LatentShardWriter::Create(
                        ShardPath(lease, shard), lease.assignment.fingerprint, shard, lease.fence,
-                       static_cast<uint32_t>(inputs_->autoencoder->spec().latent_size)));
+                       static_cast<uint32_t>(inputs_->autoencoder->spec().latent_size),
+                       context.spec->data.latent_format));
   const uint64_t train_chunks = packing.ChunksOfShard(shard, Split::kTrain);
   const uint64_t heldout_chunks = packing.ChunksOfShard(shard, Split::kHeldout);
   const double all = static_cast<double>(train_chunks + heldout_chunks);

@@ -19,9 +19,10 @@ CalmTrainee::CalmTrainee(const jobs::JobSpec& spec, const LanguageModelData& dat
 absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch,
                                                      const BatchTensors& tensors) {
   const Prediction window =
-      ToPrediction({tensors.tokens, tensors.posterior.mean.defined()
-                                        ? tensors.posterior
-                                        : EncodeWindows(*autoencoder_, tensors.tokens)},
+      ToPrediction({tensors.tokens,
+                    tensors.posterior.mean.defined()
+                        ? tensors.posterior
+                        : EncodeWindows(*autoencoder_, tensors.tokens, spec().data.latent_format)},
                    model_.SeesLatents());
   const model::Placement placement = PlacementOf(tensors.first_visible, window.tokens.size(1));
   const at::Tensor hidden = model_.Backbone(window.tokens, window.latents, &placement);

@@ -24,7 +24,8 @@ LanguageModelOptions LanguageModelTrainee::ScoringOptions() const {
   return {.windows = spec_.eval.windows,
           .samples = spec_.eval.samples,
           .bootstrap = spec_.eval.bootstrap,
-          .seed = spec_.seed};
+          .seed = spec_.seed,
+          .latent_format = spec_.data.latent_format};
 }
 
 nlohmann::json LanguageModelTrainee::FiguresOf(const LanguageModelScore& score) {

@@ -4,7 +4,9 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <cstring>
 
+#include "base/philox.h"
 #include "cluster/in_process_gang.h"
 #include "tests/pipeline/cache_fixture.h"
 #include "tests/worker/random_networks.h"
@@ -202,15 +204,44 @@ TEST_F(CalmScoreTest, LatentsAreEncodedWhereNoneAreStored) {
   EXPECT_GT(encoded.loss, 0);
 }
 
-TEST_F(CalmScoreTest, EncodedLatentsAreHalfFloats) {
+// The arithmetic of a device's library and that of the cache.
+TEST(AsStored, HasTheBitsThatACacheGivesBack) {
+  std::vector<uint32_t> bits(100'000);
+  PhiloxStream(1, NoiseStream::kEvaluation, 0, 0).FillBits(0, bits);
+  for (size_t i = 0; i < bits.size(); ++i) {
+    // Exponents of all sizes but that of what is not finite, which no cache takes.
+    if (i % 2 == 0) bits[i] = (bits[i] & 0x87ffffff) | 0x38000000;
+    if ((bits[i] & 0x7f800000) == 0x7f800000) bits[i] ^= 0x40000000;
+  }
+  const std::vector<float> values(reinterpret_cast<const float*>(bits.data()),
+                                  reinterpret_cast<const float*>(bits.data()) + bits.size());
+  for (const auto format : {jobs::LatentFormat::kFloat16, jobs::LatentFormat::kBFloat16,
+                            jobs::LatentFormat::kFloat32}) {
+    std::vector<float> expected = values;
+    storage::RoundNumbers(format, expected);
+    const at::Tensor rounded = AsStored(format, at::tensor(values));
+    EXPECT_EQ(std::memcmp(rounded.const_data_ptr<float>(), expected.data(), 4 * values.size()), 0)
+        << storage::NameOf(format);
+  }
+}
+
+TEST_F(CalmScoreTest, EncodedLatentsAreAsACacheGivesThem) {
   Make(4);
   const at::Tensor tokens = at::tensor({0, 1, 2, 0, 2, 2, 1, 1, 0, 0, 1, 4}, at::kLong);
-  const model::Posterior posterior = EncodeWindows(*autoencoder_, tokens.view({1, 3, 4}));
   const model::Posterior exact = autoencoder_->Encode(tokens.view({3, 4}));
-  EXPECT_TRUE(at::equal(posterior.mean, exact.mean.to(at::kHalf).to(at::kFloat)));
-  EXPECT_TRUE(at::equal(posterior.log_std, exact.log_std.to(at::kHalf).to(at::kFloat)));
-  EXPECT_FALSE(at::equal(posterior.mean, exact.mean));
-  EXPECT_FALSE(posterior.mean.requires_grad());
+  for (const auto format : {jobs::LatentFormat::kFloat16, jobs::LatentFormat::kBFloat16,
+                            jobs::LatentFormat::kFloat32}) {
+    const model::Posterior posterior = EncodeWindows(*autoencoder_, tokens.view({1, 3, 4}), format);
+    for (const auto& [made, of] :
+         {std::pair(posterior.mean, exact.mean), std::pair(posterior.log_std, exact.log_std)}) {
+      std::vector<float> expected(of.const_data_ptr<float>(),
+                                  of.const_data_ptr<float>() + of.numel());
+      storage::RoundNumbers(format, expected);
+      EXPECT_TRUE(at::equal(made, at::tensor(expected).view_as(made))) << storage::NameOf(format);
+    }
+    EXPECT_EQ(at::equal(posterior.mean, exact.mean), format == jobs::LatentFormat::kFloat32);
+    EXPECT_FALSE(posterior.mean.requires_grad());
+  }
 }
 
 class BaselineScoreTest : public ScoreTest {
