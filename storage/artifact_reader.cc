@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "storage/copies/copied_reader.h"
+
 namespace halcyon::storage {
 
 absl::StatusOr<ArtifactReader> ArtifactReader::Open(Env& env, const std::string& dir,
@@ -51,21 +53,30 @@ absl::StatusOr<std::string> ArtifactReader::Check(const std::string& name) {
   return path;
 }
 
+absl::StatusOr<std::string> ArtifactReader::Generation() {
+  auto generation = CheckCache();
+  if (!generation.ok()) return Error(generation.status());
+  return generation;
+}
+
 absl::StatusOr<std::unique_ptr<CacheReader>> ArtifactReader::OpenCache() {
-  auto reader = CheckCache();
+  ASSIGN_OR_RETURN(const std::string generation, Generation());
+  const std::string dataset = artifact_ ? artifact_->record.fingerprint : "";
+  auto reader = copy_ == nullptr ? CacheReader::Open(generation, dataset)
+                                 : OpenCopied(copy_, generation, dataset);
   if (!reader.ok()) return Error(reader.status());
   return reader;
 }
 
-absl::StatusOr<std::unique_ptr<CacheReader>> ArtifactReader::CheckCache() {
-  if (!artifact_) return CacheReader::Open(GenerationPath(dir_), /*dataset=*/"");
+absl::StatusOr<std::string> ArtifactReader::CheckCache() {
+  if (!artifact_) return GenerationPath(dir_);
   if (!IsCache(artifact_->record.kind)) {
     return InvalidArgument(dir_ + ": is an artifact of the " +
                            std::string(jobs::StageName(artifact_->record.kind)) +
                            " stage, expected tokens or latents");
   }
   RETURN_IF_ERROR(CheckFiles(*env_, *artifact_));
-  return CacheReader::Open(GenerationPath(dir_), artifact_->record.fingerprint);
+  return GenerationPath(dir_);
 }
 
 absl::Status VerifyBesideRecord(Env& env, const std::string& path) {

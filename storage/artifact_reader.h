@@ -15,8 +15,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "storage/artifact.h"
+#include "storage/copies/host_copy.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::storage {
@@ -33,6 +35,10 @@ class ArtifactReader {
 
   // The path of a file whose bytes have just been found to be those recorded.
   absl::StatusOr<std::string> Verified(const std::string& name);
+  // The folder of a cache's generation, whose manifest has just been compared with artifact.json.
+  absl::StatusOr<std::string> Generation();
+  // From here on OpenCache reads this copy of it; nullptr: none.
+  void ReadFrom(std::shared_ptr<const HostCopy> copy) { copy_ = std::move(copy); }
   // The generation of a cache. Its manifest is compared with artifact.json, its pages with their
   // checksums as they are read.
   absl::StatusOr<std::unique_ptr<CacheReader>> OpenCache();
@@ -42,13 +48,14 @@ class ArtifactReader {
       : env_(&env), dir_(std::move(dir)), is_expected_(is_expected) {}
   absl::Status Load(const std::string& expected_digest);
   absl::StatusOr<std::string> Check(const std::string& name);
-  absl::StatusOr<std::unique_ptr<CacheReader>> CheckCache();
+  absl::StatusOr<std::string> CheckCache();
   absl::Status Error(const absl::Status& status) const;
 
   Env* env_;
   std::string dir_;
   bool is_expected_;
   std::optional<Artifact> artifact_;
+  std::shared_ptr<const HostCopy> copy_;
 };
 
 // For a file that may be part of an artifact, such as a tokenizer.json that a user names: compares

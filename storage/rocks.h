@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "base/status.h"
 
 namespace rocksdb {
@@ -36,6 +37,9 @@ int OpenFilesOfACache();
 
 // CRC32c of a whole file in RocksDB's form, as 8 hexadecimal digits.
 absl::StatusOr<std::string> FileCrc32c(const std::string& path);
+// The same, and `use` gets the file's bytes, a piece of 1 MiB or less at a time; its error ends it.
+absl::StatusOr<std::string> VisitWithCrc32c(const std::string& path,
+                                            absl::FunctionRef<absl::Status(std::string_view)> use);
 
 }  // namespace halcyon::storage
 

@@ -75,7 +75,7 @@ const std::vector<CallRule> kCalls = {
      "base/clock.h, or wait for the event"},
     // Tests whose own code another user, or a process of another limit, has to run.
     {R"(\bv?fork\s*\()", "",
-     R"(tests/(cluster/transport_flood|coordinator/share_command|storage/(cache_kill|sharing))_test\.cc)",
+     R"(tests/(cluster/transport_flood|coordinator/share_command|storage/sharing)_test\.cc|tests/storage/in_child\.h)",
      "cluster/process.h"},
     {R"(\b(s?rand|drand48)\s*\(|\b(random_device|mt19937(_64)?|default_random_engine)\b)", "",
      "(?!)", "base/philox.h"},

@@ -1,17 +1,12 @@
 // kill -9 at every step of a cache's life: a worker that writes shards, an owner that takes them
 // in, merges and publishes them. What was acknowledged stays, and the same work goes on to the same
 // generation.
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <functional>
 #include <set>
 #include <sstream>
 
 #include "storage/record_log.h"
 #include "tests/storage/cache_fixture.h"
+#include "tests/storage/in_child.h"
 
 namespace halcyon::storage {
 namespace {
@@ -19,36 +14,6 @@ namespace {
 constexpr uint32_t kShards = 7;
 constexpr uint32_t kBatch = 2;
 constexpr uint64_t kMergedBytes = 20'000;  // three shards
-
-// A process of its own, in which nothing has happened before.
-struct Child {
-  bool killed = false;
-  std::string said;  // "" for good
-};
-Child InChild(const std::function<std::string()>& run, const char* variable = nullptr,
-              const std::string& value = "") {
-  int ends[2];
-  if (pipe(ends) != 0) return {.said = "no pipe"};
-  const pid_t pid = fork();
-  if (pid == 0) {
-    if (variable != nullptr) setenv(variable, value.c_str(), 1);
-    const std::string said = run();
-    const ssize_t written = write(ends[1], said.data(), said.size());
-    _exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
-  }
-  close(ends[1]);
-  Child child;
-  char buffer[4096];
-  for (ssize_t got; (got = read(ends[0], buffer, sizeof(buffer))) > 0;) {
-    child.said.append(buffer, static_cast<size_t>(got));
-  }
-  close(ends[0]);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  child.killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-  if (!child.killed && (!WIFEXITED(status) || WEXITSTATUS(status) != 0)) child.said += " (died)";
-  return child;
-}
 
 class CacheKillTest : public CacheTest {
  protected:
