@@ -148,6 +148,9 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.incarnation = owned.incarnation();
   context.owner_before = owned.before;
   context.observer = observer;
+  ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, jobs::LoadClusterFile(context.home.root));
+  std::string& copy_caches_to = context.spec.launch.copy_caches_to;
+  if (copy_caches_to.empty()) copy_caches_to = cluster.copy_caches_to;
   RETURN_IF_ERROR(SettleLatents(*context.env, context.home.root,
                                 context.home.Job(context.job.value()), context.free_room, notify,
                                 &context.spec));
@@ -155,7 +158,6 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   RETURN_IF_ERROR(BeginSubmission(context, options));
   const RequestWatcher requests(context.env, context.home, context.job.value());
   context.stop_requests = [&requests] { return std::max(StopSignals(), requests.stops()); };
-  ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, jobs::LoadClusterFile(context.home.root));
   const AllocationWatcher allocation(cluster.commands);
   context.ends_at_ms = [&allocation] { return allocation.end_ms(); };
   context.cancelled = [&requests] { return requests.cancelled(); };

@@ -26,6 +26,8 @@ std::vector<SpecKey> ClusterKeys(ClusterFile& file) {
   keys.Text("init", &file.init);
   keys.List("modules", &file.modules);
   keys.Table("variables", &file.variables);
+  keys.Section("hosts");
+  keys.Text("copy_caches_to", &file.copy_caches_to);
   keys.Section("slurm");
   keys.Text("commands", &file.commands);
   keys.Text("partition", &file.slurm.partition);
@@ -57,9 +59,9 @@ bool IsVariableName(std::string_view name) {
 void CheckEnvironment(const ClusterFile& file, const SpecLines& lines, SpecErrors& errors) {
   for (const auto& [key, path] :
        {std::pair<std::string, std::string>{"environment.init", file.init},
+        {"hosts.copy_caches_to", file.copy_caches_to},
         {"slurm.commands", file.commands}}) {
-    if (path.empty() || path[0] == '/') continue;
-    Refuse({key}, Quoted(path) + " is not an absolute path; write one", lines, errors);
+    if (!path.empty()) CheckAbsolute(key, path, lines, errors);
   }
   for (size_t i = 0; i < file.modules.size(); ++i) {
     if (IsModuleName(file.modules[i])) continue;

@@ -19,6 +19,8 @@ struct ClusterFile {
   std::string init;                              // an absolute path, sourced first; "": nothing is
   std::vector<std::string> modules;              // for `module load`, in this order
   std::map<std::string, std::string> variables;  // exported
+  // [hosts]
+  std::string copy_caches_to;  // as launch.copy_caches_to, for jobs that set none
   // [slurm]
   std::string commands;  // an absolute folder with sbatch, squeue and scontrol; "": PATH
   SlurmSpec slurm;       // defaults for what [launch.slurm] leaves open

@@ -287,6 +287,9 @@ struct LaunchSpec {
   int64_t recompute = 0;     // transformer blocks that compute their forward pass again in backward
   int64_t stop_grace_s = 0;  // from a stop to the end without saving; 0: as long as it takes
   int64_t stop_margin_s = 60;  // of the time before an allocation's end at which the job stops
+  // An absolute folder on a disk of each host, for copies of the caches that ranks read
+  // (storage/copies/host_copies.h); "": what cluster.toml says, else ranks read the state folder.
+  std::string copy_caches_to = {};
   SlurmSpec slurm = {};
   PlacementSpec placement = {};
   bool operator==(const LaunchSpec&) const = default;

@@ -220,6 +220,9 @@ class Checker {
           "sharding = \"hybrid\" needs equally many ranks on every node, so none may be missing; "
           "remove it");
     }
+    if (!launch.copy_caches_to.empty()) {
+      CheckAbsolute("launch.copy_caches_to", launch.copy_caches_to, lines_, errors_);
+    }
   }
 
  private:
@@ -255,6 +258,12 @@ void Refuse(const std::vector<std::string>& paths, const std::string& message,
   errors.SetOverride(override);
   errors.Add(line == 0 ? lines.Of(paths[0]) : line, paths[0], message);
   errors.SetOverride("");
+}
+
+void CheckAbsolute(const std::string& key, const std::string& path, const SpecLines& lines,
+                   SpecErrors& errors) {
+  if (path.starts_with('/')) return;
+  Refuse({key}, Quoted(path) + " is not an absolute path; write one", lines, errors);
 }
 
 void CheckSpec(const std::vector<SpecKey>& keys, const SpecLines& lines, const JobSpec& spec,

@@ -34,6 +34,10 @@ inline constexpr size_t kNameLengthMax = 100;
 inline constexpr char kPlainNameAdvice[] =
     "use 1 to 100 of the letters a-z and A-Z, digits, '-', '_' and '.', not '-' or '.' first";
 
+// Refuses a path that is not absolute.
+void CheckAbsolute(const std::string& key, const std::string& path, const SpecLines& lines,
+                   SpecErrors& errors);
+
 // Makes file names absolute; `base_dir` is where relative ones count from. With `check_files` the
 // files must exist, must not be empty and must not be recognised as another kind of file.
 void ResolveFiles(const std::string& base_dir, bool check_files, const SpecLines& lines,

@@ -201,6 +201,7 @@ void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Integer("recompute", &launch.recompute, 0, kLayersMax, "it is a number of blocks");
   keys.Integer("stop_grace_s", &launch.stop_grace_s, 0, kSecondsMax, "0 means no limit");
   keys.Integer("stop_margin_s", &launch.stop_margin_s, 0, kSecondsMax, "a margin is a time");
+  keys.Text("copy_caches_to", &launch.copy_caches_to);
   PlacementSpec& placement = launch.placement;
   keys.Choice("launcher", &placement.launcher, {"auto", "mpirun", "srun", "external"});
   keys.List("hosts", &placement.hosts);

@@ -20,6 +20,9 @@ init = "/etc/profile.d/modules.sh"
 modules = ["gcc/12.3", "openmpi/4.1+ucx"]
 variables = { NCCL_SOCKET_IFNAME = "ib0", WITH_QUOTE = "it's $HOME" }
 
+[hosts]
+copy_caches_to = "/local/scratch"
+
 [slurm]
 commands = "/opt/slurm/bin"
 partition = "gpu"
@@ -39,6 +42,7 @@ TEST(ClusterFile, IsReadWhole) {
   EXPECT_EQ(file->init, "/etc/profile.d/modules.sh");
   EXPECT_THAT(file->modules, ElementsAre("gcc/12.3", "openmpi/4.1+ucx"));
   EXPECT_EQ(file->variables.at("WITH_QUOTE"), "it's $HOME");
+  EXPECT_EQ(file->copy_caches_to, "/local/scratch");
   EXPECT_EQ(file->commands, "/opt/slurm/bin");
   EXPECT_EQ(file->slurm.partition, "gpu");
   EXPECT_EQ(*ParseClusterFile("", "empty.toml"), ClusterFile());
@@ -57,6 +61,7 @@ TEST(ClusterFile, MistakesAreNamedWithTheirLines) {
               HasSubstr("control character"));
   EXPECT_THAT(ClusterError("[environment]\ninit = \"modules.sh\""), HasSubstr("absolute path"));
   EXPECT_THAT(ClusterError("[slurm]\ncommands = \"bin\""), HasSubstr("absolute path"));
+  EXPECT_THAT(ClusterError("[hosts]\ncopy_caches_to = \"tmp\""), HasSubstr("absolute path"));
   EXPECT_THAT(ClusterError("[slurm]\npartition = \"a$b\""),
               HasSubstr("cluster.toml:2: slurm.partition"));
   EXPECT_THAT(ClusterError("[slurm]\noptions = { output = \"x\" }"),

@@ -485,6 +485,14 @@ TEST(JobSpec, AnExternalLauncherPlacesTheRanksItself) {
               ElementsAre(HasSubstr("has a world of fixed size")));
 }
 
+TEST(JobSpec, CopiesOfCachesGoToAnAbsoluteFolder) {
+  EXPECT_EQ(
+      ParseAfterHead("[launch]\ncopy_caches_to = \"/local/scratch\"\n")->launch.copy_caches_to,
+      "/local/scratch");
+  EXPECT_THAT(ErrorsAfterHead("[launch]\ncopy_caches_to = \"scratch\"\n"),
+              ElementsAre(HasSubstr("5: launch.copy_caches_to: \"scratch\" is not an absolute")));
+}
+
 TEST(JobSpec, HostsAreNamedOnceAndHoldNoShellText) {
   const auto spec = ParseAfterHead(
       "[launch]\nhosts = [\"n1:4\", \"n2\"]\nlauncher = \"mpirun\"\n"

@@ -216,6 +216,7 @@ std::vector<KeyCase> RunCases() {
       {"launch.orphan_grace_s", [](JobSpec& s) { s.launch.orphan_grace_s = 9; }, none},
       {"launch.sharding", [](JobSpec& s) { s.launch.sharding = Sharding::kNone; }, none},
       {"launch.accumulate", [](JobSpec& s) { s.launch.accumulate = Accumulate::kLocal; }, none},
+      {"launch.copy_caches_to", [](JobSpec& s) { s.launch.copy_caches_to = "/local"; }, none},
       {"launch.recompute", [](JobSpec& s) { s.launch.recompute = 9; }, none},
       {"launch.launcher", [](JobSpec& s) { s.launch.placement.launcher = LauncherKind::kSrun; },
        none},

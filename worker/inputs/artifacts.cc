@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "storage/artifact_reader.h"
 #include "worker/inputs/network_file.h"
 
 namespace halcyon::worker {
@@ -17,18 +16,22 @@ std::string DigestOf(const ArtifactInputs& inputs, const std::string& stage) {
   return found == inputs.digests.end() ? "" : found->second;
 }
 
-absl::StatusOr<storage::ArtifactReader> OpenArtifact(const ArtifactInputs& inputs,
-                                                     const std::string& stage) {
-  ASSIGN_OR_RETURN(const std::string dir, PathOf(inputs, stage));
-  return storage::ArtifactReader::Open(*Env::Posix(), dir, DigestOf(inputs, stage));
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> PathOf(const ArtifactInputs& inputs, const std::string& stage) {
   const auto found = inputs.paths.find(stage);
   if (found == inputs.paths.end()) return Internal("no artifact of stage " + stage + " was given");
   return found->second;
+}
+
+absl::StatusOr<storage::ArtifactReader> OpenArtifact(const ArtifactInputs& inputs,
+                                                     const std::string& stage) {
+  ASSIGN_OR_RETURN(const std::string dir, PathOf(inputs, stage));
+  ASSIGN_OR_RETURN(auto artifact,
+                   storage::ArtifactReader::Open(*Env::Posix(), dir, DigestOf(inputs, stage)));
+  const auto copy = inputs.copies.find(stage);
+  if (copy != inputs.copies.end()) artifact.ReadFrom(copy->second);
+  return artifact;
 }
 
 absl::Status ForCoordinator(const absl::Status& status) {

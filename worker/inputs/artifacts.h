@@ -17,6 +17,8 @@
 #include "pipeline/packed_tokens.h"
 #include "pipeline/tokenizer.h"
 #include "pipeline/window_loader.h"
+#include "storage/artifact_reader.h"
+#include "storage/copies/host_copy.h"
 #include "storage/latent_cache.h"
 
 namespace halcyon::worker {
@@ -26,15 +28,21 @@ namespace halcyon::worker {
 // (storage/artifact_reader.h).
 struct ArtifactInputs {
   std::map<std::string, std::string> paths, digests;
+  // Of caches, by stage name: what is read in the place of their own files (cache_copies.h).
+  std::map<std::string, std::shared_ptr<const storage::HostCopy>> copies = {};
 
   static ArtifactInputs Of(const cluster::StageAssignment& assignment) {
-    return {assignment.input_paths, assignment.input_digests};
+    return {assignment.input_paths, assignment.input_digests, {}};
   }
   bool contains(const std::string& stage) const { return paths.contains(stage); }
 };
 
 // The folder of a stage's artifact; kInternal when the caller was not given it.
 absl::StatusOr<std::string> PathOf(const ArtifactInputs& inputs, const std::string& stage);
+
+// The artifact of a stage, to be read from its copy where there is one.
+absl::StatusOr<storage::ArtifactReader> OpenArtifact(const ArtifactInputs& inputs,
+                                                     const std::string& stage);
 
 // A worker's error as it is sent to the coordinator: kDataLoss means that an input is damaged,
 // which another try does not change, and becomes kFailedPrecondition.

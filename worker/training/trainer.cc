@@ -133,7 +133,7 @@ absl::Status Trainer::Start() {
   RETURN_IF_ERROR(metrics_.Open(resumed.step));
   storage::SampleLaunch launch{Writer(), static_cast<uint32_t>(collectives_->size()), resumed.step};
   if (resumed.step > 0) launch.from = storage::WriterOfCheckpoint(resumed.manifest.folder);
-  RETURN_IF_ERROR(samples_.Begin(launch));
+  RETURN_IF_ERROR(samples_.Begin(launch, resumed.manifest.sample_log_format));
   // For a stage that resumes behind its last step: it makes no figures of its own any more.
   last_figures_ = metrics_.LastFigures();
   listener_->OnProgress(steps_done_, figures);
@@ -145,16 +145,21 @@ absl::StatusOr<std::vector<std::string>> Trainer::Notices() {
   if (!options_.compute.why_cpu.empty()) {
     notices.push_back("computes on the CPU: " + options_.compute.why_cpu);
   }
-  std::map<std::string, std::string> own = RuntimeDescription(options_.compute.name);
-  ASSIGN_OR_RETURN(const auto all, collectives_->AllGatherBytes(json(own).dump()));
-  for (size_t rank = 1; rank < all.size(); ++rank) {
-    const json first = json::parse(all[0]), other = json::parse(all[rank]);
-    if (first == other) continue;
+  const json own = {{"runtime", RuntimeDescription(options_.compute.name)},
+                    {"notices", options_.notices}};
+  ASSIGN_OR_RETURN(const auto all, collectives_->AllGatherBytes(own.dump()));
+  json first;
+  bool differ = false;
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    const json other = json::parse(all[rank]);
+    for (const auto& notice : other["notices"]) notices.push_back(notice);
+    if (rank == 0) first = other["runtime"];
+    if (differ || first == other["runtime"]) continue;
+    differ = true;
     notices.push_back(
         "ranks compute in different ways, so the bits depend on which rank is where; "
         "rank 0: " +
-        all[0] + ", rank " + std::to_string(rank) + ": " + all[rank]);
-    break;
+        first.dump() + ", rank " + std::to_string(rank) + ": " + other["runtime"].dump());
   }
   return notices;
 }
@@ -245,7 +250,7 @@ absl::StatusOr<json> Trainer::Step(uint64_t step) {
   if (collectives_->rank() != 0) return figures;
   const auto used = pipeline::SampleDigest::SumOf(
       std::span(shared).subspan(used_at, pipeline::SampleDigest::kSummands));
-  samples_.Add({step + 1, used.samples(), used.items(), used.text()});
+  samples_.Add(used.Recorded(step + 1));
   AddTimes(began_us, update_began_us, &figures);
   metrics_.Write(step + 1, figures);
   const int64_t now_ms = clock_->MonotonicMs();
@@ -289,6 +294,7 @@ storage::CheckpointManifest Trainer::Manifest() const {
   manifest.seed = options_.seed;
   manifest.samples_seen = steps_done_ * trainee_->train_spec().batch;
   manifest.spec_toml = options_.spec_toml;
+  manifest.sample_log_format = storage::kSampleLogFormat;
   manifest.inputs = options_.assignment.input_digests;
   manifest.runtime = RuntimeDescription(options_.compute.name);
   return manifest;

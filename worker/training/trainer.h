@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -50,6 +51,7 @@ struct TrainerOptions {
   uint64_t memory_bytes_min = 0;  // of all ranks (jobs/estimate.h); 0: not reported
   std::string spec_toml;  // the resolved spec, bound into checkpoints and kept with the weights
   uint64_t shard_bytes_max = storage::kShardBytesMax;  // of a file of the finished weights
+  std::vector<std::string> notices = {};  // of this rank, for a person; rank 0 shows all ranks'
 };
 
 // Collective: every rank makes one and calls Run. Not thread-safe; owns nothing it is given.

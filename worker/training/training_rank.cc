@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/env.h"
@@ -16,6 +17,7 @@
 #include "jobs/flops.h"
 #include "storage/checkpoint.h"
 #include "worker/inputs/artifacts.h"
+#include "worker/inputs/cache_copies.h"
 #include "worker/inputs/latent_batches.h"
 #include "worker/runtime.h"
 #include "worker/torch_fault.h"
@@ -71,6 +73,8 @@ struct Rank {
   std::string spec_toml;
   ComputeDevice compute;
   cluster::WorkProgress* progress;
+  ArtifactInputs inputs = {};             // made by CopyInputs
+  std::vector<std::string> notices = {};  // of it
 
   jobs::StageKind Kind() const {
     return assignment.stage == "autoencoder" ? jobs::StageKind::kAutoencoder
@@ -92,13 +96,24 @@ struct Rank {
                                  .progress = progress,
                                  .step_flops = jobs::StepFlops(spec, kind, vocab_size),
                                  .memory_bytes_min = MemoryMin(spec, kind, vocab_size),
-                                 .spec_toml = spec_toml};
+                                 .spec_toml = spec_toml,
+                                 .notices = notices};
     Trainer trainer(options, &trainee, collectives, &listener, Env::Posix(), Clock::Real());
     return trainer.Run();
   }
 
+  // Its copies of caches stay until the stage has ended.
+  absl::Status CopyInputs() {
+    inputs = ArtifactInputs::Of(assignment);
+    if (spec.launch.copy_caches_to.empty()) return absl::OkStatus();
+    CopyingGang gang{collectives, progress, [this] { return link->stop_requested(); }};
+    ASSIGN_OR_RETURN(notices, CopyCaches(gang, {.folder = spec.launch.copy_caches_to}, &inputs));
+    progress->Enter(cluster::WorkPhase::kLoading, "the inputs");
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<json> RunStage() {
-    const ArtifactInputs inputs = ArtifactInputs::Of(assignment);
+    RETURN_IF_ERROR(CopyInputs());
     ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(inputs));
     const jobs::StageKind kind = Kind();
     ASSIGN_OR_RETURN(
@@ -135,7 +150,6 @@ struct Rank {
   }
 
   absl::StatusOr<json> TrainCalm(const pipeline::Tokenizer& tokenizer, const PackedTokens& tokens) {
-    const ArtifactInputs inputs = ArtifactInputs::Of(assignment);
     ASSIGN_OR_RETURN(const auto autoencoder,
                      OpenAutoencoder(*Env::Posix(), inputs, compute.device));
     std::unique_ptr<storage::LatentReader> latents;  // null: they are recomputed

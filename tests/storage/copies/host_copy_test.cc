@@ -45,6 +45,10 @@ class HostCopyTest : public CopiesTest {
       return DiskRoom{bytes - taken, 1000};
     };
   }
+  static void SetUsed(const std::string& dir, time_t seconds) {
+    const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    EXPECT_EQ(utimensat(AT_FDCWD, JoinPath(dir, "use").c_str(), times, 0), 0);
+  }
   static uint64_t BytesOf(const HostCopy& copy) {
     uint64_t bytes = 0;
     for (const auto& entry : std::filesystem::directory_iterator(copy.generation())) {
@@ -188,13 +192,9 @@ TEST_F(HostCopyTest, RoomIsMadeOfCopiesThatNobodyUses) {
                     c = AnotherGeneration("c");
   const auto used = take(a);
   const std::string dir_b = take(b)->dir(), dir_c = take(c)->dir();
-  const auto set_used = [](const std::string& dir, time_t seconds) {
-    const timespec times[2] = {{seconds, 0}, {seconds, 0}};
-    EXPECT_EQ(utimensat(AT_FDCWD, JoinPath(dir, "use").c_str(), times, 0), 0);
-  };
-  set_used(used->dir(), 1000);  // the longest ago, but it is in use
-  set_used(dir_b, 3000);
-  set_used(dir_c, 2000);
+  SetUsed(used->dir(), 1000);  // the longest ago, but it is in use
+  SetUsed(dir_b, 3000);
+  SetUsed(dir_c, 2000);
   const uint64_t bytes = BytesOf(*used) + 16;
   LeaveFree(3 * bytes + kCopyRoomLeftBytes);
   const auto another = take(Generation());
@@ -209,8 +209,10 @@ TEST_F(HostCopyTest, RoomIsMadeOfCopiesThatNobodyUses) {
 }
 
 TEST_F(HostCopyTest, WhatAKilledProcessLeftGoesBeforeWholeCopies) {
-  const std::string torn = Take()->dir(),
-                    whole = TakeCopy(AnotherGeneration("a"), options_)->get()->dir();
+  const std::string whole = (*TakeCopy(AnotherGeneration("a"), options_))->dir();
+  const std::string torn = Take()->dir();
+  SetUsed(whole, 1000);
+  SetUsed(torn, 2000);
   std::filesystem::remove(torn + "/generation/" + kManifestName);
   LeaveFree(2 * BytesOf(HostCopy(whole, nullptr)) + kCopyRoomLeftBytes + 32);
   EXPECT_TRUE(TakeCopy(AnotherGeneration("b"), options_).ok());
