@@ -57,6 +57,9 @@ struct CheckpointManifest {
   uint64_t seed = 0;
   uint64_t samples_seen = 0;  // the data cursor: samples of the global order already used
   std::string spec_toml;      // the resolved job spec
+  // Of the sample log that has the steps of the launch that wrote it (sample_log.h); 0: an earlier
+  // version wrote it, which kept none.
+  uint64_t sample_log_format = 0;
   std::map<std::string, std::string> inputs;  // stage name -> content digest
   std::map<std::string, std::string>
       runtime;  // threads, CPU path, versions: a difference is named on resume

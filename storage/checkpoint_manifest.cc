@@ -139,6 +139,7 @@ absl::StatusOr<std::string> ManifestToJson(const CheckpointManifest& manifest) {
                {"runtime", manifest.runtime},
                {"units", json::array()},
                {"shards", json::array()}};
+  if (manifest.sample_log_format > 0) root["sample_log_format"] = manifest.sample_log_format;
   for (const UnitLayout& unit : manifest.units) root["units"].push_back(UnitToJson(unit));
   for (const ShardFile& shard : manifest.shards) root["shards"].push_back(ShardToJson(shard));
   std::string text;
@@ -168,6 +169,9 @@ absl::StatusOr<CheckpointManifest> ManifestFromJson(std::string_view text) {
   ASSIGN_OR_RETURN(manifest.fingerprint, StringMember(root, "fingerprint"));
   ASSIGN_OR_RETURN(manifest.seed, UnsignedMember(root, "seed"));
   ASSIGN_OR_RETURN(manifest.samples_seen, UnsignedMember(root, "samples_seen"));
+  if (root.contains("sample_log_format")) {
+    ASSIGN_OR_RETURN(manifest.sample_log_format, UnsignedMember(root, "sample_log_format"));
+  }
   ASSIGN_OR_RETURN(manifest.spec_toml, StringMember(root, "spec_toml"));
   ASSIGN_OR_RETURN(manifest.inputs, StringMapMember(root, "inputs"));
   ASSIGN_OR_RETURN(manifest.runtime, StringMapMember(root, "runtime"));

@@ -17,7 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kSampleLogFormat = 1;
 constexpr size_t kDigest128Digits = 32;
 
 std::string SampleFileName(const WriterFence& writer) {
@@ -45,12 +44,16 @@ std::string LaunchLine(const SampleLaunch& launch) {
 }
 
 std::string StepLine(const WriterFence& writer, const StepSamples& step) {
-  return RecordLine({{"claim", writer.claim},
-                     {"launch", writer.launch},
-                     {"step", step.step},
-                     {"samples", step.samples},
-                     {"items", Hex128(step.items)},
-                     {"text", Hex128(step.text)}});
+  json line = {{"claim", writer.claim},       {"launch", writer.launch},
+               {"step", step.step},           {"samples", step.samples},
+               {"items", Hex128(step.items)}, {"text", Hex128(step.text)}};
+  if (step.latents) line["latents"] = Hex128(*step.latents);
+  if (step.by_place) {
+    line["items_by_place"] = Hex128(step.by_place->items);
+    line["text_by_place"] = Hex128(step.by_place->text);
+    if (step.latents) line["latents_by_place"] = Hex128(step.by_place->latents);
+  }
+  return RecordLine(line);
 }
 
 absl::StatusOr<WriterFence> WriterMember(const json& line) {
@@ -105,6 +108,17 @@ absl::Status TakeStep(const json& line, SampleHistory* history) {
   ASSIGN_OR_RETURN(step.samples, UnsignedMember(line, "samples"));
   ASSIGN_OR_RETURN(step.items, DigestMember(line, "items"));
   ASSIGN_OR_RETURN(step.text, DigestMember(line, "text"));
+  if (line.contains("latents")) {
+    ASSIGN_OR_RETURN(step.latents, DigestMember(line, "latents"));
+  }
+  if (line.contains("items_by_place")) {
+    PlaceSums& sums = step.by_place.emplace();
+    ASSIGN_OR_RETURN(sums.items, DigestMember(line, "items_by_place"));
+    ASSIGN_OR_RETURN(sums.text, DigestMember(line, "text_by_place"));
+    if (step.latents) {
+      ASSIGN_OR_RETURN(sums.latents, DigestMember(line, "latents_by_place"));
+    }
+  }
   history->launches.back().steps.push_back(step);
   return absl::OkStatus();
 }
@@ -191,9 +205,9 @@ std::string SampleLog::PathOf(const WriterFence& writer) const {
   return JoinPath(dir_, SampleFileName(writer));
 }
 
-absl::Status SampleLog::Begin(SampleLaunch launch) {
+absl::Status SampleLog::Begin(SampleLaunch launch, uint64_t from_format) {
   writer_ = launch.writer;
-  if (launch.from && !env_.Exists(PathOf(*launch.from))) launch.from.reset();
+  if (launch.from && from_format == 0 && !env_.Exists(PathOf(*launch.from))) launch.from.reset();
   RETURN_IF_ERROR(CreateSyncedDir(env_, dir_));
   ASSIGN_OR_RETURN(file_, env_.NewWritableFile(PathOf(writer_)));
   RETURN_IF_ERROR(file_->Append(LaunchLine(launch)));
@@ -210,9 +224,11 @@ absl::Status SampleLog::Sync() {
   return written_;
 }
 
-SampleLineage LineageOf(const SampleHistory& history, const WriterFence& writer, uint64_t step) {
+SampleLineage LineageOf(const SampleHistory& history, const WriterFence& writer, uint64_t step,
+                        uint64_t format) {
   SampleLineage lineage;
   std::optional<size_t> at = FindLaunch(history, writer, history.launches.size());
+  if (!at && format > 0) lineage.lost = writer;
   uint64_t last = step;
   while (at) {
     const SampleLaunch& launch = history.launches[*at];
@@ -227,22 +243,25 @@ SampleLineage LineageOf(const SampleHistory& history, const WriterFence& writer,
   return lineage;
 }
 
-absl::Status CopySampleLineage(Env& env, const std::string& from, const WriterFence& from_writer,
-                               const std::string& to, const WriterFence& to_writer, uint64_t step,
-                               uint32_t ranks) {
+absl::Status CopySampleLineage(Env& env, const std::string& from,
+                               const CheckpointManifest& manifest, const std::string& to,
+                               const WriterFence& to_writer) {
   auto history = ReadSampleLogs(env, from);
   if (absl::IsNotFound(history.status())) history = SampleHistory();
   RETURN_IF_ERROR(history.status());
+  const SampleLineage lineage = LineageOf(*history, WriterOfCheckpoint(manifest.folder),
+                                          manifest.step, manifest.sample_log_format);
   std::string text;
-  std::optional<WriterFence> before;
-  for (const LineagePart& part : LineageOf(*history, from_writer, step).parts) {
+  // What is lost stays so.
+  std::optional<WriterFence> before = lineage.lost;
+  for (const LineagePart& part : lineage.parts) {
     text += LaunchLine({part.launch->writer, part.launch->ranks, part.first - 1, before});
     for (const StepSamples& made : part.launch->steps) {
       if (made.step <= part.last) text += StepLine(part.launch->writer, made);
     }
     before = part.launch->writer;
   }
-  text += LaunchLine({to_writer, ranks, step, before});
+  text += LaunchLine({to_writer, manifest.world_size, manifest.step, before});
   const std::string dir = JoinPath(to, kSamplesFolder);
   RETURN_IF_ERROR(CreateSyncedDir(env, dir));
   return WriteFileAtomically(env, JoinPath(dir, SampleFileName(to_writer)), text);

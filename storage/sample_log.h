@@ -27,6 +27,8 @@
 
 namespace halcyon::storage {
 
+// Of the lines, in the log and in the manifests of checkpoints that have one.
+inline constexpr uint64_t kSampleLogFormat = 1;
 inline constexpr char kSamplesFolder[] = "samples";
 inline constexpr char kSampleLogFile[] = "samples.log";
 
@@ -35,11 +37,21 @@ using Digest128 = std::array<uint64_t, 2>;
 // 32 lowercase hexadecimal digits.
 std::string Hex128(const Digest128& digest);
 
+// Sums as those of StepSamples in which each term counts as often as its place in the batch says,
+// from 1: with both, a single wrong sample is found.
+struct PlaceSums {
+  Digest128 items = {}, text = {}, latents = {};
+  bool operator==(const PlaceSums&) const = default;
+};
+
 struct StepSamples {
   uint64_t step = 0;     // 1 is the first
   uint64_t samples = 0;  // over all ranks
   Digest128 items = {};  // over which item each sample was
   Digest128 text = {};   // over the token ids of each
+  // Over the latents that were loaded for each; nullopt: none were, or an earlier version made it.
+  std::optional<Digest128> latents = {};
+  std::optional<PlaceSums> by_place = {};  // nullopt: an earlier version made it
   bool operator==(const StepSamples&) const = default;
 };
 
@@ -75,8 +87,9 @@ class SampleLog {
   SampleLog(Env& env, const std::string& checkpoints);
 
   // Begins the launch's file with its line, which is on the disk when this returns OK.
-  // `launch.from` is left out where that launch has no log. REQUIRES: `launch` has no steps.
-  absl::Status Begin(SampleLaunch launch);
+  // `launch.from` is left out where that launch kept no log: it has none, and `from_format`, of the
+  // manifest of its checkpoint, is 0. REQUIRES: `launch` has no steps.
+  absl::Status Begin(SampleLaunch launch, uint64_t from_format = 0);
   // REQUIRES: Begin returned OK.
   void Add(const StepSamples& step);
   // What was added is on the disk when it returns OK. A line that could not be written, as on a
@@ -104,15 +117,17 @@ struct SampleLineage {
   // The launch that made them has had one, which is not in the history.
   std::optional<WriterFence> lost = {};
 };
-// Who made the steps in the checkpoint of step `step` that `writer` wrote. Points into `history`.
-SampleLineage LineageOf(const SampleHistory& history, const WriterFence& writer, uint64_t step);
+// Who made the steps in the checkpoint of step `step` that `writer` wrote, whose manifest has this
+// sample_log_format. Points into `history`.
+SampleLineage LineageOf(const SampleHistory& history, const WriterFence& writer, uint64_t step,
+                        uint64_t format = 0);
 
 // For a checkpoint that is copied to the checkpoints of another stage (checkpoint_copy.h): writes
-// there, as the log of `to_writer`, the lineage of the one of `step` that `from_writer` wrote, and
-// a launch of `ranks` ranks that makes no step.
-absl::Status CopySampleLineage(Env& env, const std::string& from, const WriterFence& from_writer,
-                               const std::string& to, const WriterFence& to_writer, uint64_t step,
-                               uint32_t ranks);
+// there, as the log of `to_writer`, its lineage, and a launch of as many ranks that makes no step.
+// `manifest`: of the checkpoint in `from`.
+absl::Status CopySampleLineage(Env& env, const std::string& from,
+                               const CheckpointManifest& manifest, const std::string& to,
+                               const WriterFence& to_writer);
 
 }  // namespace halcyon::storage
 

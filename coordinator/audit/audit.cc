@@ -11,11 +11,18 @@
 namespace halcyon::coordinator {
 namespace {
 
+using pipeline::ItemInstead;
+using pipeline::OnlyDifferentPlace;
 using pipeline::SampleDigest;
+using storage::Digest128;
 using storage::Hex128;
 using storage::LineagePart;
+using storage::PlaceSums;
 using storage::SampleLaunch;
 using storage::StepSamples;
+
+// Among which the item that was used in place of another is looked for: some tenths of a second.
+constexpr uint64_t kSearchedItemsMax = uint64_t{1} << 24;
 
 // By their places in the step.
 std::vector<uint64_t> ItemsOf(const AuditInput& input, uint64_t step) {
@@ -34,6 +41,9 @@ absl::StatusOr<SampleDigest> DigestOfItems(const AuditInput& input, uint64_t ste
     if (!input.ids_of) continue;
     ASSIGN_OR_RETURN(const std::string ids, input.ids_of(items[place]));
     digest.AddText(step - 1, place, ids);
+    if (!input.latents_of) continue;
+    ASSIGN_OR_RETURN(const ItemLatents latents, input.latents_of(items[place]));
+    digest.AddLatents(step - 1, place, latents.means, latents.log_stds);
   }
   return digest;
 }
@@ -76,7 +86,7 @@ class Auditor {
       : input_(input),
         first_(first),
         last_(last),
-        lineage_(LineageOf(*input.history, input.writer, input.steps)) {
+        lineage_(LineageOf(*input.history, input.writer, input.steps, input.log_format)) {
     if (first == 1 && last == input.steps) uses_.emplace(*input.order);
   }
 
@@ -138,25 +148,47 @@ class Auditor {
   absl::Status CheckStep(const SampleLaunch& launch, const StepSamples& line) {
     const std::vector<uint64_t> items = ItemsOf(input_, line.step);
     ASSIGN_OR_RETURN(const SampleDigest expected, DigestOfItems(input_, line.step, items));
-    const bool same_items = expected.samples() == line.samples && expected.items() == line.items;
     const std::string who =
         fmt::format("the record of {} ({} ranks)", launch.writer.ToString(), launch.ranks);
-    if (!same_items) {
+    const auto fault_of = [&](const char* what, const Digest128& right, const Digest128& found,
+                              Digest128 PlaceSums::*kind) {
+      AddFault(line.step, fmt::format("step {}: expected {} with digest {}; {} says {}{}",
+                                      line.step, what, Hex128(right), who, Hex128(found),
+                                      OtherContents(line, {right, expected.by_place().*kind}, found,
+                                                    kind, what, items)));
+    };
+    if (expected.samples() != line.samples || expected.items() != line.items) {
       AddFault(line.step,
                fmt::format("step {}: expected {} samples with digest {}; {} says {} with digest "
                            "{}{}",
                            line.step, expected.samples(), Hex128(expected.items()), who,
                            line.samples, Hex128(line.items), Guess(line, expected, items)));
     } else if (input_.ids_of && expected.text() != line.text) {
-      AddFault(line.step, fmt::format("step {}: expected text with digest {}; {} says {}",
-                                      line.step, Hex128(expected.text()), who, Hex128(line.text)));
+      fault_of("text", expected.text(), line.text, &PlaceSums::text);
+    } else if (input_.latents_of && line.latents && expected.latents() != line.latents) {
+      fault_of("latents", *expected.latents(), *line.latents, &PlaceSums::latents);
     } else {
       report_.samples += items.size();
+      if (input_.latents_of && line.latents) report_.with_latents += items.size();
       for (const uint64_t item : items) {
         if (uses_) uses_->Count(item);
       }
     }
     return absl::OkStatus();
+  }
+
+  std::string NameOf(uint64_t step, uint64_t place, const std::vector<uint64_t>& items) const {
+    return fmt::format("sample {} (item {})", (step - 1) * input_.batch + place, items[place]);
+  }
+
+  // Of which sample something else was loaded than its item has, as far as the record tells.
+  std::string OtherContents(const StepSamples& line, const pipeline::SumAndByPlace& expected,
+                            const Digest128& found, Digest128 PlaceSums::*kind, const char* what,
+                            const std::vector<uint64_t>& items) const {
+    if (!line.by_place) return "";
+    const auto place = OnlyDifferentPlace(expected, {found, *line.by_place.*kind}, items.size());
+    if (!place) return ": several samples are not as they should be";
+    return fmt::format(": other {} than its own for {}", what, NameOf(line.step, *place, items));
   }
 
   // Which single mistake would give the recorded digest; "" when none does.
@@ -167,15 +199,30 @@ class Auditor {
         digest.Add(line.step - 1, place, items[place]);
         return digest.items();
       };
-      const uint64_t sample = (line.step - 1) * input_.batch + place;
       if (with_it({line.samples, line.items, {}}) == expected.items()) {
-        return fmt::format(": sample {} (item {}) was left out", sample, items[place]);
+        return ": " + NameOf(line.step, place, items) + " was left out";
       }
       if (with_it(expected) == line.items) {
-        return fmt::format(": sample {} (item {}) was used twice", sample, items[place]);
+        return ": " + NameOf(line.step, place, items) + " was used twice";
       }
     }
-    return "";
+    const auto wrong = line.by_place && line.samples == items.size()
+                           ? OnlyDifferentPlace({expected.items(), expected.by_place().items},
+                                                {line.items, line.by_place->items}, items.size())
+                           : std::nullopt;
+    if (!wrong) return "";
+    const auto other = ItemInstead(line.step - 1, *wrong, items[*wrong], expected.items(),
+                                   line.items, std::min(ItemsEnd(), kSearchedItemsMax));
+    const std::string in_place_of = " in place of " + NameOf(line.step, *wrong, items);
+    return (other ? fmt::format(": item {} was used", *other) : ": another was used") + in_place_of;
+  }
+
+  uint64_t ItemsEnd() const {
+    uint64_t end = 0;
+    for (const pipeline::MixturePart& part : input_.order->parts()) {
+      end = std::max(end, part.begin + part.items);
+    }
+    return end;
   }
 
   bool IsInWeights(const SampleLaunch& launch, uint64_t step) const {

@@ -15,6 +15,11 @@
 
 namespace halcyon::coordinator {
 
+// Of the chunks of an item, as pipeline::SampleDigest takes them.
+struct ItemLatents {
+  std::string means, log_stds;
+};
+
 struct AuditInput {
   const pipeline::MixtureOrder* order = nullptr;
   uint64_t batch = 1;  // samples a step
@@ -23,6 +28,9 @@ struct AuditInput {
   storage::WriterFence writer;  // of the weights
   // An item's token ids, as SampleDigest takes them; without it the text is not compared.
   std::function<absl::StatusOr<std::string>(uint64_t item)> ids_of = {};
+  // Without it the latents are not.
+  std::function<absl::StatusOr<ItemLatents>(uint64_t item)> latents_of = {};
+  uint64_t log_format = 0;  // CheckpointManifest::sample_log_format of the weights; 0: none
 };
 
 // Steps first ... last of a launch.
@@ -55,6 +63,7 @@ struct AuditReport {
   uint64_t first = 0, last = 0;       // the steps that were looked at
   uint64_t unrecorded = 0;            // of all steps, 1 ... unrecorded have no record
   uint64_t samples = 0;               // of the steps that are as they should be
+  uint64_t with_latents = 0;          // of these, those whose latents were compared, too
   std::vector<SourceUse> sources;     // likewise; empty unless all steps were looked at
   std::vector<LaunchSteps> launches;  // whose steps are in the weights, in their order
   std::vector<LaunchSteps> redone;    // steps that are in the weights as a later launch made them
@@ -64,7 +73,8 @@ struct AuditReport {
 inline constexpr size_t kAuditFaultsMax = 10;
 
 // Of steps first ... last; 1 is the first step. Memory: 4 bytes for each item of the order, when it
-// is of all steps. Errors: of `ids_of`. REQUIRES: 1 <= first, last <= input.steps.
+// is of all steps. Errors: of `ids_of` and
+// `latents_of`. REQUIRES: 1 <= first, last <= input.steps.
 absl::StatusOr<AuditReport> Audit(const AuditInput& input, uint64_t first, uint64_t last);
 
 }  // namespace halcyon::coordinator

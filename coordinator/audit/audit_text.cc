@@ -35,8 +35,14 @@ std::string VerdictSentence(const AuditSubject& subject, const AuditReport& repo
     case AuditVerdict::kHolds:
       break;
   }
+  std::string compared = subject.with_text ? ", its text compared" : "";
+  if (report.with_latents == report.samples && report.samples > 0) {
+    compared = ", its text and latents compared";
+  } else if (report.with_latents > 0) {
+    compared += fmt::format(", and the latents of {}", report.with_latents);
+  }
   return fmt::format("holds: each of {} samples was used exactly as it should be{}", report.samples,
-                     subject.with_text ? ", its text compared" : "");
+                     compared);
 }
 
 json StepsToJson(const std::vector<LaunchSteps>& all) {
@@ -120,6 +126,7 @@ json ToJson(const AuditSubject& subject, const AuditReport& report) {
           {"unrecorded_steps", report.unrecorded},
           {"batch", subject.batch},
           {"samples", report.samples},
+          {"samples_with_latents_compared", report.with_latents},
           {"sources", std::move(sources)},
           {"launches", StepsToJson(report.launches)},
           {"redone", StepsToJson(report.redone)},

@@ -29,6 +29,7 @@ struct StageRecord {
   std::map<std::string, std::string> inputs = {};  // stage -> content digest
   storage::SampleHistory history = {};
   storage::WriterFence writer = {};  // of the weights
+  uint64_t log_format = 0;           // as of AuditInput
   std::string missing = {};          // why nothing is recorded of the samples; "": it is
 };
 

@@ -71,6 +71,32 @@ absl::StatusOr<std::string> TrainingText::IdsOf(uint64_t item) const {
   return std::string(reinterpret_cast<const char*>(wide.data()), wide.size() * sizeof(uint64_t));
 }
 
+absl::Status TrainingText::OpenLatents(Env& env, const storage::ArtifactScan& scan,
+                                       const StageRecord& record) {
+  if (!record.inputs.contains("latents")) return NotFound("the stage read no latents");
+  ASSIGN_OR_RETURN(auto artifact, OpenInput(env, scan, "latents", record.inputs));
+  ASSIGN_OR_RETURN(auto cache, artifact.OpenCache());
+  latents_ = std::make_unique<storage::LatentReader>(
+      std::move(cache), static_cast<uint32_t>(record.spec.autoencoder.latent_size));
+  windows_ = std::make_unique<pipeline::WindowLoader>(tokens_.packing.get(), latents_.get(),
+                                                      static_cast<uint32_t>(item_chunks_));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ItemLatents> TrainingText::LatentsOf(uint64_t item) const {
+  std::vector<uint32_t> ids;
+  std::vector<float> posteriors;
+  RETURN_IF_ERROR(windows_->Load(Split::kTrain, item, &ids, &posteriors));
+  const size_t half = latents_->latent_size() * sizeof(float);
+  ItemLatents latents;
+  const char* next = reinterpret_cast<const char*>(posteriors.data());
+  for (uint64_t chunk = 0; chunk < item_chunks_; ++chunk, next += 2 * half) {
+    latents.means.append(next, half);
+    latents.log_stds.append(next + half, half);
+  }
+  return latents;
+}
+
 std::string TrainingText::FileOf(uint32_t shard) const {
   const std::vector<uint32_t>& shards = tokens_.shards_of_sources;
   const std::vector<std::string> files = data_.Files();

@@ -10,10 +10,13 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "coordinator/audit/audit.h"
 #include "coordinator/audit/stage_record.h"
 #include "pipeline/mixture_order.h"
 #include "pipeline/packed_tokens.h"
+#include "pipeline/window_loader.h"
 #include "storage/artifact_scan.h"
+#include "storage/latent_cache.h"
 
 namespace halcyon::coordinator {
 
@@ -39,6 +42,9 @@ class TrainingText {
   uint64_t batch() const { return batch_; }
   // An item's token ids, as pipeline::SampleDigest takes them.
   absl::StatusOr<std::string> IdsOf(uint64_t item) const;
+  // Before LatentsOf. kNotFound: the stage read no latents, or the state folder has them no more.
+  absl::Status OpenLatents(Env& env, const storage::ArtifactScan& scan, const StageRecord& record);
+  absl::StatusOr<ItemLatents> LatentsOf(uint64_t item) const;
   absl::StatusOr<ItemPlace> PlaceOf(uint64_t item) const;
 
  private:
@@ -53,6 +59,8 @@ class TrainingText {
   const std::shared_ptr<const pipeline::Tokenizer> tokenizer_;
   const pipeline::PackedTokens tokens_;
   const pipeline::MixtureOrder order_;
+  std::unique_ptr<storage::LatentReader> latents_;
+  std::unique_ptr<pipeline::WindowLoader> windows_;  // with latents_
 };
 
 }  // namespace halcyon::coordinator

@@ -78,10 +78,14 @@ absl::StatusOr<AuditOutcome> AuditOne(const AuditArguments& arguments,
                    .batch = text->batch(),
                    .steps = record.steps,
                    .history = &record.history,
-                   .writer = record.writer};
+                   .writer = record.writer,
+                   .log_format = record.log_format};
   const bool one_step = arguments.step > 0;
   if (arguments.text || one_step) {
     input.ids_of = [&](uint64_t item) { return text->IdsOf(item); };
+    const absl::Status latents = text->OpenLatents(*Env::Posix(), scan, record);
+    if (latents.ok()) input.latents_of = [&](uint64_t item) { return text->LatentsOf(item); };
+    if (!latents.ok() && !absl::IsNotFound(latents)) return latents;
   }
   ASSIGN_OR_RETURN(const AuditReport report, Audit(input, one_step ? arguments.step : 1,
                                                    one_step ? arguments.step : record.steps));

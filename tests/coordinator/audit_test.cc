@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <set>
 
 #include "coordinator/audit/audit_text.h"
@@ -19,6 +20,7 @@ using storage::StepSamples;
 using storage::WriterFence;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr uint64_t kBatch = 6;
@@ -27,6 +29,9 @@ constexpr uint64_t kBatch = 6;
 using Used = std::vector<std::pair<uint64_t, uint64_t>>;
 
 std::string IdsOf(uint64_t item) { return "ids of " + std::to_string(item); }
+ItemLatents LatentsOf(uint64_t item) {
+  return {"means of " + std::to_string(item), "log_stds of " + std::to_string(item)};
+}
 
 class AuditTest : public ::testing::Test {
  protected:
@@ -41,9 +46,11 @@ class AuditTest : public ::testing::Test {
     pipeline::SampleDigest digest;
     for (const auto& [place, item] : used) {
       digest.Add(step - 1, place, item);
-      digest.AddText(step - 1, place, IdsOf(item));
+      digest.AddText(step - 1, place, IdsOf(loaded_ == place ? item + 1 : item));
+      const uint64_t latents = read_ == place ? item + 1 : item;
+      digest.AddLatents(step - 1, place, LatentsOf(latents).means, LatentsOf(latents).log_stds);
     }
-    return {step, digest.samples(), digest.items(), digest.text()};
+    return digest.Recorded(step);
   }
   void AddLaunch(const WriterFence& writer, uint32_t ranks, uint64_t after, uint64_t last,
                  std::optional<WriterFence> from = std::nullopt) {
@@ -69,6 +76,8 @@ class AuditTest : public ::testing::Test {
                      .history = &history_,
                      .writer = writer_};
     if (with_text) input.ids_of = IdsOf;
+    if (with_latents_) input.latents_of = LatentsOf;
+    input.log_format = log_format_;
     auto report = Audit(input, first, last == 0 ? steps_ : last);
     EXPECT_TRUE(report.ok()) << report.status();
     return *std::move(report);
@@ -81,6 +90,9 @@ class AuditTest : public ::testing::Test {
   }
 
   MixtureOrder order_{5, {{.items = 23}}};
+  bool with_latents_ = false;
+  uint64_t log_format_ = 0;
+  std::optional<uint64_t> loaded_, read_;  // the place whose text, or latents, are of another item
   SampleHistory history_;
   WriterFence writer_;
   uint64_t steps_ = 0;
@@ -172,7 +184,13 @@ TEST_F(AuditTest, AWrongWindowIsFound) {
   Used used = RightUse(12);
   used[3].second = (used[3].second + 1) % 23;
   LineOf(1, 6) = Line(12, used);
-  ExpectFault(Run(), 12, "step 12: expected 6 samples");
+  ExpectFault(Run(), 12,
+              ": item " + std::to_string(used[3].second) +
+                  " was used in place of sample 69 (item " + std::to_string(order_.ItemAt(69)) +
+                  ")");
+  used[4].second = (used[4].second + 1) % 23;
+  LineOf(1, 6) = Line(12, used);
+  EXPECT_THAT(Run().faults[0].what, Not(HasSubstr("in place of")));
 }
 
 // The plan was right, but other text was loaded.
@@ -183,6 +201,49 @@ TEST_F(AuditTest, WrongTextIsFoundWhereTextIsCompared) {
   ExpectFault(Run(/*with_text=*/true), 6, "step 6: expected text with digest");
   EXPECT_EQ(Run(/*with_text=*/true, 7, 7).verdict, AuditVerdict::kHolds) << "another step";
   EXPECT_EQ(Run(/*with_text=*/true, 6, 6).verdict, AuditVerdict::kFails);
+}
+
+TEST_F(AuditTest, TheSampleWithOtherTextIsNamed) {
+  AddTwoLaunches();
+  loaded_ = 4;
+  LineOf(1, 0) = Line(6, RightUse(6));
+  ExpectFault(
+      Run(/*with_text=*/true), 6,
+      ": other text were loaded for sample 34 (item " + std::to_string(order_.ItemAt(34)) + ")");
+  LineOf(1, 0).by_place->text[0] ^= 1;
+  ExpectFault(Run(/*with_text=*/true), 6, ": several samples are not as they should be");
+}
+
+TEST_F(AuditTest, OtherLatentsAreFound) {
+  AddTwoLaunches();
+  with_latents_ = true;
+  EXPECT_EQ(Run(/*with_text=*/true).with_latents, 72u);
+  read_ = 0;
+  LineOf(1, 0) = Line(6, RightUse(6));
+  ExpectFault(Run(/*with_text=*/true), 6, "step 6: expected latents with digest ");
+  ExpectFault(
+      Run(/*with_text=*/true), 6,
+      ": other latents were loaded for sample 30 (item " + std::to_string(order_.ItemAt(30)) + ")");
+  EXPECT_EQ(Run().verdict, AuditVerdict::kHolds) << "they are not read";
+  // As an earlier version recorded.
+  LineOf(1, 0).latents.reset();
+  LineOf(1, 0).by_place.reset();
+  const AuditReport report = Run(/*with_text=*/true);
+  EXPECT_EQ(report.verdict, AuditVerdict::kHolds);
+  EXPECT_EQ(report.with_latents, 66u);
+}
+
+TEST_F(AuditTest, ARecordThatTheCheckpointSpeaksOfIsMissed) {
+  AddTwoLaunches();
+  log_format_ = 1;
+  EXPECT_EQ(Run().verdict, AuditVerdict::kHolds);
+  const SampleHistory whole = history_;
+  history_.launches.pop_back();
+  ExpectFault(Run(), 12, "steps 1 to 12: the record of claim 2, launch 1 is gone");
+  history_ = {};
+  ExpectFault(Run(), 12, "steps 1 to 12: the record of claim 2, launch 1 is gone");
+  log_format_ = 0;
+  EXPECT_EQ(Run().verdict, AuditVerdict::kUnrecorded) << "as of an earlier version";
 }
 
 TEST_F(AuditTest, AStepThatIsMissingOrStandsTwiceIsFound) {

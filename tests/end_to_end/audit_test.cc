@@ -87,6 +87,7 @@ TEST_F(AuditTest, HoldsAcrossDeathsAndNumbersOfRanks) {
   EXPECT_EQ(model["verdict"], "holds");
   EXPECT_EQ(model["finished"], true);
   EXPECT_EQ(model["samples"], 16 * kBatch);
+  EXPECT_EQ(model["samples_with_latents_compared"], 16 * kBatch);
   EXPECT_EQ(model["launches"],
             json::array({Made(1, 1, 2, 1, 4), Made(2, 1, 3, 5, 8), Made(2, 2, 3, 9, 16)}));
   EXPECT_EQ(model["redone"], json::array({Made(1, 1, 2, 5, 6), Made(2, 1, 3, 9, 10)}));
@@ -171,12 +172,13 @@ TEST_F(AuditTest, AForgedStepIsFoundAndARecordThatIsGoneSaidSo) {
       << said.output;
 
   ASSERT_TRUE(env.RemoveTree(SamplesFolder()).ok());
-  EXPECT_NE(Audit({}, /*code=*/2)["why"].get<std::string>().find("earlier version of Halcyon"),
-            std::string::npos);
+  const std::string gone = "steps 1 to 4: the record of claim 1, launch 1 is gone";
+  EXPECT_EQ(Audit({}, /*code=*/3)["faults"][0]["what"], gone);
   // What goes on from there knows of its own steps.
   GoOnWithThreeRanks();
-  const json rest = Audit({}, /*code=*/2);
-  EXPECT_EQ(rest["verdict"], "unrecorded");
+  const json rest = Audit({}, /*code=*/3);
+  EXPECT_EQ(rest["verdict"], "fails");
+  EXPECT_EQ(rest["faults"][0]["what"], gone);
   EXPECT_EQ(rest["unrecorded_steps"], 4);
   EXPECT_EQ(rest["samples"], 12 * kBatch);
 

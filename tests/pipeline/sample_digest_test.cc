@@ -26,6 +26,7 @@ SampleDigest DigestOf(const std::vector<Sample>& samples) {
   for (const Sample& sample : samples) {
     digest.Add(kStep, sample.place, sample.item);
     digest.AddText(kStep, sample.place, BytesOf(sample.ids));
+    digest.AddLatents(kStep, sample.place, BytesOf({sample.item, 1}), BytesOf(sample.ids));
   }
   return digest;
 }
@@ -34,6 +35,8 @@ void ExpectSame(const SampleDigest& a, const SampleDigest& b) {
   EXPECT_EQ(a.samples(), b.samples());
   EXPECT_EQ(a.items(), b.items());
   EXPECT_EQ(a.text(), b.text());
+  EXPECT_EQ(a.latents(), b.latents());
+  EXPECT_EQ(a.by_place(), b.by_place());
 }
 
 std::vector<Sample> ManySamples(uint64_t count) {
@@ -45,13 +48,18 @@ std::vector<Sample> ManySamples(uint64_t count) {
   return samples;
 }
 
-// What python's xxhash gives: xxh3_128 of the numbers, packed as "<QQQ" and "<QQQQ", summed.
+// What python's xxhash gives: xxh3_128 of the numbers, packed as "<QQQ", "<QQQQ" and "<QQQQQQ",
+// summed; then each times its place.
 TEST(SampleDigest, IsAsDocumented) {
   const SampleDigest digest =
       DigestOf({{0, 1001, {1, 2, 3}}, {1, 5, {70000, 0, 9}}, {2, 40'000'000'000, {4, 5, 6}}});
   EXPECT_EQ(digest.samples(), 3u);
   EXPECT_EQ(storage::Hex128(digest.items()), "5211feddb06c77ef206c085d64e32714");
   EXPECT_EQ(storage::Hex128(digest.text()), "1e79286854f0377aa99b798ab8036113");
+  EXPECT_EQ(storage::Hex128(digest.latents().value()), "5c5a29ddfdbec7c7897daa64664576d8");
+  EXPECT_EQ(storage::Hex128(digest.by_place().items), "a13d4de9cb38280dc401384b0e85ba9c");
+  EXPECT_EQ(storage::Hex128(digest.by_place().text), "6cefa7959bb92fcdbe42eecdf7baa779");
+  EXPECT_EQ(storage::Hex128(digest.by_place().latents), "dc9a62ed182d3c55f08e1922a9a735a4");
 }
 
 TEST(SampleDigest, DependsOnNeitherOrderNorRanks) {
@@ -111,6 +119,36 @@ TEST(SampleDigest, NoticesWhatIsNotAsItShouldBe) {
   SampleDigest other_step;
   for (const Sample& sample : samples) other_step.Add(kStep + 1, sample.place, sample.item);
   EXPECT_NE(other_step.items(), whole.items());
+}
+
+TEST(SampleDigest, LatentsAreOfAllSamplesOrOfNone) {
+  SampleDigest digest = DigestOf(ManySamples(3));
+  EXPECT_TRUE(digest.Recorded(1).latents.has_value());
+  digest.Add(kStep, 3, 77);
+  EXPECT_FALSE(digest.Recorded(1).latents.has_value());
+  EXPECT_FALSE(SampleDigest().latents().has_value());
+}
+
+TEST(SampleDigest, TwoSumsTellTheSampleThatDiffers) {
+  constexpr uint64_t kBatch = 50;
+  const std::vector<Sample> samples = ManySamples(kBatch);
+  const SampleDigest whole = DigestOf(samples);
+  const SumAndByPlace expected = {whole.items(), whole.by_place().items};
+  EXPECT_EQ(OnlyDifferentPlace(expected, expected, kBatch), std::nullopt);
+  for (uint64_t place = 0; place < kBatch; ++place) {
+    std::vector<Sample> others = samples;
+    others[place].item = 123;
+    SampleDigest other = DigestOf(others);
+    const SumAndByPlace found = {other.items(), other.by_place().items};
+    EXPECT_EQ(OnlyDifferentPlace(expected, found, kBatch), place);
+    EXPECT_EQ(ItemInstead(kStep, place, samples[place].item, expected.sum, found.sum, 1000), 123u);
+    EXPECT_EQ(ItemInstead(kStep, place, samples[place].item, expected.sum, found.sum, 123),
+              std::nullopt);
+    others[(place + 1) % kBatch].item = 124;
+    other = DigestOf(others);
+    EXPECT_EQ(OnlyDifferentPlace(expected, {other.items(), other.by_place().items}, kBatch),
+              std::nullopt);
+  }
 }
 
 }  // namespace

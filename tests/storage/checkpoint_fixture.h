@@ -48,6 +48,7 @@ inline CheckpointManifest TestManifest(const TestWrite& write) {
   manifest.fingerprint = std::string(64, 'a');
   manifest.seed = 0xFFFFFFFFFFFFFFFFull;
   manifest.samples_seen = 32 * write.step;
+  manifest.sample_log_format = 1;
   manifest.spec_toml = "[job]\nname = \"caf\u00e9 \\\"x\\\"\"\n";
   manifest.inputs = {{"latents", "5eed"}, {"tokens", "f00d"}};
   manifest.runtime = {{"attempt", std::to_string(write.attempt)}, {"threads", "1"}};

@@ -19,7 +19,13 @@ constexpr WriterFence kFirst{1, 1}, kSecond{1, 2}, kThird{2, 1};
 
 // Other digests for each launch and step.
 StepSamples StepOf(const WriterFence& writer, uint64_t step) {
-  return {step, 8, {writer.launch, step}, {step, ~step}};
+  StepSamples made{step, 8, {writer.launch, step}, {step, ~step}};
+  if (writer == kFirst) return made;  // as an earlier version
+  made.by_place = {{step, 2}, {step, 3}, {}};
+  if (writer == kThird) return made;  // without latents
+  made.latents = {4, step};
+  made.by_place->latents = {5, step};
+  return made;
 }
 
 // A log of a launch that makes steps after + 1 ... last.
@@ -34,6 +40,16 @@ absl::Status WriteLog(Env& env, const WriterFence& writer, uint32_t ranks, uint6
 std::string LogPath(const WriterFence& writer) {
   return std::string(kRoot) + "/samples/" + std::to_string(writer.claim) + "." +
          std::to_string(writer.launch);
+}
+
+// Of the checkpoint of step 8 that kSecond wrote.
+CheckpointManifest StepEight(uint64_t sample_log_format = 0) {
+  CheckpointManifest manifest;
+  manifest.step = 8;
+  manifest.world_size = 3;
+  manifest.folder = CheckpointName(8, kSecond);
+  manifest.sample_log_format = sample_log_format;
+  return manifest;
 }
 
 // "1.2 of 3 ranks: 5-9; 2.1 of ...".
@@ -257,7 +273,7 @@ TEST_F(SampleLogTest, ACopyHasTheLineageAndNothingElse) {
   ASSERT_TRUE(WriteLog(env_, kFirst, 2, 0, 7).ok());
   ASSERT_TRUE(WriteLog(env_, kSecond, 3, 4, 9, kFirst).ok());
   ASSERT_TRUE(CheckpointStore(env_, kOther).Fence({3, 0}).ok());
-  ASSERT_TRUE(CopySampleLineage(env_, kRoot, kSecond, kOther, {3, 0}, 8, 3).ok());
+  ASSERT_TRUE(CopySampleLineage(env_, kRoot, StepEight(), kOther, {3, 0}).ok());
   SampleLog log(env_, kOther);
   // Claims of another stage have numbers of their own, which may be the same.
   ASSERT_TRUE(log.Begin({{3, 1}, 5, 8, WriterFence{3, 0}}).ok());
@@ -273,10 +289,31 @@ TEST_F(SampleLogTest, ACopyHasTheLineageAndNothingElse) {
 
 TEST_F(SampleLogTest, ACopyOfWhatHasNoLogSaysSo) {
   ASSERT_TRUE(CheckpointStore(env_, kOther).Fence({3, 0}).ok());
-  ASSERT_TRUE(CopySampleLineage(env_, kRoot, kSecond, kOther, {3, 0}, 8, 3).ok());
+  ASSERT_TRUE(CopySampleLineage(env_, kRoot, StepEight(), kOther, {3, 0}).ok());
   const auto history = ReadSampleLogs(env_, kOther);
   ASSERT_TRUE(history.ok()) << history.status();
   EXPECT_EQ(LineageOf(*history, {3, 0}, 8).unrecorded, 8u);
+  EXPECT_EQ(LineageOf(*history, {3, 0}, 8).lost, std::nullopt);
+}
+
+// A record that there was is told from one that never was, whoever goes on from it.
+TEST_F(SampleLogTest, WhatIsLostStaysLost) {
+  EXPECT_EQ(LineageOf({}, kSecond, 8).lost, std::nullopt);
+  EXPECT_EQ(LineageOf({}, kSecond, 8, kSampleLogFormat).lost, kSecond);
+  ASSERT_TRUE(CheckpointStore(env_, kOther).Fence({3, 0}).ok());
+  ASSERT_TRUE(
+      CopySampleLineage(env_, kRoot, StepEight(kSampleLogFormat), kOther, {3, 0}).ok());
+  auto history = ReadSampleLogs(env_, kOther);
+  ASSERT_TRUE(history.ok()) << history.status();
+  EXPECT_EQ(LineageOf(*history, {3, 0}, 8, kSampleLogFormat).lost, kSecond);
+
+  SampleLog log(env_, kRoot);
+  ASSERT_TRUE(log.Begin({kThird, 2, 8, kSecond}, kSampleLogFormat).ok());
+  log.Add(StepOf(kThird, 9));
+  ASSERT_TRUE(log.Sync().ok());
+  EXPECT_EQ(LineageOf(Read(), kThird, 9).lost, kSecond);
+  ASSERT_TRUE(log.Begin({kThird, 2, 8, kSecond}).ok());
+  EXPECT_EQ(LineageOf(Read(), kThird, 9).lost, std::nullopt);
 }
 
 TEST_F(SampleLogTest, MutantsAreTakenOrNamed) {

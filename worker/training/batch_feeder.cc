@@ -19,17 +19,36 @@ at::Tensor WeightsOf(const MicroBatch& batch) {
   return weights;
 }
 
-// Of the plan's samples, with the ids that were loaded for them.
-pipeline::SampleDigest UsedBy(const MicroBatch& plan, const at::Tensor& tokens) {
+// A tensor's bytes, cut into equal parts, one a sample.
+class BytesOfSamples {
+ public:
+  BytesOfSamples(const at::Tensor& tensor, size_t samples)
+      : tensor_(tensor.contiguous()), part_(tensor_.nbytes() / samples) {}
+  std::string_view Of(size_t sample) const {
+    return {static_cast<const char*>(tensor_.const_data_ptr()) + sample * part_, part_};
+  }
+
+ private:
+  const at::Tensor tensor_;
+  const size_t part_;
+};
+
+// Of the plan's samples, with what was loaded for them.
+pipeline::SampleDigest UsedBy(const MicroBatch& plan, const BatchTensors& tensors) {
   pipeline::SampleDigest digest;
-  if (plan.slots.empty()) return digest;
-  const at::Tensor rows = tokens.contiguous();
-  const std::string_view bytes(static_cast<const char*>(rows.const_data_ptr()), rows.nbytes());
-  const size_t row_bytes = bytes.size() / plan.slots.size();
-  for (size_t i = 0; i < plan.slots.size(); ++i) {
+  const size_t samples = plan.slots.size();
+  if (samples == 0) return digest;
+  const BytesOfSamples ids(tensors.tokens, samples);
+  std::optional<BytesOfSamples> means, log_stds;
+  if (tensors.posterior.mean.defined()) {
+    means.emplace(tensors.posterior.mean, samples);
+    log_stds.emplace(tensors.posterior.log_std, samples);
+  }
+  for (size_t i = 0; i < samples; ++i) {
     if (plan.weights[i] == 0) continue;
     digest.Add(plan.step, plan.slots[i], plan.items[i]);
-    digest.AddText(plan.step, plan.slots[i], bytes.substr(i * row_bytes, row_bytes));
+    digest.AddText(plan.step, plan.slots[i], ids.Of(i));
+    if (means) digest.AddLatents(plan.step, plan.slots[i], means->Of(i), log_stds->Of(i));
   }
   return digest;
 }
@@ -83,7 +102,7 @@ void BatchFeeder::LoadAll() {
         return;
       }
       tensors->weights = WeightsOf(plan);
-      const pipeline::SampleDigest used = UsedBy(plan, tensors->tokens);
+      const pipeline::SampleDigest used = UsedBy(plan, *tensors);
       const bool is_last = &plan == &passes.back();
       if (!Add(LoadedPass{std::move(plan), *std::move(tensors), used, is_last})) return;
     }

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <atomic>
+#include <string_view>
+#include <vector>
 
 namespace halcyon::worker {
 namespace {
@@ -61,6 +63,15 @@ TEST(BatchFeeder, AnErrorComesInThePlaceOfItsPass) {
   EXPECT_EQ(MessageOf(feeder.Next().status()), "page 7");
 }
 
+// Means or log_stds of an item's two chunks; no other item has the same.
+at::Tensor LatentsOf(uint64_t item, float addend) {
+  return at::arange(6, at::kFloat).reshape({2, 3}) + static_cast<float>(item) + addend;
+}
+
+std::string_view BytesOf(const at::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
 // The ranks' passes of a step together, whatever fills a batch up.
 TEST(BatchFeeder, SaysWhichSamplesWereUsed) {
   const pipeline::MixtureOrder order(5, {{.items = 23}});
@@ -71,13 +82,18 @@ TEST(BatchFeeder, SaysWhichSamplesWereUsed) {
     expected.Add(kStep, place, item);
     const std::array<uint64_t, 2> ids = {item, 1};
     expected.AddText(kStep, place, {reinterpret_cast<const char*>(ids.data()), sizeof(ids)});
+    expected.AddLatents(kStep, place, BytesOf(LatentsOf(item, 0.25F)),
+                        BytesOf(LatentsOf(item, 0.5F)));
   }
   const auto load = [](const MicroBatch& plan) -> absl::StatusOr<BatchTensors> {
     const at::Tensor tokens = at::ones({std::ssize(plan.items), 2}, at::kLong);
+    std::vector<at::Tensor> means = {at::empty({0, 3})}, log_stds = means;
     for (size_t i = 0; i < plan.items.size(); ++i) {
       tokens.mutable_data_ptr<int64_t>()[2 * i] = static_cast<int64_t>(plan.items[i]);
+      means.push_back(LatentsOf(plan.items[i], 0.25F));
+      log_stds.push_back(LatentsOf(plan.items[i], 0.5F));
     }
-    return BatchTensors{tokens, {}};
+    return BatchTensors{tokens, {at::cat(means), at::cat(log_stds)}};
   };
   for (const uint64_t ranks : {1, 2, 3, 9}) {
     for (const uint64_t micro_batch : {0, 1, 2}) {
@@ -96,6 +112,8 @@ TEST(BatchFeeder, SaysWhichSamplesWereUsed) {
       EXPECT_EQ(used.samples(), kBatch);
       EXPECT_EQ(used.items(), expected.items()) << ranks << " ranks, passes of " << micro_batch;
       EXPECT_EQ(used.text(), expected.text());
+      EXPECT_EQ(used.latents(), expected.latents());
+      EXPECT_EQ(used.by_place(), expected.by_place());
     }
   }
 }
