@@ -58,8 +58,8 @@ absl::Status CopyCheckpoint(Env& env, CheckpointStore& from, uint64_t step, Chec
   const std::string dir = to.DirToWrite(step);
   absl::Status copied = CopyShards(env, manifest, JoinPath(from.root(), manifest.folder), dir);
   if (copied.ok()) {
-    copied = CopySampleLineage(env, from.root(), manifest, to.root(),
-                               WriterOfCheckpoint(BaseName(dir)));
+    copied =
+        CopySampleLineage(env, from.root(), manifest, to.root(), WriterOfCheckpoint(BaseName(dir)));
   }
   if (copied.ok()) {
     manifest.fingerprint = binding.fingerprint;

@@ -73,8 +73,7 @@ struct AuditReport {
 inline constexpr size_t kAuditFaultsMax = 10;
 
 // Of steps first ... last; 1 is the first step. Memory: 4 bytes for each item of the order, when it
-// is of all steps. Errors: of `ids_of` and
-// `latents_of`. REQUIRES: 1 <= first, last <= input.steps.
+// is of all steps. Errors: of `ids_of` and `latents_of`. REQUIRES: 1 <= first, last <= input.steps.
 absl::StatusOr<AuditReport> Audit(const AuditInput& input, uint64_t first, uint64_t last);
 
 }  // namespace halcyon::coordinator

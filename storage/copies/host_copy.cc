@@ -84,7 +84,8 @@ class CopyTaker {
   }
 
   absl::Status Use() {
-    const std::string dir = JoinPath(folder_, Sha256::Of(manifest_text_).substr(0, kCopyNameDigits));
+    const std::string dir =
+        JoinPath(folder_, Sha256::Of(manifest_text_).substr(0, kCopyNameDigits));
     const std::string use = JoinPath(dir, "use");
     ASSIGN_OR_RETURN(const auto lock, LockFolder());
     RETURN_IF_ERROR(env_.CreateDirs(dir));

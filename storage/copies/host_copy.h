@@ -1,14 +1,14 @@
 // Copies of published cache generations on a disk of this machine, so that training reads them
 // there and not over the network. One copy serves all processes of a user on the machine:
 //
-//   FOLDER/halcyon-UID/           mode 0700 (private_folder.h)
-//     lock                        flock: held by whoever takes a copy into use, or removes some
-//     NAME/                       a copy; NAME is of the SHA-256 of the generation's manifest
-//       use                       flock, shared: by each process that may read the copy; its time
-//                                 is that of the last one's coming
-//       copying                   flock: by the process that copies; its time that of the last
-//       piece failed                    why the last process that copied could not generation/ the
-//       files, then manifest.json: it makes the copy whole
+//   FOLDER/halcyon-UID/       mode 0700 (private_folder.h)
+//     lock                    flock: held by whoever takes a copy into use, or removes some
+//     NAME/                   a copy; NAME is of the SHA-256 of the generation's manifest
+//       use                   flock, shared: by each process that may read the copy; its time is
+//                             that of the last one's coming
+//       copying               flock: by the process that copies; its time is that of the last piece
+//       failed                why the last process that copied could not
+//       generation/           the files, then manifest.json, which makes the copy whole
 //
 // Locks end with their process, also by kill -9. What it has left is removed by the next one that
 // copies, or when room is needed.

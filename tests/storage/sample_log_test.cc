@@ -301,8 +301,7 @@ TEST_F(SampleLogTest, WhatIsLostStaysLost) {
   EXPECT_EQ(LineageOf({}, kSecond, 8).lost, std::nullopt);
   EXPECT_EQ(LineageOf({}, kSecond, 8, kSampleLogFormat).lost, kSecond);
   ASSERT_TRUE(CheckpointStore(env_, kOther).Fence({3, 0}).ok());
-  ASSERT_TRUE(
-      CopySampleLineage(env_, kRoot, StepEight(kSampleLogFormat), kOther, {3, 0}).ok());
+  ASSERT_TRUE(CopySampleLineage(env_, kRoot, StepEight(kSampleLogFormat), kOther, {3, 0}).ok());
   auto history = ReadSampleLogs(env_, kOther);
   ASSERT_TRUE(history.ok()) << history.status();
   EXPECT_EQ(LineageOf(*history, {3, 0}, 8, kSampleLogFormat).lost, kSecond);
