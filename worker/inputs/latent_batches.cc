@@ -38,17 +38,21 @@ bool PrepareEncoding(model::Autoencoder& autoencoder, const pipeline::Packing& t
       autoencoder, text.Chunks(pipeline::Split::kTrain) + text.Chunks(pipeline::Split::kHeldout));
 }
 
+at::Tensor EncodeRows(model::Autoencoder& autoencoder, const at::Tensor& tokens) {
+  c10::NoGradGuard no_grad;
+  const model::Posterior posterior = autoencoder.Encode(tokens);
+  return at::cat({posterior.mean, posterior.log_std}, 1).cpu();
+}
+
 absl::StatusOr<at::Tensor> EncodeBatch(model::Autoencoder& autoencoder,
                                        const pipeline::Packing& packing, uint32_t shard,
                                        const LatentBatch& batch) {
-  c10::NoGradGuard no_grad;
   const int64_t chunk_size = packing.rule().chunk_size;
   std::vector<uint32_t> ids(batch.count * chunk_size);
   RETURN_IF_ERROR(packing.TokensOfShard(shard, batch.split, batch.first, ids));
   const at::Tensor tokens = at::empty({static_cast<int64_t>(batch.count), chunk_size}, at::kLong);
   std::copy(ids.begin(), ids.end(), tokens.data_ptr<int64_t>());
-  const model::Posterior posterior = autoencoder.Encode(tokens);
-  return at::cat({posterior.mean, posterior.log_std}, 1).cpu();
+  return EncodeRows(autoencoder, tokens);
 }
 
 }  // namespace halcyon::worker

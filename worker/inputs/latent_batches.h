@@ -31,8 +31,10 @@ bool PrepareEncoding(model::Autoencoder& autoencoder, uint64_t chunks);
 // For encoding the whole text once.
 bool PrepareEncoding(model::Autoencoder& autoencoder, const pipeline::Packing& text);
 
-// Posteriors of the batch's chunks, the mean then the log_std of each: float32
-// [count, 2 * latent_size] on the CPU. No gradients are kept.
+// Posteriors of chunks, the mean then the log_std of each: float32 [chunks, 2 * latent_size] on the
+// CPU. tokens: int64 [chunks, K]. No gradients are kept.
+at::Tensor EncodeRows(model::Autoencoder& autoencoder, const at::Tensor& tokens);
+// The same of the batch's chunks.
 absl::StatusOr<at::Tensor> EncodeBatch(model::Autoencoder& autoencoder,
                                        const pipeline::Packing& packing, uint32_t shard,
                                        const LatentBatch& batch);

@@ -7,6 +7,7 @@
 #include "storage/latent_cache.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/inputs/latent_batches.h"
+#include "worker/inputs/shard_encoding.h"
 #include "worker/tasks/tasks.h"
 #include "worker/training/matrix_rate.h"
 
@@ -19,18 +20,19 @@ struct LatentsTask::Inputs {
   std::string fingerprint;
   PackedTokens tokens;
   std::unique_ptr<model::Autoencoder> autoencoder;
-  bool keeps_token_states = false;
+  bool keeps_token_states = false, distinct_once = false;
   double product_rate = 0;  // of a large product of matrices, operations a second
 
   // So that a person sees whether the machine does what it can.
-  void LogRate(uint32_t shard, uint64_t chunks, int64_t spent_us) const {
+  void LogRate(uint32_t shard, uint64_t chunks, uint64_t encoded, int64_t spent_us) const {
     const double seconds = static_cast<double>(std::max<int64_t>(1, spent_us)) / 1e6;
-    const double a_second = static_cast<double>(chunks) / seconds;
+    const double a_second = static_cast<double>(encoded) / seconds;
     const double rate = a_second * jobs::EncodingFlops(autoencoder->spec(), keeps_token_states);
     spdlog::info(
-        "shard {}: {} chunks encoded in {:.2f} s, {:.0f} a second; {:.2f} GFLOP/s, {:.0f} % of a "
-        "large product of matrices",
-        shard, chunks, seconds, a_second, rate / 1e9, 100 * rate / product_rate);
+        "shard {}: {} chunks encoded in {:.2f} s, {:.0f} a second; the other {} of the shard "
+        "repeat "
+        "some of them; {:.2f} GFLOP/s, {:.0f} % of a large product of matrices",
+        shard, encoded, seconds, a_second, chunks - encoded, rate / 1e9, 100 * rate / product_rate);
   }
 };
 
@@ -48,6 +50,7 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
                      OpenPackedTokens(artifacts, *tokenizer, context.spec->autoencoder));
     ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, artifacts, context.device));
     inputs->keeps_token_states = PrepareEncoding(*inputs->autoencoder, *inputs->tokens.packing);
+    inputs->distinct_once = RowsAreIndependent(*inputs->autoencoder);
     inputs->product_rate = MeasureMatrixRate(at::kFloat, context.device);
     inputs_ = std::move(inputs);
   }
@@ -61,19 +64,21 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
   const uint64_t train_chunks = packing.ChunksOfShard(shard, Split::kTrain);
   const uint64_t heldout_chunks = packing.ChunksOfShard(shard, Split::kHeldout);
   const double all = static_cast<double>(train_chunks + heldout_chunks);
+  const auto width = 2 * static_cast<size_t>(inputs_->autoencoder->spec().latent_size);
   uint64_t done = 0;
   int64_t spent_us = 0;  // encoding
-  for (const LatentBatch& batch : LatentBatchesOf(train_chunks, heldout_chunks)) {
-    const int64_t began_us = Clock::Real()->MonotonicUs();
-    ASSIGN_OR_RETURN(const at::Tensor rows,
-                     EncodeBatch(*inputs_->autoencoder, packing, shard, batch));
-    spent_us += Clock::Real()->MonotonicUs() - began_us;
-    RETURN_IF_ERROR(writer->Append(
-        batch.split, {rows.const_data_ptr<float>(), static_cast<size_t>(rows.numel())}));
-    done += batch.count;
-    context.on_progress(static_cast<double>(done) / all);
-  }
-  inputs_->LogRate(shard, done, spent_us);
+  int64_t began_us = Clock::Real()->MonotonicUs();
+  ASSIGN_OR_RETURN(const uint64_t encoded,
+                   EncodeShard(*inputs_->autoencoder, packing, shard, inputs_->distinct_once,
+                               [&](Split split, std::span<const float> rows) {
+                                 spent_us += Clock::Real()->MonotonicUs() - began_us;
+                                 RETURN_IF_ERROR(writer->Append(split, rows));
+                                 done += rows.size() / width;
+                                 context.on_progress(static_cast<double>(done) / all);
+                                 began_us = Clock::Real()->MonotonicUs();
+                                 return absl::OkStatus();
+                               }));
+  inputs_->LogRate(shard, done, encoded, spent_us);
   ASSIGN_OR_RETURN(const storage::SstFile sst, writer->Finish());
   return SstResult(sst, {{"chunks", done}});
 }
