@@ -3,17 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "base/digest.h"
 #include "base/shared_file.h"
 #include "jobs/source_names.h"
+#include "pipeline/for_all.h"
 #include "storage/strict_json.h"
 
 namespace halcyon::pipeline {
@@ -56,19 +55,10 @@ absl::StatusOr<SourceShard> ShardOf(const json& from, const std::string& path) {
   return SourceShard{.path = path, .begin = from[0], .end = from[1], .xxh3 = from[2]};
 }
 
-// Calls `work` for 0 ... count - 1 on several threads; the first error by number.
-absl::Status ForAll(size_t count, const std::function<absl::Status(size_t)>& work) {
+// Calls work(i) for 0 ... count - 1 on all processors; the first error by number.
+absl::Status ForAllFiles(size_t count, const std::function<absl::Status(size_t)>& work) {
   std::vector<absl::Status> results(count);
-  std::atomic<size_t> next = 0;
-  const size_t threads = std::min<size_t>(count, std::max(1u, std::thread::hardware_concurrency()));
-  {
-    std::vector<std::jthread> workers;
-    for (size_t i = 0; i < threads; ++i) {
-      workers.emplace_back([&] {
-        for (size_t one = next++; one < count; one = next++) results[one] = work(one);
-      });
-    }
-  }
+  ForAll(count, ProcessorCount(), [&](size_t i, size_t) { results[i] = work(i); });
   for (absl::Status& result : results) RETURN_IF_ERROR(std::move(result));
   return absl::OkStatus();
 }
@@ -115,7 +105,7 @@ SourcePlans::SourcePlans(Env& env, const std::string& dir)
 absl::StatusOr<std::vector<std::string>> SourcePlans::DigestsOf(const jobs::DataSpec& data) {
   const std::vector<std::string> files = data.Files();
   std::vector<std::string> digests(files.size());
-  RETURN_IF_ERROR(ForAll(digests.size(), [&](size_t i) -> absl::Status {
+  RETURN_IF_ERROR(ForAllFiles(digests.size(), [&](size_t i) -> absl::Status {
     CutSource unused;
     ASSIGN_OR_RETURN(digests[i], digests_.Of(files[i], [&](const std::string& source) {
       return Read(data, source, &unused);
@@ -127,7 +117,7 @@ absl::StatusOr<std::vector<std::string>> SourcePlans::DigestsOf(const jobs::Data
 
 absl::Status SourcePlans::ReadAnew(const jobs::DataSpec& data) {
   const std::vector<std::string> files = data.Files();
-  return ForAll(files.size(), [&](size_t i) {
+  return ForAllFiles(files.size(), [&](size_t i) {
     CutSource unused;
     const auto read = [&](const std::string& source) { return Read(data, source, &unused); };
     return digests_.ReadAnew(files[i], read).status();
@@ -144,7 +134,7 @@ absl::StatusOr<ShardPlan> SourcePlans::PlanShards(const jobs::DataSpec& data,
   std::map<std::string, std::string> digest_of;
   for (size_t i = 0; i < files.size(); ++i) digest_of[files[i]] = source_digests[i];
   std::vector<CutSource> sources(files.size());
-  RETURN_IF_ERROR(ForAll(sources.size(), [&](size_t i) -> absl::Status {
+  RETURN_IF_ERROR(ForAllFiles(sources.size(), [&](size_t i) -> absl::Status {
     const auto index = digest_of.find(jobs::IndexNameOf(files[i]));
     ASSIGN_OR_RETURN(sources[i], PlanOf(data, files[i], source_digests[i],
                                         index == digest_of.end() ? "" : index->second));
