@@ -91,6 +91,7 @@ struct JsonLineReader::Parser {
 struct JsonLineReader::Member {
   size_t begin = 0;
   bool is_string = false;
+  size_t last = 0;  // of a string: where its closing quote is
 };
 
 JsonLineReader::JsonLineReader(std::string field, jobs::InvalidUtf8 invalid_utf8)
@@ -136,7 +137,9 @@ absl::StatusOr<JsonLineReader::Member> JsonLineReader::Find() {
     }
     if (!wanted) continue;
     const std::string_view token = field.value().raw_json_token();
-    member = Member{static_cast<size_t>(token.data() - line.data()), token.starts_with('"')};
+    const size_t begin = token.data() - line.data();
+    // Only white space may follow the closing quote in a token.
+    member = Member{begin, token.starts_with('"'), begin + token.rfind('"')};
   }
   // At the end of the line the parser gives no position.
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
@@ -170,7 +173,7 @@ absl::StatusOr<JsonText> JsonLineReader::Read(std::string_view line) {
     return InvalidArgument("member \"" + field_ +
                            "\" is not a string: " + QuoteBytes(all.substr(member.begin)));
   }
-  const std::string_view body = StringBody(all, member.begin + 1);
+  const std::string_view body = all.substr(member.begin + 1, member.last - member.begin - 1);
   char* const characters = buffer_.data() + member.begin + 1;
   if (body.find("\\u") != body.npos) {
     const std::string before(body);
