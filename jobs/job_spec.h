@@ -98,6 +98,8 @@ struct TokenizerSpec {
   int64_t vocab_size = 512;            // all tokens: 256 bytes, merges, and the two special ones
   std::string pattern = "gpt2";        // gpt2 | llama3 | cl100k | o200k
   int64_t train_bytes_max = 64 << 20;  // of text looked at when training
+  // Memory for the different words of that text; what else it does: pipeline/tokenizer.h.
+  int64_t words_bytes_max = int64_t{4} << 30;
   bool operator==(const TokenizerSpec&) const = default;
 };
 

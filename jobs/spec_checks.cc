@@ -57,6 +57,9 @@ class Checker {
     if (spec_.tokenizer.train_bytes_max != defaults.train_bytes_max) {
       Refuse({"tokenizer.train_bytes_max", "tokenizer.path"}, advice);
     }
+    if (spec_.tokenizer.words_bytes_max != defaults.words_bytes_max) {
+      Refuse({"tokenizer.words_bytes_max", "tokenizer.path"}, advice);
+    }
   }
 
   // With a file, its reader knows which patterns there are.

@@ -69,6 +69,8 @@ void AddTokenizer(TokenizerSpec& tokenizer, KeyTable& keys) {
   keys.Text("pattern", &tokenizer.pattern);
   keys.Integer("train_bytes_max", &tokenizer.train_bytes_max, 1, kBytesMax,
                "merges are learned from some text");
+  keys.Integer("words_bytes_max", &tokenizer.words_bytes_max, 1 << 20, kBytesMax,
+               "rare words are left out when all take more memory, and some must stay");
 }
 
 void AddTrain(const std::string& section, TrainSpec& train, KeyTable& keys) {

@@ -104,6 +104,7 @@ bool IsAsBeforeItCame(std::string_view path, std::string_view value) {
       {"model.document_mask", "false"},
       {"data.token_type", "auto"},
       {"data.end_of_document", "-1"},
+      {"tokenizer.words_bytes_max", "4294967296"},
   };
   return std::find(std::begin(kLater), std::end(kLater), std::pair(path, value)) !=
          std::end(kLater);

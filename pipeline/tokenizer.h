@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -59,10 +60,28 @@ class Encoder {
   virtual void Encode(std::string_view text, std::vector<uint32_t>* ids) = 0;
 };
 
+// 4 GiB: some 15 million words.
+inline constexpr uint64_t kWordsBytesMax = uint64_t{4} << 30;
+
 struct BpeTrainingOptions {
   uint32_t vocab_size = 8192;  // 256 bytes + merges + 2 special tokens
   std::string pattern = "gpt2";
+  // Memory for the different words of the documents, about; what it does when they take more is
+  // said at DroppedWords.
+  uint64_t words_bytes_max = kWordsBytesMax;
+  size_t threads = 0;  // 0: one a processor; changes nothing but the time
 };
+
+// Words that were left out because all would have taken more memory than allowed: of those known at
+// that time the rarest, so many that the rest took half of it. One that came again was counted from
+// 0. None: the merges are exact.
+struct DroppedWords {
+  uint64_t words = 0, occurrences = 0;
+  uint64_t short_max = 0;  // by how much the count of a word may be too small
+};
+// A sentence for a person, and the counts by name; empty where none was left out.
+std::string WarningOf(const DroppedWords& dropped);
+std::map<std::string, uint64_t> FactsOf(const DroppedWords& dropped);
 
 // Learns merges from the added documents, the same as Hugging Face's BpeTrainer with min_frequency
 // 2 and all 256 bytes: each the most frequent pair; of equals the smaller ids, where bytes are in
@@ -75,6 +94,8 @@ class BpeTrainer {
   // Fewer merges than asked for are fine when the text has no more pairs that occur twice;
   // vocab_size is then smaller. kInvalidArgument when nothing was added.
   virtual absl::StatusOr<std::shared_ptr<const Tokenizer>> Train() = 0;
+  // Valid after Train.
+  virtual DroppedWords dropped() const = 0;
 };
 
 }  // namespace halcyon::pipeline

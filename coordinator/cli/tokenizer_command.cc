@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file_kind.h"
 #include "base/output_file.h"
+#include "base/terminal_text.h"
 #include "coordinator/cli/choice_option.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/number_check.h"
@@ -22,8 +23,9 @@
 namespace halcyon::coordinator {
 namespace {
 
-// As `tokenizer.vocab_size` and `launch.threads` of a job file.
+// As `tokenizer.vocab_size`, `launch.threads` and `tokenizer.words_bytes_max` of a job file.
 constexpr int64_t kVocabSizeMin = 259, kVocabSizeMax = 1 << 20, kThreadsMax = 1024;
+constexpr int64_t kWordsBytesMin = 1 << 20, kWordsBytesMax = int64_t{1} << 40;
 
 const Choices<jobs::DataFormat> kFormats = {{"text", jobs::DataFormat::kText},
                                             {"jsonl", jobs::DataFormat::kJsonl}};
@@ -66,12 +68,18 @@ absl::Status Train(TrainArguments arguments) {
     bytes += counts.bytes;
   }
   ASSIGN_OR_RETURN(const auto tokenizer, trainer->Train());
+  const pipeline::DroppedWords dropped = trainer->dropped();
+  if (dropped.words > 0) {
+    PrintToStandardError("warning: " + pipeline::WarningOf(dropped) + "\n");
+  }
   RETURN_IF_ERROR(WriteOutputFile(arguments.output, tokenizer->ToJson()));
   if (arguments.json) {
-    PrintJson({{"output", arguments.output},
-               {"vocab_size", tokenizer->vocab_size()},
-               {"documents", documents},
-               {"bytes", bytes}});
+    nlohmann::json result = {{"output", arguments.output},
+                             {"vocab_size", tokenizer->vocab_size()},
+                             {"documents", documents},
+                             {"bytes", bytes}};
+    result.update(nlohmann::json(pipeline::FactsOf(dropped)));
+    PrintJson(result);
   } else {
     PrintText(fmt::format("{}: {} tokens, learnt from {} documents, {}\n", arguments.output,
                           tokenizer->vocab_size(), documents, FormatBytes(bytes)));
@@ -153,6 +161,12 @@ void AddTrain(CLI::App* tokenizer, CommandLine* line) {
       ->check(WholeNumber(kVocabSizeMin, kVocabSizeMax));
   AddChoice(train, "--pattern", &arguments->bpe.pattern, kPatterns,
             "How text is split before merging");
+  train
+      ->add_option("--words-bytes-max", arguments->bpe.words_bytes_max,
+                   "Memory for the different words; beyond it the rarest are left out")
+      ->check(WholeNumber(kWordsBytesMin, kWordsBytesMax));
+  train->add_option("--threads", arguments->bpe.threads, "One a processor by default")
+      ->check(WholeNumber(0, kThreadsMax));
   train->add_option("--output", arguments->output, "The tokenizer.json to write")->required();
   train->add_flag("--json", arguments->json, "Print what was done as JSON");
   train->callback([=] { line->chosen = [=] { return Train(*arguments); }; });

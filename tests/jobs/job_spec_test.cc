@@ -406,9 +406,10 @@ TEST(JobSpec, SettingsWithoutEffectAreRefused) {
               ElementsAre("5: data.field: is empty; name the member that holds the text"));
   EXPECT_THAT(
       ErrorsAfterHead("[tokenizer]\npath = \"t.json\"\nvocab_size = 300\npattern = \"llama3\"\n"
-                      "train_bytes_max = 7\n"),
+                      "train_bytes_max = 7\nwords_bytes_max = 2000000\n"),
       ElementsAre(HasSubstr("6: tokenizer.vocab_size: has no effect with tokenizer.path"),
-                  HasSubstr("8: tokenizer.train_bytes_max: has no effect with tokenizer.path")));
+                  HasSubstr("8: tokenizer.train_bytes_max: has no effect with tokenizer.path"),
+                  HasSubstr("9: tokenizer.words_bytes_max: has no effect with tokenizer.path")));
   EXPECT_THAT(ErrorsAfterHead("[tokenizer]\npattern = \"cl100k_base\"\n"),
               ElementsAre(HasSubstr("5: tokenizer.pattern: must be one of \"gpt2\", \"llama3\"")));
 }

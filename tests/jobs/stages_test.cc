@@ -123,6 +123,9 @@ std::vector<KeyCase> DataCases() {
       {"tokenizer.train_bytes_max",
        [](JobSpec& s) { s.tokenizer.train_bytes_max = 9; },
        {kTokenizer}},
+      {"tokenizer.words_bytes_max",
+       [](JobSpec& s) { s.tokenizer.words_bytes_max = 1 << 20; },
+       {kTokenizer}},
   };
 }
 

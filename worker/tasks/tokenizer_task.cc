@@ -21,13 +21,17 @@ constexpr uint64_t kShardOrderSeed = 0;
 
 using TokenizerOr = absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>>;
 
-// `warnings` receives what a person should know of the text, a sentence for each shard.
-TokenizerOr TrainTokenizer(const TaskContext& context, std::vector<std::string>* warnings) {
+// `warnings` receives what a person should know of the text, a sentence for each shard, and
+// `facts` what was left out of it.
+TokenizerOr TrainTokenizer(const TaskContext& context, json* facts,
+                           std::vector<std::string>* warnings) {
   const jobs::JobSpec& spec = *context.spec;
   const json& parameters = context.lease->parameters;
   ASSIGN_OR_RETURN(auto trainer,
                    pipeline::BpeTrainer::Create(
-                       {static_cast<uint32_t>(spec.tokenizer.vocab_size), spec.tokenizer.pattern}));
+                       {.vocab_size = static_cast<uint32_t>(spec.tokenizer.vocab_size),
+                        .pattern = spec.tokenizer.pattern,
+                        .words_bytes_max = static_cast<uint64_t>(spec.tokenizer.words_bytes_max)}));
   pipeline::SourcePlans plans(*context.env, parameters.value("source_plans", ""));
   ASSIGN_OR_RETURN(
       const pipeline::ShardPlan plan,
@@ -56,7 +60,10 @@ TokenizerOr TrainTokenizer(const TaskContext& context, std::vector<std::string>*
         "documents choose [data] documents = \"paragraphs\" or another rule that cuts the text "
         "into more, or write heldout = 0");
   }
-  return trainer->Train();
+  ASSIGN_OR_RETURN(auto tokenizer, trainer->Train());
+  facts->update(json(pipeline::FactsOf(trainer->dropped())));
+  warnings->push_back(pipeline::WarningOf(trainer->dropped()));
+  return tokenizer;
 }
 
 // The bytes that are read must be those of the fingerprint.
@@ -74,12 +81,14 @@ TokenizerOr ImportTokenizer(const TaskContext& context) {
 }  // namespace
 
 absl::StatusOr<json> RunTokenizerTask(const TaskContext& context) {
+  json facts = json::object();
   std::vector<std::string> warnings;
   ASSIGN_OR_RETURN(const auto tokenizer, context.spec->tokenizer.path.empty()
-                                             ? TrainTokenizer(context, &warnings)
+                                             ? TrainTokenizer(context, &facts, &warnings)
                                              : ImportTokenizer(context));
-  ASSIGN_OR_RETURN(json result, WriteFileArtifact(context, "tokenizer.json", tokenizer->ToJson(),
-                                                  {{"vocab_size", tokenizer->vocab_size()}}));
+  facts["vocab_size"] = tokenizer->vocab_size();
+  ASSIGN_OR_RETURN(json result,
+                   WriteFileArtifact(context, "tokenizer.json", tokenizer->ToJson(), facts));
   for (const std::string& warning : warnings) AddWarning(warning, &result);
   return result;
 }

@@ -56,13 +56,31 @@ TEST(BpeTrainer, LearnsTheMergesOfTheReference) {
     for (int i = 0; i < text["count"]; ++i) document += text["unit"].get<std::string>();
     if (document.size() <= 4000) documents.push_back(document);
   }
-  const auto tokenizer = TrainOn(documents, 256 + merges_wanted + 2);
-  std::string merges;
-  for (const auto& merge : VocabularyOf(*tokenizer).merges) {
-    merges += SpellBytes(tokenizer->Bytes(merge.left)) + " " +
-              SpellBytes(tokenizer->Bytes(merge.right)) + "\n";
+  for (const size_t threads : {1, 2, 3}) {
+    const auto tokenizer = TrainOn(documents, 256 + merges_wanted + 2, "gpt2", threads);
+    std::string merges;
+    for (const auto& merge : VocabularyOf(*tokenizer).merges) {
+      merges += SpellBytes(tokenizer->Bytes(merge.left)) + " " +
+                SpellBytes(tokenizer->Bytes(merge.right)) + "\n";
+    }
+    EXPECT_EQ(merges, *expected) << threads << " threads";
   }
-  EXPECT_EQ(merges, *expected);
+}
+
+TEST(BpeTrainer, SaysWhatItLeftOut) {
+  auto trainer = *BpeTrainer::Create({.vocab_size = 300, .words_bytes_max = 1100, .threads = 2});
+  trainer->Add("the the the river river and the water over a long wooden bridge");
+  const auto tokenizer = trainer->Train();
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  // " the" and " river" stay: the others occur once, and take more than 1100 bytes with them.
+  const DroppedWords dropped = trainer->dropped();
+  EXPECT_EQ(dropped.words, 8u);
+  EXPECT_EQ(dropped.occurrences, 8u);
+  EXPECT_EQ(dropped.short_max, 1u);
+  EXPECT_THAT(WarningOf(dropped), HasSubstr("8 times a rare word was left out"));
+  EXPECT_EQ(FactsOf(dropped).at("words_left_out"), 8u);
+  EXPECT_EQ(WarningOf({}), "");
+  EXPECT_TRUE(FactsOf({}).empty());
 }
 
 TEST(BpeTrainer, EqualsTheDefinition) {

@@ -153,8 +153,10 @@ inline std::string RandomProse(uint64_t seed, uint64_t words) {
 
 inline std::shared_ptr<const Tokenizer> TrainOn(const std::vector<std::string>& texts,
                                                 uint32_t vocab_size,
-                                                const std::string& pattern = "gpt2") {
-  auto trainer = BpeTrainer::Create({.vocab_size = vocab_size, .pattern = pattern});
+                                                const std::string& pattern = "gpt2",
+                                                size_t threads = 2) {
+  auto trainer =
+      BpeTrainer::Create({.vocab_size = vocab_size, .pattern = pattern, .threads = threads});
   HALCYON_CHECK(trainer.ok());
   for (const std::string& text : texts) (*trainer)->Add(text);
   auto tokenizer = (*trainer)->Train();
