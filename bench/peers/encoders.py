@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""From a JSON Lines file to a file of ids: Halcyon, tiktoken and tokenizers side by side, on one thread.
+"""From a JSON Lines file to a file of ids: Halcyon, tiktoken, tokenizers and gigatoken side by side, on one thread.
 
-    encoders.py TOKENIZER_MODEL [FILE.jsonl] [--rounds N] [--without hf] [--bench build/bin/tokenizer_bench]
+    encoders.py TOKENIZER_MODEL [FILE.jsonl] [--rounds N] [--without hf]... [--bench build/bin/tokenizer_bench]
 
-TOKENIZER_MODEL is Llama 3's file of ranks; tokenizers gets a tokenizer.json made from it, as transformers makes it.
+TOKENIZER_MODEL is Llama 3's file of ranks; tokenizers (hf) and gigatoken get a tokenizer.json made from it, as
+transformers makes it. gigatoken reads the JSON Lines itself, as Halcyon does; the others get Python's strings.
 Without a file the texts are hard ones: runs of one letter, of spaces, of digits, random characters, one long word.
 Encoders take turns. Of each the least processor time of its rounds counts (other work on the machine inflates it less
 than the time on the clock), reading the file, JSON and writing the ids included, loading the vocabulary not.
@@ -63,12 +64,29 @@ def encoder(name, model):
 
 
 def run_peer(name, model, path, out):
+    if name == "gigatoken":
+        return run_gigatoken(model, path, out)
     import numpy
     encode = encoder(name, model)
     wall, processor = time.perf_counter(), time.process_time()
     with open(path) as file, open(out, "wb") as ids:
         for line in file:
             ids.write(numpy.array(encode(json.loads(line)["text"]), dtype=numpy.uint32).tobytes())
+    report(wall, processor)
+
+
+def run_gigatoken(model, path, out):
+    import awkward
+    import gigatoken
+    import numpy
+    tokenizer = gigatoken.Tokenizer(model)
+    wall, processor = time.perf_counter(), time.process_time()
+    ids = tokenizer.encode_files(gigatoken.JsonlFileSource([path], field="text"), parallel=False)
+    numpy.asarray(awkward.flatten(ids)).astype(numpy.uint32, copy=False).tofile(out)
+    report(wall, processor)
+
+
+def report(wall, processor):
     print("%f %f" % (time.perf_counter() - wall, time.process_time() - processor))
 
 
@@ -88,7 +106,7 @@ def run(name, options, path, out):
 def compare(title, path, options):
     with open(path) as file:
         size = sum(len(json.loads(line)["text"].encode()) for line in file)
-    names = [name for name in ("halcyon", "tiktoken", "hf") if name not in options.without]
+    names = [name for name in ("halcyon", "tiktoken", "hf", "gigatoken") if name not in options.without]
     seconds = {name: [] for name in names}
     digests = {}
     with tempfile.NamedTemporaryFile() as out:
@@ -133,7 +151,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         options.json = os.path.join(folder, "tokenizer.json")
-        if "hf" not in options.without:
+        if not {"hf", "gigatoken"} <= set(options.without):
             with open(options.json, "w") as file:
                 json.dump(tokenizer_json(ranks_of(options.model)), file)
         if options.file:
