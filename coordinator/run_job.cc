@@ -106,6 +106,14 @@ absl::Status TakeOver(JobContext* context, std::vector<std::string>* notes) {
   return absl::OkStatus();
 }
 
+// What the operator's cluster.toml says, put in where the job says nothing.
+absl::StatusOr<jobs::ClusterFile> LoadOperatorsDefaults(JobContext* context) {
+  ASSIGN_OR_RETURN(jobs::ClusterFile cluster, jobs::LoadClusterFile(context->home.root));
+  std::string& copy_caches_to = context->spec.launch.copy_caches_to;
+  if (copy_caches_to.empty()) copy_caches_to = cluster.copy_caches_to;
+  return cluster;
+}
+
 }  // namespace
 
 std::string AbsolutePath(const std::string& path) {
@@ -148,9 +156,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.incarnation = owned.incarnation();
   context.owner_before = owned.before;
   context.observer = observer;
-  ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, jobs::LoadClusterFile(context.home.root));
-  std::string& copy_caches_to = context.spec.launch.copy_caches_to;
-  if (copy_caches_to.empty()) copy_caches_to = cluster.copy_caches_to;
+  ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, LoadOperatorsDefaults(&context));
   RETURN_IF_ERROR(SettleLatents(*context.env, context.home.root,
                                 context.home.Job(context.job.value()), context.free_room, notify,
                                 &context.spec));

@@ -165,11 +165,11 @@ class Auditor {
                            line.samples, Hex128(line.items), Guess(line, expected, items)));
     } else if (input_.ids_of && expected.text() != line.text) {
       fault_of("text", expected.text(), line.text, &PlaceSums::text);
-    } else if (input_.latents_of && line.latents && expected.latents() != line.latents) {
+    } else if (line.latents && expected.latents() && expected.latents() != line.latents) {
       fault_of("latents", *expected.latents(), *line.latents, &PlaceSums::latents);
     } else {
       report_.samples += items.size();
-      if (input_.latents_of && line.latents) report_.with_latents += items.size();
+      if (line.latents && expected.latents()) report_.with_latents += items.size();
       for (const uint64_t item : items) {
         if (uses_) uses_->Count(item);
       }

@@ -28,7 +28,7 @@ struct AuditInput {
   storage::WriterFence writer;  // of the weights
   // An item's token ids, as SampleDigest takes them; without it the text is not compared.
   std::function<absl::StatusOr<std::string>(uint64_t item)> ids_of = {};
-  // Without it the latents are not.
+  // Without it, or without `ids_of`, the latents are not.
   std::function<absl::StatusOr<ItemLatents>(uint64_t item)> latents_of = {};
   uint64_t log_format = 0;  // CheckpointManifest::sample_log_format of the weights; 0: none
 };

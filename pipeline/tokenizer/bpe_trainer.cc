@@ -11,7 +11,6 @@
 namespace halcyon::pipeline {
 namespace {
 
-constexpr uint32_t kBytes = 256;
 constexpr uint32_t kSpecials = 2;
 
 class CountingTrainer : public BpeTrainer {
@@ -79,7 +78,7 @@ std::map<std::string, uint64_t> FactsOf(const DroppedWords& dropped) {
 }
 
 absl::StatusOr<std::unique_ptr<BpeTrainer>> BpeTrainer::Create(const BpeTrainingOptions& options) {
-  if (options.vocab_size < kBytes + kSpecials) {
+  if (options.vocab_size < kByteTokens + kSpecials) {
     return InvalidArgument("vocab_size " + std::to_string(options.vocab_size) +
                            " is too small: 256 bytes and 2 special tokens need 258");
   }

@@ -209,7 +209,7 @@ TEST_F(AuditTest, TheSampleWithOtherTextIsNamed) {
   LineOf(1, 0) = Line(6, RightUse(6));
   ExpectFault(
       Run(/*with_text=*/true), 6,
-      ": other text were loaded for sample 34 (item " + std::to_string(order_.ItemAt(34)) + ")");
+      ": other text than its own for sample 34 (item " + std::to_string(order_.ItemAt(34)) + ")");
   LineOf(1, 0).by_place->text[0] ^= 1;
   ExpectFault(Run(/*with_text=*/true), 6, ": several samples are not as they should be");
 }
@@ -221,9 +221,9 @@ TEST_F(AuditTest, OtherLatentsAreFound) {
   read_ = 0;
   LineOf(1, 0) = Line(6, RightUse(6));
   ExpectFault(Run(/*with_text=*/true), 6, "step 6: expected latents with digest ");
-  ExpectFault(
-      Run(/*with_text=*/true), 6,
-      ": other latents were loaded for sample 30 (item " + std::to_string(order_.ItemAt(30)) + ")");
+  ExpectFault(Run(/*with_text=*/true), 6,
+              ": other latents than its own for sample 30 (item " +
+                  std::to_string(order_.ItemAt(30)) + ")");
   EXPECT_EQ(Run().verdict, AuditVerdict::kHolds) << "they are not read";
   // As an earlier version recorded.
   LineOf(1, 0).latents.reset();

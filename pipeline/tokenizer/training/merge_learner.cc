@@ -9,7 +9,6 @@
 namespace halcyon::pipeline {
 namespace {
 
-constexpr uint32_t kBytes = 256;
 constexpr uint64_t kOccurrencesMin = 2;  // a pair that occurs once is not merged
 // How many words ahead memory is asked for, so that it has answered when their turn comes.
 constexpr size_t kWordsAhead = 16, kSymbolsAhead = 8;
@@ -17,7 +16,7 @@ constexpr size_t kWordsAhead = 16, kSymbolsAhead = 8;
 }  // namespace
 
 MergeLearner::MergeLearner() {
-  std::array<uint8_t, kBytes> bytes;
+  std::array<uint8_t, kByteTokens> bytes;
   std::iota(bytes.begin(), bytes.end(), 0);
   std::sort(bytes.begin(), bytes.end(),
             [](uint8_t a, uint8_t b) { return AlphabetPoint(a) < AlphabetPoint(b); });
@@ -49,7 +48,7 @@ void MergeLearner::Learn(uint32_t tokens) {
 }
 
 std::vector<std::string> MergeLearner::TakeTokens() {
-  for (uint32_t byte = 0; byte < kBytes; ++byte) {
+  for (uint32_t byte = 0; byte < kByteTokens; ++byte) {
     bytes_[byte] = std::string(1, static_cast<char>(byte));
   }
   return std::move(bytes_);
@@ -69,13 +68,13 @@ uint32_t MergeLearner::NewSymbol(const std::string& bytes) {
 
 // Twice over all words, so that each list takes the memory that it needs.
 void MergeLearner::FindPairs() {
-  std::vector<Neighbour> pairs(kBytes * kBytes);
+  std::vector<Neighbour> pairs(kByteTokens * kByteTokens);
   const auto for_each_pair = [&](const auto& visit) {
     for (Neighbour& pair : pairs) pair.last_word = 0;
     for (uint32_t word = 0; word < words_.size(); ++word) {
       const uint32_t* const symbols = symbols_.data() + words_[word].begin;
       for (size_t i = 0; i + 1 < words_[word].size; ++i) {
-        Neighbour& pair = pairs[symbols[i] * kBytes + symbols[i + 1]];
+        Neighbour& pair = pairs[symbols[i] * kByteTokens + symbols[i + 1]];
         visit(&pair, PairOf(symbols[i], symbols[i + 1]), word);
         pair.last_word = word + 1;
       }
@@ -90,7 +89,7 @@ void MergeLearner::FindPairs() {
                                                [](const auto& pair) { return pair.places == 0; }));
   for (uint32_t i = 0; i < pairs.size(); ++i) {
     if (pairs[i].places == 0) continue;
-    const Pair pair = PairOf(i / kBytes, i % kBytes);
+    const Pair pair = PairOf(i / kByteTokens, i % kByteTokens);
     places[i] = &places_[pair];
     places[i]->count = pairs[i].count;
     places[i]->words.reserve(pairs[i].places);
@@ -104,7 +103,7 @@ void MergeLearner::FindPairs() {
 void MergeLearner::Merge(uint32_t left, uint32_t right) {
   const uint32_t result = NewSymbol(bytes_[left] + bytes_[right]);
   const auto id_of = [this](uint32_t symbol) {
-    return symbol < kBytes ? static_cast<uint8_t>(bytes_[symbol][0]) : symbol;
+    return symbol < kByteTokens ? static_cast<uint8_t>(bytes_[symbol][0]) : symbol;
   };
   merges_.push_back({id_of(left), id_of(right), result});
   // Taken out first: every occurrence is merged, so the pair's own count does not matter below.

@@ -16,6 +16,8 @@
 
 namespace halcyon::pipeline {
 
+inline constexpr uint32_t kByteTokens = 256;  // the tokens 0 ... 255, a byte each
+
 // Each merge is of the pair that occurs most often; of several the one that Hugging Face's trainer
 // takes: the smaller symbols, where bytes are numbered by the characters that stand for them. It
 // touches only the words that have the pair. Neither the order of the words nor of anything that is
