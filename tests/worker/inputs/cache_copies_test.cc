@@ -14,15 +14,20 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Moved by the test alone; who waits looks again soon.
+// Moved by the test, and by sleeping when asked to; who waits looks again soon.
 class MovedClock : public Clock {
  public:
   int64_t MonotonicMs() const override { return now_ms_; }
   int64_t WallMs() const override { return now_ms_; }
-  void SleepMs(int64_t) override { Clock::Real()->SleepMs(1); }
+  void SleepMs(int64_t duration_ms) override {
+    if (sleep_moves_it_) Move(duration_ms);
+    Clock::Real()->SleepMs(1);
+  }
   void Move(int64_t duration_ms) { now_ms_ += duration_ms; }
+  void LetSleepMoveIt() { sleep_moves_it_ = true; }
 
  private:
+  std::atomic<bool> sleep_moves_it_ = false;
   std::atomic<int64_t> now_ms_ = 1000;
 };
 
@@ -98,7 +103,8 @@ TEST_F(CacheCopiesTest, WithoutRoomTheFirstRankOfEachHostSaysWhy) {
 }
 
 TEST_F(CacheCopiesTest, AStopOfOneRankEndsTheCopyingOfAll) {
-  // Time passes while a rank copies, so that the ranks meet.
+  // Time passes while a rank copies and while others wait for it, so that the ranks meet.
+  clock_.LetSleepMoveIt();
   options_.free_room = [this](const std::string&) {
     clock_.Move(2000);
     return DiskRoom{uint64_t{1} << 40, 1000};

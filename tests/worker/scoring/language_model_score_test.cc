@@ -234,8 +234,9 @@ TEST_F(CalmScoreTest, EncodedLatentsAreAsACacheGivesThem) {
     const model::Posterior posterior = EncodeWindows(*autoencoder_, tokens.view({1, 3, 4}), format);
     for (const auto& [made, of] :
          {std::pair(posterior.mean, exact.mean), std::pair(posterior.log_std, exact.log_std)}) {
-      std::vector<float> expected(of.const_data_ptr<float>(),
-                                  of.const_data_ptr<float>() + of.numel());
+      const at::Tensor rows = of.contiguous();
+      std::vector<float> expected(rows.const_data_ptr<float>(),
+                                  rows.const_data_ptr<float>() + rows.numel());
       storage::RoundNumbers(format, expected);
       EXPECT_TRUE(at::equal(made, at::tensor(expected).view_as(made))) << storage::NameOf(format);
     }
