@@ -34,6 +34,11 @@ void SendSmall(cluster::CoordinatorLink* link, cluster::Body body) {
   HALCYON_CHECK(sent.ok());
 }
 
+template <typename Task>
+Task& Kept(std::optional<Task>* task) {
+  return *task ? **task : task->emplace();
+}
+
 class Agent {
  public:
   // `number`: among the agents of this machine.
@@ -87,13 +92,15 @@ class Agent {
           SendSmall(link_, cluster::TaskProgress{lease.task, lease.fence, fraction});
         }};
     const std::string& stage = lease.assignment.stage;
+    if (stage != "tokens") tokens_.reset();
+    if (stage != "latents") latents_.reset();
     at::set_num_threads(stage == "eval" ? static_cast<int>(threads_) : 1);
     // LibTorch reports its faults by exceptions; none leaves this function.
     try {
       if (stage == "tokenizer") return RunTokenizerTask(context);
-      if (stage == "tokens") return RunTokensTask(context);
+      if (stage == "tokens") return Kept(&tokens_).Run(context);
       ASSIGN_OR_RETURN(context.device, DeviceFor(spec));
-      if (stage == "latents") return latents_.Run(context);
+      if (stage == "latents") return Kept(&latents_).Run(context);
       if (stage == "eval") return RunEvalTask(context);
     } catch (const std::exception& error) {
       return TorchFault(lease.task, error);
@@ -114,7 +121,9 @@ class Agent {
   uint32_t threads_, number_;
   cluster::WorkProgress progress_;
   std::optional<ComputeDevice> compute_;
-  LatentsTask latents_;
+  // What their tasks keep for the next one, while the stage is the same.
+  std::optional<TokensTask> tokens_;
+  std::optional<LatentsTask> latents_;
 };
 
 // 3 of "agent-3"; 0 where there is no number.

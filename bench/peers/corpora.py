@@ -3,12 +3,13 @@
 
     corpora.py TOKENIZER_MODEL FOLDER [--workers N] [--without NAME ...] [--halcyon build/bin/halcyon] [--work DIR]
 
-TOKENIZER_MODEL is Llama 3's file of ranks. Halcyon's job goes on to latents, with a small autoencoder that has been
-trained for one step, and a model likewise: their contents mean nothing, their making costs what it costs. The peers
-use tokenizers, with the tokenizer.json that encoders.py makes of the ranks, on files that the workers share out.
+TOKENIZER_MODEL is Llama 3's file of ranks. Halcyon's job goes on to latents, of a small autoencoder that has been
+trained for one step: their contents mean nothing, their making costs what it costs. The job is ended after them. The
+peers use tokenizers, with the tokenizer.json that encoders.py makes of the ranks, on files that the workers share out.
 
 Prints of each part: MB/s of text, processor time of all processes, the most memory that one process had, bytes on disk.
-All that the programs do is in the time, so also loading the vocabulary and starting processes. The peers need
+All that a peer does is in its time, so also loading the vocabulary and starting processes; Halcyon's stages begin with
+agents that are there already, and load the vocabulary within the time of the tokens. The peers need
 `pip install datatrove litdata tokenizers orjson`.
 """
 
@@ -147,18 +148,21 @@ class Figures:
         self.processor[pid, fields[19]] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def run(command):
-    """Seconds on the clock, of processor, and the largest peak of a process."""
+def run(command, finished=lambda figures: False):
+    """Seconds on the clock, of processor, and the largest peak of a process. Ends it when `finished` says so."""
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    figures, start = Figures(), time.monotonic()
+    figures, start, ended = Figures(), time.monotonic(), False
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
         while process.poll() is None:
             for pid in [process.pid, *descendants(process.pid)]:
                 figures.look(pid)
+            if not ended and finished(figures):
+                ended = True
+                process.terminate()
             time.sleep(0.1)
         seconds = time.monotonic() - start
-        if process.returncode != 0:
+        if process.returncode != 0 and not ended:
             errors.seek(0)
             sys.exit("%s ended with %d:\n%s" % (command[0], process.returncode, errors.read()[-3000:]))
     return seconds, sum(figures.processor.values()), figures.peak
@@ -175,18 +179,37 @@ def report(name, text_bytes, seconds, processor, peak, on_disk):
     print("%-18s %s, %.0f MB on disk" % (name, ", ".join(figures), on_disk / 1e6), flush=True)
 
 
+class Stages:
+    """Reports the stages of a job whose figures are wanted as they end; true when there are no more."""
+
+    def __init__(self, work, text_bytes):
+        self.work, self.text_bytes = work, text_bytes
+        self.waited_for, self.processor_before, self.started = ["tokens", "latents"], None, None
+
+    def __call__(self, figures):
+        kind, processor = self.waited_for[0], sum(figures.processor.values())
+        stage = self.stage(kind)
+        if self.started != kind and stage.get("started_ms"):
+            self.started, self.processor_before, figures.peak = kind, processor, 0
+        if not stage.get("ended_ms"):
+            return False
+        report("halcyon " + kind, self.text_bytes, (stage["ended_ms"] - stage["started_ms"]) / 1000,
+               processor - self.processor_before, figures.peak, disk_bytes("%s/home/artifacts/%s" % (self.work, kind)))
+        self.waited_for.pop(0)
+        return not self.waited_for
+
+    def stage(self, kind):
+        for path in glob.glob(self.work + "/home/jobs/*/status.json"):
+            with open(path) as file:
+                return next((stage for stage in json.load(file)["stages"] if stage["stage"] == kind), {})
+        return {}
+
+
 def halcyon(program, folder, work, workers, text_bytes):
     job = work + "/job.toml"
     with open(job, "w") as file:
         file.write(JOB.format(work=work, folder=folder, workers=workers))
-    seconds, processor, peak = run([program, "--home", work + "/home", "run", "--quiet", job])
-    with open(glob.glob(work + "/home/jobs/*/status.json")[0]) as file:
-        stages = {stage["stage"]: stage for stage in json.load(file)["stages"]}
-    for kind in ("tokens", "latents"):
-        stage = stages[kind]
-        report("halcyon " + kind, text_bytes, (stage["ended_ms"] - stage["started_ms"]) / 1000, 0, 0,
-               disk_bytes("%s/home/artifacts/%s" % (work, kind)))
-    report("halcyon, all", text_bytes, seconds, processor, peak, disk_bytes(work + "/home/artifacts"))
+    run([program, "--home", work + "/home", "run", "--quiet", job], Stages(work, text_bytes))
 
 
 def main():
@@ -209,7 +232,7 @@ def main():
             json.dump(with_end(tokenizer_json(ranks_of(options.model))), file)
         if "halcyon" not in options.without:
             halcyon(os.path.abspath(options.halcyon), folder, work, options.workers, text_bytes)
-            shutil.rmtree(work + "/home")
+            shutil.rmtree(work + "/home", ignore_errors=True)
         for name in PEERS:
             if name in options.without:
                 continue

@@ -29,10 +29,21 @@ struct TaskContext {
 
 // Trains or imports the vocabulary. -> {"content_digest", "bytes", "facts"}
 absl::StatusOr<nlohmann::json> RunTokenizerTask(const TaskContext& context);
-// Turns one shard of the sources into tokens. -> {"sst", "facts"}
-absl::StatusOr<nlohmann::json> RunTokensTask(const TaskContext& context);
 // Measures the finished model and writes the report. -> {"content_digest", "bytes", "facts"}
 absl::StatusOr<nlohmann::json> RunEvalTask(const TaskContext& context);
+
+// Turns one shard of the sources into tokens. Keeps the tokenizer, with the words that it has
+// encoded, from task to task: reading a large vocabulary takes longer than encoding a shard.
+class TokensTask {
+ public:
+  TokensTask();
+  ~TokensTask();
+  absl::StatusOr<nlohmann::json> Run(const TaskContext& context);  // -> {"sst", "facts"}
+
+ private:
+  struct Inputs;
+  std::unique_ptr<Inputs> inputs_;
+};
 
 // Encodes the chunks of one shard. Keeps the autoencoder and the packing from task to task.
 class LatentsTask {

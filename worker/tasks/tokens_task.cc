@@ -37,17 +37,16 @@ absl::StatusOr<pipeline::SourceShard> ShardOf(const json& parameters) {
 class ShardFiller {
  public:
   ShardFiller(const TaskContext& context, const pipeline::SourceShard& shard,
-              std::shared_ptr<const pipeline::Tokenizer> tokenizer)
+              const pipeline::Tokenizer& tokenizer)
       : context_(context),
         data_(context.spec->data),
         shard_(shard),
-        tokenizer_(std::move(tokenizer)),
+        tokenizer_(tokenizer),
         split_(data_, shard.path),
         writer_(ShardPath(*context.lease, shard.shard), context.lease->assignment.fingerprint,
-                shard.shard, context.lease->fence, tokenizer_->vocab_size()) {}
+                shard.shard, context.lease->fence, tokenizer.vocab_size()) {}
 
-  absl::StatusOr<json> FromText() {
-    const auto encoder = pipeline::Encoder::Create(tokenizer_);
+  absl::StatusOr<json> FromText(pipeline::Encoder* encoder) {
     const auto shard_bytes = static_cast<double>(shard_.end - shard_.begin);
     std::vector<uint32_t> ids;
     const auto counts = pipeline::ReadDocuments(data_, shard_, [&](std::string_view text) {
@@ -68,9 +67,9 @@ class ShardFiller {
   // for, as if that had been read.
   absl::StatusOr<json> FromIds() {
     const auto counts = pipeline::ReadTokenDocuments(
-        *context_.env, data_, shard_, pipeline::KnownIds(*tokenizer_),
+        *context_.env, data_, shard_, pipeline::KnownIds(tokenizer_),
         [&](std::span<const uint32_t> ids, double done) -> absl::Status {
-          ASSIGN_OR_RETURN(const std::string text, tokenizer_->Decode(ids, /*keep_special=*/true));
+          ASSIGN_OR_RETURN(const std::string text, tokenizer_.Decode(ids, /*keep_special=*/true));
           if (!pipeline::IsBlank(text)) Add(text, ids);
           context_.on_progress(done);
           return absl::OkStatus();
@@ -98,7 +97,7 @@ class ShardFiller {
   const TaskContext& context_;
   const jobs::DataSpec& data_;
   const pipeline::SourceShard& shard_;
-  std::shared_ptr<const pipeline::Tokenizer> tokenizer_;
+  const pipeline::Tokenizer& tokenizer_;
   const pipeline::HeldoutSplit split_;
   storage::TokenShardWriter writer_;
   uint64_t documents_ = 0, bytes_ = 0;  // of text
@@ -106,13 +105,29 @@ class ShardFiller {
 
 }  // namespace
 
-absl::StatusOr<json> RunTokensTask(const TaskContext& context) {
+struct TokensTask::Inputs {
+  std::string fingerprint;
+  std::shared_ptr<const pipeline::Tokenizer> tokenizer;
+  std::unique_ptr<pipeline::Encoder> encoder;
+};
+
+TokensTask::TokensTask() = default;
+TokensTask::~TokensTask() = default;
+
+absl::StatusOr<json> TokensTask::Run(const TaskContext& context) {
   const cluster::Lease& lease = *context.lease;
   ASSIGN_OR_RETURN(const pipeline::SourceShard shard, ShardOf(lease.parameters));
-  ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(ArtifactInputs::Of(lease.assignment)));
-  ShardFiller filler(context, shard, tokenizer);
-  return context.spec->data.format == jobs::DataFormat::kTokens ? filler.FromIds()
-                                                                : filler.FromText();
+  if (inputs_ == nullptr || inputs_->fingerprint != lease.assignment.fingerprint) {
+    inputs_ = nullptr;  // its memory, before that of the next is taken
+    ASSIGN_OR_RETURN(auto tokenizer, OpenTokenizer(ArtifactInputs::Of(lease.assignment)));
+    auto encoder = pipeline::Encoder::Create(tokenizer);
+    inputs_ = std::make_unique<Inputs>(
+        Inputs{lease.assignment.fingerprint, std::move(tokenizer), std::move(encoder)});
+  }
+  ShardFiller filler(context, shard, *inputs_->tokenizer);
+  return context.spec->data.format == jobs::DataFormat::kTokens
+             ? filler.FromIds()
+             : filler.FromText(inputs_->encoder.get());
 }
 
 }  // namespace halcyon::worker
