@@ -7,11 +7,12 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <map>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/env.h"
 #include "base/mutex.h"
 #include "base/output_file.h"
 #include "pipeline/json_lines.h"
@@ -36,23 +37,41 @@ double ProcessorSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// Whole lines of about kBatchBytes from the front of `rest`.
-std::string_view TakeBatch(std::string_view* rest) {
-  const size_t end = rest->find('\n', std::min(kBatchBytes, rest->size()));
-  const std::string_view batch = rest->substr(0, end == rest->npos ? end : end + 1);
-  rest->remove_prefix(batch.size());
-  return batch;
-}
+// Takes whole lines of about kBatchBytes from a file at a time. Not thread-safe.
+class LineBatches {
+ public:
+  static absl::StatusOr<LineBatches> Open(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return NotFound("cannot open " + path);
+    return LineBatches(std::move(file));
+  }
+
+  // Writes the next lines to `batch`: none at the end of the file.
+  void Take(std::string* batch) {
+    *batch = rest_;
+    for (size_t end = batch->npos; end == batch->npos && file_;) {
+      const size_t before = batch->size();
+      batch->resize(before + kBatchBytes);
+      file_.read(batch->data() + before, kBatchBytes);
+      batch->resize(before + static_cast<size_t>(file_.gcount()));
+      end = batch->rfind('\n');
+      rest_.assign(*batch, file_ && end != batch->npos ? end + 1 : batch->size());
+    }
+    batch->resize(batch->size() - rest_.size());
+  }
+
+ private:
+  explicit LineBatches(std::ifstream file) : file_(std::move(file)) {}
+
+  std::ifstream file_;
+  std::string rest_;  // read, behind the last batch
+};
 
 // Encodes batches in any order and writes their ids in the order of the file.
 class Run {
  public:
-  Run(std::shared_ptr<const Tokenizer> tokenizer, std::string_view texts, OutputFile* ids)
-      : tokenizer_(std::move(tokenizer)), ids_(ids) {
-    while (!texts.empty()) batches_.push_back(TakeBatch(&texts));
-    done_.resize(batches_.size());
-    is_done_.resize(batches_.size());
-  }
+  Run(std::shared_ptr<const Tokenizer> tokenizer, LineBatches texts, OutputFile* ids)
+      : tokenizer_(std::move(tokenizer)), texts_(std::move(texts)), ids_(ids) {}
 
   absl::Status Encode(int threads) {
     {
@@ -70,19 +89,37 @@ class Run {
   void Work() {
     const auto encoder = Encoder::Create(tokenizer_);
     JsonLineReader reader("text", jobs::InvalidUtf8::kReplace);
-    for (size_t i = next_++; i < batches_.size(); i = next_++) {
-      std::vector<uint32_t> ids;
-      const absl::Status status = EncodeBatch(batches_[i], *encoder, reader, &ids);
+    std::string batch;
+    for (size_t number = Take(&batch); !batch.empty(); number = Take(&batch)) {
+      std::vector<uint32_t> ids = SpareIds();
+      const absl::Status status = EncodeBatch(batch, *encoder, reader, &ids);
       MutexLock lock(&mutex_);
       status_.Update(status);
-      done_[i] = std::move(ids);
-      is_done_[i] = true;
-      for (; written_ < done_.size() && is_done_[written_]; ++written_) {
-        const std::vector<uint32_t> ready = std::move(done_[written_]);
+      done_[number] = std::move(ids);
+      for (auto first = done_.begin(); first != done_.end() && first->first == written_;
+           first = done_.erase(first), ++written_) {
+        const std::vector<uint32_t>& ready = first->second;
         status_.Update(ids_->Append(
             {reinterpret_cast<const char*>(ready.data()), ready.size() * sizeof ready[0]}));
+        spare_.push_back(std::move(first->second));
       }
     }
+  }
+
+  size_t Take(std::string* batch) {
+    MutexLock lock(&mutex_);
+    texts_.Take(batch);
+    return taken_++;
+  }
+
+  // Empty, with the memory of those that were written.
+  std::vector<uint32_t> SpareIds() {
+    MutexLock lock(&mutex_);
+    if (spare_.empty()) return {};
+    std::vector<uint32_t> ids = std::move(spare_.back());
+    spare_.pop_back();
+    ids.clear();
+    return ids;
   }
 
   absl::Status EncodeBatch(std::string_view lines, Encoder& encoder, JsonLineReader& reader,
@@ -102,14 +139,14 @@ class Run {
   }
 
   const std::shared_ptr<const Tokenizer> tokenizer_;
-  std::vector<std::string_view> batches_;
-  std::atomic<size_t> next_ = 0, text_bytes_ = 0, id_count_ = 0;
+  std::atomic<size_t> text_bytes_ = 0, id_count_ = 0;
   Mutex mutex_;
+  LineBatches texts_ ABSL_GUARDED_BY(mutex_);
   OutputFile* const ids_ ABSL_PT_GUARDED_BY(mutex_);
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::vector<uint32_t>> done_ ABSL_GUARDED_BY(mutex_);  // by batch
-  std::vector<bool> is_done_ ABSL_GUARDED_BY(mutex_);
-  size_t written_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t taken_ ABSL_GUARDED_BY(mutex_) = 0, written_ ABSL_GUARDED_BY(mutex_) = 0;  // batches
+  std::map<size_t, std::vector<uint32_t>> done_ ABSL_GUARDED_BY(mutex_);  // not written yet
+  std::vector<std::vector<uint32_t>> spare_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::Status Measure(const Options& options) {
@@ -118,9 +155,9 @@ absl::Status Measure(const Options& options) {
   for (int round = 0; round < options.rounds; ++round) {
     const int64_t start_ms = clock.MonotonicMs();
     const double start_processor = ProcessorSeconds();
-    ASSIGN_OR_RETURN(const std::string file, Env::Posix()->ReadFile(options.texts));
+    ASSIGN_OR_RETURN(LineBatches texts, LineBatches::Open(options.texts));
     ASSIGN_OR_RETURN(const auto ids, OutputFile::Open(options.ids));
-    Run run(tokenizer, file, ids.get());
+    Run run(tokenizer, std::move(texts), ids.get());
     RETURN_IF_ERROR(run.Encode(options.threads));
     std::printf("%zu bytes, %zu ids, %.3f s, processor %.3f s\n", run.text_bytes(), run.id_count(),
                 1e-3 * static_cast<double>(clock.MonotonicMs() - start_ms),

@@ -18,7 +18,7 @@ namespace halcyon::pipeline {
 
 static_assert(std::endian::native == std::endian::little);
 
-// Two tables of fixed size, 32 MiB together. Nearly all pieces have up to 15 bytes and give up to 4
+// Two tables of fixed size, 48 MiB together. Nearly all pieces have up to 15 bytes and give up to 4
 // ids: they are kept in two places for each hash, of which the one used last stays. Longer ones
 // have one place a hash, the newest stays. What is longer still is not kept. Not thread-safe.
 class PieceCache {
@@ -77,7 +77,7 @@ class PieceCache {
  private:
   static constexpr uint32_t kNoId = 0xFFFFFFFF;
   static constexpr size_t kShortBytesMax = 15;
-  static constexpr int kShortPairsLog2 = 18;
+  static constexpr int kShortPairsLog2 = 19;
   static constexpr int kLongsLog2 = 17;
 
   struct Short {
