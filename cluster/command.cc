@@ -69,12 +69,13 @@ std::optional<int> Reap(pid_t pid, int64_t deadline_ms) {
 
 }  // namespace
 
-absl::StatusOr<CommandOutput> RunCommand(const std::vector<std::string>& argv, int64_t timeout_ms) {
+absl::StatusOr<CommandOutput> RunCommand(const std::vector<std::string>& argv, int64_t timeout_ms,
+                                         const std::map<std::string, std::string>& env) {
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe error, MakePipe());
   ASSIGN_OR_RETURN(const FileDescriptor null, FileDescriptor::Open("/dev/null", O_RDONLY));
   ASSIGN_OR_RETURN(const pid_t pid, Spawn({.argv = argv,
-                                           .env = {},
+                                           .env = env,
                                            .input = null.get(),
                                            .output = out.write.get(),
                                            .error = error.write.get()}));

@@ -21,9 +21,10 @@ struct CommandOutput {
 };
 
 // Runs the program to its end, without input, and returns what it printed. argv[0] is looked up in
-// PATH when it has no slash. kNotFound: no such program; kUnavailable: it did not end in time, or
-// printed more than 256 MiB, and was killed.
-absl::StatusOr<CommandOutput> RunCommand(const std::vector<std::string>& argv, int64_t timeout_ms);
+// PATH when it has no slash; `env` is added to, or replaces, this process's. kNotFound: no such
+// program; kUnavailable: it did not end in time, or printed more than 256 MiB, and was killed.
+absl::StatusOr<CommandOutput> RunCommand(const std::vector<std::string>& argv, int64_t timeout_ms,
+                                         const std::map<std::string, std::string>& env = {});
 
 struct DetachedOptions {
   std::vector<std::string> argv;

@@ -1,9 +1,12 @@
 #include "coordinator/latents_rule.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "coordinator/early_checks.h"
-#include "jobs/latents_choice.h"
+#include "coordinator/progress_format.h"
+#include "jobs/estimate.h"
 
 namespace halcyon::coordinator {
 namespace {
@@ -39,12 +42,54 @@ absl::StatusOr<jobs::LatentsRule> ReadRule(Env& env, const std::string& path) {
                   "\"store\" or \"recompute\" into the job file");
 }
 
+std::string Duration(double seconds) {
+  return FormatDuration(static_cast<int64_t>(1000 * seconds));
+}
+
+// The times and the rates that they follow from.
+std::string TimesText(const jobs::LatentsTimes& times, const jobs::LatentsFacts& facts,
+                      int64_t ranks) {
+  const jobs::LatentsRates& rates = *facts.rates;
+  return fmt::format(
+      "storing takes about {} (measured: each of {} agents encodes {} chunks/s on {}, the disk "
+      "writes {}/s and reads {}/s), recomputing {} (each of {} ranks {} chunks/s), training itself "
+      "at least {}",
+      Duration(times.store), facts.agents, FormatCount(rates.agent_chunks), rates.device,
+      jobs::BytesText(static_cast<uint64_t>(rates.write_bytes)),
+      jobs::BytesText(static_cast<uint64_t>(rates.read_bytes)), Duration(times.recompute), ranks,
+      FormatCount(rates.rank_chunks), Duration(times.training));
+}
+
+std::string WhyOf(const jobs::LatentsChoice& choice, const jobs::LatentsFacts& facts,
+                  int64_t ranks) {
+  std::string why =
+      fmt::format("stored they would take about {}, {} are free",
+                  jobs::BytesText(choice.stored_bytes), jobs::BytesText(facts.free_bytes));
+  if (choice.times) return why + "; " + TimesText(*choice.times, facts, ranks);
+  return why + fmt::format(
+                   "; training reads about {:.0f} % of the text; recomputing adds {:.1f} % to the "
+                   "arithmetic of training",
+                   100 * choice.used_share, 100 * choice.encoding_share);
+}
+
+absl::StatusOr<jobs::LatentsFacts> FactsOf(Env& env, const std::string& home,
+                                           const LatentsMachine& machine,
+                                           const jobs::JobSpec& spec) {
+  jobs::LatentsFacts facts;
+  ASSIGN_OR_RETURN(facts.text_bytes, TextBytesOf(env, spec.data));
+  ASSIGN_OR_RETURN(const DiskRoom room, machine.free_room(home));
+  facts.free_bytes = room.bytes;
+  ASSIGN_OR_RETURN(facts.vocab_size, VocabularyOf(spec));
+  facts.agents = machine.agents;
+  return facts;
+}
+
 }  // namespace
 
-absl::Status SettleLatents(
-    Env& env, const std::string& home, const std::string& job_folder,
-    const std::function<absl::StatusOr<DiskRoom>(const std::string&)>& free_room,
-    const std::function<void(const std::string&)>& notify, jobs::JobSpec* spec) {
+absl::Status SettleLatents(Env& env, const std::string& home, const std::string& job_folder,
+                           const LatentsMachine& machine,
+                           const std::function<void(const std::string&)>& notify,
+                           jobs::JobSpec* spec) {
   if (spec->data.latents != jobs::LatentsRule::kAuto) return absl::OkStatus();
   const std::string path = JoinPath(job_folder, kLatentsRuleFile);
   const auto decided = ReadRule(env, path);
@@ -53,14 +98,23 @@ absl::Status SettleLatents(
     return absl::OkStatus();
   }
   if (!absl::IsNotFound(decided.status())) return decided.status();
-  ASSIGN_OR_RETURN(const uint64_t text_bytes, TextBytesOf(env, spec->data));
-  ASSIGN_OR_RETURN(const DiskRoom room, free_room(home));
-  ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(*spec));
-  const jobs::LatentsChoice choice = jobs::ChooseLatents(*spec, text_bytes, room.bytes, vocab_size);
+  ASSIGN_OR_RETURN(jobs::LatentsFacts facts, FactsOf(env, home, machine, *spec));
+  jobs::LatentsChoice choice = jobs::ChooseLatents(*spec, facts);
+  std::string not_measured;
+  if (choice.has_room) {
+    const auto rates = machine.rates(facts);
+    if (rates.ok()) {
+      facts.rates = *rates;
+      choice = jobs::ChooseLatents(*spec, facts);
+    } else {
+      not_measured = "; no rates could be measured: " + MessageOf(rates.status());
+    }
+  }
   const std::string name = NameOfRule(choice.rule);
+  const std::string why = WhyOf(choice, facts, spec->launch.ranks) + not_measured;
   RETURN_IF_ERROR(WriteFileAtomically(
-      env, path, nlohmann::json({{"latents", name}, {"why", choice.why}}).dump(2) + "\n"));
-  notify("latents: data.latents = \"auto\" is \"" + name + "\" for this job: " + choice.why);
+      env, path, nlohmann::json({{"latents", name}, {"why", why}}).dump(2) + "\n"));
+  notify("latents: data.latents = \"auto\" is \"" + name + "\" for this job: " + why);
   spec->data.latents = choice.rule;
   return absl::OkStatus();
 }

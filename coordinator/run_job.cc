@@ -13,6 +13,7 @@
 #include "coordinator/agent_spawner.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/early_checks.h"
+#include "coordinator/latents_rates.h"
 #include "coordinator/latents_rule.h"
 #include "coordinator/processes.h"
 #include "coordinator/recovery.h"
@@ -122,6 +123,18 @@ std::string AbsolutePath(const std::string& path) {
   return error ? path : absolute.lexically_normal().string();
 }
 
+absl::Status SettleLatentsOf(JobContext* context,
+                             const std::function<void(const std::string&)>& notify) {
+  const std::string folder = context->home.Job(context->job.value());
+  const LatentsMachine machine = {context->free_room,
+                                  [context, folder](const jobs::LatentsFacts& facts) {
+                                    return MeasureLatentsRates(context->worker_program, folder,
+                                                               context->spec, facts);
+                                  },
+                                  AgentCount(context->spec, context->allocation)};
+  return SettleLatents(*context->env, context->home.root, folder, machine, notify, &context->spec);
+}
+
 absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
                                    const RunOptions& options, JobObserver* observer) {
   JobContext context;
@@ -157,9 +170,7 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.owner_before = owned.before;
   context.observer = observer;
   ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, LoadOperatorsDefaults(&context));
-  RETURN_IF_ERROR(SettleLatents(*context.env, context.home.root,
-                                context.home.Job(context.job.value()), context.free_room, notify,
-                                &context.spec));
+  RETURN_IF_ERROR(SettleLatentsOf(&context, notify));
   RETURN_IF_ERROR(PrepareJobFolder(context));
   RETURN_IF_ERROR(BeginSubmission(context, options));
   const RequestWatcher requests(context.env, context.home, context.job.value());

@@ -20,6 +20,7 @@
 #include "worker/commands/devices_command.h"
 #include "worker/commands/eval_command.h"
 #include "worker/commands/generate_command.h"
+#include "worker/commands/latents_rates_command.h"
 #include "worker/commands/reference_commands.h"
 #include "worker/commands/verify_latents_command.h"
 #include "worker/runtime.h"
@@ -124,6 +125,11 @@ absl::Status Main(int argc, char** argv) {
   verify_app->add_option("--seed", verify.seed);
   verify_app->add_option("--device", verify.device);
   verify_app->add_flag("--json", verify.json);
+  LatentsRatesCommand rates;
+  auto* rates_app = app.add_subcommand("latents-rates", "measure how fast chunks are encoded");
+  rates_app->add_option("--spec", rates.spec_path)->required();
+  rates_app->add_option("--vocab-size", rates.vocab_size)->required();
+  rates_app->add_option("--text-chunks", rates.text_chunks)->required();
   int64_t gpu_ranks = 0;
   auto* devices_app = app.add_subcommand("devices", "list the GPUs");
   devices_app->add_option("--ranks", gpu_ranks, "ranks that need a GPU each");
@@ -147,6 +153,7 @@ absl::Status Main(int argc, char** argv) {
   ConfigureRuntime(std::max(1u, std::thread::hardware_concurrency()));
   if (reference) return reference();
   if (*verify_app) return RunVerifyLatents(verify);
+  if (*rates_app) return RunLatentsRates(rates);
   return *generate_app ? RunGenerate(generate) : RunEval(eval);
 }
 

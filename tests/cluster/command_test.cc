@@ -20,6 +20,9 @@ TEST(RunCommand, ReturnsWhatAProgramPrintsAndHowItEnds) {
   EXPECT_EQ(output->out, "out\n");
   EXPECT_EQ(output->error, "error\n");
   EXPECT_EQ(output->exit.code, 3);
+  const auto with_env = RunCommand({"sh", "-c", "echo $TRIED"}, kEndMsMax, {{"TRIED", "yes"}});
+  ASSERT_TRUE(with_env.ok()) << with_env.status();
+  EXPECT_EQ(with_env->out, "yes\n");
   const auto killed = RunCommand({"sh", "-c", "kill -9 $$"}, kEndMsMax);
   ASSERT_TRUE(killed.ok()) << killed.status();
   EXPECT_EQ(killed->exit.signal, 9);

@@ -20,11 +20,16 @@ class LatentsRuleTest : public ::testing::Test {
     spec_.data.latents = jobs::LatentsRule::kAuto;
   }
   absl::Status Settle(uint64_t free_bytes) {
+    const LatentsMachine machine = {[&](const std::string&) {
+                                      return DiskRoom{free_bytes, 1 << 20};
+                                    },
+                                    [&](const jobs::LatentsFacts&) {
+                                      ++measured_;
+                                      return rates_;
+                                    },
+                                    /*agents=*/2};
     return SettleLatents(
-        env_, dir_.path(), dir_.path(),
-        [&](const std::string&) {
-          return DiskRoom{free_bytes, 1 << 20};
-        },
+        env_, dir_.path(), dir_.path(), machine,
         [&](const std::string& line) { said_.push_back(line); }, &spec_);
   }
 
@@ -32,6 +37,8 @@ class LatentsRuleTest : public ::testing::Test {
   Env& env_ = *Env::Posix();
   jobs::JobSpec spec_;
   std::vector<std::string> said_;
+  absl::StatusOr<jobs::LatentsRates> rates_ = FailedPrecondition("no GPU");
+  int measured_ = 0;
 };
 
 TEST_F(LatentsRuleTest, IsDecidedOnceForAJob) {
@@ -44,6 +51,41 @@ TEST_F(LatentsRuleTest, IsDecidedOnceForAJob) {
   ASSERT_TRUE(Settle(/*free_bytes=*/uint64_t{1} << 60).ok());
   EXPECT_EQ(spec_.data.latents, jobs::LatentsRule::kRecompute);
   EXPECT_EQ(said_.size(), 1u);
+}
+
+TEST_F(LatentsRuleTest, IsDecidedByTheRatesAndNamesThem) {
+  rates_ = jobs::LatentsRates{.device = "cpu",
+                              .agent_chunks = 12'345,
+                              .rank_chunks = 23'456,
+                              .rank_flops = 1e11,
+                              .write_bytes = 3e8,
+                              .read_bytes = 4e8};
+  spec_.train.steps = 1000;
+  ASSERT_TRUE(Settle(/*free_bytes=*/uint64_t{1} << 60).ok());
+  EXPECT_EQ(spec_.data.latents, jobs::LatentsRule::kStore);
+  ASSERT_EQ(said_.size(), 1u);
+  EXPECT_THAT(said_[0], HasSubstr("is \"store\" for this job: stored they would take about"));
+  EXPECT_THAT(said_[0], HasSubstr("(measured: each of 2 agents encodes 12.3k chunks/s on cpu, the "
+                                  "disk writes 300 MB/s and reads 400 MB/s), recomputing "));
+  EXPECT_THAT(said_[0], HasSubstr("(each of 2 ranks 23.5k chunks/s)"));
+  EXPECT_EQ(measured_, 1);
+  spec_.data.latents = jobs::LatentsRule::kAuto;
+  rates_->write_bytes = 1;
+  ASSERT_TRUE(Settle(/*free_bytes=*/uint64_t{1} << 60).ok());
+  EXPECT_EQ(spec_.data.latents, jobs::LatentsRule::kStore);
+  EXPECT_EQ(measured_, 1);  // by an earlier run
+}
+
+TEST_F(LatentsRuleTest, IsDecidedWithoutRatesWhereNoneCanBeMeasured) {
+  spec_.train.steps = 1000;
+  ASSERT_TRUE(Settle(/*free_bytes=*/uint64_t{1} << 60).ok());
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("training reads about")));
+  EXPECT_THAT(said_, ElementsAre(HasSubstr("; no rates could be measured: no GPU")));
+}
+
+TEST_F(LatentsRuleTest, NothingIsMeasuredWhereThereIsNoRoom) {
+  ASSERT_TRUE(Settle(/*free_bytes=*/1000).ok());
+  EXPECT_EQ(measured_, 0);
 }
 
 TEST_F(LatentsRuleTest, WhatTheJobFileSaysIsLeftAlone) {

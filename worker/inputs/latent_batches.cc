@@ -26,9 +26,15 @@ std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout
   return batches;
 }
 
+bool KeepsTokenStates(int64_t chunk_size, int64_t vocab_size, uint64_t chunks) {
+  const uint64_t tokens = chunks * static_cast<uint64_t>(chunk_size);
+  return tokens / kTokensForAState >= static_cast<uint64_t>(vocab_size);
+}
+
 bool PrepareEncoding(model::Autoencoder& autoencoder, uint64_t chunks) {
-  const uint64_t tokens = chunks * static_cast<uint64_t>(autoencoder.spec().chunk_size);
-  if (tokens / kTokensForAState < static_cast<uint64_t>(autoencoder.vocab_size())) return false;
+  if (!KeepsTokenStates(autoencoder.spec().chunk_size, autoencoder.vocab_size(), chunks)) {
+    return false;
+  }
   autoencoder.KeepTokenStates();
   return true;
 }

@@ -24,9 +24,11 @@ struct LatentBatch {
 // Of a shard with so many chunks of each split, in the order in which they are written.
 std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout_chunks);
 
-// Has the autoencoder keep its states of all tokens (KeepTokenStates) when they are made less often
-// so than by encoding this many chunks, by far. Who encodes the same text gives the same number:
-// bits depend on it. Whether they are kept.
+// Whether the states of all tokens (Autoencoder::KeepTokenStates) are kept: they are made less
+// often so than by encoding this many chunks, by far.
+bool KeepsTokenStates(int64_t chunk_size, int64_t vocab_size, uint64_t chunks);
+// Has the autoencoder keep them then. Who encodes the same text gives the same number: bits depend
+// on it. Whether they are kept.
 bool PrepareEncoding(model::Autoencoder& autoencoder, uint64_t chunks);
 // For encoding the whole text once.
 bool PrepareEncoding(model::Autoencoder& autoencoder, const pipeline::Packing& text);
