@@ -12,7 +12,7 @@
 namespace halcyon::coordinator {
 namespace {
 
-constexpr int64_t kAnswerMsMax = 120'000;
+constexpr int64_t kMeasuringMsMax = 120'000;
 constexpr uint64_t kDiskBytesMin = 1 << 20, kDiskBytesMax = 64 << 20;
 constexpr uint64_t kDiskShare = 16;  // at most this part of what is free
 
@@ -45,14 +45,14 @@ absl::StatusOr<jobs::LatentsRates> MeasureLatentsRates(const std::string& worker
       cluster::RunCommand({worker_program, "latents-rates", "--spec", spec_path, "--vocab-size",
                            std::to_string(facts.vocab_size), "--text-chunks",
                            std::to_string(jobs::LatentChunks(spec, facts.text_bytes))},
-                          kAnswerMsMax,
+                          kMeasuringMsMax,
                           cluster::ReproducibleEnvironment(
                               static_cast<uint32_t>(spec.launch.threads), spec.launch.arithmetic));
   RETURN_IF_ERROR(env.RemoveFile(spec_path));
   RETURN_IF_ERROR(output.status());
   if (!output->exit.ok()) {
-    return FailedPrecondition(output->exit.ToString() + ": " +
-                              std::string(absl::StripAsciiWhitespace(output->error)));
+    const std::string said(absl::StripAsciiWhitespace(output->error));
+    return FailedPrecondition(said.empty() ? output->exit.ToString() : said);
   }
   ASSIGN_OR_RETURN(jobs::LatentsRates rates, RatesOf(output->out));
   ASSIGN_OR_RETURN(const DiskRate disk,

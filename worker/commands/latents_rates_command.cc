@@ -23,14 +23,14 @@ namespace {
 // Looking up rows of a larger table takes little longer, and making what is kept of its tokens
 // would take most of the time.
 constexpr int64_t kVocabularyMax = 8192;
-constexpr int64_t kTimeUs = 300'000;
+constexpr int64_t kEncodingUs = 300'000;
 
 // Of batches as agents encode them, the best of several: a disturbance does not count.
 double ChunksASecond(model::Autoencoder& autoencoder, const at::Tensor& tokens, int threads) {
   at::set_num_threads(threads);
   EncodeRows(autoencoder, tokens);  // the first one chooses and prepares its kernels
-  int64_t best_us = kTimeUs;
-  for (int64_t spent_us = 0; spent_us < kTimeUs;) {
+  int64_t best_us = kEncodingUs;
+  for (int64_t spent_us = 0; spent_us < kEncodingUs;) {
     const int64_t began_us = Clock::Real()->MonotonicUs();
     EncodeRows(autoencoder, tokens);
     const int64_t took_us = std::max<int64_t>(1, Clock::Real()->MonotonicUs() - began_us);
