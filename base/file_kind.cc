@@ -22,7 +22,7 @@ constexpr std::string_view kExport = "export its text as a text file or as JSON 
 // A longer signature stands before a shorter one that is its prefix.
 constexpr Signature kSignatures[] = {
     {0,
-     "\x1f\x8b"sv,
+     "\x1f\x8b\x08"sv,
      {"a gzip file", "unpack it (gunzip) and name the result", false, Compression::kGzip}},
     {0,
      "\x28\xb5\x2f\xfd"sv,

@@ -85,8 +85,9 @@ nlohmann::json FiguresJson(const TokenFileFigures& figures) {
 }
 
 void PrintFigures(const TokenFileFigures& figures) {
-  PrintText(fmt::format("{}: {}, {} documents, {} tokens\n", figures.path, figures.kind,
+  PrintText(fmt::format("{}: {}, {} document{}, {} tokens\n", figures.path, figures.kind,
                         FormatCount(static_cast<double>(figures.documents)),
+                        figures.documents == 1 ? "" : "s",
                         FormatCount(static_cast<double>(figures.tokens))));
   if (figures.documents == 0) return;
   PrintText("  begins with " + nlohmann::json(figures.beginning).dump() + "\n");

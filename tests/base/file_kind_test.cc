@@ -44,14 +44,15 @@ TEST(FileKind, KnownFirstBytesAreNamed) {
 TEST(FileKind, TextIsNotTakenForAnythingElse) {
   for (const std::string text :
        {"", "a", "BZh and more", "PK machine guns", "PAR1 is a name", "BM", "{\"text\": 1}",
-        "version 2 of the text", "\xEF\xBB\xBFtext", "<p>a paragraph</p>", "%PD", "7z", "\n\n\n"}) {
+        "version 2 of the text", "\xEF\xBB\xBFtext", "<p>a paragraph</p>", "%PD", "7z", "\n\n\n",
+        "\x1f\x8b, ids of two bytes"}) {
     EXPECT_EQ(NameOf(text), "") << text;
   }
 }
 
 TEST(FileKind, OnlyHtmlMayBeText) {
   EXPECT_TRUE(RecogniseFileKind("<html>")->may_be_text);
-  EXPECT_FALSE(RecogniseFileKind("\x1f\x8b")->may_be_text);
+  EXPECT_FALSE(RecogniseFileKind("\x1f\x8b\x08")->may_be_text);
 }
 
 TEST(FileKind, OfAFile) {
@@ -73,7 +74,7 @@ TEST(FileKind, ExplainsAnErrorOnlyWhereItIsKnown) {
   EXPECT_EQ(MessageOf(explained),
             "is a gzip file, not weights; unpack it (gunzip) and name the result (the header "
             "claims 9 bytes)");
-  EXPECT_TRUE(ExplainByFileKind(absl::OkStatus(), "\x1f\x8b", "weights").ok());
+  EXPECT_TRUE(ExplainByFileKind(absl::OkStatus(), "\x1f\x8b\x08", "weights").ok());
   EXPECT_EQ(ExplainByFileKind(error, "PK\x03\x04", "weights", "a zip archive"), error);
 }
 
