@@ -1,11 +1,11 @@
 #include "pipeline/tokenizer/decoders.h"
 
-#include <charconv>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "pipeline/tokenizer/byte_alphabet.h"
+#include "pipeline/tokenizer/models/model.h"
 #include "pipeline/tokenizer/normalizers.h"
 #include "pipeline/utf8.h"
 
@@ -18,13 +18,6 @@ void ReplaceAll(std::string_view what, std::string_view by, std::string* text) {
        at = text->find(what, at + by.size())) {
     text->replace(at, what.size(), by);
   }
-}
-
-std::optional<uint8_t> ReadByteToken(std::string_view token) {
-  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return std::nullopt;
-  uint8_t byte = 0;
-  const auto [end, error] = std::from_chars(token.data() + 3, token.data() + 5, byte, 16);
-  return error == std::errc() && end == token.data() + 5 ? std::optional(byte) : std::nullopt;
 }
 
 // In the order of the reference, which matters.

@@ -32,6 +32,7 @@ class ModelReader {
     } else if (!node_["merges"].is_null()) {
       type = "BPE";
     }
+    ASSIGN_OR_RETURN(byte_fallback_, node_["byte_fallback"].Bool(false));
     if (type == "BPE")
       RETURN_IF_ERROR(ReadBpe());
     else if (type == "WordPiece")
@@ -44,7 +45,10 @@ class ModelReader {
   }
 
  private:
-  bool IsSpecial(const std::string& token) const { return special_.contains(token); }
+  // A byte's token stands for the byte even where the file lists it among the special ones.
+  bool IsSpecial(const std::string& token) const {
+    return special_.contains(token) && !(byte_fallback_ && ReadByteToken(token));
+  }
 
   absl::Status ReadVocabulary() {
     const JsonNode vocab = node_["vocab"];
@@ -89,7 +93,7 @@ class ModelReader {
       ASSIGN_OR_RETURN(options.unknown, IdOfMember("unk_token"));
     }
     ASSIGN_OR_RETURN(options.fuse_unknown, node_["fuse_unk"].Bool(false));
-    ASSIGN_OR_RETURN(options.byte_fallback, node_["byte_fallback"].Bool(false));
+    options.byte_fallback = byte_fallback_;
     ASSIGN_OR_RETURN(options.ignore_merges, node_["ignore_merges"].Bool(false));
     ASSIGN_OR_RETURN(options.continuing_prefix, OptionalString("continuing_subword_prefix"));
     ASSIGN_OR_RETURN(options.end_suffix, OptionalString("end_of_word_suffix"));
@@ -144,15 +148,15 @@ class ModelReader {
     if (unknown.is_null()) return unknown.Refuse("missing: unknown characters would have no token");
     ASSIGN_OR_RETURN(const uint64_t unknown_id, unknown.Number());
     if (unknown_id >= tokens.size()) return unknown.Refuse("not below the number of tokens");
-    ASSIGN_OR_RETURN(const bool byte_fallback, node_["byte_fallback"].Bool(false));
     ASSIGN_OR_RETURN(out_.model,
-                     MakeUnigramModel(tokens, static_cast<uint32_t>(unknown_id), byte_fallback),
+                     MakeUnigramModel(tokens, static_cast<uint32_t>(unknown_id), byte_fallback_),
                      node_.path());
     return absl::OkStatus();
   }
 
   const JsonNode& node_;
   absl::flat_hash_set<std::string> special_;
+  bool byte_fallback_ = false;
   TokenIds all_;
   ReadModel out_;
 };

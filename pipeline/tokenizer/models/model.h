@@ -40,6 +40,7 @@ inline std::optional<uint32_t> FindToken(const TokenIds& ids, std::string_view t
 
 // "<0x0A>": the token of a byte where bytes stand for what the vocabulary lacks.
 std::string ByteToken(uint8_t byte);
+std::optional<uint8_t> ReadByteToken(std::string_view token);  // nullopt: not of that form
 
 // The ids of all bytes of `text`, when each has one. False: nothing was appended.
 bool AppendByteTokens(const TokenIds& tokens, std::string_view text, std::vector<uint32_t>* ids);

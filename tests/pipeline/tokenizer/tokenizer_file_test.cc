@@ -274,6 +274,28 @@ TEST_F(TokenizerFileTest, AddedTokensFollowTheVocabularyWhateverTheirIds) {
   EXPECT_EQ((*Load(file.dump()))->Bytes(261), "[PAD]");
 }
 
+// As tokenizers 0.23.3: what the vocabulary lacks becomes bytes, also where these are special.
+TEST(TokenizerFile, TokensOfBytesStandForBytesAlsoWhereTheyAreSpecial) {
+  for (const char* model : {R"("type":"BPE","unk_token":"<unk>","merges":[],"vocab":{"<unk>":0,
+                               "</s>":1,"<0xC3>":2,"<0xA9>":3,"a":4})",
+                            R"("type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["</s>",0],
+                               ["<0xC3>",0],["<0xA9>",0],["a",-1]])"}) {
+    std::string added;
+    for (const char* token : {R"(0,"content":"<unk>")", R"(1,"content":"</s>")",
+                              R"(2,"content":"<0xC3>")", R"(3,"content":"<0xA9>")"}) {
+      added += std::string(added.empty() ? "" : ",") + R"({"id":)" + token + R"(,"special":true})";
+    }
+    const auto tokenizer = Tokenizer::FromBytes(
+        R"({"added_tokens":[)" + added + R"(],"decoder":{"type":"ByteFallback"},"model":{)" +
+            model + R"(,"byte_fallback":true}})",
+        "t.json");
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    EXPECT_EQ(Encode(*tokenizer, "a\u00e9"), (std::vector<uint32_t>{4, 2, 3})) << model;
+    EXPECT_EQ(*(*tokenizer)->Decode(std::vector<uint32_t>{4, 2, 3}, /*keep_special=*/true),
+              "a\u00e9");
+  }
+}
+
 TEST_F(TokenizerFileTest, RefusesWhatIsNoTokenizer) {
   EXPECT_THAT(Error(json::array()), HasSubstr("model: missing"));
   EXPECT_THAT(Error(json("text")), HasSubstr("model: missing"));
