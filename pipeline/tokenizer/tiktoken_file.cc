@@ -1,9 +1,11 @@
 #include "pipeline/tokenizer/tiktoken_file.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "base/digest.h"
 #include "pipeline/quote_bytes.h"
@@ -144,6 +146,12 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> ReadTiktoken(std::string_view f
         "cl100k_base, o200k_base, llama3) or as a regular expression");
   }
   const auto named = PatternByName(name);
+  // No expression that splits text is a word: it is a name with a mistake.
+  const bool is_word =
+      std::ranges::all_of(name, [](unsigned char c) { return absl::ascii_isalnum(c) || c == '_'; });
+  if (!named.ok() && is_word) {
+    return InvalidArgument(MessageOf(named.status()) + ", or give a regular expression");
+  }
   return MakeTiktoken(file, named.ok() ? *named : name,
                       SpecialsOf(CanonicalPatternName(name), static_cast<uint32_t>(tokens.size())));
 }

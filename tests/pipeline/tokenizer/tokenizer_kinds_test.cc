@@ -40,6 +40,8 @@ TEST(TokenizerKinds, RanksNeedAPattern) {
   const std::string file = DataFile("tiktoken.tiktoken");
   EXPECT_THAT(Error(file), HasSubstr("give the pattern, by its name"));
   EXPECT_THAT(Error(file, "(a"), HasSubstr("pre-tokenizer pattern (a"));
+  EXPECT_THAT(Error(file, "cl100k_bse"),
+              HasSubstr("no pre-tokenizer pattern \"cl100k_bse\": take"));
   const auto tokenizer = Tokenizer::FromBytes(file, "file", "cl100k_base");
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_EQ(Encode(*tokenizer, " fortune").size(), 1u);  // a whole piece that no merge leads to
