@@ -10,6 +10,7 @@
 #include "coordinator/work/work_folders.h"
 #include "pipeline/shard_plan.h"
 #include "storage/artifact.h"
+#include "storage/page_cache.h"
 #include "storage/token_cache.h"
 
 namespace halcyon::coordinator {
@@ -17,6 +18,9 @@ namespace {
 
 constexpr int64_t kDevicesMsMax = 120'000;
 constexpr char kErrorStart[] = "error: ";
+
+// What pages add to the latents in them is less than one part in so many.
+constexpr uint64_t kPagesShare = 25;
 
 // Whether work/ has an unfinished folder of such a stage, of whatever job. Not when it cannot be
 // listed.
@@ -38,7 +42,9 @@ absl::Status CheckDisk(const JobContext& context, uint64_t bytes, const std::str
 absl::Status CheckMachine(const JobContext& context, ArtifactStore& store) {
   const jobs::JobSpec& spec = context.spec;
   ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
-  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanStages(spec, context.home, store));
+  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan,
+                   PlanStages(spec, context.home, store,
+                              context.remake_damaged ? DamagedIs::kToBeMade : DamagedIs::kError));
   // A vocabulary that is still to be learned may come out smaller than asked for.
   const bool is_exact = !spec.tokenizer.path.empty();
   const auto work = ScanWork(*context.env, context.home);
@@ -102,8 +108,11 @@ absl::Status CheckTokens(const JobContext& context, const std::string& generatio
       HasUnfinished(ScanWork(*context.env, context.home), jobs::StageKind::kLatents)) {
     return absl::OkStatus();
   }
-  const uint64_t chunks = counts.heldout_chunks + counts.train_chunks;
-  return CheckDisk(context, jobs::LatentBytes(spec, chunks), "writing the latents");
+  const uint64_t latents = jobs::LatentBytes(spec, counts.heldout_chunks + counts.train_chunks);
+  // A merge copies so much before it removes what it has read.
+  const uint64_t merging = std::min(latents, storage::kMergedFileBytes);
+  return CheckDisk(context, latents + latents / kPagesShare + merging,
+                   "writing the latents and merging their files");
 }
 
 }  // namespace halcyon::coordinator

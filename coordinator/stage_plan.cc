@@ -32,7 +32,7 @@ std::vector<std::string> NotesOf(const Continuation& found) {
 
 absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
                                                      const storage::HomeLayout& home,
-                                                     ArtifactStore& store) {
+                                                     ArtifactStore& store, DamagedIs damaged) {
   pipeline::SourcePlans plans(*Env::Posix(), home.Sources());
   ASSIGN_OR_RETURN(const std::vector<std::string> sources, plans.DigestsOf(spec.data));
   std::string tokenizer_file;
@@ -58,7 +58,12 @@ absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
     std::optional<Artifact> found;
     if (inputs_known) {
       planned.fingerprint = identity.Fingerprint();
-      ASSIGN_OR_RETURN(found, store.Find(kind, planned.fingerprint));
+      auto artifact = store.Find(kind, planned.fingerprint);
+      const bool is_passed_over =
+          damaged == DamagedIs::kToBeMade && absl::IsDataLoss(artifact.status());
+      if (!is_passed_over) {
+        ASSIGN_OR_RETURN(found, std::move(artifact));
+      }
     }
     planned.reused = found.has_value();
     digests[kind] = found ? found->record.content_digest : ToBeMade(identity);

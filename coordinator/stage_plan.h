@@ -24,10 +24,14 @@ struct PlannedStage {
   jobs::StageIdentity identity = {};
 };
 
+// What an artifact that is seen to be damaged counts as.
+enum class DamagedIs { kError, kToBeMade };
+
 // One entry a stage, in their order. Remembers source digests in the home.
 absl::StatusOr<std::vector<PlannedStage>> PlanStages(const jobs::JobSpec& spec,
                                                      const storage::HomeLayout& home,
-                                                     ArtifactStore& store);
+                                                     ArtifactStore& store,
+                                                     DamagedIs damaged = DamagedIs::kError);
 
 // How a stage of one job differs from that of another.
 struct StageDifference {

@@ -167,6 +167,23 @@ TEST_F(CoordinatorTest, ADamagedArtifactStopsTheJobByNameUntilToldToMakeItAgain)
   EXPECT_EQ(*env_.ReadFile(PlaceOf(StageKind::kAutoencoder) + ".damaged-1/made.txt"), flipped);
 }
 
+TEST_F(CoordinatorTest, AnArtifactThatLacksAFileIsMadeAgainWhenTold) {
+  ASSERT_TRUE(Run().ok());
+  for (const StageKind kind : {StageKind::kTokens, StageKind::kAutoencoder}) {
+    const std::string name = kind == StageKind::kTokens ? "generation/manifest.json" : "made.txt";
+    const std::string path = JoinPath(PlaceOf(kind), name);
+    const std::string bytes = *env_.ReadFile(path);
+    ASSERT_TRUE(env_.RemoveFile(path).ok());
+    remake_damaged_ = false;
+    EXPECT_TRUE(absl::IsDataLoss(Run()));
+    remake_damaged_ = true;
+    const absl::Status status = Run();
+    ASSERT_TRUE(status.ok()) << status;
+    EXPECT_EQ(MadeStages(), std::vector{kind}) << "equal contents, equal digest";
+    EXPECT_TRUE(env_.Exists(path));
+  }
+}
+
 TEST_F(CoordinatorTest, AnArtifactOfAnotherVersionStopsTheJobByName) {
   ASSERT_TRUE(Run().ok());
   const std::string record = JoinPath(PlaceOf(StageKind::kModel), "artifact.json");
