@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/standard_output.h"
 #include "base/terminal_text.h"
+#include "pipeline/text_stream.h"
 #include "pipeline/utf8.h"
 #include "worker/compute_device.h"
 #include "worker/generation/generator.h"
@@ -133,6 +134,7 @@ absl::Status GenerateBatch(const GenerateCommand& command, const pipeline::Token
       texts_count, std::vector<uint32_t>(prompt_ids.begin(), prompt_ids.end()));
   std::vector<Timing> timings(texts_count);
   if (streams) RETURN_IF_ERROR(Print(prompt));
+  pipeline::TextStream stream(&tokenizer, prompt_ids);
   const int64_t start_ms = Clock::Real()->MonotonicMs();
   ASSIGN_OR_RETURN(
       const auto texts,
@@ -140,18 +142,21 @@ absl::Status GenerateBatch(const GenerateCommand& command, const pipeline::Token
         Timing& timing = timings[text];
         timing.last = static_cast<double>(Clock::Real()->MonotonicMs() - start_ms) / 1000;
         if (timing.first == 0) timing.first = timing.last;
-        const auto bytes = tokenizer.Decode(ids);
-        if (streams && bytes.ok()) Print(*bytes).IgnoreError();  // kept, and returned below
+        if (!streams) return;
+        const auto bytes = stream.Add(ids);
+        if (bytes.ok()) Print(*bytes).IgnoreError();  // kept, and returned below
       }));
   for (int64_t i = 0; i < texts_count; ++i) {
-    ASSIGN_OR_RETURN(const std::string bytes, tokenizer.Decode(texts[i].ids));
+    ASSIGN_OR_RETURN(const std::string bytes,
+                     pipeline::DecodeBehind(tokenizer, prompt_ids, texts[i].ids));
     if (command.json) {
       json object = ToJson(texts[i], timings[i]);
       object["prompt"] = prompt;
       object["text"] = pipeline::ReplaceInvalidUtf8(bytes);
       RETURN_IF_ERROR(Print(object.dump() + "\n"));
     } else {
-      RETURN_IF_ERROR(Print(streams ? "\n" : prompt + bytes + "\n"));
+      ASSIGN_OR_RETURN(const std::string last, stream.Finish());
+      RETURN_IF_ERROR(Print(streams ? last + "\n" : prompt + bytes + "\n"));
     }
   }
   if (command.verbose || (!command.json && isatty(STDERR_FILENO) != 0)) {

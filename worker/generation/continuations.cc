@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/philox.h"
+#include "pipeline/text_stream.h"
 #include "pipeline/utf8.h"
 #include "worker/scoring/evaluation_noise.h"
 
@@ -60,7 +61,8 @@ absl::StatusOr<std::vector<Continuation>> MakeContinuations(Generator& generator
   ASSIGN_OR_RETURN(const auto texts, generator.Continue(prompts, options));
   for (size_t i = 0; i < texts.size(); ++i) {
     ASSIGN_OR_RETURN(const std::string prompt, tokenizer.Decode(prompts[i]));
-    ASSIGN_OR_RETURN(const std::string text, tokenizer.Decode(texts[i].ids));
+    ASSIGN_OR_RETURN(const std::string text,
+                     pipeline::DecodeBehind(tokenizer, prompts[i], texts[i].ids));
     continuations.push_back(
         {pipeline::ReplaceInvalidUtf8(prompt), pipeline::ReplaceInvalidUtf8(text)});
   }
