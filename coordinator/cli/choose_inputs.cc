@@ -1,5 +1,7 @@
 #include "coordinator/cli/choose_inputs.h"
 
+#include <filesystem>
+
 #include "base/terminal_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/run_job.h"
@@ -12,6 +14,16 @@ std::string FolderOf(const std::string& given) {
   std::string path = AbsolutePath(given);
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   return BaseName(path) == "tokenizer.json" ? DirName(path) : path;
+}
+
+absl::Status CheckTokenizerName(const std::string& given) {
+  std::error_code unknown;
+  if (BaseName(given) == "tokenizer.json" || !std::filesystem::is_regular_file(given, unknown)) {
+    return absl::OkStatus();
+  }
+  return InvalidArgument(given +
+                         ": give the folder of a tokenizer's artifact, or a tokenizer.json; of "
+                         "another file `halcyon checkpoint import --tokenizer FILE` makes one");
 }
 
 absl::Status FillFromJob(const JobStatus& job, const storage::HomeLayout& home,
@@ -46,6 +58,7 @@ absl::StatusOr<ModelInputs> ChooseInputs(const std::vector<std::string>& stages,
   Env& env = *Env::Posix();
   ModelInputs inputs;
   for (const auto& [stage, dir] : given) {
+    if (stage == "tokenizer") RETURN_IF_ERROR(CheckTokenizerName(dir));
     ASSIGN_OR_RETURN(inputs[stage], ReadModelInput(env, stage, FolderOf(dir)));
   }
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));

@@ -86,6 +86,11 @@ void AddReferenceCheckpoint(CLI::App& checkpoint, CommandLine* line) {
                 "Import a published CALM checkpoint, or a Llama-style baseline",
                 {{"--from", "Its folder: config.json and the weights"},
                  {"--ae", "Folder of its autoencoder's checkpoint, when it has none in it", false},
+                 {"--tokenizer",
+                  "Its tokenizer's file, of any kind; tokenizer.json or tokenizer.model in its "
+                  "folder when not given",
+                  false},
+                 {"--pattern", "How a file of ranks splits text: a name or an expression", false},
                  {"--to", "Folder to write; new or empty"}});
   const auto arguments = std::make_shared<ExportArguments>();
   CLI::App* command = checkpoint.add_subcommand(

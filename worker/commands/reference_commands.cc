@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 
 struct Arguments {
-  std::string from, autoencoder, tokenizer, to;
+  std::string from, autoencoder, tokenizer, pattern, to;
   std::string checkpoint, inputs, output;
   std::string device = "cpu";
   bool json = false;
@@ -27,14 +27,24 @@ struct Arguments {
 
 void Print(const std::string& line) { StandardOutput::OfProcess().Print(line + "\n"); }
 
+void PrintLeftOut(const json& facts) {
+  for (const json& item : facts["left_out"]) Print("left out: " + item.get<std::string>());
+}
+
 absl::Status Import(const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const json facts, ImportReference(*Env::Posix(), arguments.from,
-                                                     arguments.autoencoder, arguments.to));
-  Print(arguments.json
-            ? facts.dump()
-            : fmt::format("{}: {} with {} parameters in {} tensors", arguments.to,
-                          facts["kind"].get<std::string>(), facts["parameters"].get<uint64_t>(),
-                          facts["tensors"].get<uint64_t>()));
+  ASSIGN_OR_RETURN(
+      const json facts,
+      ImportReference(*Env::Posix(), arguments.from, arguments.autoencoder, arguments.to,
+                      storage::kShardBytesMax, {arguments.tokenizer, arguments.pattern}));
+  if (arguments.json) {
+    Print(facts.dump());
+    return absl::OkStatus();
+  }
+  Print(fmt::format("{}: {} with {} parameters in {} tensors", arguments.to,
+                    facts["kind"].get<std::string>(), facts["parameters"].get<uint64_t>(),
+                    facts["tensors"].get<uint64_t>()));
+  if (!facts["tokenizer"].is_null()) Print("tokenizer of " + facts["tokenizer"].get<std::string>());
+  PrintLeftOut(facts);
   return absl::OkStatus();
 }
 
@@ -49,7 +59,7 @@ absl::Status Export(const Arguments& arguments) {
   }
   Print(fmt::format("{}: config.json and {} tensors", arguments.to,
                     facts["tensors"].get<uint64_t>()));
-  for (const json& item : facts["left_out"]) Print("left out: " + item.get<std::string>());
+  PrintLeftOut(facts);
   return absl::OkStatus();
 }
 
@@ -77,9 +87,10 @@ void AddReferenceCommands(CLI::App& app, std::function<absl::Status()>* chosen) 
     return command;
   };
   CLI::App* exporting = add("checkpoint-export", "write a published checkpoint", Export);
-  exporting->add_option("--tokenizer", arguments->tokenizer);
-  for (CLI::App* command :
-       {add("checkpoint-import", "import a published checkpoint", Import), exporting}) {
+  CLI::App* importing = add("checkpoint-import", "import a published checkpoint", Import);
+  importing->add_option("--pattern", arguments->pattern);
+  for (CLI::App* command : {importing, exporting}) {
+    command->add_option("--tokenizer", arguments->tokenizer);
     command->add_option("--from", arguments->from)->required();
     command->add_option("--ae", arguments->autoencoder);
     command->add_option("--to", arguments->to)->required();

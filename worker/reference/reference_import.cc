@@ -113,11 +113,13 @@ absl::StatusOr<std::vector<float>> ReadTensor(const WeightsFolder& folder,
 
 class Import {
  public:
-  Import(Env& env, std::string from, std::string autoencoder, uint64_t shard_bytes_max)
+  Import(Env& env, std::string from, std::string autoencoder, uint64_t shard_bytes_max,
+         TokenizerSource tokenizer)
       : env_(env),
         from_(std::move(from)),
         autoencoder_dir_(std::move(autoencoder)),
-        shard_bytes_max_(shard_bytes_max) {}
+        shard_bytes_max_(shard_bytes_max),
+        tokenizer_(std::move(tokenizer)) {}
 
   absl::Status Plan() {
     ASSIGN_OR_RETURN(config_, ReadConfig(env_, from_));
@@ -149,7 +151,8 @@ class Import {
   }
 
   absl::Status Write(const std::string& dir) {
-    ASSIGN_OR_RETURN(ImportedFrom made_from, ImportTokenizer(env_, from_, dir));
+    ASSIGN_OR_RETURN(imported_tokenizer_, ImportTokenizer(env_, from_, tokenizer_, dir));
+    ImportedFrom made_from = imported_tokenizer_.made_from;
     if (autoencoder_part_.folder != nullptr) {
       const std::string to = JoinPath(dir, "autoencoder");
       RETURN_IF_ERROR(WritePart(autoencoder_part_, to,
@@ -169,11 +172,18 @@ class Import {
   }
 
   json Facts() const {
-    return {{"kind", model::NameOf(kind_)},
-            {"tensors", tensors_},
-            {"parameters", parameters_},
-            {"vocab_size",
-             kind_ == ReferenceKind::kAutoencoder ? autoencoder_.vocab_size : model_.vocab_size}};
+    const ImportedTokenizer& tokenizer = imported_tokenizer_;
+    json facts = {{"kind", model::NameOf(kind_)},
+                  {"tensors", tensors_},
+                  {"parameters", parameters_},
+                  {"vocab_size", kind_ == ReferenceKind::kAutoencoder ? autoencoder_.vocab_size
+                                                                      : model_.vocab_size},
+                  {"tokenizer", tokenizer.file.empty() ? json() : json(tokenizer.file)},
+                  {"left_out", json::array()}};
+    if (!tokenizer.left_out.empty()) {
+      facts["left_out"].push_back("the tokenizer: " + tokenizer.left_out + " with --tokenizer");
+    }
+    return facts;
   }
 
  private:
@@ -302,6 +312,8 @@ class Import {
   Env& env_;
   const std::string from_, autoencoder_dir_;
   const uint64_t shard_bytes_max_;
+  const TokenizerSource tokenizer_;
+  ImportedTokenizer imported_tokenizer_;
   json config_, autoencoder_config_;
   ReferenceKind kind_{};
   std::unique_ptr<WeightsFolder> folder_, autoencoder_folder_;
@@ -317,8 +329,8 @@ class Import {
 
 absl::StatusOr<json> ImportReference(Env& env, const std::string& from,
                                      const std::string& autoencoder, const std::string& to,
-                                     uint64_t shard_bytes_max) {
-  Import import(env, from, autoencoder, shard_bytes_max);
+                                     uint64_t shard_bytes_max, const TokenizerSource& tokenizer) {
+  Import import(env, from, autoencoder, shard_bytes_max, tokenizer);
   RETURN_IF_ERROR(import.Plan());
   RETURN_IF_ERROR(
       WriteWholeFolder(env, to, [&](const std::string& dir) { return import.Write(dir); }));

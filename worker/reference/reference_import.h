@@ -3,7 +3,7 @@
 //
 // A folder of an imported checkpoint holds autoencoder/ and model/ as the stages of those names
 // leave them (a baseline has only the second, an autoencoder alone only the first), reference.json
-// with the config.json it came from, and tokenizer.json when there was one.
+// with the config.json it came from, and tokenizer.json when there was a tokenizer.
 #ifndef HALCYON_WORKER_REFERENCE_REFERENCE_IMPORT_H_
 #define HALCYON_WORKER_REFERENCE_REFERENCE_IMPORT_H_
 
@@ -14,6 +14,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "storage/weights/weights_index.h"
+#include "worker/reference/import_record.h"
 
 namespace halcyon::worker {
 
@@ -23,12 +24,14 @@ inline constexpr char kReferenceFile[] = "reference.json";
 // the autoencoder's checkpoint, or ""; needed when the weights in `from` do not include it. `to`:
 // must not exist or be empty; afterwards it is whole, or was never there. kInvalidArgument names
 // the keys of config.json that are not supported, or the tensors that are missing, extra, of
-// another shape, or unequal to what must equal them. Returns facts to print. One tensor is in
+// another shape, or unequal to what must equal them, or what of the tokenizer is not supported.
+// Returns facts to print. One tensor is in
 // memory at a time.
 absl::StatusOr<nlohmann::json> ImportReference(Env& env, const std::string& from,
                                                const std::string& autoencoder,
                                                const std::string& to,
-                                               uint64_t shard_bytes_max = storage::kShardBytesMax);
+                                               uint64_t shard_bytes_max = storage::kShardBytesMax,
+                                               const TokenizerSource& tokenizer = {});
 
 }  // namespace halcyon::worker
 

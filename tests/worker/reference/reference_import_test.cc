@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/digest.h"
+#include "pipeline/tokenizer.h"
 #include "storage/artifact.h"
 #include "storage/weights/safetensors.h"
 #include "storage/weights/weights_index.h"
@@ -223,6 +224,37 @@ TEST_F(ReferenceImportTest, FoldersAreWrittenWholeOrNotAtAll) {
   EXPECT_TRUE(ImportReference(env_, Path("ae"), "", Path("empty/")).ok());
   EXPECT_EQ(Contents(Path("empty")).size(), 4u) << "weights, job.toml and record; reference.json";
   EXPECT_TRUE(absl::IsNotFound(ImportReference(env_, Path("no"), "", Path("x")).status()));
+}
+
+TEST_F(ReferenceImportTest, ATokenizerOfAnotherKindBecomesATokenizerJson) {
+  const std::string data = std::string(HALCYON_SOURCE_DIR) + "/tests/pipeline/data/tokenizers/";
+  PublishedCheckpoint("EnergyTransformer", {}).WriteTorch(Path("m"));
+  const auto none = ImportReference(env_, Path("m"), "", Path("none"));
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_TRUE(none->at("tokenizer").is_null());
+  EXPECT_THAT(none->at("left_out").at(0).get<std::string>(), HasSubstr("no tokenizer.model"));
+
+  const std::string model = *env_.ReadFile(data + "sp_bpe.model");
+  ASSERT_TRUE(WriteFileAtomically(env_, Path("m/tokenizer.model"), model).ok());
+  const auto own = ImportReference(env_, Path("m"), "", Path("own"));
+  ASSERT_TRUE(own.ok()) << own.status();
+  EXPECT_EQ(own->at("tokenizer"), Path("m/tokenizer.model"));
+  const auto tokenizer = pipeline::Tokenizer::Load(Path("own/tokenizer.json"));
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->ToJson(), (*pipeline::Tokenizer::FromBytes(model, "m"))->ToJson());
+
+  const std::string ranks = data + "tiktoken.tiktoken";
+  ASSERT_TRUE(WriteFileAtomically(env_, Path("m/tokenizer.model"), *env_.ReadFile(ranks)).ok());
+  const auto unsplit = ImportReference(env_, Path("m"), "", Path("unsplit"));
+  ASSERT_TRUE(unsplit.ok()) << unsplit.status();
+  EXPECT_THAT(unsplit->at("left_out").at(0).get<std::string>(), HasSubstr("give the pattern"));
+  const auto import = [&](const std::string& pattern, const std::string& to) {
+    return ImportReference(env_, Path("m"), "", Path(to), storage::kShardBytesMax,
+                           {ranks, pattern});
+  };
+  EXPECT_TRUE(import("cl100k_base", "named").ok());
+  ExpectRefused(import("", "refused").status(), {"give the pattern"});
+  EXPECT_FALSE(env_.Exists(Path("refused")));
 }
 
 TEST_F(ReferenceImportTest, WhatIsImportedIsGuardedByItsRecord) {
