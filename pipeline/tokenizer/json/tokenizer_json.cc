@@ -186,6 +186,10 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> ReadTokenizerJson(std::string_v
   try {
     const json root = json::parse(text);
     return TokenizerReader(root, text).Read(pattern);
+  } catch (const json::parse_error& error) {
+    return InvalidArgument(
+        fmt::format("no whole JSON: it ends or has a mistake at byte {} of {}; copy the file again",
+                    std::min(error.byte, text.size()), text.size()));
   } catch (const json::exception& error) {
     return InvalidArgument(error.what());
   }
