@@ -36,16 +36,19 @@ absl::StatusOr<std::string> TextStream::Add(std::span<const uint32_t> ids) {
   waiting_.insert(waiting_.end(), ids.begin(), ids.end());
   ASSIGN_OR_RETURN(std::string text, DecodeBehind(tokenizer_, before_, waiting_));
   if (EndsWithinACharacter(text) && waiting_.size() < kWaitingMax) return std::string();
-  before_.insert(before_.end(), waiting_.begin(), waiting_.end());
-  waiting_.clear();
+  Shown();
   return text;
 }
 
 absl::StatusOr<std::string> TextStream::Finish() {
   ASSIGN_OR_RETURN(std::string text, DecodeBehind(tokenizer_, before_, waiting_));
+  Shown();
+  return text;
+}
+
+void TextStream::Shown() {
   before_.insert(before_.end(), waiting_.begin(), waiting_.end());
   waiting_.clear();
-  return text;
 }
 
 }  // namespace halcyon::pipeline

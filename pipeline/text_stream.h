@@ -31,6 +31,8 @@ class TextStream {
   absl::StatusOr<std::string> Finish();
 
  private:
+  void Shown();  // what waited has been
+
   const Tokenizer& tokenizer_;
   std::vector<uint32_t> before_, waiting_;
 };

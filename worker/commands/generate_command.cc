@@ -146,7 +146,11 @@ absl::Status GenerateBatch(const GenerateCommand& command, const pipeline::Token
         const auto bytes = stream.Add(ids);
         if (bytes.ok()) Print(*bytes).IgnoreError();  // kept, and returned below
       }));
-  for (int64_t i = 0; i < texts_count; ++i) {
+  if (streams) {
+    ASSIGN_OR_RETURN(const std::string last, stream.Finish());
+    RETURN_IF_ERROR(Print(last + "\n"));
+  }
+  for (int64_t i = 0; i < texts_count && !streams; ++i) {
     ASSIGN_OR_RETURN(const std::string bytes,
                      pipeline::DecodeBehind(tokenizer, prompt_ids, texts[i].ids));
     if (command.json) {
@@ -155,8 +159,7 @@ absl::Status GenerateBatch(const GenerateCommand& command, const pipeline::Token
       object["text"] = pipeline::ReplaceInvalidUtf8(bytes);
       RETURN_IF_ERROR(Print(object.dump() + "\n"));
     } else {
-      ASSIGN_OR_RETURN(const std::string last, stream.Finish());
-      RETURN_IF_ERROR(Print(streams ? last + "\n" : prompt + bytes + "\n"));
+      RETURN_IF_ERROR(Print(prompt + bytes + "\n"));
     }
   }
   if (command.verbose || (!command.json && isatty(STDERR_FILENO) != 0)) {

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/clock.h"
 #include "base/env.h"
 #include "base/standard_output.h"
 #include "jobs/job_spec.h"
 #include "model/autoencoder.h"
 #include "model/initialise.h"
 #include "model/noise.h"
+#include "worker/best_time.h"
 #include "worker/compute_device.h"
 #include "worker/inputs/latent_batches.h"
 #include "worker/training/matrix_rate.h"
@@ -29,14 +29,7 @@ constexpr int64_t kEncodingUs = 300'000;
 double ChunksASecond(model::Autoencoder& autoencoder, const at::Tensor& tokens, int threads) {
   at::set_num_threads(threads);
   EncodeRows(autoencoder, tokens);  // the first one chooses and prepares its kernels
-  int64_t best_us = kEncodingUs;
-  for (int64_t spent_us = 0; spent_us < kEncodingUs;) {
-    const int64_t began_us = Clock::Real()->MonotonicUs();
-    EncodeRows(autoencoder, tokens);
-    const int64_t took_us = std::max<int64_t>(1, Clock::Real()->MonotonicUs() - began_us);
-    best_us = spent_us == 0 ? took_us : std::min(best_us, took_us);
-    spent_us += took_us;
-  }
+  const int64_t best_us = BestTimeUs(kEncodingUs, [&] { EncodeRows(autoencoder, tokens); });
   return static_cast<double>(tokens.size(0)) * 1e6 / static_cast<double>(best_us);
 }
 

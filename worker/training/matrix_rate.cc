@@ -3,10 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
-
-#include "base/clock.h"
 #include "model/noise.h"
+#include "worker/best_time.h"
 
 namespace halcyon::worker {
 namespace {
@@ -25,16 +23,11 @@ double MeasureMatrixRate(at::ScalarType type, c10::Device device) {
   const at::Tensor a = rows.Normal({width, width}, device).squeeze(0).to(type), b = a.t();
   const double flops = 2.0 * static_cast<double>(width) * static_cast<double>(width * width);
   at::Tensor product = at::mm(a, b);  // the first one chooses and prepares its kernel
-  double best = 0;
-  for (int64_t spent_us = 0; spent_us < kTimeUs;) {
-    const int64_t began_us = Clock::Real()->MonotonicUs();
+  const int64_t best_us = BestTimeUs(kTimeUs, [&] {
     at::mm_out(product, a, b);
     product[0][0].item();  // on a GPU: waits
-    const int64_t took_us = std::max<int64_t>(1, Clock::Real()->MonotonicUs() - began_us);
-    best = std::max(best, flops * 1e6 / static_cast<double>(took_us));
-    spent_us += took_us;
-  }
-  return best;
+  });
+  return flops * 1e6 / static_cast<double>(best_us);
 }
 
 }  // namespace halcyon::worker
