@@ -71,10 +71,12 @@ absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path,
   ASSIGN_OR_RETURN(JobSpec spec,
                    Parse(*text, path, DirName(path), /*check_files=*/true, overrides));
   // Workers read the resolved file. A folder whose name is not UTF-8 cannot stand in one.
-  if (!ParseJobSpec(ToToml(spec), path, "/", /*check_files=*/false).ok()) {
+  const auto again = ParseJobSpec(ToToml(spec), "the resolved job file", "/", false);
+  if (!again.ok()) {
     return InvalidArgument(path +
                            ": the path of this file, a source or the tokenizer is not UTF-8; "
-                           "rename the folder");
+                           "rename the folder (" +
+                           MessageOf(again.status()) + ")");
   }
   return spec;
 }

@@ -215,13 +215,18 @@ void AddLaunch(LaunchSpec& launch, KeyTable& keys) {
   keys.Text("rsh_agent", &placement.rsh_agent);
 }
 
+// A long list has a line for each value, since lines of many thousand paths are hard to read, and
+// refused (jobs/spec_reader.cc).
 std::string ListText(const std::vector<std::string>& values) {
+  constexpr size_t kOnOneLineMax = 8;
+  const bool is_long = values.size() > kOnOneLineMax;
   std::string text = "[";
   for (const std::string& value : values) {
-    text += text.size() > 1 ? ", " : "";
+    text += text.size() > 1 ? "," : "";
+    text += is_long ? "\n  " : (text.size() > 1 ? " " : "");
     text += Quoted(value);
   }
-  return text + "]";
+  return text + (is_long ? "\n]" : "]");
 }
 
 std::string TableText(const std::map<std::string, std::string>& values) {

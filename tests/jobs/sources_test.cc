@@ -39,6 +39,24 @@ std::string Error(const std::string& tables) {
   return MessageOf(Parse("name = \"a\"\n" + tables).status());
 }
 
+// Tens of thousands of files that a folder stands for stand one by one in the resolved job file.
+TEST(Sources, ThereMayBeVeryMany) {
+  constexpr size_t kFiles = 20'000;
+  std::vector<std::string> paths;
+  for (size_t i = 0; i < kFiles; ++i) paths.push_back("/texts/" + std::to_string(i) + ".txt");
+  JobSpec spec;
+  spec.name = "many";
+  spec.data.sources = paths;
+  auto again = Parse(ToToml(spec));
+  ASSERT_TRUE(again.ok()) << MessageOf(again.status()).substr(0, 200);
+  EXPECT_EQ(again->data.sources, paths);
+  spec.data.sources.clear();
+  spec.data.source = {{"a", paths, 1}, {"b", {"/b.txt"}, 2}};
+  again = Parse(ToToml(spec));
+  ASSERT_TRUE(again.ok()) << MessageOf(again.status()).substr(0, 200);
+  EXPECT_EQ(again->data, spec.data);
+}
+
 TEST(Sources, AreReadInOrderAndGiveShares) {
   const auto spec = Parse(kTwo);
   ASSERT_TRUE(spec.ok()) << spec.status();
