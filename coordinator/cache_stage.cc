@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 #include <utility>
 
@@ -123,22 +122,19 @@ absl::StatusOr<ShardTasks> PlanTokenShards(const jobs::DataSpec& data,
                                            pipeline::SourcePlans& plans) {
   ASSIGN_OR_RETURN(pipeline::ShardPlan plan, plans.PlanShards(data, source_digests));
   const size_t count = plan.shards.size();
-  const std::vector<uint32_t> shards_of_files = pipeline::ShardsOfSources(data, plan);
-  nlohmann::json facts = {{pipeline::kShardsOfSources, shards_of_files}};
-  if (const size_t files = data.heldout_sources.size(); files > 0) {
-    facts[pipeline::kHeldoutShards] =
-        std::accumulate(shards_of_files.end() - static_cast<std::ptrdiff_t>(files),
-                        shards_of_files.end(), uint32_t{0});
+  nlohmann::json facts = nlohmann::json::object();
+  plan.files.AddTo(&facts);
+  if (const size_t heldout = data.heldout_sources.size(); heldout > 0) {
+    const size_t first = plan.source_digests.size() - heldout;
+    facts[pipeline::kHeldoutShards] = count - plan.files.FirstFrom(first);
   }
   return ShardTasks{count,
                     [shards = std::move(plan.shards)](uint32_t i) -> nlohmann::json {
-                      const pipeline::SourceShard& shard = shards.at(i);
-                      return {{"shard",
-                               {{"shard", shard.shard},
-                                {"path", shard.path},
-                                {"begin", shard.begin},
-                                {"end", shard.end},
-                                {"xxh3", shard.xxh3}}}};
+                      nlohmann::json ranges = nlohmann::json::array();
+                      for (const pipeline::SourceRange& range : shards.at(i)) {
+                        ranges.push_back({range.path, range.begin, range.end, range.xxh3});
+                      }
+                      return {{"shard", i}, {"ranges", std::move(ranges)}};
                     },
                     std::move(facts)};
 }

@@ -224,7 +224,7 @@ absl::Status CheckSourceWindows(const jobs::JobSpec& spec, storage::TokenReader&
   }
   const pipeline::PackingRule rule{static_cast<uint32_t>(spec.autoencoder.chunk_size), 0, 0};
   ASSIGN_OR_RETURN(const auto packing, pipeline::Packing::Build(&tokens, rule, shards));
-  return pipeline::WindowsOfSources(spec.data, pipeline::ShardsOfSources(facts), *packing,
+  return pipeline::WindowsOfSources(spec.data, pipeline::FileShards::FromFacts(facts), *packing,
                                     static_cast<uint32_t>(spec.model.window_chunks))
       .status();
 }

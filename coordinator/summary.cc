@@ -181,7 +181,7 @@ absl::Status AddSourceCounts(Env& env, const jobs::DataSpec& data,
   ASSIGN_OR_RETURN(auto artifact, storage::ArtifactReader::Open(env, found->second.record.path));
   ASSIGN_OR_RETURN(const auto tokens, artifact.OpenCache());
   for (const pipeline::SourceCounts& one :
-       pipeline::CountSources(data, pipeline::ShardsOfSources(facts), *tokens)) {
+       pipeline::CountSources(data, pipeline::FileShards::FromFacts(facts), *tokens)) {
     json source = {{"name", one.name},
                    {"documents", one.train_documents},
                    {"tokens", one.train_tokens},

@@ -33,15 +33,15 @@ class TokenFileReader {
                      pipeline::ReadTokenLayout(env_, path, data_.token_type));
     figures.kind = layout.kind;
     ASSIGN_OR_RETURN(const pipeline::CutSource plan, pipeline::Cut(data_, path));
-    for (const pipeline::SourceShard& shard : plan.shards) {
+    for (const pipeline::SourceRange& range : plan.ranges) {
       ASSIGN_OR_RETURN(const pipeline::TokenCounts counts,
-                       pipeline::ReadTokenDocuments(env_, data_, shard, known_,
+                       pipeline::ReadTokenDocuments(env_, data_, range, known_,
                                                     [&](std::span<const uint32_t> ids, double) {
                                                       return Try(ids, &figures);
                                                     }));
       figures.documents += counts.documents;
       figures.tokens += counts.tokens;
-      const std::string warning = pipeline::WarningOf(data_, shard, counts);
+      const std::string warning = pipeline::WarningOf(data_, range, counts);
       if (!warning.empty()) figures.warnings.push_back(warning);
     }
     if (2 * figures.same < figures.tried) {

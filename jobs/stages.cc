@@ -32,12 +32,13 @@ const std::vector<Stage>& Stages() {
        .version = "3",
        .reads_sources = true,
        .inputs = {},
-       // shard_bytes too: a sample of at most train_bytes_max is taken by whole shards.
+       // shard_bytes too: a sample of at most train_bytes_max is taken by whole ranges of
+       // shard_bytes.
        .settings = {"data.", "tokenizer."}},
       {.kind = StageKind::kTokens,
        .name = "tokens",
        .shape = StageShape::kShardTasks,
-       .version = "3",
+       .version = "4",
        .reads_sources = true,
        .inputs = {StageKind::kTokenizer},
        .settings = {"data."}},
@@ -132,6 +133,14 @@ void AddShares(const DataSpec& data, std::vector<FingerprintField>* fields) {
     const std::string source = "data.source[" + std::to_string(i) + "].";
     fields->push_back({source + "share", NumberText(shares[i])});
     fields->push_back({source + "files", std::to_string(data.source[i].paths.size())});
+  }
+}
+
+// Shards are of one part of the text (pipeline/shard_plan.h).
+void AddParts(const DataSpec& data, std::vector<FingerprintField>* fields) {
+  for (size_t i = 0; i + 1 < data.source.size(); ++i) {
+    fields->push_back({"data.source[" + std::to_string(i) + "].files",
+                       std::to_string(data.source[i].paths.size())});
   }
 }
 
@@ -247,6 +256,7 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
     }
   }
   if (kind == StageKind::kModel) AddShares(spec.data, &identity.fields);
+  if (kind == StageKind::kTokens) AddParts(spec.data, &identity.fields);
   if (kind == StageKind::kEval) AddHeldoutParts(spec.data, &identity.fields);
   AddLatentFormat(kind, spec, &identity.fields);
   if (stage.reads_sources) {

@@ -18,20 +18,20 @@ constexpr uint64_t kReadBytes = 1 << 20;
 // Positions in a document, and its tokens, are counted in 32 bits.
 constexpr uint64_t kDocumentBytesMax = std::numeric_limits<uint32_t>::max() - 1;
 
-// The shard's bytes, as they were when the plan was made.
-absl::StatusOr<std::string> ReadShard(const SourceShard& shard) {
-  const auto changed = [&](const std::string& how) { return SourceChanged(shard.path, how); };
-  const auto source = SourceText::Open(*Env::Posix(), shard.path);
+// The range's bytes, as they were when the plan was made.
+absl::StatusOr<std::string> BytesOf(const SourceRange& range) {
+  const auto changed = [&](const std::string& how) { return SourceChanged(range.path, how); };
+  const auto source = SourceText::Open(*Env::Posix(), range.path);
   if (absl::IsNotFound(source.status())) return changed("it is gone");
   RETURN_IF_ERROR(source.status());
   std::string bytes;
-  absl::Status read = (*source)->Skip(shard.begin);
-  if (read.ok()) read = (*source)->Read(shard.end - shard.begin, &bytes);
+  absl::Status read = (*source)->Skip(range.begin);
+  if (read.ok()) read = (*source)->Read(range.end - range.begin, &bytes);
   if (absl::IsDataLoss(read)) return changed("it cannot be unpacked any more");
   RETURN_IF_ERROR(read);
-  if (bytes.size() < shard.end - shard.begin) return changed("it is shorter");
-  if (Xxh3(bytes) != shard.xxh3) {
-    return changed("bytes " + std::to_string(shard.begin) + " to " + std::to_string(shard.end) +
+  if (bytes.size() < range.end - range.begin) return changed("it is shorter");
+  if (Xxh3(bytes) != range.xxh3) {
+    return changed("bytes " + std::to_string(range.begin) + " to " + std::to_string(range.end) +
                    " differ");
   }
   return bytes;
@@ -49,17 +49,17 @@ absl::StatusOr<uint64_t> LineOf(const std::string& path, uint64_t offset) {
   return line;
 }
 
-class ShardReader {
+class RangeReader {
  public:
   using Visitor = std::function<absl::Status(std::string_view)>;
 
-  ShardReader(const jobs::DataSpec& data, const SourceShard& shard, const Visitor& visit)
-      : data_(data), shard_(shard), visit_(visit), json_(data.field, data.invalid_utf8) {}
+  RangeReader(const jobs::DataSpec& data, const SourceRange& range, const Visitor& visit)
+      : data_(data), range_(range), visit_(visit), json_(data.field, data.invalid_utf8) {}
 
   absl::StatusOr<ReadCounts> Read() {
-    ASSIGN_OR_RETURN(bytes_, ReadShard(shard_));
+    ASSIGN_OR_RETURN(bytes_, BytesOf(range_));
     std::string_view rest = bytes_;
-    if (shard_.begin == 0) rest = WithoutByteOrderMark(rest);
+    if (range_.begin == 0) rest = WithoutByteOrderMark(rest);
     while (!rest.empty()) {
       const std::string_view raw = TakeDocument(RuleOf(data_), &rest);
       if (!IsBlank(raw)) RETURN_IF_ERROR(Raw(raw));
@@ -98,7 +98,7 @@ class ShardReader {
   }
 
   uint64_t OffsetOf(std::string_view raw) const {
-    return shard_.begin + static_cast<uint64_t>(raw.data() - bytes_.data());
+    return range_.begin + static_cast<uint64_t>(raw.data() - bytes_.data());
   }
 
   // Reports or counts a document that cannot be used.
@@ -116,19 +116,19 @@ class ShardReader {
   absl::Status AtByte(std::string_view raw, const std::string& what) const {
     constexpr size_t kShownBytes = 8;
     const size_t at = FirstInvalidUtf8(raw);
-    return InvalidArgument(shard_.path + ": " + what + " at byte " +
+    return InvalidArgument(range_.path + ": " + what + " at byte " +
                            std::to_string(OffsetOf(raw) + at) + ": " +
                            QuoteBytes(raw.substr(at), kShownBytes) +
                            ": repair the file, or set [data] invalid_utf8 = \"replace\"");
   }
 
   absl::Status AtLine(std::string_view raw, const std::string& what) const {
-    ASSIGN_OR_RETURN(const uint64_t line, LineOf(shard_.path, OffsetOf(raw)));
-    return InvalidArgument(shard_.path + ":" + std::to_string(line) + ": " + what);
+    ASSIGN_OR_RETURN(const uint64_t line, LineOf(range_.path, OffsetOf(raw)));
+    return InvalidArgument(range_.path + ":" + std::to_string(line) + ": " + what);
   }
 
   const jobs::DataSpec& data_;
-  const SourceShard& shard_;
+  const SourceRange& range_;
   const Visitor& visit_;
   std::string bytes_;
   ReadCounts counts_;
@@ -138,15 +138,15 @@ class ShardReader {
 }  // namespace
 
 absl::StatusOr<ReadCounts> ReadDocuments(
-    const jobs::DataSpec& data, const SourceShard& shard,
+    const jobs::DataSpec& data, const SourceRange& range,
     const std::function<absl::Status(std::string_view text)>& visit) {
-  return ShardReader(data, shard, visit).Read();
+  return RangeReader(data, range, visit).Read();
 }
 
-std::string WarningOf(const SourceShard& shard, const ReadCounts& counts) {
+std::string WarningOf(const SourceRange& range, const ReadCounts& counts) {
   constexpr uint64_t kBytesToOne = 100;
-  const std::string where = shard.path + ", bytes " + std::to_string(shard.begin) + " to " +
-                            std::to_string(shard.end) + ": ";
+  const std::string where = range.path + ", bytes " + std::to_string(range.begin) + " to " +
+                            std::to_string(range.end) + ": ";
   std::string warning;
   if ((counts.invalid_utf8 + counts.zero_bytes) * kBytesToOne > counts.bytes) {
     warning = where + std::to_string(counts.invalid_utf8) + " sequences that are not UTF-8 and " +

@@ -23,7 +23,7 @@ struct ReadCounts {
   uint64_t zero_bytes = 0;         // in the text: a sign of UTF-16 without its mark
 };
 
-// Calls `visit` with each document of a shard in order; the view lives during the call. A document
+// Calls `visit` with each document of a range in order; the view lives during the call. A document
 // of a text file is its text with the trailing newline(s) removed, one of a JSON line is what
 // pipeline/json_lines.h says; documents that are empty or blank are skipped.
 // Errors: the file is gone, or its bytes are not those planned (kFailedPrecondition: "changed while
@@ -31,12 +31,12 @@ struct ReadCounts {
 // (kInvalidArgument: file, byte offset) and a JSON line that is no object with the text
 // (kInvalidArgument: file:line). An error from `visit` ends it.
 absl::StatusOr<ReadCounts> ReadDocuments(
-    const jobs::DataSpec& data, const SourceShard& shard,
+    const jobs::DataSpec& data, const SourceRange& range,
     const std::function<absl::Status(std::string_view text)>& visit);
 
-// A warning for a person when the shard's text looks wrong: more than one in a hundred of its bytes
+// A warning for a person when the range's text looks wrong: more than one in a hundred of its bytes
 // is replaced or zero, or documents were left out. "" otherwise.
-std::string WarningOf(const SourceShard& shard, const ReadCounts& counts);
+std::string WarningOf(const SourceRange& range, const ReadCounts& counts);
 
 }  // namespace halcyon::pipeline
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "pipeline/shard_plan.h"
 #include "pipeline/source_windows.h"
 
 namespace halcyon::pipeline {
@@ -23,7 +22,7 @@ absl::StatusOr<PackedTokens> OpenPackedTokens(storage::ArtifactReader& artifact,
   ASSIGN_OR_RETURN(auto cache, artifact.OpenCache());
   uint32_t heldout_shards = 0;
   if (artifact.artifact()) {
-    tokens.shards_of_sources = ShardsOfSources(artifact.artifact()->facts);
+    tokens.files = FileShards::FromFacts(artifact.artifact()->facts);
     heldout_shards = HeldoutShards(artifact.artifact()->facts);
   }
   tokens.reader = std::make_unique<storage::TokenReader>(std::move(cache));
@@ -52,7 +51,7 @@ absl::StatusOr<std::vector<MixturePart>> TrainingItems(jobs::StageKind kind,
   if (kind == jobs::StageKind::kAutoencoder) {
     return std::vector<MixturePart>{{.items = tokens.packing->Chunks(Split::kTrain)}};
   }
-  return WindowsOfSources(spec.data, tokens.shards_of_sources, *tokens.packing,
+  return WindowsOfSources(spec.data, tokens.files, *tokens.packing,
                           static_cast<uint32_t>(spec.model.window_chunks));
 }
 

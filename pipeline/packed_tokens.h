@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "jobs/job_spec.h"
 #include "jobs/stages.h"
+#include "pipeline/file_shards.h"
 #include "pipeline/mixture_order.h"
 #include "pipeline/packing.h"
 #include "pipeline/tokenizer.h"
@@ -28,7 +29,7 @@ TextShare TextShareOf(jobs::StageKind kind, const jobs::JobSpec& spec);
 struct PackedTokens {
   std::unique_ptr<storage::TokenReader> reader;
   std::unique_ptr<Packing> packing;
-  std::vector<uint32_t> shards_of_sources;  // empty: an earlier version made them
+  FileShards files;  // not known: an earlier version made them
 };
 // kInvalidArgument: no shard is left for kOthers.
 absl::StatusOr<PackedTokens> OpenPackedTokens(storage::ArtifactReader& artifact,

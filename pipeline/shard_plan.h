@@ -3,53 +3,62 @@
 #define HALCYON_PIPELINE_SHARD_PLAN_H_
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "jobs/job_spec.h"
+#include "pipeline/file_shards.h"
 
 namespace halcyon::pipeline {
 
 // A byte range of one source's text (pipeline/source_text.h) or of its file of ids that starts and
 // ends at document boundaries. The first one of a file has what comes before the documents, too.
-struct SourceShard {
-  uint32_t shard = 0;
+struct SourceRange {
   std::string path;
   uint64_t begin = 0;
   uint64_t end = 0;
   uint64_t xxh3 = 0;  // of the bytes, to notice a file that changes while the job runs; of ids,
                       // also of how they are stored and where an index parts them
-  bool operator==(const SourceShard&) const = default;
+  bool operator==(const SourceRange&) const = default;
 };
 
+// What a task reads, in this order: a range of a file, or several small files, whole.
+using Shard = std::vector<SourceRange>;
+
 struct ShardPlan {
-  std::vector<SourceShard> shards;
+  std::vector<Shard> shards;
+  FileShards files;                         // of data.Files()
   std::vector<std::string> source_digests;  // SHA-256 of the bytes that were cut, by source
 };
+
+// The ranges of all shards, in order.
+std::vector<SourceRange> RangesOf(const ShardPlan& plan);
 
 // The most shards of a job: each is a task, a file and a record of its own.
 inline constexpr size_t kShardsMax = 1 << 20;
 
-// One source: the SHA-256 of its bytes, and its shards, which have no numbers yet.
+// One source: the SHA-256 of its bytes, and its ranges.
 struct CutSource {
   std::string sha256;
-  std::vector<SourceShard> shards;
+  std::vector<SourceRange> ranges;
   std::string index_sha256 = {};  // of ids with an index: the SHA-256 of that file's bytes
   bool operator==(const CutSource&) const = default;
 };
 
-// Reads the source once. Shards have about data.shard_bytes bytes; a document is never cut, so a
-// larger document makes a larger shard, and those of a packed file grow with their position, to a
+// Reads the source once. Ranges have about data.shard_bytes bytes; a document is never cut, so a
+// larger document makes a larger range, and those of a packed file grow with their position, to a
 // ninth of its text at most.
 // kInvalidArgument: there are more than kShardsMax shards, a packed file is damaged or holds no
 // text, or a file of ids is not in its form; kFailedPrecondition: the source became shorter while
 // it was read.
 absl::StatusOr<CutSource> Cut(const jobs::DataSpec& data, const std::string& path);
 
-// The sources of `data`, in order, as one plan. kInvalidArgument: none has any document, or there
-// are more than kShardsMax shards.
+// The sources of `data`, in order, as one plan. Each range of a source is a shard; but sources next
+// to each other that are one range each make a shard together while they have at most
+// data.shard_bytes bytes, all belong to the same part of the text (jobs/heldout_parts.h), and their
+// names leave a task's message short. kInvalidArgument: none has any document, or there are more
+// than kShardsMax shards.
 absl::StatusOr<ShardPlan> JoinSources(const jobs::DataSpec& data, std::vector<CutSource> sources);
 
 // The error of more than kShardsMax shards.
@@ -57,20 +66,6 @@ absl::Status TooManyShards();
 
 // Both: cuts all sources, one after the other.
 absl::StatusOr<ShardPlan> PlanShards(const jobs::DataSpec& data);
-
-// Into how many shards each of data.Files() falls, in their order: a fact of the tokens' artifact
-// of this name.
-inline constexpr char kShardsOfSources[] = "shards_of_sources";
-// How many shards, the last ones, are of data.heldout_sources; not there without these.
-inline constexpr char kHeldoutShards[] = "heldout_shards";
-std::vector<uint32_t> ShardsOfSources(const jobs::DataSpec& data, const ShardPlan& plan);
-// What the artifact's facts say of it; empty where they do not, as an earlier version's.
-std::vector<uint32_t> ShardsOfSources(const nlohmann::json& facts);
-// Whether tokens of so many shards were made of these files, by the first of these facts.
-bool AreShardsOf(const jobs::DataSpec& data, const std::vector<uint32_t>& shards_of_files,
-                 uint32_t shards);
-// The fact kHeldoutShards; 0 without it.
-uint32_t HeldoutShards(const nlohmann::json& facts);
 
 // The error of a source whose bytes are not those that the job began with.
 absl::Status SourceChanged(const std::string& path, const std::string& how);

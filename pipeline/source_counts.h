@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jobs/job_spec.h"
+#include "pipeline/file_shards.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::pipeline {
@@ -21,9 +22,8 @@ struct SourceCounts {
 
 // Of each [[data.source]], or data.sources together, and of data.heldout_sources
 // (jobs/heldout_parts.h), from the records of the shards. Empty where there is one part only, or
-// the tokens are of other files. `shards_of_files`: into how many shards each of data.Files() fell.
-std::vector<SourceCounts> CountSources(const jobs::DataSpec& data,
-                                       const std::vector<uint32_t>& shards_of_files,
+// `files` is not known or of others.
+std::vector<SourceCounts> CountSources(const jobs::DataSpec& data, const FileShards& files,
                                        const storage::CacheReader& tokens);
 
 }  // namespace halcyon::pipeline

@@ -47,12 +47,12 @@ std::string TextOf(const json& json) {
 
 std::string ChecksumOf(std::string_view text) { return fmt::format("{:016x}\n", Xxh3(text)); }
 
-absl::StatusOr<SourceShard> ShardOf(const json& from, const std::string& path) {
+absl::StatusOr<SourceRange> RangeOf(const json& from, const std::string& path) {
   const bool is_one =
       from.is_array() && from.size() == 3 &&
       std::all_of(from.begin(), from.end(), [](const json& n) { return n.is_number_unsigned(); });
-  if (!is_one || from[0] >= from[1]) return DataLoss("a plan of a source: no shard");
-  return SourceShard{.path = path, .begin = from[0], .end = from[1], .xxh3 = from[2]};
+  if (!is_one || from[0] >= from[1]) return DataLoss("a plan of a source: no range");
+  return SourceRange{.path = path, .begin = from[0], .end = from[1], .xxh3 = from[2]};
 }
 
 // Calls work(i) for 0 ... count - 1 on all processors; the first error by number.
@@ -69,9 +69,9 @@ std::string EncodeSourcePlan(const jobs::DataSpec& data, const std::string& path
                              const CutSource& plan) {
   json to = {{"key", TextOf(KeyOf(data, path))}, {"sha256", plan.sha256}};
   if (!plan.index_sha256.empty()) to["index_sha256"] = plan.index_sha256;
-  json& shards = to["shards"] = json::array();
-  for (const SourceShard& shard : plan.shards) {
-    shards.push_back({shard.begin, shard.end, shard.xxh3});
+  json& ranges = to["shards"] = json::array();
+  for (const SourceRange& range : plan.ranges) {
+    ranges.push_back({range.begin, range.end, range.xxh3});
   }
   const std::string text = TextOf(to);
   return ChecksumOf(text) + text;
@@ -91,10 +91,10 @@ absl::StatusOr<CutSource> DecodeSourcePlan(const jobs::DataSpec& data, const std
   if (from.contains("index_sha256")) {
     ASSIGN_OR_RETURN(plan.index_sha256, storage::StringMember(from, "index_sha256"));
   }
-  ASSIGN_OR_RETURN(const json* shards, storage::ArrayMember(from, "shards"));
-  for (const json& one : *shards) {
-    ASSIGN_OR_RETURN(SourceShard shard, ShardOf(one, path));
-    plan.shards.push_back(std::move(shard));
+  ASSIGN_OR_RETURN(const json* ranges, storage::ArrayMember(from, "shards"));
+  for (const json& one : *ranges) {
+    ASSIGN_OR_RETURN(SourceRange range, RangeOf(one, path));
+    plan.ranges.push_back(std::move(range));
   }
   return plan;
 }

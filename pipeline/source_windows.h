@@ -8,19 +8,20 @@
 
 #include "base/status.h"
 #include "jobs/job_spec.h"
+#include "pipeline/file_shards.h"
 #include "pipeline/mixture_order.h"
 #include "pipeline/packing.h"
 
 namespace halcyon::pipeline {
 
 // By source, those windows (pipeline/window_loader.h) whose chunks are all of the source. Where no
-// source has a share, all windows as one part. `shards_of_files`: into how many shards each of
-// data.Files() fell. REQUIRES: there is a window.
-// kInvalidArgument names a source without a window; kFailedPrecondition: `shards_of_files` is
-// empty, as with tokens that an earlier version made, or of other files.
-absl::StatusOr<std::vector<MixturePart>> WindowsOfSources(
-    const jobs::DataSpec& data, const std::vector<uint32_t>& shards_of_files,
-    const Packing& packing, uint32_t window_chunks);
+// source has a share, all windows as one part. REQUIRES: there is a window.
+// kInvalidArgument names a source without a window; kFailedPrecondition: `files` is not known, as
+// with tokens that an earlier version made, or of other files.
+absl::StatusOr<std::vector<MixturePart>> WindowsOfSources(const jobs::DataSpec& data,
+                                                          const FileShards& files,
+                                                          const Packing& packing,
+                                                          uint32_t window_chunks);
 
 // The held-out windows of a part of the text that is scored apart.
 struct HeldoutWindows {
@@ -29,8 +30,7 @@ struct HeldoutWindows {
 };
 // By part (jobs/heldout_parts.h), those windows whose chunks are all of the part. Empty where
 // nothing is scored apart, or the tokens are of other files.
-std::vector<HeldoutWindows> HeldoutWindowsOf(const jobs::DataSpec& data,
-                                             const std::vector<uint32_t>& shards_of_files,
+std::vector<HeldoutWindows> HeldoutWindowsOf(const jobs::DataSpec& data, const FileShards& files,
                                              const Packing& packing, uint32_t window_chunks);
 
 }  // namespace halcyon::pipeline

@@ -97,17 +97,6 @@ absl::StatusOr<ItemLatents> TrainingText::LatentsOf(uint64_t item) const {
   return latents;
 }
 
-std::string TrainingText::FileOf(uint32_t shard) const {
-  const std::vector<uint32_t>& shards = tokens_.shards_of_sources;
-  const std::vector<std::string> files = data_.Files();
-  if (shards.size() != files.size()) return "";
-  for (size_t file = 0; file < shards.size(); ++file) {
-    if (shard < shards[file]) return files[file];
-    shard -= shards[file];
-  }
-  return "";
-}
-
 absl::StatusOr<std::string> TrainingText::BeginningOf(uint64_t item) const {
   const uint64_t chunk_size = tokens_.packing->rule().chunk_size;
   const uint64_t chunks = std::min(item_chunks_, (kWordsTokensMax + chunk_size - 1) / chunk_size);
@@ -134,7 +123,11 @@ absl::StatusOr<ItemPlace> TrainingText::PlaceOf(uint64_t item) const {
   RETURN_IF_ERROR(packing.DocumentsOf(Split::kTrain, first, documents));
   place.first_document = documents.front();
   place.last_document = documents.back();
-  place.file = FileOf(place.first_shard);
+  if (tokens_.files.AreOf(data_, packing.shards())) {
+    const std::vector<std::string> files = data_.Files();
+    place.first_file = files.at(tokens_.files.FilesOf(place.first_shard)->first);
+    place.last_file = files.at(tokens_.files.FilesOf(place.last_shard)->last);
+  }
   ASSIGN_OR_RETURN(place.words, BeginningOf(item));
   return place;
 }

@@ -25,7 +25,8 @@ struct ItemPlace {
   std::string source;  // of [[data.source]]; "" where there are none
   uint32_t first_shard = 0, last_shard = 0;
   uint64_t first_document = 0, last_document = 0;  // of the training text, from 0
-  std::string file;   // that the first shard was cut from; "" where the tokens do not say it
+  // Of those that the shards have text of; "" where the tokens do not say it.
+  std::string first_file, last_file;
   std::string words;  // how its text begins, in one line
 };
 
@@ -50,7 +51,6 @@ class TrainingText {
  private:
   TrainingText(const StageRecord& record, std::shared_ptr<const pipeline::Tokenizer> tokenizer,
                pipeline::PackedTokens tokens, pipeline::MixtureOrder order);
-  std::string FileOf(uint32_t shard) const;
   absl::StatusOr<std::string> BeginningOf(uint64_t item) const;
 
   const jobs::DataSpec data_;

@@ -58,9 +58,9 @@ absl::Status Train(TrainArguments arguments) {
   }
   ASSIGN_OR_RETURN(const pipeline::ShardPlan plan, pipeline::PlanShards(arguments.data));
   uint64_t documents = 0, bytes = 0;
-  for (const pipeline::SourceShard& shard : plan.shards) {
+  for (const pipeline::SourceRange& range : pipeline::RangesOf(plan)) {
     ASSIGN_OR_RETURN(const pipeline::ReadCounts counts,
-                     pipeline::ReadDocuments(arguments.data, shard, [&](std::string_view text) {
+                     pipeline::ReadDocuments(arguments.data, range, [&](std::string_view text) {
                        trainer->Add(text);
                        return absl::OkStatus();
                      }));

@@ -10,7 +10,7 @@
 #include "jobs/source_names.h"
 #include "pipeline/token_files/megatron_index.h"
 #include "pipeline/token_files/token_layout.h"
-#include "pipeline/token_files/token_shard.h"
+#include "pipeline/token_files/token_range.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -55,7 +55,7 @@ class TokenPlanner {
       at += block->size();
     }
     if (begin_ < at) RETURN_IF_ERROR(Close(at));
-    if (layout_.count == 0) plan_.shards.clear();  // a header alone
+    if (layout_.count == 0) plan_.ranges.clear();  // a header alone
     plan_.sha256 = digest_.HexDigest();
     return std::move(plan_);
   }
@@ -74,7 +74,7 @@ class TokenPlanner {
     return absl::OkStatus();
   }
 
-  // Where in the block at byte `at`, or at its end, the next shard may begin.
+  // Where in the block at byte `at`, or at its end, the next range may begin.
   absl::StatusOr<std::optional<uint64_t>> NextStart(uint64_t at, std::string_view block) {
     const uint64_t from = begin_ + static_cast<uint64_t>(data_.shard_bytes);
     if (from > at + block.size()) return std::nullopt;
@@ -97,7 +97,7 @@ class TokenPlanner {
     return std::nullopt;
   }
 
-  // Ends the shard at byte `end`.
+  // Ends the range at byte `end`.
   absl::Status Close(uint64_t end) {
     while (index_ && first_ < index_->documents()) {
       ASSIGN_OR_RETURN(const uint64_t start, index_->Start(first_));
@@ -105,19 +105,19 @@ class TokenPlanner {
       ASSIGN_OR_RETURN(const uint64_t next, index_->Start(++first_));
       hash_.AddDocument(next - start);
     }
-    plan_.shards.push_back({.path = path_, .begin = begin_, .end = end, .xxh3 = hash_.Digest()});
+    plan_.ranges.push_back({.path = path_, .begin = begin_, .end = end, .xxh3 = hash_.Digest()});
     begin_ = end;
-    hash_ = TokenShardHash(layout_);
-    return plan_.shards.size() > kShardsMax ? TooManyShards() : absl::OkStatus();
+    hash_ = TokenRangeHash(layout_);
+    return plan_.ranges.size() > kShardsMax ? TooManyShards() : absl::OkStatus();
   }
 
   const jobs::DataSpec& data_;
   const std::string& path_;
   const TokenLayout layout_;
   std::optional<MegatronIndex> index_;
-  uint64_t begin_ = 0;             // of the shard
-  uint64_t first_ = 0, next_ = 0;  // documents of the index: not in a shard yet; looked at
-  TokenShardHash hash_;            // of the shard so far
+  uint64_t begin_ = 0;             // of the range
+  uint64_t first_ = 0, next_ = 0;  // documents of the index: not in a range yet; looked at
+  TokenRangeHash hash_;            // of the range so far
   Sha256 digest_;                  // of the file so far
   CutSource plan_;
 };

@@ -1,4 +1,4 @@
-// Cuts a file of ids into shards.
+// Cuts a file of ids into ranges.
 #ifndef HALCYON_PIPELINE_TOKEN_FILES_TOKEN_CUT_H_
 #define HALCYON_PIPELINE_TOKEN_FILES_TOKEN_CUT_H_
 
@@ -11,7 +11,7 @@
 namespace halcyon::pipeline {
 
 // As Cut (pipeline/shard_plan.h), of one of data.Files(). Holds a block of the file at a time. An
-// index has no shards of its own.
+// index has no ranges of its own.
 absl::StatusOr<CutSource> CutTokens(const jobs::DataSpec& data, const std::string& path);
 
 }  // namespace halcyon::pipeline

@@ -11,7 +11,7 @@
 #include "jobs/source_names.h"
 #include "pipeline/token_files/megatron_index.h"
 #include "pipeline/token_files/token_layout.h"
-#include "pipeline/token_files/token_shard.h"
+#include "pipeline/token_files/token_range.h"
 
 namespace halcyon::pipeline {
 namespace {
@@ -19,16 +19,16 @@ namespace {
 // Lengths are counted in 32 bits.
 constexpr uint64_t kDocumentIdsMax = std::numeric_limits<uint32_t>::max() - 1;
 
-class TokenShardReader {
+class TokenRangeReader {
  public:
-  TokenShardReader(Env& env, const jobs::DataSpec& data, const SourceShard& shard,
+  TokenRangeReader(Env& env, const jobs::DataSpec& data, const SourceRange& range,
                    const std::vector<bool>& known, const TokenVisitor& visit)
-      : env_(env), data_(data), shard_(shard), known_(known), visit_(visit) {}
+      : env_(env), data_(data), range_(range), known_(known), visit_(visit) {}
 
   absl::StatusOr<TokenCounts> Read() {
     RETURN_IF_ERROR(Load());
     counts_.file_ids = layout_.count;
-    counts_.shard_ids = ids_.size();
+    counts_.range_ids = ids_.size();
     counts_.zero_ids = static_cast<uint64_t>(std::ranges::count(ids_, 0u));
     std::span<const uint32_t> rest = ids_;
     for (const uint64_t bytes : document_bytes_) {
@@ -41,16 +41,16 @@ class TokenShardReader {
   }
 
  private:
-  absl::Status Changed(const std::string& how) const { return SourceChanged(shard_.path, how); }
+  absl::Status Changed(const std::string& how) const { return SourceChanged(range_.path, how); }
 
   // Reads the ids and compares all that they depend on with the plan.
   absl::Status Load() {
-    auto layout = ReadTokenLayout(env_, shard_.path, data_.token_type);
+    auto layout = ReadTokenLayout(env_, range_.path, data_.token_type);
     if (absl::IsNotFound(layout.status())) return Changed("it is gone");
     if (absl::IsInvalidArgument(layout.status())) return Changed(MessageOf(layout.status()));
     RETURN_IF_ERROR(layout.status());
     layout_ = *std::move(layout);
-    const auto bytes = env_.ReadRange(shard_.path, shard_.begin, shard_.end - shard_.begin);
+    const auto bytes = env_.ReadRange(range_.path, range_.begin, range_.end - range_.begin);
     if (absl::IsDataLoss(bytes.status())) return Changed("it is shorter");
     RETURN_IF_ERROR(bytes.status());
     const absl::Status parted = ReadIndex();
@@ -58,28 +58,28 @@ class TokenShardReader {
       return Changed(MessageOf(parted));
     }
     RETURN_IF_ERROR(parted);
-    TokenShardHash hash(layout_);
+    TokenRangeHash hash(layout_);
     hash.AddBytes(*bytes);
     for (const uint64_t document : document_bytes_) hash.AddDocument(document);
-    if (hash.Digest() != shard_.xxh3) {
+    if (hash.Digest() != range_.xxh3) {
       return Changed(
-          fmt::format("bytes {} to {} or what parts them differ", shard_.begin, shard_.end));
+          fmt::format("bytes {} to {} or what parts them differ", range_.begin, range_.end));
     }
-    const uint64_t header = shard_.begin == 0 ? layout_.begin : 0;
-    first_byte_ = shard_.begin + header;
+    const uint64_t header = range_.begin == 0 ? layout_.begin : 0;
+    first_byte_ = range_.begin + header;
     return Decode(std::string_view(*bytes).substr(header));
   }
 
-  // The bytes of the documents that begin in the shard.
+  // The bytes of the documents that begin in the range.
   absl::Status ReadIndex() {
-    const std::string path = jobs::IndexOfIds(shard_.path);
+    const std::string path = jobs::IndexOfIds(range_.path);
     if (path.empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(MegatronIndex index, MegatronIndex::Open(env_, path));
-    ASSIGN_OR_RETURN(uint64_t document, index.FirstFrom(shard_.begin));
+    ASSIGN_OR_RETURN(uint64_t document, index.FirstFrom(range_.begin));
     ASSIGN_OR_RETURN(uint64_t start, index.Start(document));
-    while (document < index.documents() && start < shard_.end) {
+    while (document < index.documents() && start < range_.end) {
       ASSIGN_OR_RETURN(const uint64_t end, index.Start(++document));
-      if (end < start || end > shard_.end) return InvalidArgument(path + ": it is another one");
+      if (end < start || end > range_.end) return InvalidArgument(path + ": it is another one");
       document_bytes_.push_back(end - start);
       start = end;
     }
@@ -109,7 +109,7 @@ class TokenShardReader {
         "{}: token {} (byte {}) is id {}, which no token of the vocabulary has (0 to {}): name the "
         "tokenizer that the ids were made with in [tokenizer] path, and look at how they are "
         "stored ({})",
-        shard_.path, (byte - layout_.begin) / layout_.type.bytes, byte, id, known_.size() - 1,
+        range_.path, (byte - layout_.begin) / layout_.type.bytes, byte, id, known_.size() - 1,
         layout_.kind));
   }
 
@@ -132,7 +132,7 @@ class TokenShardReader {
       return InvalidArgument(fmt::format(
           "{}: a document of {} ids, at most {} are possible: say which id ends a document with "
           "[data] end_of_document",
-          shard_.path, ids.size(), kDocumentIdsMax));
+          range_.path, ids.size(), kDocumentIdsMax));
     }
     ++counts_.documents;
     counts_.tokens += ids.size();
@@ -142,11 +142,11 @@ class TokenShardReader {
 
   Env& env_;
   const jobs::DataSpec& data_;
-  const SourceShard& shard_;
+  const SourceRange& range_;
   const std::vector<bool>& known_;
   const TokenVisitor& visit_;
   TokenLayout layout_;
-  uint64_t first_byte_ = 0;               // of the shard's ids, in the file
+  uint64_t first_byte_ = 0;               // of the range's ids, in the file
   std::vector<uint64_t> document_bytes_;  // by the index; none without
   std::vector<uint32_t> ids_;
   TokenCounts counts_;
@@ -161,26 +161,26 @@ std::vector<bool> KnownIds(const Tokenizer& tokenizer) {
 }
 
 absl::StatusOr<TokenCounts> ReadTokenDocuments(Env& env, const jobs::DataSpec& data,
-                                               const SourceShard& shard,
+                                               const SourceRange& range,
                                                const std::vector<bool>& known,
                                                const TokenVisitor& visit) {
-  return TokenShardReader(env, data, shard, known, visit).Read();
+  return TokenRangeReader(env, data, range, known, visit).Read();
 }
 
-std::string WarningOf(const jobs::DataSpec& data, const SourceShard& shard,
+std::string WarningOf(const jobs::DataSpec& data, const SourceRange& range,
                       const TokenCounts& counts) {
   // With two bytes read for four, at least every second id is 0.
   constexpr double kZerosMany = 0.49;
   if (data.token_type == jobs::TokenType::kUint16 &&
-      static_cast<double>(counts.zero_ids) > kZerosMany * static_cast<double>(counts.shard_ids)) {
-    return fmt::format("{}: {} of {} ids are 0; are they stored as uint32?", shard.path,
-                       counts.zero_ids, counts.shard_ids);
+      static_cast<double>(counts.zero_ids) > kZerosMany * static_cast<double>(counts.range_ids)) {
+    return fmt::format("{}: {} of {} ids are 0; are they stored as uint32?", range.path,
+                       counts.zero_ids, counts.range_ids);
   }
-  if (data.end_of_document >= 0 && counts.ends == 0 && counts.shard_ids == counts.file_ids &&
+  if (data.end_of_document >= 0 && counts.ends == 0 && counts.range_ids == counts.file_ids &&
       counts.documents == 1) {
     return fmt::format(
         "{}: id {} ([data] end_of_document) is nowhere in it, so that it is one document",
-        shard.path, data.end_of_document);
+        range.path, data.end_of_document);
   }
   return "";
 }

@@ -30,7 +30,7 @@ std::string SstPath(const cluster::Lease& lease) {
 }
 
 json MakeTokens(const cluster::Lease& lease) {
-  const uint32_t shard = lease.parameters.at("shard").at("shard").get<uint32_t>();
+  const uint32_t shard = lease.parameters.at("shard").get<uint32_t>();
   storage::TokenShardWriter writer(SstPath(lease), lease.assignment.fingerprint, shard, lease.fence,
                                    300);
   const std::vector<uint32_t> document = {shard, 1, 2};

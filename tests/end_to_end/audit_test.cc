@@ -113,7 +113,8 @@ TEST_F(AuditTest, ListsTheSamplesOfAStep) {
   for (uint64_t place = 0; place < kBatch; ++place) {
     const json& sample = samples[place];
     EXPECT_EQ(sample["sample"], 6 * kBatch + place);
-    EXPECT_TRUE(sample["file"].get<std::string>().ends_with("/corpus.txt"));
+    EXPECT_TRUE(sample["first_file"].get<std::string>().ends_with("/corpus.txt"));
+    EXPECT_EQ(sample["last_file"], sample["first_file"]);
     EXPECT_LE(sample["first_document"], sample["last_document"]);
     // Line ends are shown as spaces; a window of several documents has no text between them.
     const std::string words = sample["words"].get<std::string>().substr(0, 8);
@@ -126,14 +127,16 @@ TEST_F(AuditTest, ListsTheSamplesOfAStep) {
   EXPECT_NE(listed.output.find("SAMPLE"), std::string::npos) << listed.output;
 }
 
-TEST_F(AuditTest, NamesTheFileOfASampleOfASourceWithAShare) {
+TEST_F(AuditTest, NamesTheFilesOfASampleOfASourceWithAShare) {
   Env& env = *Env::Posix();
   const std::string text = *env.ReadFile(job_.root() + "/corpus.txt");
   ASSERT_TRUE(WriteFileAtomically(env, job_.root() + "/more.txt", text + "Zo\n").ok());
+  ASSERT_TRUE(WriteFileAtomically(env, job_.root() + "/last.txt", text + "Na\n").ok());
+  job_.values()["data.shard_bytes"] = "1048576";  // the two files of the second source
   job_.values().erase("data.sources");
   job_.values()["data.source"] =
       "[{ name = \"first\", paths = [\"corpus.txt\"], weight = 1 }, "
-      "{ name = \"second\", paths = [\"more.txt\"], weight = 1 }]";
+      "{ name = \"second\", paths = [\"more.txt\", \"last.txt\"], weight = 1 }]";
   job_.Write();
   ASSERT_TRUE(job_.Run().status.ok());
   std::set<std::string> sources;
@@ -142,9 +145,10 @@ TEST_F(AuditTest, NamesTheFileOfASampleOfASourceWithAShare) {
     for (const json& sample : model["step_samples"]) {
       const std::string source = sample["source"];
       sources.insert(source);
-      EXPECT_TRUE(sample["file"].get<std::string>().ends_with(source == "first" ? "/corpus.txt"
-                                                                                : "/more.txt"))
-          << sample;
+      const bool is_first = source == "first";
+      const std::string first_file = sample["first_file"], last_file = sample["last_file"];
+      EXPECT_TRUE(first_file.ends_with(is_first ? "/corpus.txt" : "/more.txt")) << sample;
+      EXPECT_TRUE(last_file.ends_with(is_first ? "/corpus.txt" : "/last.txt")) << sample;
     }
   }
   EXPECT_EQ(sources.size(), 2u);

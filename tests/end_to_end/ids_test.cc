@@ -28,8 +28,8 @@ class Corpus {
     text.documents = jobs::DocumentRule::kEntries;
     const auto encoder = pipeline::Encoder::Create(*tokenizer);
     const auto plan = pipeline::PlanShards(text);
-    for (const pipeline::SourceShard& shard : plan->shards) {
-      EXPECT_TRUE(pipeline::ReadDocuments(text, shard, [&](std::string_view document) {
+    for (const pipeline::SourceRange& range : pipeline::RangesOf(*plan)) {
+      EXPECT_TRUE(pipeline::ReadDocuments(text, range, [&](std::string_view document) {
                     std::vector<uint32_t> ids;
                     encoder->Encode(document, &ids);
                     documents_.emplace_back(ids.begin(), ids.end());

@@ -138,7 +138,8 @@ TEST(InputTest, SourcesThatAreHeldOutAreScoredApart) {
   };
   const json tokens = facts_of("tokens");
   EXPECT_GT(tokens["heldout.tokens"], tokens["train.tokens"]);
-  EXPECT_EQ(tokens["heldout_shards"], tokens["shards_of_sources"][1]);
+  EXPECT_EQ(tokens["heldout_shards"],
+            tokens["shards"].get<int>() - tokens["first_shards_of_files"][1].get<int>());
   const json eval = facts_of("eval");
   ASSERT_EQ(eval["heldout_parts"].size(), 2u) << eval;
   EXPECT_EQ(eval["heldout_parts"][0]["name"], "sources");

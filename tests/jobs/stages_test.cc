@@ -320,6 +320,22 @@ TEST(Fingerprint, TheDocumentationNamesTheSameStages) {
   }
 }
 
+// Files of different sources share no shard.
+TEST(Fingerprint, WhichFilesAreOfWhichSourceMatters) {
+  const auto with = [](std::vector<SourceSpec> source) {
+    JobSpec spec = Base();
+    spec.data.sources.clear();
+    spec.data.source = std::move(source);
+    return spec;
+  };
+  const JobSpec two = with({{"a", {"/texts/a.txt"}, 1}, {"b", {"/texts/b.txt"}, 1}});
+  EXPECT_EQ(Changed(Base(), two), (Kinds{kTokens, kModel, kEval}));
+  const JobSpec one = with({{"a", {"/texts/a.txt", "/texts/b.txt"}, 1}});
+  EXPECT_EQ(Changed(Base(), one), Kinds());
+  const JobSpec renamed = with({{"c", {"/texts/a.txt"}, 1}, {"d", {"/texts/b.txt"}, 3}});
+  EXPECT_EQ(Changed(two, renamed), Kinds{kModel});
+}
+
 TEST(Fingerprint, SourceBytesAndTheirOrderMatterWhereTheyAreRead) {
   const JobSpec spec = Base();
   for (const StageKind kind : kAllStages) {

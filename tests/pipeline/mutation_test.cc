@@ -58,8 +58,8 @@ TEST_F(MutationTest, JsonLines) {
       "{\"id\": {\"text\": true}, \"text\": \"two\"}\n";
   const uint64_t accepted = Accepted(lines, kMutants, [&](const std::string& mutant) {
     Replace("a.jsonl", mutant);
-    const SourceShard shard{0, dir_.Path("a.jsonl"), 0, mutant.size(), Xxh3(mutant)};
-    const auto documents = Read({shard});
+    const SourceRange range{dir_.Path("a.jsonl"), 0, mutant.size(), Xxh3(mutant)};
+    const auto documents = Read({range});
     if (!documents.ok()) {
       EXPECT_EQ(documents.status().code(), absl::StatusCode::kInvalidArgument);
       EXPECT_NE(MessageOf(documents.status()).find("a.jsonl:"), std::string::npos);

@@ -1,8 +1,9 @@
 #include "pipeline/shard_plan.h"
 
-#include <filesystem>
+#include <utility>
 
 #include "base/digest.h"
+#include "base/env.h"
 #include "base/philox.h"
 #include "tests/pipeline/source_fixture.h"
 
@@ -33,36 +34,77 @@ TEST_F(ShardPlanTest, ShardsHaveAboutTheBytesAskedFor) {
   Write("a.txt", "one\ntwo\nthree\nfour\nfive\nsix");
   const auto plan = Plan();
   ASSERT_EQ(plan.size(), 3u);
-  EXPECT_EQ(plan[0], (SourceShard{0, dir_.Path("a.txt"), 0, 14, Xxh3("one\ntwo\nthree\n")}));
-  EXPECT_EQ(plan[1], (SourceShard{1, dir_.Path("a.txt"), 14, 24, Xxh3("four\nfive\n")}));
-  EXPECT_EQ(plan[2], (SourceShard{2, dir_.Path("a.txt"), 24, 27, Xxh3("six")}));
+  EXPECT_EQ(plan[0], (SourceRange{dir_.Path("a.txt"), 0, 14, Xxh3("one\ntwo\nthree\n")}));
+  EXPECT_EQ(plan[1], (SourceRange{dir_.Path("a.txt"), 14, 24, Xxh3("four\nfive\n")}));
+  EXPECT_EQ(plan[2], (SourceRange{dir_.Path("a.txt"), 24, 27, Xxh3("six")}));
 }
 
-TEST_F(ShardPlanTest, ShardsOfAllSourcesAreNumberedTogether) {
+// The paths of each shard's ranges, without their folder.
+std::vector<std::vector<std::string>> NamesOf(const ShardPlan& plan) {
+  std::vector<std::vector<std::string>> names;
+  for (const Shard& shard : plan.shards) {
+    names.emplace_back();
+    for (const SourceRange& range : shard) names.back().push_back(BaseName(range.path));
+  }
+  return names;
+}
+
+TEST_F(ShardPlanTest, SmallFilesShareAShard) {
+  data_.shard_bytes = 10;
   Write("a.txt", "one");
   Write("empty.txt", "");
   Write("blank.txt", " \n\t\r\n");
   Write("b.txt", "two");
-  const auto plan = Plan();
-  ASSERT_EQ(plan.size(), 2u);
-  EXPECT_EQ(plan[1].shard, 1u);
-  EXPECT_EQ(plan[1].path, dir_.Path("b.txt"));
-  EXPECT_THAT(Documents(), ElementsAre("one", "two"));
+  Write("c.txt", "four");
+  Write("d.txt", "x");
+  const auto plan = PlanShards(data_);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(NamesOf(*plan),
+              ElementsAre(ElementsAre("a.txt", "b.txt", "c.txt"), ElementsAre("d.txt")));
+  EXPECT_EQ(plan->files, FileShards({0, std::nullopt, std::nullopt, 0, 0, 1}, 2));
+  EXPECT_THAT(Documents(), ElementsAre("one", "two", "four", "x"));
 }
 
-TEST_F(ShardPlanTest, TheShardsOfEachSourceAreCounted) {
+// A file that is cut shares none of its shards.
+TEST_F(ShardPlanTest, OnlyWholeFilesShareAShard) {
   data_.documents = DocumentRule::kLines;
-  data_.shard_bytes = 4;
-  Write("a.txt", "one\ntwo\nsix");
-  Write("blank.txt", "\n");
-  Write("b.txt", "one");
+  data_.shard_bytes = 8;
+  Write("a.txt", "a\n");
+  Write("cut.txt", "one\ntwo\nsix\n");
+  Write("b.txt", "b\n");
+  Write("c.txt", "c\n");
   const auto plan = PlanShards(data_);
-  ASSERT_TRUE(plan.ok());
-  const std::vector<uint32_t> shards = ShardsOfSources(data_, *plan);
-  EXPECT_THAT(shards, ElementsAre(3, 0, 1));
-  EXPECT_EQ(ShardsOfSources(nlohmann::json{{kShardsOfSources, shards}}), shards);
-  EXPECT_THAT(ShardsOfSources(nlohmann::json{{kShardsOfSources, "3"}}), ElementsAre());
-  EXPECT_THAT(ShardsOfSources(nlohmann::json::object()), ElementsAre());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(NamesOf(*plan), ElementsAre(ElementsAre("a.txt"), ElementsAre("cut.txt"),
+                                          ElementsAre("cut.txt"), ElementsAre("b.txt", "c.txt")));
+}
+
+TEST_F(ShardPlanTest, AShardIsOfOnePartOfTheText) {
+  Write("a.txt", "a");
+  Write("b.txt", "b");
+  Write("c.txt", "c");
+  Write("d.txt", "d");
+  const std::vector<std::string> files = std::exchange(data_.sources, {});
+  data_.source = {{"web", {files[0], files[1]}, 1}, {"books", {files[2]}, 2}};
+  data_.heldout_sources = {files[3]};
+  const auto plan = PlanShards(data_);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(NamesOf(*plan), ElementsAre(ElementsAre("a.txt", "b.txt"), ElementsAre("c.txt"),
+                                          ElementsAre("d.txt")));
+}
+
+TEST_F(ShardPlanTest, ATaskOfManyFilesIsAShortMessage) {
+  constexpr size_t kFiles = 3000;
+  std::vector<CutSource> sources;
+  for (size_t i = 0; i < kFiles; ++i) {
+    const std::string path = "/" + std::string(200, 'x') + std::to_string(i);
+    data_.sources.push_back(path);
+    sources.push_back({"", {{.path = path, .begin = 0, .end = 1, .xxh3 = 0}}});
+  }
+  const auto plan = JoinSources(data_, std::move(sources));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->shards.size(), 3u);
+  EXPECT_EQ(RangesOf(*plan).size(), kFiles);
 }
 
 TEST_F(ShardPlanTest, ADocumentIsNeverCut) {
@@ -93,10 +135,10 @@ TEST_F(ShardPlanTest, EveryCutGivesTheSameDocuments) {
       for (data_.shard_bytes = 1; data_.shard_bytes < 60; data_.shard_bytes += 3) {
         ASSERT_EQ(Documents(), whole) << "seed " << seed << ", shards of " << data_.shard_bytes;
         uint64_t end = 0;
-        for (const SourceShard& shard : Plan()) {
-          ASSERT_GE(shard.begin, end);
-          ASSERT_EQ(shard.xxh3, Xxh3(text.substr(shard.begin, shard.end - shard.begin)));
-          end = shard.end;
+        for (const SourceRange& range : Plan()) {
+          ASSERT_GE(range.begin, end);
+          ASSERT_EQ(range.xxh3, Xxh3(text.substr(range.begin, range.end - range.begin)));
+          end = range.end;
         }
       }
     }

@@ -22,7 +22,7 @@ class SourceCountsTest : public CachedDataTest {
 };
 
 TEST_F(SourceCountsTest, EachSourceHasWhatItsShardsHave) {
-  const auto counts = CountSources(data_, {2, 0, 1, 1}, tokens_->cache());
+  const auto counts = CountSources(data_, FileShards({0, std::nullopt, 2, 3}, 4), tokens_->cache());
   ASSERT_EQ(counts.size(), 3u);
   const auto expect = [](const SourceCounts& one, const std::string& name,
                          std::array<uint64_t, 4> expected, std::optional<double> share) {
@@ -40,11 +40,14 @@ TEST_F(SourceCountsTest, EachSourceHasWhatItsShardsHave) {
 
 TEST_F(SourceCountsTest, TokensOfOtherFilesAreNotCounted) {
   EXPECT_THAT(CountSources(data_, {}, tokens_->cache()), IsEmpty());
-  EXPECT_THAT(CountSources(data_, {2, 0, 1}, tokens_->cache()), IsEmpty());
-  EXPECT_THAT(CountSources(data_, {2, 0, 1, 2}, tokens_->cache()), IsEmpty());
+  EXPECT_THAT(CountSources(data_, FileShards({0, std::nullopt, 2}, 3), tokens_->cache()),
+              IsEmpty());
+  EXPECT_THAT(CountSources(data_, FileShards({0, std::nullopt, 2, 3}, 5), tokens_->cache()),
+              IsEmpty());
   data_.heldout_sources.clear();
   data_.source.pop_back();
-  EXPECT_THAT(CountSources(data_, {2, 2}, tokens_->cache()), IsEmpty()) << "one source is all";
+  EXPECT_THAT(CountSources(data_, FileShards({0, 2}, 4), tokens_->cache()), IsEmpty())
+      << "one source is all";
 }
 
 }  // namespace

@@ -34,20 +34,21 @@ class SourceTest : public ::testing::Test {
     PutFile(dir_.Path(name), bytes);
   }
 
-  std::vector<SourceShard> Plan() {
+  // The ranges of all shards.
+  std::vector<SourceRange> Plan() {
     auto plan = PlanShards(data_);
     EXPECT_TRUE(plan.ok()) << plan.status();
-    return plan.ok() ? plan->shards : std::vector<SourceShard>();
+    return plan.ok() ? RangesOf(*plan) : std::vector<SourceRange>();
   }
 
-  // The documents of all shards, in order; counts_ receives their sums.
-  absl::StatusOr<std::vector<std::string>> Read(const std::vector<SourceShard>& plan) {
+  // The documents of all ranges, in order; counts_ receives their sums.
+  absl::StatusOr<std::vector<std::string>> Read(const std::vector<SourceRange>& plan) {
     std::vector<std::string> documents;
     counts_ = {};
     warnings_.clear();
-    for (const SourceShard& shard : plan) {
+    for (const SourceRange& range : plan) {
       ASSIGN_OR_RETURN(const ReadCounts counts,
-                       ReadDocuments(data_, shard, [&](std::string_view text) {
+                       ReadDocuments(data_, range, [&](std::string_view text) {
                          documents.emplace_back(text);
                          return absl::OkStatus();
                        }));
@@ -57,7 +58,7 @@ class SourceTest : public ::testing::Test {
       counts_.invalid_documents += counts.invalid_documents;
       counts_.bad_documents += counts.bad_documents;
       if (counts_.first_bad.empty()) counts_.first_bad = counts.first_bad;
-      warnings_ += WarningOf(shard, counts);
+      warnings_ += WarningOf(range, counts);
     }
     return documents;
   }
@@ -71,7 +72,7 @@ class SourceTest : public ::testing::Test {
   testing::TempDir dir_;
   jobs::DataSpec data_;
   ReadCounts counts_;
-  std::string warnings_;  // of all shards
+  std::string warnings_;  // of all ranges
 };
 
 }  // namespace halcyon::pipeline

@@ -139,7 +139,7 @@ TEST_P(PackedTextTest, HasTheDocumentsOfThePlainFile) {
   EXPECT_EQ(packed, Documents());
   EXPECT_LT(plan.size(), 100u) << "shards grow, so that little is unpacked again";
   EXPECT_GT(plan.size(), 10u);
-  for (const SourceShard& shard : plan) EXPECT_LE(shard.end - shard.begin, text.size() / 8);
+  for (const SourceRange& range : plan) EXPECT_LE(range.end - range.begin, text.size() / 8);
 }
 
 TEST_P(PackedTextTest, DigestsAreThoseOfTheFile) {

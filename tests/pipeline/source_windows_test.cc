@@ -52,7 +52,7 @@ auto IsPart(const std::string& name, double share, uint64_t begin, uint64_t item
 TEST_F(SourceWindowsTest, AWindowIsOfOneSource) {
   // Chunks 0 to 9 are of s0, 10 to 24 of s1: windows of chunks 0-3, 4-7; 12-15, 16-19, 20-23.
   WriteChunks({6, 4, 0, 15});
-  const auto parts = WindowsOfSources(Data({1, 2}), {2, 1, 1}, *Pack(2), kWindow);
+  const auto parts = WindowsOfSources(Data({1, 2}), FileShards({0, 2, 3}, 4), *Pack(2), kWindow);
   ASSERT_TRUE(parts.ok()) << parts.status();
   EXPECT_THAT(*parts, ElementsAre(IsPart("s0", 0.5, 0, 2), IsPart("s1", 0.5, 3, 3)));
 }
@@ -68,7 +68,7 @@ TEST_F(SourceWindowsTest, WithoutSharesAllWindowsAreOnePart) {
 TEST_F(SourceWindowsTest, ASourceWithoutAWindowIsNamed) {
   // s1 has as many chunks as a window, but in two of them.
   WriteChunks({6, 4, 15});
-  const auto parts = WindowsOfSources(Data({1, 1, 1}), {1, 1, 1}, *Pack(2), kWindow);
+  const auto parts = WindowsOfSources(Data({1, 1, 1}), FileShards({0, 1, 2}, 3), *Pack(2), kWindow);
   EXPECT_TRUE(absl::IsInvalidArgument(parts.status()));
   EXPECT_THAT(MessageOf(parts.status()),
               HasSubstr("data.source \"s1\": its training text of 4 chunks fills no window of 4"));
@@ -76,9 +76,9 @@ TEST_F(SourceWindowsTest, ASourceWithoutAWindowIsNamed) {
 
 TEST_F(SourceWindowsTest, TokensThatDoNotSayTheirSourcesAreRefused) {
   WriteChunks({8, 8});
-  const std::vector<std::vector<uint32_t>> unfit = {{}, {1}, {1, 2}, {1, 1, 0}};
-  for (const std::vector<uint32_t>& shards : unfit) {
-    const auto parts = WindowsOfSources(Data({1, 1}), shards, *Pack(2), kWindow);
+  const std::vector<FileShards> unfit = {{}, {{0}, 1}, {{0, 1}, 3}, {{0, 1, std::nullopt}, 2}};
+  for (const FileShards& files : unfit) {
+    const auto parts = WindowsOfSources(Data({1, 1}), files, *Pack(2), kWindow);
     EXPECT_TRUE(absl::IsFailedPrecondition(parts.status()));
   }
 }
@@ -92,14 +92,15 @@ TEST_F(SourceWindowsTest, HeldOutTextIsDividedAlike) {
   WriteChunks({6, 4, 3, 9}, Split::kHeldout);
   jobs::DataSpec data = Data({1, 2});
   data.heldout_sources = {"/h"};
-  EXPECT_THAT(HeldoutWindowsOf(data, {1, 1, 1, 1}, *Pack(2), kWindow),
+  EXPECT_THAT(HeldoutWindowsOf(data, FileShards({0, 1, 2, 3}, 4), *Pack(2), kWindow),
               ElementsAre(IsHeldoutPart("s0", 0, 1), IsHeldoutPart("s1", 2, 1),
                           IsHeldoutPart("heldout_sources", 4, 1)));
-  EXPECT_THAT(HeldoutWindowsOf(data, {2, 1, 0, 1}, *Pack(2), kWindow),
+  EXPECT_THAT(HeldoutWindowsOf(data, FileShards({0, 2, std::nullopt, 3}, 4), *Pack(2), kWindow),
               ElementsAre(IsHeldoutPart("s0", 0, 2), IsHeldoutPart("s1", 3, 0),
                           IsHeldoutPart("heldout_sources", 4, 1)));
-  EXPECT_THAT(HeldoutWindowsOf(data, {1, 1, 1}, *Pack(2), kWindow), ElementsAre());
-  EXPECT_THAT(HeldoutWindowsOf(Data({4}), {1, 1, 1, 1}, *Pack(2), kWindow), ElementsAre());
+  EXPECT_THAT(HeldoutWindowsOf(data, FileShards({0, 1, 2}, 3), *Pack(2), kWindow), ElementsAre());
+  EXPECT_THAT(HeldoutWindowsOf(Data({4}), FileShards({0, 1, 2, 3}, 4), *Pack(2), kWindow),
+              ElementsAre());
 }
 
 }  // namespace

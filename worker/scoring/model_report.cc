@@ -163,7 +163,7 @@ absl::Status ReportModel(ReportInputs& inputs, const ArtifactInputs& artifacts,
   }
   return ReportParts(
       pipeline::HeldoutWindowsOf(options.data == nullptr ? opened.spec.data : *options.data,
-                                 inputs.tokens.shards_of_sources, *inputs.tokens.packing,
+                                 inputs.tokens.files, *inputs.tokens.packing,
                                  windows.heldout->window_chunks()),
       scoring, score_of, report);
 }

@@ -15,13 +15,13 @@ namespace {
 
 using nlohmann::json;
 
-// Text beyond train_bytes_max is left out by whole shards, taken in a fixed random order, so that a
-// capped sample comes from all over the sources.
-constexpr uint64_t kShardOrderSeed = 0;
+// Text beyond train_bytes_max is left out by whole ranges of sources, taken in a fixed random
+// order, so that a capped sample comes from all over them.
+constexpr uint64_t kRangeOrderSeed = 0;
 
 using TokenizerOr = absl::StatusOr<std::shared_ptr<const pipeline::Tokenizer>>;
 
-// `warnings` receives what a person should know of the text, a sentence for each shard, and
+// `warnings` receives what a person should know of the text, a sentence for each range, and
 // `facts` what was left out of it.
 TokenizerOr TrainTokenizer(const TaskContext& context, json* facts,
                            std::vector<std::string>* warnings) {
@@ -36,14 +36,14 @@ TokenizerOr TrainTokenizer(const TaskContext& context, json* facts,
   ASSIGN_OR_RETURN(
       const pipeline::ShardPlan plan,
       plans.PlanShards(spec.data, parameters.value("source_digests", std::vector<std::string>())));
-  const std::vector<pipeline::SourceShard>& shards = plan.shards;
-  const pipeline::SampleOrder order(kShardOrderSeed, shards.size());
+  const std::vector<pipeline::SourceRange> ranges = pipeline::RangesOf(plan);
+  const pipeline::SampleOrder order(kRangeOrderSeed, ranges.size());
   int64_t bytes = 0;
-  for (size_t i = 0; i < shards.size() && bytes < spec.tokenizer.train_bytes_max; ++i) {
-    const pipeline::SourceShard& shard = shards[order.ItemAt(i)];
-    const pipeline::HeldoutSplit split(spec.data, shard.path);
+  for (size_t i = 0; i < ranges.size() && bytes < spec.tokenizer.train_bytes_max; ++i) {
+    const pipeline::SourceRange& range = ranges[order.ItemAt(i)];
+    const pipeline::HeldoutSplit split(spec.data, range.path);
     if (split.holds_all()) continue;
-    const auto counts = pipeline::ReadDocuments(spec.data, shard, [&](std::string_view text) {
+    const auto counts = pipeline::ReadDocuments(spec.data, range, [&](std::string_view text) {
       if (split.Holds(text)) return absl::OkStatus();
       if (bytes >= spec.tokenizer.train_bytes_max) return absl::OkStatus();
       bytes += static_cast<int64_t>(text.size());
@@ -51,8 +51,8 @@ TokenizerOr TrainTokenizer(const TaskContext& context, json* facts,
       return absl::OkStatus();
     });
     RETURN_IF_ERROR(counts.status());
-    warnings->push_back(pipeline::WarningOf(shard, *counts));
-    context.on_progress(0.9 * static_cast<double>(i + 1) / static_cast<double>(shards.size()));
+    warnings->push_back(pipeline::WarningOf(range, *counts));
+    context.on_progress(0.9 * static_cast<double>(i + 1) / static_cast<double>(ranges.size()));
   }
   if (bytes == 0) {
     return InvalidArgument(

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <map>
 #include <span>
 #include <string_view>
@@ -18,64 +21,93 @@ namespace {
 
 using nlohmann::json;
 
-absl::StatusOr<pipeline::SourceShard> ShardOf(const json& parameters) {
-  const json shard = parameters.value("shard", json::object());
-  pipeline::SourceShard source;
+// Shown of a shard; files in the wrong encoding are rarely alone.
+constexpr size_t kWarningsMax = 3;
+
+struct ShardToRead {
+  uint32_t number = 0;
+  pipeline::Shard ranges;
+};
+
+absl::StatusOr<ShardToRead> ShardOf(const json& parameters) {
+  ShardToRead shard;
   try {
-    source.shard = shard.at("shard").get<uint32_t>();
-    source.path = shard.at("path").get<std::string>();
-    source.begin = shard.at("begin").get<uint64_t>();
-    source.end = shard.at("end").get<uint64_t>();
-    source.xxh3 = shard.at("xxh3").get<uint64_t>();
+    shard.number = parameters.at("shard").get<uint32_t>();
+    for (const json& range : parameters.at("ranges")) {
+      shard.ranges.push_back({.path = range.at(0).get<std::string>(),
+                              .begin = range.at(1).get<uint64_t>(),
+                              .end = range.at(2).get<uint64_t>(),
+                              .xxh3 = range.at(3).get<uint64_t>()});
+    }
   } catch (const json::exception& error) {
     return InvalidArgument(std::string("lease of a tokens task: ") + error.what());
   }
-  return source;
+  if (shard.ranges.empty()) return InvalidArgument("lease of a tokens task: a shard of nothing");
+  return shard;
 }
 
 // The documents of one shard on their way into the cache.
 class ShardFiller {
  public:
-  ShardFiller(const TaskContext& context, const pipeline::SourceShard& shard,
+  ShardFiller(const TaskContext& context, const ShardToRead& shard,
               const pipeline::Tokenizer& tokenizer)
       : context_(context),
         data_(context.spec->data),
-        shard_(shard),
         tokenizer_(tokenizer),
-        split_(data_, shard.path),
-        writer_(ShardPath(*context.lease, shard.shard), context.lease->assignment.fingerprint,
-                shard.shard, context.lease->fence, tokenizer.vocab_size()) {}
+        split_(data_,
+               shard.ranges.front().path),  // that of all: a shard is of one part of the text
+        writer_(ShardPath(*context.lease, shard.number), context.lease->assignment.fingerprint,
+                shard.number, context.lease->fence, tokenizer.vocab_size()) {
+    for (const pipeline::SourceRange& range : shard.ranges) all_bytes_ += range.end - range.begin;
+  }
 
-  absl::StatusOr<json> FromText(pipeline::Encoder* encoder) {
-    const auto shard_bytes = static_cast<double>(shard_.end - shard_.begin);
-    std::vector<uint32_t> ids;
-    const auto counts = pipeline::ReadDocuments(data_, shard_, [&](std::string_view text) {
-      ids.clear();
-      encoder->Encode(text, &ids);
-      Add(text, ids);
-      context_.on_progress(static_cast<double>(bytes_) / shard_bytes);
+  absl::Status AddText(const pipeline::SourceRange& range, pipeline::Encoder* encoder) {
+    const uint64_t before = bytes_;
+    const auto counts = pipeline::ReadDocuments(data_, range, [&](std::string_view text) {
+      ids_.clear();
+      encoder->Encode(text, &ids_);
+      Add(text, ids_);
+      Report(bytes_ - before);
       return absl::OkStatus();
     });
     RETURN_IF_ERROR(counts.status());
-    return Finish({{"invalid_utf8", counts->invalid_utf8},
-                   {"invalid_documents", counts->invalid_documents},
-                   {"bad_documents", counts->bad_documents}},
-                  pipeline::WarningOf(shard_, *counts));
+    counts_["invalid_utf8"] += counts->invalid_utf8;
+    counts_["invalid_documents"] += counts->invalid_documents;
+    counts_["bad_documents"] += counts->bad_documents;
+    EndRange(range, pipeline::WarningOf(range, *counts));
+    return absl::OkStatus();
   }
 
   // Whether a document is held out, or blank and left out, depends on the text that its ids stand
   // for, as if that had been read.
-  absl::StatusOr<json> FromIds() {
+  absl::Status AddIds(const pipeline::SourceRange& range) {
+    const auto range_bytes = static_cast<double>(range.end - range.begin);
     const auto counts = pipeline::ReadTokenDocuments(
-        *context_.env, data_, shard_, pipeline::KnownIds(tokenizer_),
+        *context_.env, data_, range, pipeline::KnownIds(tokenizer_),
         [&](std::span<const uint32_t> ids, double done) -> absl::Status {
           ASSIGN_OR_RETURN(const std::string text, tokenizer_.Decode(ids, /*keep_special=*/true));
           if (!pipeline::IsBlank(text)) Add(text, ids);
-          context_.on_progress(done);
+          Report(static_cast<uint64_t>(done * range_bytes));
           return absl::OkStatus();
         });
     RETURN_IF_ERROR(counts.status());
-    return Finish({}, pipeline::WarningOf(data_, shard_, *counts));
+    EndRange(range, pipeline::WarningOf(data_, range, *counts));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<json> Finish() {
+    counts_["bytes"] = bytes_;
+    ASSIGN_OR_RETURN(const storage::SstFile sst, writer_.Finish(counts_));
+    json result = SstResult(sst, {{"documents", documents_}});
+    for (size_t i = 0; i < std::min(warnings_.size(), kWarningsMax); ++i) {
+      AddWarning(warnings_[i], &result);
+    }
+    if (warnings_.size() > kWarningsMax) {
+      AddWarning(fmt::format("{} more files of the same shard give such a warning",
+                             warnings_.size() - kWarningsMax),
+                 &result);
+    }
+    return result;
   }
 
  private:
@@ -86,21 +118,26 @@ class ShardFiller {
     bytes_ += text.size();
   }
 
-  absl::StatusOr<json> Finish(std::map<std::string, uint64_t> counts, const std::string& warning) {
-    counts["bytes"] = bytes_;
-    ASSIGN_OR_RETURN(const storage::SstFile sst, writer_.Finish(counts));
-    json result = SstResult(sst, {{"documents", documents_}});
-    AddWarning(warning, &result);
-    return result;
+  void Report(uint64_t bytes_of_range) const {
+    context_.on_progress(static_cast<double>(read_bytes_ + bytes_of_range) /
+                         static_cast<double>(all_bytes_));
+  }
+
+  void EndRange(const pipeline::SourceRange& range, std::string warning) {
+    read_bytes_ += range.end - range.begin;
+    if (!warning.empty()) warnings_.push_back(std::move(warning));
   }
 
   const TaskContext& context_;
   const jobs::DataSpec& data_;
-  const pipeline::SourceShard& shard_;
   const pipeline::Tokenizer& tokenizer_;
   const pipeline::HeldoutSplit split_;
   storage::TokenShardWriter writer_;
-  uint64_t documents_ = 0, bytes_ = 0;  // of text
+  std::vector<uint32_t> ids_;  // of a document
+  std::map<std::string, uint64_t> counts_;
+  std::vector<std::string> warnings_;
+  uint64_t documents_ = 0, bytes_ = 0;       // of text
+  uint64_t read_bytes_ = 0, all_bytes_ = 0;  // of ranges: the finished ones, all
 };
 
 }  // namespace
@@ -116,7 +153,7 @@ TokensTask::~TokensTask() = default;
 
 absl::StatusOr<json> TokensTask::Run(const TaskContext& context) {
   const cluster::Lease& lease = *context.lease;
-  ASSIGN_OR_RETURN(const pipeline::SourceShard shard, ShardOf(lease.parameters));
+  ASSIGN_OR_RETURN(const ShardToRead shard, ShardOf(lease.parameters));
   if (inputs_ == nullptr || inputs_->fingerprint != lease.assignment.fingerprint) {
     inputs_ = nullptr;  // its memory, before that of the next is taken
     ASSIGN_OR_RETURN(auto tokenizer, OpenTokenizer(ArtifactInputs::Of(lease.assignment)));
@@ -125,9 +162,11 @@ absl::StatusOr<json> TokensTask::Run(const TaskContext& context) {
         Inputs{lease.assignment.fingerprint, std::move(tokenizer), std::move(encoder)});
   }
   ShardFiller filler(context, shard, *inputs_->tokenizer);
-  return context.spec->data.format == jobs::DataFormat::kTokens
-             ? filler.FromIds()
-             : filler.FromText(inputs_->encoder.get());
+  const bool is_text = context.spec->data.format != jobs::DataFormat::kTokens;
+  for (const pipeline::SourceRange& range : shard.ranges) {
+    RETURN_IF_ERROR(is_text ? filler.AddText(range, inputs_->encoder.get()) : filler.AddIds(range));
+  }
+  return filler.Finish();
 }
 
 }  // namespace halcyon::worker

@@ -42,7 +42,7 @@ class TokenDocumentsTest : public TokenFileTest {
     std::erase_if(documents, [](const Ids& one) { return one.empty(); });
     return documents;
   }
-  void ExpectChanged(const std::vector<SourceShard>& plan, const std::string& how) {
+  void ExpectChanged(const std::vector<SourceRange>& plan, const std::string& how) {
     const absl::Status status = ReadIds(plan).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
     EXPECT_THAT(MessageOf(status),
@@ -91,12 +91,12 @@ TEST_F(TokenDocumentsTest, OfALargeFile) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(plan->source_digests, ElementsAre(Sha256::Of(bytes)));
   EXPECT_GE(plan->shards.size(), 10u);
-  for (const SourceShard& shard : plan->shards) {
-    if (shard.end < bytes.size()) {
-      EXPECT_GE(shard.end - shard.begin, 300'000u);
+  for (const SourceRange& range : RangesOf(*plan)) {
+    if (range.end < bytes.size()) {
+      EXPECT_GE(range.end - range.begin, 300'000u);
     }
   }
-  EXPECT_EQ(*ReadIds(plan->shards), DocumentsOf(ids));
+  EXPECT_EQ(*ReadIds(RangesOf(*plan)), DocumentsOf(ids));
 }
 
 TEST_F(TokenDocumentsTest, WithoutAnEndAFileIsOneDocument) {
@@ -127,7 +127,7 @@ TEST_F(TokenDocumentsTest, AreTheOnesOfTheIndexAndOfTheEndWithinThem) {
   }
   data_.shard_bytes = 1;
   EXPECT_EQ(Plan().size(), 4u);
-  EXPECT_THAT(ShardsOfSources(data_, *PlanShards(data_)), ElementsAre(4, 0));
+  EXPECT_EQ(PlanShards(data_)->files, FileShards({0, std::nullopt}, 4));
 }
 
 TEST_F(TokenDocumentsTest, AnIdOutsideTheVocabularyIsNamedWithItsPlace) {

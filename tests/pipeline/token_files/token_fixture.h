@@ -24,13 +24,13 @@ class TokenFileTest : public SourceTest {
     Write(name + ".idx", index);
   }
 
-  absl::StatusOr<std::vector<Ids>> ReadIds(const std::vector<SourceShard>& plan) {
+  absl::StatusOr<std::vector<Ids>> ReadIds(const std::vector<SourceRange>& plan) {
     std::vector<Ids> documents;
     warnings_.clear();
-    for (const SourceShard& shard : plan) {
+    for (const SourceRange& range : plan) {
       double before = 0;
       ASSIGN_OR_RETURN(const TokenCounts counts,
-                       ReadTokenDocuments(*Env::Posix(), data_, shard, known_,
+                       ReadTokenDocuments(*Env::Posix(), data_, range, known_,
                                           [&](std::span<const uint32_t> ids, double done) {
                                             documents.emplace_back(ids.begin(), ids.end());
                                             EXPECT_GT(done, before);
@@ -38,7 +38,7 @@ class TokenFileTest : public SourceTest {
                                             before = done;
                                             return absl::OkStatus();
                                           }));
-      warnings_ += WarningOf(data_, shard, counts);
+      warnings_ += WarningOf(data_, range, counts);
     }
     return documents;
   }

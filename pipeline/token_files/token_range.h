@@ -1,6 +1,6 @@
 // What the planner of a file of ids and its reader have in common.
-#ifndef HALCYON_PIPELINE_TOKEN_FILES_TOKEN_SHARD_H_
-#define HALCYON_PIPELINE_TOKEN_FILES_TOKEN_SHARD_H_
+#ifndef HALCYON_PIPELINE_TOKEN_FILES_TOKEN_RANGE_H_
+#define HALCYON_PIPELINE_TOKEN_FILES_TOKEN_RANGE_H_
 
 #include <cstdint>
 #include <string_view>
@@ -10,11 +10,11 @@
 
 namespace halcyon::pipeline {
 
-// Of a shard: how its ids are stored, its bytes, and of ids with an index the bytes of each
+// Of a range: how its ids are stored, its bytes, and of ids with an index the bytes of each
 // document. So nothing that the documents depend on can change unnoticed.
-class TokenShardHash {
+class TokenRangeHash {
  public:
-  explicit TokenShardHash(const TokenLayout& layout) {
+  explicit TokenRangeHash(const TokenLayout& layout) {
     hasher_.Update(layout.type.Name());
     AddNumber(layout.begin);
   }
@@ -32,4 +32,4 @@ class TokenShardHash {
 
 }  // namespace halcyon::pipeline
 
-#endif  // HALCYON_PIPELINE_TOKEN_FILES_TOKEN_SHARD_H_
+#endif  // HALCYON_PIPELINE_TOKEN_FILES_TOKEN_RANGE_H_
