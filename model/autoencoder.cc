@@ -11,6 +11,7 @@
 #include "model/argmax.h"
 #include "model/fused_layers.h"
 #include "model/layers.h"
+#include "model/precision.h"
 #include "model/to_device.h"
 #include "model/token_loss.h"
 
@@ -21,6 +22,9 @@ namespace {
 constexpr int64_t kDecodeChunksMax = 1024;
 // Likewise by KeepTokenStates.
 constexpr int64_t kTokenStatesAtATime = 4096;
+
+// Of the names of the encoder's parameters, but for the table, which the decoder has as well.
+constexpr char kEncoderPrefix[] = "encoder.";
 
 std::deque<GatedMlp> AddMlps(Unit& unit, const std::string& name, int64_t count,
                              const jobs::AutoencoderSpec& spec) {
@@ -101,7 +105,6 @@ struct Autoencoder::Network {
   }
 
   Unit unit;
-  at::Tensor token_states;  // EncodeTokens of the whole vocabulary, once KeepTokenStates made it
   Parameter& embedding;
   Parameter* mask_embedding;  // of dropped tokens
   std::deque<GatedMlp> encoder_layers;
@@ -149,12 +152,33 @@ Posterior Autoencoder::EncodeUnclamped(const at::Tensor& tokens) {
   Unit& unit = network_->unit;
   unit.Enter();
   const at::Tensor ids = tokens.reshape({-1});
+  // In the type of the table: the next product takes them so.
   const at::Tensor states =
-      network_->token_states.defined()
-          ? EmbeddedRows(network_->token_states, ids)
-          : network_->EncodeTokens(EmbeddedRows(network_->embedding.value, ids));
-  const at::Tensor both = unit.Exit(network_->EncodeChunks(states, spec_.chunk_size));
+      token_states_.defined() ? at::embedding(token_states_, ToDevice(ids, token_states_.device()))
+                              : EncodeTokens(ids);
+  const at::Tensor both = unit.Exit(encoder().EncodeChunks(states, spec_.chunk_size));
   return SplitPosterior(both, spec_.latent_size);
+}
+
+at::Tensor Autoencoder::EncodeTokens(const at::Tensor& ids) {
+  const at::Tensor rows = EmbeddedRows(network_->embedding.value, ids);
+  if (rounded_ == nullptr) return network_->EncodeTokens(rows);
+  // These rows, in place of a second table.
+  return rounded_->EncodeTokens(rows.to(at::kBFloat16).to(at::kFloat));
+}
+
+void Autoencoder::EncodeIn(jobs::Precision precision) {
+  HALCYON_CHECK(!token_states_.defined());
+  rounded_ = nullptr;
+  if (precision == jobs::Precision::kFloat32) return;
+  auto rounded = std::make_unique<Network>(spec_, vocab_size_);
+  auto to = rounded->unit.parameters().begin();
+  for (const Parameter& from : network_->unit.parameters()) {
+    if (from.name.starts_with(kEncoderPrefix))
+      to->value = from.value.detach().to(TypeOf(precision));
+    ++to;
+  }
+  rounded_ = std::move(rounded);
 }
 
 void Autoencoder::KeepTokenStates() {
@@ -162,13 +186,14 @@ void Autoencoder::KeepTokenStates() {
   Unit& unit = network_->unit;
   unit.Enter();
   const at::Tensor& table = network_->embedding.value;
-  at::Tensor states = at::empty(table.sizes(), table.options().dtype(at::kFloat));
+  at::Tensor states =
+      at::empty(table.sizes(), table.options().dtype(encoder().squeeze.weight().scalar_type()));
   for (int64_t begin = 0; begin < vocab_size_; begin += kTokenStatesAtATime) {
     const int64_t count = std::min(kTokenStatesAtATime, vocab_size_ - begin);
     const at::Tensor ids = at::arange(begin, begin + count, table.options().dtype(at::kLong));
-    states.narrow(0, begin, count).copy_(network_->EncodeTokens(EmbeddedRows(table, ids)));
+    states.narrow(0, begin, count).copy_(EncodeTokens(ids));
   }
-  network_->token_states = unit.Exit(states);
+  token_states_ = unit.Exit(states);
 }
 
 at::Tensor Autoencoder::Decode(const at::Tensor& latents) {

@@ -30,9 +30,14 @@ class Autoencoder {
   Posterior Encode(const at::Tensor& tokens);
   // The same with log_std as the network gives it, not clamped: for checking a conversion.
   Posterior EncodeUnclamped(const at::Tensor& tokens);
+  // From then on the two above compute with the encoder's parameters rounded to this precision and
+  // make their products in it (docs/precision.md); decoding stays as it was. Without gradients of
+  // the encoder, and only for weights that do not change any more. Before KeepTokenStates.
+  void EncodeIn(jobs::Precision precision);
   // The encoder's first layers see one token each. Computes what they make of every token of the
-  // vocabulary, [vocab, hidden] in float32 on the network's device; from then on the two above look
-  // it up, with the same result up to rounding. Only for weights that do not change any more.
+  // vocabulary, [vocab, hidden] on the network's device, in the type of the next layer's product,
+  // which would round it to that; from then on the two above look it up, with the same result up
+  // to rounding. Only for weights that do not change any more.
   void KeepTokenStates();
   // latents: [chunks, latent] -> logits [chunks, K, vocab].
   at::Tensor Decode(const at::Tensor& latents);
@@ -63,9 +68,16 @@ class Autoencoder {
 
  private:
   struct Network;
+  Network& encoder() { return rounded_ != nullptr ? *rounded_ : *network_; }
+  // What the encoder's first layers make of the tokens: [tokens, hidden].
+  at::Tensor EncodeTokens(const at::Tensor& ids);
+
   jobs::AutoencoderSpec spec_;
   int64_t vocab_size_;
   std::unique_ptr<Network> network_;
+  // The encoder's layers in bfloat16, with no values for the others; null for float32.
+  std::unique_ptr<Network> rounded_;
+  at::Tensor token_states_;  // EncodeTokens of the whole vocabulary, once KeepTokenStates made it
 };
 
 }  // namespace halcyon::model

@@ -234,9 +234,10 @@ struct RotateFunction : public torch::autograd::Function<RotateFunction> {
   }
 };
 
-// rows W^T in the weight's type.
+// rows W^T in the weight's type, then as wide as the rows and no less than float32.
 at::Tensor ComposedProduct(const at::Tensor& rows, const at::Tensor& weight) {
-  return at::mm(rows.to(weight.scalar_type()), weight.t()).to(rows.scalar_type());
+  return at::mm(rows.to(weight.scalar_type()), weight.t())
+      .to(c10::promoteTypes(rows.scalar_type(), at::kFloat));
 }
 
 }  // namespace
@@ -251,7 +252,7 @@ at::Tensor LinearRows(const at::Tensor& rows, const at::Tensor& weight, const at
     return LinearFunction::apply(rows, weight, given);
   }
   const at::Tensor product = ComposedProduct(rows, weight);
-  return bias.defined() ? product + bias.to(rows.scalar_type()) : product;
+  return bias.defined() ? product + bias.to(product.scalar_type()) : product;
 }
 
 at::Tensor LinearAdd(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& residual) {

@@ -18,7 +18,8 @@ namespace halcyon::model {
 // [entries, width].
 at::Tensor EmbeddedRows(const at::Tensor& table, const at::Tensor& ids);
 
-// x W^T (+ b). weight: [out, in]; bias: [out] or undefined.
+// x W^T (+ b), float32. weight: [out, in]; bias: [out] or undefined. Rows that are in the type of
+// the weight are a factor as they are.
 at::Tensor LinearRows(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias);
 
 // residual + x W^T.

@@ -18,6 +18,9 @@ namespace {
 
 constexpr int64_t kVocab = 7;
 constexpr int64_t kChunks = 5;
+// Of a number of the encoder that makes its products in bfloat16, whose numbers are 2^-8 apart
+// relative to them at least: some roundings one after another.
+constexpr double kBFloat16Error = 1.0 / 32;
 
 jobs::AutoencoderSpec SmallAutoencoder() {
   jobs::AutoencoderSpec spec;
@@ -127,6 +130,32 @@ TEST_F(AutoencoderTest, KeptStatesOfTokensGiveTheSameLatents) {
     if (parameter.name == "embedding") parameter.value.detach().zero_();
   }
   EXPECT_TRUE(at::equal(autoencoder_.Encode(tokens_).mean, after.mean));
+}
+
+// A pass of training in bfloat16 gathers all parameters in it.
+TEST_F(AutoencoderTest, EncodesInBFloat16AsANetworkOfItDoes) {
+  const Posterior exact = autoencoder_.Encode(tokens_);
+  const at::Tensor logits = autoencoder_.Decode(exact.mean);
+  autoencoder_.EncodeIn(jobs::Precision::kBFloat16);
+  const Posterior rounded = autoencoder_.Encode(tokens_);
+  Autoencoder gathered(spec_, kVocab);
+  Randomise(gathered.units(), 1);
+  for (Parameter& parameter : gathered.units().at(0)->parameters()) {
+    parameter.value = parameter.value.detach().to(at::kBFloat16);
+  }
+  const Posterior expected = gathered.Encode(tokens_);
+  EXPECT_TRUE(at::equal(rounded.mean, expected.mean));
+  EXPECT_TRUE(at::equal(rounded.log_std, expected.log_std));
+  EXPECT_EQ(rounded.mean.scalar_type(), at::kFloat);
+
+  EXPECT_FALSE(at::equal(rounded.mean, exact.mean));
+  EXPECT_TRUE(at::allclose(rounded.mean, exact.mean, kBFloat16Error, kBFloat16Error));
+  EXPECT_TRUE(at::allclose(rounded.log_std, exact.log_std, kBFloat16Error, kBFloat16Error));
+  EXPECT_TRUE(at::equal(autoencoder_.Decode(exact.mean), logits));
+
+  autoencoder_.KeepTokenStates();
+  EXPECT_TRUE(at::allclose(autoencoder_.Encode(tokens_).mean, rounded.mean, kBFloat16Error,
+                           kBFloat16Error));
 }
 
 TEST_F(AutoencoderTest, EncodesLikeTheOracle) {
