@@ -154,17 +154,18 @@ std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_f
   const bool is_portable = spec.launch.arithmetic == jobs::Arithmetic::kPortable;
   if (has_fast_bfloat16 && !is_portable) return {};
   std::vector<std::string> warnings;
-  const auto check = [&](const jobs::TrainSpec& train, const char* section) {
-    if (train.precision != jobs::Precision::kBFloat16) return;
+  const auto check = [&](jobs::Precision precision, const char* key) {
+    if (precision != jobs::Precision::kBFloat16) return;
     warnings.push_back(fmt::format(
-        "{}.precision = \"bfloat16\" is several times slower than \"float32\" here, because {}",
-        section,
+        "{} = \"bfloat16\" is several times slower than \"float32\" here, because {}", key,
         has_fast_bfloat16 ? "launch.arithmetic = \"portable\" leaves AVX512_BF16 and AMX unused"
                           : "this machine's processors have neither AVX512_BF16 nor AMX"));
   };
-  if (spec.model.head != jobs::HeadKind::kSoftmax)
-    check(spec.autoencoder.train, "autoencoder.train");
-  check(spec.train, "train");
+  if (spec.model.head != jobs::HeadKind::kSoftmax) {
+    check(spec.autoencoder.train.precision, "autoencoder.train.precision");
+    check(spec.data.encoding_precision, "data.encoding_precision");
+  }
+  check(spec.train.precision, "train.precision");
   return warnings;
 }
 

@@ -44,7 +44,7 @@ std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
 // Whether this machine's processors multiply matrices of bfloat16 faster than of float32
 // (AVX512_BF16 or AMX).
 bool HasFastBFloat16();
-// A warning for each stage whose precision is bfloat16 when it only makes the stage slow here:
+// A warning for each precision that is bfloat16 when that only makes its stage slow here:
 // without `has_fast_bfloat16`, or with arithmetic that leaves the processor's units unused. None
 // for GPUs.
 std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_fast_bfloat16);

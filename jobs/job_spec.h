@@ -69,6 +69,9 @@ enum class LatentsRule { kStore, kRecompute, kAuto };
 // recomputed.
 enum class LatentFormat { kFloat16, kBFloat16, kFloat32 };
 
+// Of the parameters in use and the products of matrices (docs/precision.md).
+enum class Precision { kFloat32, kBFloat16 };
+
 // [data]
 struct DataSpec {
   // Absolute paths after parsing; in the file relative to it. One of the two is given.
@@ -86,6 +89,7 @@ struct DataSpec {
   int64_t shard_bytes = 4 << 20;  // source bytes a shard, about
   LatentsRule latents = LatentsRule::kStore;  // kAuto: settled before the job's first stage
   LatentFormat latent_format = LatentFormat::kFloat16;
+  Precision encoding_precision = Precision::kFloat32;  // of the encoder where it makes latents
   // All that is read, in this order; the index of a file of ids follows it: `sources` or the paths
   // of each `source`, `heldout_sources`.
   std::vector<std::string> Files() const;
@@ -105,9 +109,6 @@ struct TokenizerSpec {
 
 // Optimizer and schedule of one training stage.
 // [train], [autoencoder.train]
-// Of the gathered parameters and the products of matrices (docs/precision.md).
-enum class Precision { kFloat32, kBFloat16 };
-
 struct TrainSpec {
   int64_t steps = 1500;
   int64_t batch = 8;        // samples a step, over all ranks: windows; chunks for the autoencoder

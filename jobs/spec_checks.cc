@@ -144,7 +144,8 @@ class Checker {
                                 {"model.diffusion_steps", {kDiffusion}},
                                 {"model.tie_embeddings", {kSoftmax}},
                                 {"data.latents", {kEnergy, kFlow, kDiffusion}},
-                                {"data.latent_format", {kEnergy, kFlow, kDiffusion}}};
+                                {"data.latent_format", {kEnergy, kFlow, kDiffusion}},
+                                {"data.encoding_precision", {kEnergy, kFlow, kDiffusion}}};
     JobSpec defaults;
     defaults.model.preset = spec_.model.preset;
     ApplyPresets(defaults);

@@ -59,6 +59,7 @@ void AddData(DataSpec& data, KeyTable& keys) {
                "a shard is read into memory");
   keys.Choice("latents", &data.latents, {"store", "recompute", "auto"});
   keys.Choice("latent_format", &data.latent_format, {"float16", "bfloat16", "float32"});
+  keys.Choice("encoding_precision", &data.encoding_precision, {"float32", "bfloat16"});
 }
 
 void AddTokenizer(TokenizerSpec& tokenizer, KeyTable& keys) {

@@ -77,6 +77,9 @@ const std::vector<Stage>& Stages() {
   return *stages;
 }
 
+constexpr char kEncodingPrecision[] = "data.encoding_precision";  // the key, and the field
+constexpr char kBFloat16[] = "bfloat16";                          // its value
+
 // Keys of the sections above that are nevertheless not fields.
 bool IsNeverAField(std::string_view path) {
   constexpr std::string_view kPaths[] = {
@@ -85,7 +88,8 @@ bool IsNeverAField(std::string_view path) {
       "data.heldout_sources",
       "data.latents",        // says which inputs the model has, which are fields
       "data.latent_format",  // the field "dtype" of the stage that encodes
-      "tokenizer.path",      // likewise
+      kEncodingPrecision,    // a field of that stage alone
+      "tokenizer.path",      // the file's bytes are a field
       "autoencoder.preset",  // the keys it sets count
       "model.preset",
       "autoencoder.train.micro_batch",  // divides the work, as ranks do; the result is the same
@@ -153,14 +157,18 @@ void AddHeldoutParts(const DataSpec& data, std::vector<FingerprintField>* fields
   }
 }
 
-// What latents are rounded to, for the stage that encodes. Models that encode as they train were
-// made before there was a choice.
-void AddLatentFormat(StageKind kind, const JobSpec& spec, std::vector<FingerprintField>* fields) {
+// How the stage that encodes makes latents and what it rounds them to. At the default of a choice
+// there is no field where artifacts had been made before the choice came.
+void AddEncoding(StageKind kind, const JobSpec& spec, std::vector<FingerprintField>* fields) {
   constexpr const char* kNames[] = {"f16", "bf16", "f32"};
   const LatentFormat format = spec.data.latent_format;
-  const bool encodes = kind == StageKind::kModel && RecomputesLatents(spec);
-  if (kind == StageKind::kLatents || (encodes && format != LatentFormat::kFloat16)) {
+  const bool is_latents = kind == StageKind::kLatents;
+  if (!is_latents && (kind != StageKind::kModel || !RecomputesLatents(spec))) return;
+  if (is_latents || format != LatentFormat::kFloat16) {
     fields->push_back({"dtype", kNames[static_cast<size_t>(format)]});
+  }
+  if (spec.data.encoding_precision == Precision::kBFloat16) {
+    fields->push_back({kEncodingPrecision, kBFloat16});
   }
 }
 
@@ -258,7 +266,7 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
   if (kind == StageKind::kModel) AddShares(spec.data, &identity.fields);
   if (kind == StageKind::kTokens) AddParts(spec.data, &identity.fields);
   if (kind == StageKind::kEval) AddHeldoutParts(spec.data, &identity.fields);
-  AddLatentFormat(kind, spec, &identity.fields);
+  AddEncoding(kind, spec, &identity.fields);
   if (stage.reads_sources) {
     HALCYON_CHECK(source_digests.size() == spec.data.Files().size());
     for (size_t i = 0; i < source_digests.size(); ++i) {
@@ -274,6 +282,11 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
     identity.fields.push_back({"input." + std::string(StageName(input)), digest->second});
   }
   return identity;
+}
+
+Precision EncodingPrecisionOf(const std::vector<FingerprintField>& fields) {
+  const FingerprintField* field = FindField(fields, kEncodingPrecision);
+  return field != nullptr && field->value == kBFloat16 ? Precision::kBFloat16 : Precision::kFloat32;
 }
 
 std::vector<FieldDifference> Differences(const std::vector<FingerprintField>& before,

@@ -71,6 +71,9 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
                          const std::map<StageKind, std::string>& input_digests,
                          const std::string& tokenizer_file_digest = "");
 
+// data.encoding_precision of the job whose stage has these fields.
+Precision EncodingPrecisionOf(const std::vector<FingerprintField>& fields);
+
 struct FieldDifference {
   std::string name, before, after;  // "" where the field is missing
 };

@@ -169,7 +169,7 @@ TEST(CheckMemory, RefusesOnlyWhatCertainlyDoesNotFitAndWarnsBefore) {
   EXPECT_TRUE(MachineWarnings(spec, estimates, std::nullopt, 0).empty());
 }
 
-TEST(PrecisionWarnings, NameTheStageAndWhy) {
+TEST(PrecisionWarnings, NameTheKeyAndWhy) {
   jobs::JobSpec spec;
   spec.train.precision = jobs::Precision::kBFloat16;
   EXPECT_THAT(PrecisionWarnings(spec, /*has_fast_bfloat16=*/true), ::testing::IsEmpty());
@@ -182,6 +182,10 @@ TEST(PrecisionWarnings, NameTheStageAndWhy) {
   EXPECT_THAT(PrecisionWarnings(spec, true),
               ::testing::Each(::testing::HasSubstr("launch.arithmetic = \"portable\"")));
   EXPECT_EQ(PrecisionWarnings(spec, true).size(), 2u);
+  spec.data.encoding_precision = jobs::Precision::kBFloat16;
+  EXPECT_THAT(PrecisionWarnings(spec, true),
+              ::testing::Contains(::testing::StartsWith("data.encoding_precision = ")));
+  EXPECT_EQ(PrecisionWarnings(spec, true).size(), 3u);
   spec.model.head = jobs::HeadKind::kSoftmax;
   EXPECT_EQ(PrecisionWarnings(spec, true).size(), 1u) << "a baseline has no autoencoder";
   spec.launch.device = jobs::DeviceChoice::kCuda;

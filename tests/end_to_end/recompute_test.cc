@@ -78,5 +78,37 @@ TEST_F(RecomputeTest, EachFormatIsACacheOfTheSameAutoencoder) {
   }
 }
 
+TEST_F(RecomputeTest, LatentsEncodedInBFloat16AreACacheAndAModelOfTheirOwn) {
+  job_.values()["eval.windows"] = job_.values()["eval.final_windows"];
+  const json exact = Run("store");
+  const std::string exact_latents = job_.ArtifactOf("latents");
+  job_.values()["data.encoding_precision"] = "\"bfloat16\"";
+  const json stored = Run("store");
+  EXPECT_EQ(stored.at("autoencoder").at("state"), "reused");
+  EXPECT_EQ(stored.at("latents").at("state"), "done");
+  const auto loss = [](const json& stages, const char* stage) {
+    return stages.at(stage).at("facts").at("heldout_loss").get<double>();
+  };
+  EXPECT_NE(loss(stored, "model"), loss(exact, "model"));
+  EXPECT_NEAR(loss(stored, "model"), loss(exact, "model"), 0.01 * std::abs(loss(exact, "model")));
+  const RunResult verify = job_.Halcyon({"cache", "verify-latents"});
+  EXPECT_TRUE(verify.status.ok()) << verify.output;
+  EXPECT_NE(verify.output.find("all equal what is stored"), std::string::npos) << verify.output;
+
+  // By the record of the artifact, whatever the job file says now.
+  job_.values()["data.encoding_precision"] = "\"float32\"";
+  job_.Write();
+  const RunResult other = job_.Halcyon({"cache", "verify-latents", "--latents", exact_latents});
+  EXPECT_NE(other.output.find("all equal what is stored"), std::string::npos) << other.output;
+
+  job_.values()["data.encoding_precision"] = "\"bfloat16\"";
+  const json recomputed = Run("recompute");
+  EXPECT_EQ(recomputed.at("model").at("state"), "done");
+  EXPECT_NEAR(loss(recomputed, "model"), loss(stored, "model"),
+              0.01 * std::abs(loss(stored, "model")));
+  // Ranks while training and the evaluation after it score the same windows, encoded alike.
+  EXPECT_EQ(loss(recomputed, "eval"), loss(recomputed, "model"));
+}
+
 }  // namespace
 }  // namespace halcyon

@@ -102,6 +102,9 @@ TEST(JobSpec, EveryChoiceHasItsText) {
   expect("invalid_utf8 = \"replace\"");
   spec.data.invalid_utf8 = InvalidUtf8::kRefuse;
   expect("invalid_utf8 = \"refuse\"");
+  expect("encoding_precision = \"float32\"");
+  spec.data.encoding_precision = Precision::kBFloat16;
+  expect("encoding_precision = \"bfloat16\"");
   expect("target = \"exact\"");
   spec.model.target = EnergyTarget::kSamples;
   expect("target = \"samples\"");
@@ -298,6 +301,9 @@ TEST(JobSpec, ASettingOfAnotherHeadIsRefused) {
   EXPECT_THAT(ErrorsAfterHead("[model]\nflow_steps = 20\n"),
               ElementsAre("5: model.flow_steps: has no effect with this model.head; remove it"));
   EXPECT_TRUE(ParseAfterHead("[model]\nhead = \"flow\"\nflow_steps = 20\n").ok());
+  EXPECT_THAT(
+      ErrorsAfterHead("encoding_precision = \"bfloat16\"\n[model]\nhead = \"softmax\"\n"),
+      ElementsAre("4: data.encoding_precision: has no effect with this model.head; remove it"));
 }
 
 TEST(JobSpec, AlphaTwoIsAllowedWithAWarning) {

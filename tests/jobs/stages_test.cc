@@ -116,6 +116,9 @@ std::vector<KeyCase> DataCases() {
       {"data.latent_format",
        [](JobSpec& s) { s.data.latent_format = LatentFormat::kBFloat16; },
        {kLatents}},
+      {"data.encoding_precision",
+       [](JobSpec& s) { s.data.encoding_precision = Precision::kBFloat16; },
+       {kLatents}},
       // An imported tokenizer depends on its file and no longer on the sources.
       {"tokenizer.path", [](JobSpec& s) { s.tokenizer.path = "/t.json"; }, {kTokenizer}},
       {"tokenizer.vocab_size", [](JobSpec& s) { s.tokenizer.vocab_size = 777; }, {kTokenizer}},
@@ -465,6 +468,26 @@ TEST(Identity, TheFormatOfLatentsIsAFieldOfWhoEncodes) {
   // As models were made before there was a choice.
   spec.data.latent_format = LatentFormat::kFloat16;
   EXPECT_EQ(dtype(kModel, spec), "");
+}
+
+TEST(Identity, ThePrecisionOfEncodingIsAFieldOfWhoEncodesInBFloat16) {
+  const auto has_field = [](StageKind kind, const JobSpec& spec) {
+    const std::vector<FingerprintField> fields = Identity(kind, spec).fields;
+    const bool has = std::ranges::count(fields, "data.encoding_precision", &FingerprintField::name);
+    EXPECT_EQ(EncodingPrecisionOf(fields), has ? Precision::kBFloat16 : Precision::kFloat32);
+    return has;
+  };
+  JobSpec spec = Base();
+  for (const bool is_bfloat16 : {false, true}) {
+    spec.data.encoding_precision = is_bfloat16 ? Precision::kBFloat16 : Precision::kFloat32;
+    spec.data.latents = LatentsRule::kStore;
+    EXPECT_EQ(has_field(kLatents, spec), is_bfloat16);
+    EXPECT_FALSE(has_field(kModel, spec));
+    EXPECT_FALSE(has_field(kTokens, spec));
+    spec.data.latents = LatentsRule::kRecompute;
+    EXPECT_EQ(has_field(kModel, spec), is_bfloat16);
+    EXPECT_FALSE(has_field(kEval, spec));
+  }
 }
 
 TEST(Stages, ComeAfterTheirInputsAndHaveNamesThatReadBack) {

@@ -50,6 +50,7 @@ absl::StatusOr<Networks> OpenNetworks(const ArtifactInputs& inputs, c10::Device 
   ASSIGN_OR_RETURN(const std::string autoencoder_dir, PathOf(inputs, "autoencoder"));
   ASSIGN_OR_RETURN(networks.autoencoder, OpenAutoencoder(*Env::Posix(), inputs, device));
   RETURN_IF_ERROR(CheckBelongTogether(opened, model_dir, *networks.autoencoder, autoencoder_dir));
+  networks.autoencoder->EncodeIn(opened.spec.data.encoding_precision);
   return networks;
 }
 

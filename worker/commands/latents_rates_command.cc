@@ -12,6 +12,7 @@
 #include "model/autoencoder.h"
 #include "model/initialise.h"
 #include "model/noise.h"
+#include "model/precision.h"
 #include "worker/best_time.h"
 #include "worker/compute_device.h"
 #include "worker/inputs/latent_batches.h"
@@ -53,6 +54,7 @@ absl::Status RunLatentsRates(const LatentsRatesCommand& command) {
     unit->Materialise(compute.device);
     model::Initialise(*unit, spec.autoencoder.init, spec.autoencoder.init_std, /*seed=*/1);
   }
+  autoencoder.EncodeIn(spec.data.encoding_precision);
   if (KeepsTokenStates(spec.autoencoder.chunk_size, command.vocab_size, command.text_chunks)) {
     autoencoder.KeepTokenStates();
   }
@@ -60,12 +62,12 @@ absl::Status RunLatentsRates(const LatentsRatesCommand& command) {
   const int threads = static_cast<int>(spec.launch.threads);
   const double of_agent = ChunksASecond(autoencoder, tokens, /*threads=*/1);
   const double of_rank = ChunksASecond(autoencoder, tokens, threads);
-  const auto type = spec.train.precision == jobs::Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
-  const nlohmann::json rates = {{"device", compute.name},
-                                {"is_gpu", compute.is_gpu()},
-                                {"agent_chunks", of_agent},
-                                {"rank_chunks", of_rank},
-                                {"rank_flops", MeasureMatrixRate(type, compute.device)}};
+  const nlohmann::json rates = {
+      {"device", compute.name},
+      {"is_gpu", compute.is_gpu()},
+      {"agent_chunks", of_agent},
+      {"rank_chunks", of_rank},
+      {"rank_flops", MeasureMatrixRate(model::TypeOf(spec.train.precision), compute.device)}};
   StandardOutput::OfProcess().Print(rates.dump() + "\n");
   return absl::OkStatus();
 }

@@ -16,9 +16,9 @@ struct LatentsRatesCommand {
 };
 
 // Measures on launch.device, with an autoencoder of the job's shape and random weights, how many
-// chunks a second an agent encodes (on one thread) and a rank (on launch.threads), and how fast a
-// rank multiplies large matrices of train.precision. Prints {"device", "is_gpu", "agent_chunks",
-// "rank_chunks", "rank_flops"}.
+// chunks a second an agent encodes (on one thread) and a rank (on launch.threads) in
+// data.encoding_precision, and how fast a rank multiplies large matrices of train.precision. Prints
+// {"device", "is_gpu", "agent_chunks", "rank_chunks", "rank_flops"}.
 absl::Status RunLatentsRates(const LatentsRatesCommand& command);
 
 }  // namespace halcyon::worker

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/standard_output.h"
+#include "jobs/stages.h"
 #include "pipeline/sample_order.h"
 #include "storage/cache_format.h"
 #include "storage/latent_format.h"
@@ -63,8 +64,8 @@ absl::Status CompareRow(const Batch& batch, uint64_t row, std::span<const float>
 }
 
 absl::Status CompareBatch(const Batch& batch, model::Autoencoder& autoencoder,
-                          const pipeline::Packing& packing, storage::LatentReader& latents,
-                          Comparison* found) {
+                          jobs::Precision precision, const pipeline::Packing& packing,
+                          storage::LatentReader& latents, Comparison* found) {
   const auto& [split, first, count] = batch.chunks;
   ASSIGN_OR_RETURN(const at::Tensor rows,
                    EncodeBatch(autoencoder, packing, batch.shard, batch.chunks));
@@ -83,12 +84,19 @@ absl::Status CompareBatch(const Batch& batch, model::Autoencoder& autoencoder,
       return std::span<const float>(values).subspan(row * width, width);
     };
     RETURN_IF_ERROR(
-        CompareRow(batch, row, of(stored), of(made), LatentToleranceMax(format), found));
+        CompareRow(batch, row, of(stored), of(made), LatentToleranceMax(format, precision), found));
   }
   ++found->batches;
   found->chunks += count;
   found->values += made.size();
   return absl::OkStatus();
+}
+
+// In which the latents were encoded. A folder without a record says nothing of it.
+absl::StatusOr<jobs::Precision> EncodingPrecision(const ArtifactInputs& inputs) {
+  ASSIGN_OR_RETURN(const auto artifact, OpenArtifact(inputs, "latents"));
+  if (!artifact.artifact()) return jobs::Precision::kFloat32;
+  return jobs::EncodingPrecisionOf(artifact.artifact()->record.fields);
 }
 
 std::string Text(const Comparison& found, size_t batches) {
@@ -117,6 +125,8 @@ absl::Status RunVerifyLatents(const VerifyLatentsCommand& command) {
                    OpenPackedTokens(command.inputs, *tokenizer, autoencoder->spec()));
   ASSIGN_OR_RETURN(const auto latents,
                    OpenLatents(command.inputs, autoencoder->spec().latent_size));
+  ASSIGN_OR_RETURN(const jobs::Precision precision, EncodingPrecision(command.inputs));
+  autoencoder->EncodeIn(precision);
   PrepareEncoding(*autoencoder, *tokens.packing);  // as the agents
   const std::vector<Batch> batches = BatchesOf(*latents);
   Comparison found;
@@ -124,8 +134,8 @@ absl::Status RunVerifyLatents(const VerifyLatentsCommand& command) {
     const pipeline::SampleOrder order(command.seed, batches.size(), NoiseStream::kEvaluation);
     const uint64_t count = std::min<uint64_t>(command.batches, batches.size());
     for (uint64_t i = 0; i < count; ++i) {
-      RETURN_IF_ERROR(
-          CompareBatch(batches[order.ItemAt(i)], *autoencoder, *tokens.packing, *latents, &found));
+      RETURN_IF_ERROR(CompareBatch(batches[order.ItemAt(i)], *autoencoder, precision,
+                                   *tokens.packing, *latents, &found));
     }
   }
   const nlohmann::json json = {

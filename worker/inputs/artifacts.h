@@ -70,7 +70,8 @@ struct Windows {
 absl::StatusOr<Windows> OpenWindows(const pipeline::Packing& packing,
                                     storage::LatentReader* latents, int64_t window_chunks);
 
-// Networks with their weights on `device`, by what their files say. `digest` as in ArtifactInputs.
+// Networks with their weights on `device`, by what their files say; an autoencoder encodes in
+// float32 until it is told otherwise. `digest` as in ArtifactInputs.
 absl::StatusOr<std::unique_ptr<model::Autoencoder>> OpenAutoencoder(Env& env,
                                                                     const std::string& dir,
                                                                     const std::string& digest = "",

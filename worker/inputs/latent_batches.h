@@ -27,8 +27,8 @@ std::vector<LatentBatch> LatentBatchesOf(uint64_t train_chunks, uint64_t heldout
 // Whether the states of all tokens (Autoencoder::KeepTokenStates) are kept: they are made less
 // often so than by encoding this many chunks, by far.
 bool KeepsTokenStates(int64_t chunk_size, int64_t vocab_size, uint64_t chunks);
-// Has the autoencoder keep them then. Who encodes the same text gives the same number: bits depend
-// on it. Whether they are kept.
+// Has the autoencoder keep them then, in the precision that it encodes in. Who encodes the same
+// text gives the same number: bits depend on it. Whether they are kept.
 bool PrepareEncoding(model::Autoencoder& autoencoder, uint64_t chunks);
 // For encoding the whole text once.
 bool PrepareEncoding(model::Autoencoder& autoencoder, const pipeline::Packing& text);

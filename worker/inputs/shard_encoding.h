@@ -16,8 +16,8 @@
 namespace halcyon::worker {
 
 // Whether a row of a whole batch (kLatentBatchChunks) has the same bits wherever it stands and
-// whatever the other rows are, on the autoencoder's device: tried with three batches of random
-// tokens. A library may choose otherwise; those that were tried do not.
+// whatever the other rows are, on the autoencoder's device and in its precision: tried with three
+// batches of random tokens. A library may choose otherwise; those that were tried do not.
 bool RowsAreIndependent(model::Autoencoder& autoencoder);
 
 // Repeated chunks are looked for among so many, which bounds the memory: 20 bytes a chunk and its

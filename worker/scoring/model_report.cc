@@ -62,6 +62,7 @@ absl::StatusOr<ReportInputs> Open(Env& env, const ArtifactInputs& artifacts, c10
     if (inputs.opened.calm != nullptr) {
       RETURN_IF_ERROR(CheckBelongTogether(inputs.opened, dir, *inputs.autoencoder,
                                           artifacts.paths.at("autoencoder")));
+      inputs.autoencoder->EncodeIn(inputs.opened.spec.data.encoding_precision);
     }
   }
   if (inputs.autoencoder == nullptr && !inputs.HasModel()) {

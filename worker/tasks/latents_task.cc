@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "jobs/flops.h"
+#include "model/precision.h"
 #include "storage/latent_cache.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/inputs/latent_batches.h"
@@ -21,7 +22,7 @@ struct LatentsTask::Inputs {
   PackedTokens tokens;
   std::unique_ptr<model::Autoencoder> autoencoder;
   bool keeps_token_states = false, distinct_once = false;
-  double product_rate = 0;  // of a large product of matrices, operations a second
+  double product_rate = 0;  // of a large product in the same precision, operations a second
 
   // So that a person sees whether the machine does what it can.
   void LogRate(uint32_t shard, uint64_t chunks, uint64_t encoded, int64_t spent_us) const {
@@ -49,9 +50,11 @@ absl::StatusOr<json> LatentsTask::Run(const TaskContext& context) {
     ASSIGN_OR_RETURN(inputs->tokens,
                      OpenPackedTokens(artifacts, *tokenizer, context.spec->autoencoder));
     ASSIGN_OR_RETURN(inputs->autoencoder, OpenAutoencoder(*context.env, artifacts, context.device));
+    inputs->autoencoder->EncodeIn(context.spec->data.encoding_precision);
     inputs->keeps_token_states = PrepareEncoding(*inputs->autoencoder, *inputs->tokens.packing);
     inputs->distinct_once = RowsAreIndependent(*inputs->autoencoder);
-    inputs->product_rate = MeasureMatrixRate(at::kFloat, context.device);
+    inputs->product_rate =
+        MeasureMatrixRate(model::TypeOf(context.spec->data.encoding_precision), context.device);
     inputs_ = std::move(inputs);
   }
   const pipeline::Packing& packing = *inputs_->tokens.packing;

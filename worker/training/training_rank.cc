@@ -15,6 +15,7 @@
 #include "cluster/outputs.h"
 #include "jobs/estimate.h"
 #include "jobs/flops.h"
+#include "model/precision.h"
 #include "storage/checkpoint.h"
 #include "worker/inputs/artifacts.h"
 #include "worker/inputs/cache_copies.h"
@@ -54,10 +55,6 @@ class LinkListener : public TrainerListener {
   uint64_t steps_;
 };
 
-at::ScalarType GatherTypeOf(const jobs::TrainSpec& train) {
-  return train.precision == jobs::Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
-}
-
 uint64_t MemoryMin(const jobs::JobSpec& spec, jobs::StageKind kind, int64_t vocab_size) {
   for (const jobs::TrainingEstimate& estimate : jobs::EstimateTraining(spec, vocab_size)) {
     if (estimate.kind == kind) return estimate.memory_bytes;
@@ -84,20 +81,21 @@ struct Rank {
   absl::StatusOr<json> Train(Trainee& trainee, int64_t vocab_size) {
     const jobs::StageKind kind = Kind();
     LinkListener listener(link, assignment.stage, trainee.train_spec().steps);
-    const TrainerOptions options{.assignment = assignment,
-                                 .checkpoint = spec.checkpoint,
-                                 .evaluate_every = spec.eval.every,
-                                 .seed = spec.seed,
-                                 .fsdp = {.sharding = spec.launch.sharding,
-                                          .accumulate = spec.launch.accumulate,
-                                          .recompute = spec.launch.recompute,
-                                          .gather_type = GatherTypeOf(trainee.train_spec())},
-                                 .compute = compute,
-                                 .progress = progress,
-                                 .step_flops = jobs::StepFlops(spec, kind, vocab_size),
-                                 .memory_bytes_min = MemoryMin(spec, kind, vocab_size),
-                                 .spec_toml = spec_toml,
-                                 .notices = notices};
+    const TrainerOptions options{
+        .assignment = assignment,
+        .checkpoint = spec.checkpoint,
+        .evaluate_every = spec.eval.every,
+        .seed = spec.seed,
+        .fsdp = {.sharding = spec.launch.sharding,
+                 .accumulate = spec.launch.accumulate,
+                 .recompute = spec.launch.recompute,
+                 .gather_type = model::TypeOf(trainee.train_spec().precision)},
+        .compute = compute,
+        .progress = progress,
+        .step_flops = jobs::StepFlops(spec, kind, vocab_size),
+        .memory_bytes_min = MemoryMin(spec, kind, vocab_size),
+        .spec_toml = spec_toml,
+        .notices = notices};
     Trainer trainer(options, &trainee, collectives, &listener, Env::Posix(), Clock::Real());
     return trainer.Run();
   }
@@ -152,6 +150,7 @@ struct Rank {
   absl::StatusOr<json> TrainCalm(const pipeline::Tokenizer& tokenizer, const PackedTokens& tokens) {
     ASSIGN_OR_RETURN(const auto autoencoder,
                      OpenAutoencoder(*Env::Posix(), inputs, compute.device));
+    autoencoder->EncodeIn(spec.data.encoding_precision);
     std::unique_ptr<storage::LatentReader> latents;  // null: they are recomputed
     if (jobs::RecomputesLatents(spec)) {
       PrepareEncoding(*autoencoder, static_cast<uint64_t>(spec.train.steps * spec.train.batch *

@@ -108,10 +108,19 @@ TEST_F(ShardEncodingTest, ALongTextIsSearchedPartByPart) {
   ExpectTheSameBits(0);
 }
 
+class PrecisionTest : public ShardEncodingTest,
+                      public ::testing::WithParamInterface<jobs::Precision> {};
+INSTANTIATE_TEST_SUITE_P(Precisions, PrecisionTest,
+                         ::testing::Values(jobs::Precision::kFloat32, jobs::Precision::kBFloat16),
+                         [](const auto& info) {
+                           return info.param == jobs::Precision::kFloat32 ? "Float32" : "BFloat16";
+                         });
+
 // Products large enough for the library that takes over from some size on.
-TEST_F(ShardEncodingTest, ThePapersAutoencoderHasTheSameBits) {
+TEST_P(PrecisionTest, ThePapersAutoencoderHasTheSameBits) {
   WriteTokens({{{{Text(1, 4 * 2'600)}, {}}}});
   Make(4, jobs::PaperAutoencoder());
+  autoencoder_->EncodeIn(GetParam());
   EXPECT_TRUE(RowsAreIndependent(*autoencoder_));
   ExpectTheSameBits(0);
   EXPECT_TRUE(PrepareEncoding(*autoencoder_, uint64_t{1} << 20));
