@@ -194,13 +194,13 @@ void Scheduler::GiveBack(std::map<Fence, Lease>::iterator lease) {
 void Scheduler::CountFailure(const Lease& lease, const absl::Status& why) {
   Stage& stage = stages_.at(lease.stage);
   const int64_t failures = ++stage.failures[lease.task];
-  if (!stage.failure.ok()) return;
+  if (stage.failure) return;
   const std::string name(NameOf(lease));
   if (EndsJob(why.code())) {
-    stage.failure = Annotate(why, name);
+    stage.failure = {name, why};
   } else if (failures > failures_max_) {
-    stage.failure =
-        Internal(name + ": failed " + std::to_string(failures) + " times, last: " + MessageOf(why));
+    stage.failure = {
+        name, Internal("failed " + std::to_string(failures) + " times, last: " + MessageOf(why))};
   }
 }
 

@@ -102,8 +102,14 @@ class Scheduler {
   };
   // REQUIRES for these two: the stage was added.
   Counts CountsOf(jobs::NodeId stage) const;
-  // Not OK when a task of the stage failed for good; the message names the task.
-  const absl::Status& FailureOf(jobs::NodeId stage) const { return stages_.at(stage).failure; }
+  // Of a task of the stage that failed for good; nullopt when none has.
+  struct Failure {
+    std::string task;
+    absl::Status why;
+  };
+  const std::optional<Failure>& FailureOf(jobs::NodeId stage) const {
+    return stages_.at(stage).failure;
+  }
   // The name of the task that the worker holds the lease of.
   std::optional<std::string> TaskOf(const WorkerId& worker) const;
 
@@ -118,7 +124,7 @@ class Scheduler {
     size_t done = 0, taken = 0;
     int64_t parts = 0;  // of the leases, together
     bool paused = false;
-    absl::Status failure;
+    std::optional<Failure> failure;
     bool has_waiting() const { return !came_back.empty() || untouched < tasks.size(); }
     size_t TakeWaiting();
     void SkipAdopted();

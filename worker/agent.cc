@@ -103,7 +103,7 @@ class Agent {
       if (stage == "latents") return Kept(&latents_).Run(context);
       if (stage == "eval") return RunEvalTask(context);
     } catch (const std::exception& error) {
-      return TorchFault(lease.task, error);
+      return TorchFault("LibTorch", error);  // the coordinator names the task
     }
     return InvalidArgument("no data task of stage \"" + stage + "\" exists");
   }

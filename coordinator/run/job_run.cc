@@ -99,10 +99,10 @@ void JobRun::EndStages() {
   for (const NodeId id : ids_) {
     Stage& one = stage(id);
     if (one.tasks) {
-      const std::optional<absl::Status> end = one.tasks->End();
+      const std::optional<TaskStage::Ending> end = one.tasks->End();
       if (!end) continue;
-      if (!end->ok()) {
-        EndStage(id, *end);
+      if (!end->how.ok()) {
+        EndStage(id, end->how, end->task);
         continue;
       }
       one.tasks.reset();
@@ -122,7 +122,7 @@ void JobRun::EndStages() {
   }
 }
 
-void JobRun::EndStage(NodeId id, const absl::Status& how) {
+void JobRun::EndStage(NodeId id, const absl::Status& how, const std::string& task) {
   Stage& one = stage(id);
   if (one.tasks) scheduler_.Remove(id);
   one.tasks.reset();
@@ -131,11 +131,13 @@ void JobRun::EndStage(NodeId id, const absl::Status& how) {
   if (absl::IsFailedPrecondition(how) && jobs::ReadsSources(graph_.node(id).kind)) {
     Do(effect::RereadSources{});
   }
+  // The name of a task begins with that of its stage; that of the only task is no other.
+  const bool is_of_part = !task.empty() && task != label(id);
   // An interrupted stage is no failed one: it goes on from here.
   Do(effect::MoveStage{
       id, absl::IsAborted(how) ? jobs::StageState::kInterrupted : jobs::StageState::kFailed,
-      MessageOf(how)});
-  Fail(Annotate(how, label(id)));
+      MessageOf(is_of_part ? Annotate(how, task) : how)});
+  Fail(Annotate(how, is_of_part ? task : label(id)));
 }
 
 void JobRun::Fail(const absl::Status& status) {

@@ -148,7 +148,8 @@ class JobRun {
   void GrantTasks();
   void MaintainAgents();
   void EndStages();
-  void EndStage(NodeId id, const absl::Status& how);
+  // `task`: the one that `how` tells of; "": none in particular.
+  void EndStage(NodeId id, const absl::Status& how, const std::string& task = "");
   void BeginStages();
   bool MayBegin(NodeId id) const;
   void LookAgain();

@@ -74,10 +74,10 @@ void TaskStage::Stop() {
   scheduler_->Pause(id_);
 }
 
-std::optional<absl::Status> TaskStage::End() const {
-  if (!scheduler_->FailureOf(id_).ok()) return scheduler_->FailureOf(id_);
-  if (scheduler_->CountsOf(id_).all_done()) return absl::OkStatus();
-  if (is_stopping_ && commits_.empty()) return Stopped(WhatIsKept());
+std::optional<TaskStage::Ending> TaskStage::End() const {
+  if (const auto& failure = scheduler_->FailureOf(id_)) return Ending{failure->why, failure->task};
+  if (scheduler_->CountsOf(id_).all_done()) return Ending{absl::OkStatus()};
+  if (is_stopping_ && commits_.empty()) return Ending{Stopped(WhatIsKept())};
   return std::nullopt;
 }
 

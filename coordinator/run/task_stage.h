@@ -42,8 +42,13 @@ class TaskStage {
   // Hands out no more tasks.
   void Stop();
 
-  // How it ended; nullopt while it runs.
-  std::optional<absl::Status> End() const;
+  // How it ended, and of which task that is said; "": of the stage.
+  struct Ending {
+    absl::Status how;
+    std::string task = {};
+  };
+  // nullopt while it runs.
+  std::optional<Ending> End() const;
   // Whether tasks are left for agents to do.
   bool NeedsAgents() const;
 

@@ -79,7 +79,7 @@ TEST_F(CoordinatorTest, BadInputEndsTheJobAtOnce) {
   FailLease("tokens/1", Fault::kFailBadInput);
   const absl::Status status = Run();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
-  EXPECT_EQ(MessageOf(status), "tokens: tokens/1: corpus.txt:7");
+  EXPECT_EQ(MessageOf(status), "tokens/1: corpus.txt:7");
   EXPECT_EQ(LeasesOf("tokens/1"), 1u);
   EXPECT_EQ(status_.error, MessageOf(status));
 }

@@ -88,6 +88,17 @@ TEST_F(JobRunTest, AFailureIsNotHiddenByACancel) {
   EXPECT_TRUE(Ended(absl::StatusCode::kInternal)) << HowItEnded();
 }
 
+TEST_F(JobRunTest, TheFailureOfItsOnlyTaskNamesAStageOnce) {
+  Begin();
+  const auto [worker, lease] = Sent<cluster::Lease>().front();
+  From(worker,
+       cluster::TaskFailed{"tokenizer", lease.fence,
+                           static_cast<int>(absl::StatusCode::kInvalidArgument), "no text"});
+  PassMs(kAgentEndMsMax);
+  ASSERT_TRUE(Ended(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(MessageOf(*run_->end()), "tokenizer: no text");
+}
+
 // --- leases ---
 
 class LeaseTest : public JobRunTest {
@@ -176,8 +187,7 @@ TEST_F(LeaseTest, AResultThatCannotBeCommittedIsMadeAgainSoOften) {
   }
   EXPECT_EQ(leased, 2u) << "restarts_max is 2";
   PassMs(kAgentEndMsMax);
-  EXPECT_TRUE(
-      Ended(absl::StatusCode::kInternal, "tokens: tokens/0: failed 3 times, last: bytes differ"))
+  EXPECT_TRUE(Ended(absl::StatusCode::kInternal, "tokens/0: failed 3 times, last: bytes differ"))
       << HowItEnded();
 }
 
@@ -186,7 +196,8 @@ TEST_F(LeaseTest, AFullDiskEndsTheStageAtOnce) {
   const auto ingest = Only<effect::Ingest>();
   Happen(event::Ingested{ingest.stage, ingest.fence, ResourceExhausted("no space left")});
   PassMs(kAgentEndMsMax);
-  EXPECT_TRUE(Ended(absl::StatusCode::kResourceExhausted, "tokens: tokens/0: no space left"));
+  ASSERT_TRUE(Ended(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(MessageOf(*run_->end()), "tokens/0: no space left") << "which names its stage";
   EXPECT_EQ(StateOf(Node("tokens")), StageState::kFailed);
 }
 

@@ -74,7 +74,7 @@ TEST_F(BrowserTest, ShowsAFailedJobAndTakesItsNameForText) {
   const auto page = Elements("#bad-00000000");
   if (!page) GTEST_SKIP() << "no chromium on this machine";
   EXPECT_THAT(*page, HasSubstr("<h2>&lt;img src=x onerror=alert(1)&gt;"));
-  EXPECT_THAT(*page, HasSubstr("tokens: tokens/3: line 7 is no text &lt;img"));
+  EXPECT_THAT(*page, HasSubstr("tokens/3: line 7 is no text &lt;img"));
   EXPECT_THAT(*page, Not(HasSubstr("<img")));
 }
 

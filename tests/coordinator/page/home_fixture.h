@@ -80,7 +80,7 @@ class HomeFixture {
     job.state = jobs::JobState::kFailed;
     job.started_ms = now_ms - 90'000;
     job.updated_ms = now_ms - 60'000;
-    job.error = std::string("tokens: tokens/3: line 7 is no text ") + kMarkup;
+    job.error = std::string("tokens/3: line 7 is no text ") + kMarkup;
     job.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kFailed;
     job.Stage(jobs::StageKind::kTokens).note = kMarkup;
     return job;
