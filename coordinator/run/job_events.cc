@@ -204,7 +204,7 @@ void JobRun::Run(NodeId id, PreparedStage prepared) {
     }
   } else {
     const StageTasks tasks = prepared.tasks;
-    one.tasks.emplace(id, label(id), std::move(prepared), &scheduler_, &effects_);
+    one.tasks.emplace(id, label(id), std::move(prepared), &scheduler_, &warnings_seen_, &effects_);
     AdoptLeases(id, tasks);
     if (stop_requests_ > 0) one.tasks->Stop();
   }

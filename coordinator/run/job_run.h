@@ -174,6 +174,7 @@ class JobRun {
   RunLimits limits_;
   Scheduler scheduler_;
   AgentPool agents_;
+  WarningsSeen warnings_seen_;
   std::vector<NodeId> ids_;
   std::vector<Stage> stages_;  // by node
   EarlierLaunches earlier_;

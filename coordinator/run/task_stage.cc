@@ -1,11 +1,12 @@
 #include "coordinator/run/task_stage.h"
 
+#include <functional>
 #include <utility>
 
 namespace halcyon::coordinator {
 namespace {
 
-// Warnings of one stage that a person is shown.
+// New warnings of one stage that a person is shown.
 constexpr int kWarningsMax = 5;
 
 }  // namespace
@@ -15,8 +16,12 @@ absl::Status Stopped(const std::string& kept) {
 }
 
 TaskStage::TaskStage(NodeId id, std::string label, PreparedStage prepared, Scheduler* scheduler,
-                     Effects* effects)
-    : id_(id), label_(std::move(label)), prepared_(std::move(prepared)), scheduler_(scheduler) {
+                     WarningsSeen* warnings_seen, Effects* effects)
+    : id_(id),
+      label_(std::move(label)),
+      prepared_(std::move(prepared)),
+      scheduler_(scheduler),
+      warnings_seen_(warnings_seen) {
   scheduler_->Add(id_, prepared_.tasks);
   Show(effects, /*is_start=*/true);
 }
@@ -100,6 +105,7 @@ void TaskStage::ShowWarnings(const nlohmann::json& warnings, Effects* effects) {
     if (!warning.is_string()) continue;
     const auto text = warning.get<std::string>();
     effects->push_back(effect::LogWarning{text, id_});
+    if (!warnings_seen_->insert(std::hash<std::string>()(text)).second) continue;
     if (++warnings_ <= kWarningsMax)
       effects->push_back(effect::Tell{"warning: " + text, id_, /*is_logged=*/true});
     if (warnings_ == kWarningsMax + 1) {

@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "coordinator/run/events.h"
@@ -23,11 +24,15 @@
 
 namespace halcyon::coordinator {
 
+// The sentences that tasks have warned with in this run of the job, by their hash: the tokenizer's
+// and the tokens' tasks read the same text, and have the same to say of it.
+using WarningsSeen = std::unordered_set<size_t>;
+
 class TaskStage {
  public:
-  // Adds the tasks to the scheduler, which outlives the stage.
+  // Adds the tasks to the scheduler, which outlives the stage, as `warnings_seen` does.
   TaskStage(NodeId id, std::string label, PreparedStage prepared, Scheduler* scheduler,
-            Effects* effects);
+            WarningsSeen* warnings_seen, Effects* effects);
 
   // REQUIRES: the grant is of this stage.
   void OnGrant(const Grant& grant, Effects* effects);
@@ -67,6 +72,7 @@ class TaskStage {
   std::string label_;
   PreparedStage prepared_;
   Scheduler* scheduler_;
+  WarningsSeen* warnings_seen_;
   std::map<Fence, Commit> commits_;  // under way
   int warnings_ = 0;
   bool is_stopping_ = false;

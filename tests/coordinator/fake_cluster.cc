@@ -158,7 +158,9 @@ void FakeCluster::OnLease(const WorkerId& worker, const cluster::Lease& lease) {
       : stage == "latents"
           ? MakeLatents(lease)
           : MakeFolder(lease.assignment, cluster::TaskOutputDir(lease.assignment, lease.fence));
-  if (!warnings.empty()) result["warnings"] = warnings;
+  for (const std::string& warning : warnings) {
+    result["warnings"].push_back(warning + " in " + lease.task);
+  }
   if (fault == Fault::kBreakSst) {
     const std::string path = SstPath(lease);
     std::string bytes = *Env::Posix()->ReadFile(path);

@@ -99,6 +99,29 @@ TEST_F(JobRunTest, TheFailureOfItsOnlyTaskNamesAStageOnce) {
   EXPECT_EQ(MessageOf(*run_->end()), "tokenizer: no text");
 }
 
+// The tokenizer's and the tokens' tasks read the same text.
+TEST_F(JobRunTest, TheSameWarningOfTwoStagesIsToldOnce) {
+  Begin();
+  const auto warn = [&](const std::pair<WorkerId, cluster::Lease>& lease, const char* text) {
+    From(lease.first,
+         cluster::TaskDone{lease.second.task, lease.second.fence, {{"warnings", {text}}}});
+    CommitAll();
+    From(lease.first, cluster::Ready{lease.second.fence});
+  };
+  warn(Sent<cluster::Lease>().front(), "a.txt is odd");
+  InstallAll();
+  const auto leases = Sent<cluster::Lease>();
+  ASSERT_THAT(leases, SizeIs(2));
+  warn(leases[0], "a.txt is odd");
+  warn(leases[1], "b.txt is odd");
+  std::string warnings;
+  for (const auto& tell : All<effect::Tell>()) {
+    if (tell.line.starts_with("warning: ")) warnings += tell.line + "\n";
+  }
+  EXPECT_EQ(warnings, "warning: a.txt is odd\nwarning: b.txt is odd\n");
+  EXPECT_THAT(All<effect::LogWarning>(), SizeIs(3)) << "the log has them by stage";
+}
+
 // --- leases ---
 
 class LeaseTest : public JobRunTest {
