@@ -19,7 +19,6 @@ constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::string_view kMagicAndVersion{"\x93NUMPY\x01\x00", 8};  // 1.0
 constexpr size_t kPreambleBytes = 10;  // magic, version, u16 header length
 constexpr size_t kAlignment = 64;      // of the data in the file
-constexpr std::string_view kDescription = "'<u4'";
 
 std::string Preamble(std::string_view description, std::span<const uint64_t> shape) {
   std::string sizes;
@@ -130,7 +129,7 @@ absl::Status NpyWriter::Close() {
 
 absl::Status WriteNpy(const std::string& path, std::span<const uint32_t> values) {
   const uint64_t count = values.size();
-  std::string file = Preamble(kDescription, std::span(&count, 1));
+  std::string file = Preamble("'<u4'", std::span(&count, 1));
   const size_t data = file.size();
   file.resize(data + values.size_bytes());
   if (!values.empty()) std::memcpy(file.data() + data, values.data(), values.size_bytes());
@@ -154,26 +153,6 @@ absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view start) {
                    kPreambleBytes + bytes};
   if (uint64_t count = 0; ParseShape(text.shape, &count)) header.count = count;
   return header;
-}
-
-absl::StatusOr<std::vector<uint32_t>> ReadNpy(const std::string& path) {
-  const absl::StatusOr<std::string> file = Env::Posix()->ReadFile(path);
-  if (!file.ok()) return file.status();
-  ASSIGN_OR_RETURN(const NpyHeader header, ParseNpyHeader(*file), path);
-  if (header.type != kDescription || !header.count) {
-    return InvalidArgument(path + ": an array of type " + header.type + " and shape " +
-                           header.shape +
-                           "; one dimension of little-endian uint32 ('<u4') is needed");
-  }
-  const std::string_view data = std::string_view(*file).substr(header.begin);
-  const uint64_t count = *header.count;
-  if (data.size() % sizeof(uint32_t) != 0 || data.size() / sizeof(uint32_t) != count) {
-    return InvalidArgument(path + ": " + std::to_string(data.size()) + " bytes of data for " +
-                           std::to_string(count) + " values of 4 bytes");
-  }
-  std::vector<uint32_t> values(count);
-  if (count > 0) std::memcpy(values.data(), data.data(), data.size());
-  return values;
 }
 
 }  // namespace halcyon::pipeline

@@ -50,8 +50,6 @@ absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view start);
 
 // Ids: one dimension of uint32.
 absl::Status WriteNpy(const std::string& path, std::span<const uint32_t> values);
-// Takes uint32 of one dimension; kInvalidArgument says what else it found.
-absl::StatusOr<std::vector<uint32_t>> ReadNpy(const std::string& path);
 
 }  // namespace halcyon::pipeline
 

@@ -17,6 +17,7 @@
 #include "pipeline/npy.h"
 #include "pipeline/shard_plan.h"
 #include "pipeline/source_text.h"
+#include "pipeline/token_files/stored_ids.h"
 #include "pipeline/tokenizer.h"
 #include "storage/artifact_reader.h"
 
@@ -137,7 +138,8 @@ absl::Status Decode(const DecodeArguments& arguments) {
   RETURN_IF_ERROR(storage::VerifyBesideRecord(*Env::Posix(), arguments.tokenizer));
   ASSIGN_OR_RETURN(const auto tokenizer,
                    pipeline::Tokenizer::Load(arguments.tokenizer, arguments.pattern));
-  ASSIGN_OR_RETURN(const std::vector<uint32_t> ids, pipeline::ReadNpy(arguments.input));
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> ids,
+                   pipeline::ReadIds(*Env::Posix(), arguments.input, tokenizer->vocab_size()));
   ASSIGN_OR_RETURN(const std::string bytes, tokenizer->Decode(ids, /*keep_special=*/true),
                    arguments.input);
   if (!arguments.output.empty()) {
@@ -205,7 +207,10 @@ void AddDecode(CLI::App* tokenizer, CommandLine* line) {
   CLI::App* decode =
       tokenizer->add_subcommand("decode", "Turn ids back into the bytes of the text");
   AddTokenizerOptions(decode, &arguments->tokenizer, &arguments->pattern);
-  decode->add_option("--input", arguments->input, "The ids: a uint32 .npy")->required();
+  decode
+      ->add_option("--input", arguments->input,
+                   "The ids: a .npy of one dimension of integers of 2, 4 or 8 bytes")
+      ->required();
   decode->add_option("--output", arguments->output, "File to write; standard output by default");
   decode->callback([=] { line->chosen = [=] { return Decode(*arguments); }; });
 }

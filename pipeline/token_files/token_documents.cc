@@ -10,6 +10,7 @@
 
 #include "jobs/source_names.h"
 #include "pipeline/token_files/megatron_index.h"
+#include "pipeline/token_files/stored_ids.h"
 #include "pipeline/token_files/token_layout.h"
 #include "pipeline/token_files/token_range.h"
 
@@ -87,30 +88,15 @@ class TokenRangeReader {
   }
 
   absl::Status Decode(std::string_view bytes) {
-    return WithIdType(layout_.type, [&]<typename Integer>(Integer) {
-      const uint64_t count = bytes.size() / sizeof(Integer);
-      ids_.resize(count);
-      for (uint64_t i = 0; i < count; ++i) {
-        const auto id = IntegerAt<Integer>(bytes, i);
-        const bool is_known = std::cmp_greater_equal(id, 0) && std::cmp_less(id, known_.size()) &&
-                              known_[static_cast<size_t>(id)];
-        if (!is_known && !std::cmp_equal(id, data_.end_of_document)) {
-          return Unknown(i, std::to_string(id));
-        }
-        ids_[i] = static_cast<uint32_t>(id);
-      }
-      return absl::OkStatus();
-    });
-  }
-
-  absl::Status Unknown(uint64_t i, const std::string& id) const {
-    const uint64_t byte = first_byte_ + i * layout_.type.bytes;
+    const auto is_known = [&](uint64_t id) {
+      return (id < known_.size() && known_[id]) || std::cmp_equal(id, data_.end_of_document);
+    };
+    const auto unknown = DecodeIds(layout_.type, bytes, is_known, &ids_);
+    if (!unknown) return absl::OkStatus();
     return InvalidArgument(fmt::format(
-        "{}: token {} (byte {}) is id {}, which no token of the vocabulary has (0 to {}): name the "
-        "tokenizer that the ids were made with in [tokenizer] path, and look at how they are "
-        "stored ({})",
-        range_.path, (byte - layout_.begin) / layout_.type.bytes, byte, id, known_.size() - 1,
-        layout_.kind));
+        "{}: {}: name the tokenizer that the ids were made with in [tokenizer] path, and look at "
+        "how they are stored ({})",
+        range_.path, TextOf(*unknown, layout_, first_byte_, known_.size()), layout_.kind));
   }
 
   absl::Status CutAtEnds(std::span<const uint32_t> ids) {

@@ -2,6 +2,7 @@
 
 #include "base/env.h"
 #include "pipeline/npy.h"
+#include "pipeline/token_files/stored_ids.h"
 #include "storage/half.h"
 #include "tests/pipeline/cache_fixture.h"
 
@@ -49,8 +50,9 @@ TEST_F(CacheExportTest, TokensAreThoseOfAllShards) {
     bytes += static_cast<char>(token >> 8);
   }
   EXPECT_EQ(Data("train_tokens.npy", bytes.size()), bytes);
-  EXPECT_THAT(*ReadNpy(folder_ + "/train_lengths.npy"), ElementsAre(2, 1, 40'000, 0, 1));
-  EXPECT_THAT(*ReadNpy(folder_ + "/heldout_lengths.npy"), ElementsAre(3));
+  EXPECT_THAT(*ReadIds(*Env::Posix(), folder_ + "/train_lengths.npy", 1 << 16),
+              ElementsAre(2, 1, 40'000, 0, 1));
+  EXPECT_THAT(*ReadIds(*Env::Posix(), folder_ + "/heldout_lengths.npy", 1 << 16), ElementsAre(3));
 }
 
 TEST_F(CacheExportTest, ASplitWithoutDocumentsHasNoFiles) {

@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "pipeline/npy.h"
+#include "pipeline/token_files/stored_ids.h"
 #include "pipeline/token_files/token_documents.h"
 #include "pipeline/utf8.h"
 #include "tests/fuzz/token_file_parser.h"
@@ -79,7 +80,7 @@ TEST_F(MutationTest, Npy) {
   const std::string file = *Env::Posix()->ReadFile(path);
   const uint64_t accepted = Accepted(file, kMutants, [&](const std::string& mutant) {
     Replace("ids.npy", mutant);
-    const auto values = ReadNpy(path);
+    const auto values = ReadIds(*Env::Posix(), path, uint64_t{1} << 32);
     if (values.ok()) {
       EXPECT_EQ(values->size(), 40u);
       return true;

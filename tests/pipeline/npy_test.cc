@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "pipeline/token_files/stored_ids.h"
 #include "tests/pipeline/source_fixture.h"
 
 namespace halcyon::pipeline {
@@ -11,6 +12,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+
+constexpr uint64_t kAllIds = uint64_t{1} << 32;
 
 class NpyTest : public ::testing::Test {
  protected:
@@ -26,7 +29,7 @@ class NpyTest : public ::testing::Test {
   }
   void PutBytes(const std::string& bytes) { PutFile(Path(), bytes); }
   std::string Error() {
-    const auto values = ReadNpy(Path());
+    const auto values = ReadIds(*Env::Posix(), Path(), kAllIds);
     EXPECT_EQ(values.status().code(), absl::StatusCode::kInvalidArgument);
     return MessageOf(values.status());
   }
@@ -50,26 +53,26 @@ TEST_F(NpyTest, ReadsBackWhatItWrote) {
     std::vector<uint32_t> values(size);
     for (size_t i = 0; i < size; ++i) values[i] = static_cast<uint32_t>(i * 2654435761u);
     ASSERT_TRUE(WriteNpy(Path(), values).ok());
-    EXPECT_EQ(*ReadNpy(Path()), values);
+    EXPECT_EQ(*ReadIds(*Env::Posix(), Path(), kAllIds), values);
   }
 }
 
 TEST_F(NpyTest, TakesOtherOrdersOfTheHeader) {
   Put("{'shape':(2,),'descr':'<u4','fortran_order':True}\n", std::string("\1\0\0\0\2\0\0\0", 8));
-  EXPECT_THAT(*ReadNpy(Path()), ElementsAre(1u, 2u));
+  EXPECT_THAT(*ReadIds(*Env::Posix(), Path(), kAllIds), ElementsAre(1u, 2u));
   Put("{ 'shape' : (0,) , 'fortran_order' : False , 'descr' : '<u4' , }", "");
-  EXPECT_THAT(*ReadNpy(Path()), IsEmpty());
+  EXPECT_THAT(*ReadIds(*Env::Posix(), Path(), kAllIds), IsEmpty());
 }
 
 TEST_F(NpyTest, SaysWhatElseItFound) {
-  Put("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", std::string(8, '\0'));
-  EXPECT_THAT(Error(), HasSubstr("type '<i8' and shape (1,)"));
+  Put("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", std::string(8, '\0'));
+  EXPECT_THAT(Error(), HasSubstr("type '<f8' and shape (1,)"));
   Put("{'descr': '<u4', 'fortran_order': False, 'shape': (1, 2), }", std::string(8, '\0'));
   EXPECT_THAT(Error(), HasSubstr("shape (1, 2)"));
   Put("{'descr': '>u4', 'fortran_order': False, 'shape': (1,), }", std::string(4, '\0'));
   EXPECT_THAT(Error(), HasSubstr("'>u4'"));
   Put("{'descr': '<u4', 'fortran_order': False, 'shape': (2,), }", std::string(4, '\0'));
-  EXPECT_THAT(Error(), HasSubstr("4 bytes of data for 2 values"));
+  EXPECT_THAT(Error(), HasSubstr("4 bytes of data for 2 ids"));
   Put("{'descr': '<u4', 'fortran_order': False, 'shape': (4611686018427387905,), }",
       std::string(4, '\0'));
   EXPECT_THAT(Error(), HasSubstr("4 bytes of data"));
@@ -95,7 +98,9 @@ TEST_F(NpyTest, RefusesDamagedFiles) {
   EXPECT_THAT(Error(), HasSubstr("damaged"));
 }
 
-TEST_F(NpyTest, AMissingFileIsNotFound) { EXPECT_TRUE(absl::IsNotFound(ReadNpy(Path()).status())); }
+TEST_F(NpyTest, AMissingFileIsNotFound) {
+  EXPECT_TRUE(absl::IsNotFound(ReadIds(*Env::Posix(), Path(), kAllIds).status()));
+}
 
 }  // namespace
 }  // namespace halcyon::pipeline

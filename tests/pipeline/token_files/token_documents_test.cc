@@ -138,6 +138,9 @@ TEST_F(TokenDocumentsTest, AnIdOutsideTheVocabularyIsNamedWithItsPlace) {
                                      "vocabulary has (0 to 999): name the tokenizer"));
   Replace("a.npy", NpyOf("<i4", {1, kEnd, 2, 3, -1}));
   EXPECT_THAT(ReadError(), HasSubstr("token 4 (byte 144) is id -1,"));
+  data_.end_of_document = -1;
+  EXPECT_THAT(ReadError(), HasSubstr("token 4 (byte 144) is id -1,"));
+  data_.end_of_document = kEnd;
   Replace("a.npy", NpyOf("<u8", {int64_t{1} << 32}));
   EXPECT_THAT(ReadError(), HasSubstr("token 0 (byte 128) is id 4294967296,"));
   // Within the vocabulary, whose file leaves it out.
