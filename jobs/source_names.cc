@@ -66,15 +66,19 @@ std::string IndexNameOf(const std::string& file) {
   return file.substr(0, file.size() - kIdsEnding.size()).append(kIndexEnding);
 }
 
+std::string IdsNameOf(const std::string& file) {
+  if (!file.ends_with(kIndexEnding)) return "";
+  return file.substr(0, file.size() - kIndexEnding.size()).append(kIdsEnding);
+}
+
 std::string IndexOfIds(const std::string& file) {
   const std::string index = IndexNameOf(file);
   return !index.empty() && IsFile(index) ? index : "";
 }
 
 std::string IdsOfIndex(const std::string& file) {
-  if (!file.ends_with(kIndexEnding)) return "";
-  const std::string ids = file.substr(0, file.size() - kIndexEnding.size()).append(kIdsEnding);
-  return IsFile(ids) ? ids : "";
+  const std::string ids = IdsNameOf(file);
+  return !ids.empty() && IsFile(ids) ? ids : "";
 }
 
 bool MayBeSource(const FileKind& kind, DataFormat format) {

@@ -20,8 +20,9 @@ namespace halcyon::jobs {
 absl::StatusOr<std::vector<std::string>> FilesNamed(const std::string& name);
 
 // Ids with an index are two files, NAME.bin and NAME.idx.
-// NAME.idx for NAME.bin; "" for any other name. There need not be such a file.
+// NAME.idx for NAME.bin, and the reverse; "" for any other name. There need not be such a file.
 std::string IndexNameOf(const std::string& file);
+std::string IdsNameOf(const std::string& file);
 // The file's other half where that exists; else "".
 std::string IndexOfIds(const std::string& file);
 std::string IdsOfIndex(const std::string& file);

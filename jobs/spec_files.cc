@@ -119,7 +119,18 @@ class FileChecker {
       Refuse({key_path}, MessageOf(kind.status()) + "; make the file readable");
     } else if (*kind && !(source && MayBeSource(**kind, *source))) {
       Refuse({key_path}, fmt::format("{} is {}; {}", file, (*kind)->name, (*kind)->advice));
+    } else if (source == DataFormat::kTokens) {
+      CheckHasIds(key_path, file);
     }
+  }
+
+  // An index alone says where documents begin in ids that are not there.
+  void CheckHasIds(const std::string& key_path, const std::string& file) {
+    const std::string ids = IdsNameOf(file);
+    if (ids.empty() || !IdsOfIndex(file).empty()) return;
+    Refuse({key_path}, fmt::format("{} is the index of ids in {}, which is not there; put both "
+                                   "into one folder and name {}",
+                                   file, ids, BaseName(ids)));
   }
 
   JobSpec& spec_;

@@ -89,6 +89,12 @@ TEST_F(JobFile, IdsBringTheirIndexAlongAndMayBeginWithAnyBytes) {
   EXPECT_THAT(files("\"texts\""), ElementsAre("a.bin", "b.bin", "b.idx"));
   EXPECT_THAT(files("\"texts/b.bin\", \"texts/b.bin\""),
               ElementsAre(HasSubstr("b.bin is named twice")));
+  Write("texts/c.idx", "index");
+  EXPECT_THAT(
+      files("\"texts/c.idx\""),
+      ElementsAre(AllOf(HasSubstr("c.idx is the index of ids in "),
+                        HasSubstr("texts/c.bin, which is not there"), HasSubstr("name c.bin"))));
+  std::filesystem::remove(folder_ + "/texts/c.idx");
   Write("texts/a.bin", "\x28\xb5\x2f\xfd packed");
   EXPECT_THAT(files("\"texts/a.bin\""), ElementsAre(HasSubstr("a.bin is a Zstandard file")));
 }
