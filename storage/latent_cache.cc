@@ -1,7 +1,6 @@
 #include "storage/latent_cache.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.h"
 #include "storage/cache_format.h"
@@ -71,17 +70,8 @@ absl::Status LatentShardWriter::Append(Split split, std::span<const float> poste
   uint64_t& chunks = counts_[ChunksCount(split)];
   for (size_t i = 0; i < posteriors.size(); i += width) {
     const auto row = posteriors.subspan(i, width);
-    for (const float value : row) {
-      // NaN fails the comparison as well.
-      if (!(std::fabs(value) <= LargestOf(format_))) {
-        return InvalidArgument("shard " + std::to_string(shard_) + ", chunk " +
-                               std::to_string(chunks) + ": the posterior holds " +
-                               std::to_string(value) + ", which no " +
-                               std::string(NameOf(format_)) +
-                               " can; the "
-                               "autoencoder has diverged or its latents need another scale");
-      }
-    }
+    RETURN_IF_ERROR(CheckFits(format_, row),
+                    "shard " + std::to_string(shard_) + ", chunk " + std::to_string(chunks));
     pending_.resize(pending_.size() + row_bytes);
     EncodeNumbers(format_, row, pending_.data() + pending_.size() - row_bytes);
     ++chunks;

@@ -1,5 +1,6 @@
 #include "storage/latent_format.h"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -55,6 +56,17 @@ std::optional<LatentFormat> LatentFormatOf(Element element) {
 }
 
 float LargestOf(LatentFormat format) { return FormatOf(format).largest; }
+
+absl::Status CheckFits(LatentFormat format, std::span<const float> posterior) {
+  for (const float value : posterior) {
+    // NaN fails the comparison as well.
+    if (std::fabs(value) <= LargestOf(format)) continue;
+    return InvalidArgument("the posterior holds " + std::to_string(value) + ", which no " +
+                           std::string(NameOf(format)) +
+                           " can; the autoencoder has diverged or its latents need another scale");
+  }
+  return absl::OkStatus();
+}
 
 void EncodeNumbers(LatentFormat format, std::span<const float> values, char* bytes) {
   FormatOf(format).encode(values, bytes);

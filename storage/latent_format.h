@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/status.h"
 #include "jobs/job_spec.h"
 #include "storage/cache_format.h"
 
@@ -21,6 +22,8 @@ Element ElementOf(LatentFormat format);
 std::optional<LatentFormat> LatentFormatOf(Element element);
 // The largest finite number of the format.
 float LargestOf(LatentFormat format);
+// kInvalidArgument: a value of a posterior is not finite, or too large for the format.
+absl::Status CheckFits(LatentFormat format, std::span<const float> posterior);
 
 // Rounded to nearest, ties to even. `bytes` has BytesOf(ElementOf(format)) for each value and need
 // not be aligned.

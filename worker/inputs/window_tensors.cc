@@ -4,7 +4,9 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <string>
 
+#include "storage/latent_format.h"
 #include "worker/inputs/latent_batches.h"
 
 namespace halcyon::worker {
@@ -22,6 +24,21 @@ absl::StatusOr<at::Tensor> FirstVisible(const pipeline::WindowLoader& loader, pi
     }
   }
   return first;
+}
+
+// values: [chunks of the windows, latent]. `window_chunks` of them are a window.
+absl::Status CheckFits(jobs::LatentFormat format, const at::Tensor& values, int64_t window_chunks) {
+  // NaN fails the comparison as well.
+  if ((values.abs() <= storage::LargestOf(format)).all().item<bool>()) return absl::OkStatus();
+  const at::Tensor rows = values.cpu().contiguous();
+  const auto width = static_cast<size_t>(rows.size(1));
+  for (int64_t chunk = 0; chunk < rows.size(0); ++chunk) {
+    RETURN_IF_ERROR(
+        storage::CheckFits(format, {rows.const_data_ptr<float>() + chunk * rows.size(1), width}),
+        "window " + std::to_string(chunk / window_chunks) + " of those read together, chunk " +
+            std::to_string(chunk % window_chunks));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -65,17 +82,22 @@ at::Tensor AsStored(jobs::LatentFormat format, const at::Tensor& values) {
   return values;
 }
 
-model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor& tokens,
-                               jobs::LatentFormat format) {
+absl::StatusOr<model::Posterior> EncodeWindows(model::Autoencoder& autoencoder,
+                                               const at::Tensor& tokens,
+                                               jobs::LatentFormat format) {
   c10::NoGradGuard no_grad;
   const at::Tensor chunks = tokens.reshape({-1, tokens.size(-1)});
   std::vector<at::Tensor> means, log_stds;
   for (const at::Tensor& batch : chunks.split(kLatentBatchChunks)) {
     const model::Posterior posterior = autoencoder.Encode(batch);
-    means.push_back(AsStored(format, posterior.mean));
-    log_stds.push_back(AsStored(format, posterior.log_std));
+    means.push_back(posterior.mean);
+    log_stds.push_back(posterior.log_std);
   }
-  return {at::cat(means), at::cat(log_stds)};
+  const model::Posterior exact = {at::cat(means), at::cat(log_stds)};
+  for (const at::Tensor& values : {exact.mean, exact.log_std}) {
+    RETURN_IF_ERROR(CheckFits(format, values, tokens.size(1)));
+  }
+  return model::Posterior{AsStored(format, exact.mean), AsStored(format, exact.log_std)};
 }
 
 model::Placement PlacementOf(const at::Tensor& first_visible, int64_t steps,

@@ -37,9 +37,10 @@ at::Tensor AsStored(jobs::LatentFormat format, const at::Tensor& values);
 
 // Posteriors of the chunks as a cache of latents of that format gives them back, on the
 // autoencoder's device: [windows * T, latent]. tokens: int64 [windows, T, K]. Encoded at most
-// kLatentBatchChunks at a time. No gradients are kept.
-model::Posterior EncodeWindows(model::Autoencoder& autoencoder, const at::Tensor& tokens,
-                               jobs::LatentFormat format);
+// kLatentBatchChunks at a time. No gradients are kept. kInvalidArgument: a cache would refuse them
+// (storage::CheckFits). Waits for the device.
+absl::StatusOr<model::Posterior> EncodeWindows(model::Autoencoder& autoencoder,
+                                               const at::Tensor& tokens, jobs::LatentFormat format);
 
 // What CALM sees of windows, and what it is to predict: chunk t + 1 from chunks 0 ... t.
 struct Prediction {

@@ -43,7 +43,8 @@ absl::StatusOr<LanguageModelScore> ScoreLanguageModel(model::CalmModel& model,
     ASSIGN_OR_RETURN(WindowTensors data,
                      LoadWindows(windows, Split::kHeldout, {window}, model.spec().document_mask));
     if (!data.posterior.mean.defined()) {
-      data.posterior = EncodeWindows(autoencoder, data.tokens, options.latent_format);
+      ASSIGN_OR_RETURN(data.posterior,
+                       EncodeWindows(autoencoder, data.tokens, options.latent_format));
     }
     const Prediction prediction = ToPrediction(data, model.SeesLatents());
     model::BackboneCache cache;

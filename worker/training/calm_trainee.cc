@@ -18,12 +18,12 @@ CalmTrainee::CalmTrainee(const jobs::JobSpec& spec, const LanguageModelData& dat
 
 absl::StatusOr<Figures> CalmTrainee::ForwardBackward(const MicroBatch& batch,
                                                      const BatchTensors& tensors) {
-  const Prediction window =
-      ToPrediction({tensors.tokens,
-                    tensors.posterior.mean.defined()
-                        ? tensors.posterior
-                        : EncodeWindows(*autoencoder_, tensors.tokens, spec().data.latent_format)},
-                   model_.SeesLatents());
+  model::Posterior posterior = tensors.posterior;
+  if (!posterior.mean.defined()) {
+    ASSIGN_OR_RETURN(posterior,
+                     EncodeWindows(*autoencoder_, tensors.tokens, spec().data.latent_format));
+  }
+  const Prediction window = ToPrediction({tensors.tokens, posterior}, model_.SeesLatents());
   const model::Placement placement = PlacementOf(tensors.first_visible, window.tokens.size(1));
   const at::Tensor hidden = model_.Backbone(window.tokens, window.latents, &placement);
   const model::NoiseRows noise{spec().seed, NoiseStream::kHeadNoise, batch.step, batch.slots};

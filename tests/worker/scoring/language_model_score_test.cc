@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <gmock/gmock.h>
 
 #include <cmath>
 #include <cstring>
@@ -18,6 +19,8 @@ namespace halcyon::worker {
 namespace {
 
 using pipeline::Split;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 constexpr uint32_t kEndToken = 3, kPadToken = 4;
 constexpr int64_t kVocabulary = 5;
@@ -231,7 +234,9 @@ TEST_F(CalmScoreTest, EncodedLatentsAreAsACacheGivesThem) {
   const model::Posterior exact = autoencoder_->Encode(tokens.view({3, 4}));
   for (const auto format : {jobs::LatentFormat::kFloat16, jobs::LatentFormat::kBFloat16,
                             jobs::LatentFormat::kFloat32}) {
-    const model::Posterior posterior = EncodeWindows(*autoencoder_, tokens.view({1, 3, 4}), format);
+    const auto encoded = EncodeWindows(*autoencoder_, tokens.view({1, 3, 4}), format);
+    ASSERT_TRUE(encoded.ok()) << encoded.status();
+    const model::Posterior& posterior = *encoded;
     for (const auto& [made, of] :
          {std::pair(posterior.mean, exact.mean), std::pair(posterior.log_std, exact.log_std)}) {
       const at::Tensor rows = of.contiguous();
@@ -243,6 +248,21 @@ TEST_F(CalmScoreTest, EncodedLatentsAreAsACacheGivesThem) {
     EXPECT_EQ(at::equal(posterior.mean, exact.mean), format == jobs::LatentFormat::kFloat32);
     EXPECT_FALSE(posterior.mean.requires_grad());
   }
+}
+
+TEST_F(CalmScoreTest, WhatNoCacheWouldTakeIsRefusedByWhoeverEncodesIt) {
+  Make(4);
+  for (model::Unit* unit : autoencoder_->units()) {
+    for (model::Parameter& parameter : unit->parameters()) parameter.value.detach().mul_(1000);
+  }
+  const at::Tensor tokens = at::tensor({0, 1, 2, 0, 2, 2, 1, 1, 0, 0, 1, 4}, at::kLong);
+  const at::Tensor windows = tokens.view({1, 3, 4});
+  EXPECT_TRUE(EncodeWindows(*autoencoder_, windows, jobs::LatentFormat::kFloat32).ok());
+  const auto refused = EncodeWindows(*autoencoder_, windows, jobs::LatentFormat::kFloat16);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(MessageOf(refused.status()),
+              AllOf(HasSubstr("window 0 of those read together, chunk "),
+                    HasSubstr("which no float16 can; the autoencoder has diverged")));
 }
 
 class BaselineScoreTest : public ScoreTest {
