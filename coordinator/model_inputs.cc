@@ -1,6 +1,9 @@
 #include "coordinator/model_inputs.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "base/digest.h"
 #include "storage/cache_manifest.h"
@@ -13,6 +16,7 @@ using storage::Artifact;
 using storage::ArtifactScan;
 
 constexpr size_t kShortDigest = 16;
+constexpr char kTokenizerFile[] = "tokenizer.json";
 
 // One statement of a record: `by` was made from content `digest` of a stage.
 struct Requirement {
@@ -27,7 +31,7 @@ absl::StatusOr<std::string> DigestWithoutRecord(Env& env, const std::string& sta
     ASSIGN_OR_RETURN(const auto manifest, storage::LoadManifest(storage::GenerationPath(dir)));
     return manifest.content_digest;
   }
-  if (stage == "tokenizer") return Sha256OfFile(JoinPath(dir, "tokenizer.json"));
+  if (stage == "tokenizer") return Sha256OfFile(JoinPath(dir, kTokenizerFile));
   return storage::DigestOfWeights(env, dir);
 }
 
@@ -62,7 +66,7 @@ absl::StatusOr<bool> FindBeside(Env& env, const std::string& stage, const std::s
   for (const auto& [other, input] : ModelInputs(*inputs)) {
     const std::string parent = DirName(input.dir);
     const std::string dir = stage == "tokenizer" ? parent : JoinPath(parent, stage);
-    if (!env.Exists(stage == "tokenizer" ? JoinPath(dir, "tokenizer.json") : dir)) continue;
+    if (!env.Exists(stage == "tokenizer" ? JoinPath(dir, kTokenizerFile) : dir)) continue;
     const auto found = ReadModelInput(env, stage, dir);
     if (!found.ok() || found->content_digest != digest) continue;
     (*inputs)[stage] = *found;
@@ -96,6 +100,43 @@ absl::StatusOr<ModelInput> ReadModelInput(Env& env, const std::string& stage,
   input.made_from = storage::InputDigestsOf(record);
   input.has_record = true;
   return input;
+}
+
+absl::StatusOr<ModelInput> ReadTokenizerInput(Env& env, const ArtifactScan& scan,
+                                              const std::string& given, const ModelInputs& inputs) {
+  const bool is_plain = BaseName(given) == kTokenizerFile;
+  std::error_code unknown;
+  const bool is_file = std::filesystem::is_regular_file(given, unknown);
+  std::vector<ModelInput> found;
+  if (!is_file || is_plain) {
+    ASSIGN_OR_RETURN(found.emplace_back(),
+                     ReadModelInput(env, "tokenizer", is_plain ? DirName(given) : given));
+    if (found.front().has_record) return found.front();
+  }
+  ASSIGN_OR_RETURN(const std::string digest,
+                   Sha256OfFile(is_file ? given : JoinPath(given, kTokenizerFile)));
+  for (const Artifact& artifact : scan.artifacts) {
+    const auto& fields = artifact.record.fields;
+    if (std::ranges::find(fields, jobs::FingerprintField{jobs::kTokenizerFileDigest, digest}) ==
+        fields.end()) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(found.emplace_back(), ReadModelInput(env, "tokenizer", artifact.record.path));
+  }
+  if (found.empty()) {
+    return InvalidArgument(
+        given +
+        ": no tokenizer in the state folder was made from this file; leave --tokenizer out to take "
+        "the one that the model was made with, or give the folder of a tokenizer's artifact or a "
+        "tokenizer.json; of another file `halcyon checkpoint import --tokenizer FILE` makes one");
+  }
+  const auto required = Requirements(scan, inputs)["tokenizer"];
+  const auto needed = std::ranges::find_if(found, [&](const ModelInput& input) {
+    return std::ranges::any_of(required, [&](const Requirement& requirement) {
+      return requirement.digest == input.content_digest;
+    });
+  });
+  return needed == found.end() ? found.front() : *needed;
 }
 
 absl::Status CompleteInputs(Env& env, const ArtifactScan& scan,

@@ -28,6 +28,13 @@ using ModelInputs = std::map<std::string, ModelInput>;  // by stage
 absl::StatusOr<ModelInput> ReadModelInput(Env& env, const std::string& stage,
                                           const std::string& dir);
 
+// The tokenizer that `given` names: the folder of an artifact, a folder with a tokenizer.json, or a
+// file. A file stands for the tokenizer that a job has made from it, by the digest in that one's
+// record, since a job writes its own tokenizer.json; of several the one that `inputs` were made
+// with is taken. kInvalidArgument: there is no tokenizer, or nothing was made from the file.
+absl::StatusOr<ModelInput> ReadTokenizerInput(Env& env, const storage::ArtifactScan& scan,
+                                              const std::string& given, const ModelInputs& inputs);
+
 // Adds those of `stages` that are missing, where the records of `inputs` (and of what the state
 // folder holds of the artifacts these name) say which they are. They are looked for in the state
 // folder and beside the given artifacts, where `checkpoint import` puts them. A stage that no

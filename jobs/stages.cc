@@ -250,7 +250,7 @@ StageIdentity IdentityOf(StageKind kind, const JobSpec& spec,
   StageIdentity identity{kind, {{"version", std::string(stage.version)}}};
   if (kind == StageKind::kTokenizer && !spec.tokenizer.path.empty()) {
     HALCYON_CHECK(!tokenizer_file_digest.empty());
-    identity.fields.push_back({"tokenizer.file.sha256", tokenizer_file_digest});
+    identity.fields.push_back({kTokenizerFileDigest, tokenizer_file_digest});
     const std::string pattern = GivenPattern(spec.tokenizer);
     if (!pattern.empty()) identity.fields.push_back({"tokenizer.pattern", pattern});
     return identity;

@@ -55,6 +55,9 @@ struct FingerprintField {
   bool operator==(const FingerprintField&) const = default;
 };
 
+// The field of a tokenizer that was made from a file: the SHA-256 of that.
+inline constexpr char kTokenizerFileDigest[] = "tokenizer.file.sha256";
+
 struct StageIdentity {
   StageKind kind{};
   std::vector<FingerprintField> fields;  // in a fixed order

@@ -1,7 +1,5 @@
 #include "coordinator/cli/choose_inputs.h"
 
-#include <filesystem>
-
 #include "base/terminal_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/run_job.h"
@@ -9,21 +7,10 @@
 namespace halcyon::coordinator {
 namespace {
 
-// A tokenizer may be named by its file, the others are folders.
-std::string FolderOf(const std::string& given) {
+std::string WithoutSlash(const std::string& given) {
   std::string path = AbsolutePath(given);
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return BaseName(path) == "tokenizer.json" ? DirName(path) : path;
-}
-
-absl::Status CheckTokenizerName(const std::string& given) {
-  std::error_code unknown;
-  if (BaseName(given) == "tokenizer.json" || !std::filesystem::is_regular_file(given, unknown)) {
-    return absl::OkStatus();
-  }
-  return InvalidArgument(given +
-                         ": give the folder of a tokenizer's artifact, or a tokenizer.json; of "
-                         "another file `halcyon checkpoint import --tokenizer FILE` makes one");
+  return path;
 }
 
 absl::Status FillFromJob(const JobStatus& job, const storage::HomeLayout& home,
@@ -58,8 +45,8 @@ absl::StatusOr<ModelInputs> ChooseInputs(const std::vector<std::string>& stages,
   Env& env = *Env::Posix();
   ModelInputs inputs;
   for (const auto& [stage, dir] : given) {
-    if (stage == "tokenizer") RETURN_IF_ERROR(CheckTokenizerName(dir));
-    ASSIGN_OR_RETURN(inputs[stage], ReadModelInput(env, stage, FolderOf(dir)));
+    if (stage == "tokenizer") continue;  // which one depends on the others
+    ASSIGN_OR_RETURN(inputs[stage], ReadModelInput(env, stage, WithoutSlash(dir)));
   }
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   std::string line = "using ";
@@ -69,6 +56,11 @@ absl::StatusOr<ModelInputs> ChooseInputs(const std::vector<std::string>& stages,
     line += "job " + found.job_id + ": ";
   }
   ASSIGN_OR_RETURN(const storage::ArtifactScan scan, storage::ScanArtifacts(env, home));
+  if (const auto tokenizer = given.find("tokenizer"); tokenizer != given.end()) {
+    inputs.erase("tokenizer");
+    ASSIGN_OR_RETURN(inputs["tokenizer"],
+                     ReadTokenizerInput(env, scan, WithoutSlash(tokenizer->second), inputs));
+  }
   RETURN_IF_ERROR(CompleteInputs(env, scan, stages, &inputs));
   RETURN_IF_ERROR(CheckBelongTogether(scan, inputs));
   bool is_first = true;

@@ -14,7 +14,7 @@ namespace halcyon::coordinator {
 inline constexpr char kJobHelp[] =
     "The job's id or name; without it and without an artifact: the last finished job";
 
-// `given`: stage -> folder (or a tokenizer.json), as a person named them. What is missing of
+// `given`: stage -> folder (of a tokenizer also a file), as a person named them. What is missing of
 // `stages` comes from the job `job`; without one from the records of what was given; and with
 // nothing given from the job that finished last. Says on standard error which are used.
 absl::StatusOr<ModelInputs> ChooseInputs(const std::vector<std::string>& stages,

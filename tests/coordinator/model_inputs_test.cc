@@ -181,5 +181,51 @@ TEST_F(ModelInputsTest, AFolderOfAnotherStageOrOfNoneIsNamed) {
   EXPECT_EQ(none.status().code(), Code::kInvalidArgument) << none.status();
 }
 
+// A job writes its own tokenizer.json, whose digest is not that of the file it was made from.
+TEST_F(ModelInputsTest, ATokenizersFileStandsForWhatAJobMadeOfIt) {
+  const std::string file = dir_.Path("tokenizer.model");
+  ASSERT_TRUE(WriteFileAtomically(env_, file, "pieces").ok());
+  for (const std::string pattern : {"gpt2", "llama3"}) {
+    storage::Artifact artifact = Record("tokenizer", pattern + "-tokenizer", {});
+    artifact.record.fields = {{"tokenizer.file.sha256", Sha256::Of("pieces")},
+                              {"tokenizer.pattern", pattern}};
+    artifact.record.fingerprint =
+        jobs::StageIdentity{artifact.record.kind, artifact.record.fields}.Fingerprint();
+    Write(home_.Artifact("tokenizer", artifact.record.fingerprint), artifact);
+  }
+  const storage::ArtifactScan scan = *storage::ScanArtifacts(env_, home_);
+  for (const std::string pattern : {"gpt2", "llama3"}) {
+    const ModelInputs model = {
+        {"model", {"/m", "m", {{"tokenizer", pattern + "-tokenizer"}}, true}}};
+    const auto found = ReadTokenizerInput(env_, scan, file, model);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(found->content_digest, pattern + "-tokenizer");
+  }
+  ASSERT_TRUE(WriteFileAtomically(env_, file, "others").ok());
+  const absl::Status unknown = ReadTokenizerInput(env_, scan, file, {}).status();
+  EXPECT_EQ(unknown.code(), Code::kInvalidArgument);
+  EXPECT_THAT(MessageOf(unknown), HasSubstr("tokenizer.model: no tokenizer in the state folder was "
+                                            "made from this file; leave --tokenizer out"));
+}
+
+// With the pattern of its job it is another tokenizer than the file's own.
+TEST_F(ModelInputsTest, ATokenizerJsonIsTakenAsItIsUnlessTheModelNeedsWhatAJobMadeOfIt) {
+  const std::string file = dir_.Path("tokenizer.json"), own = Sha256::Of("{}");
+  ASSERT_TRUE(WriteFileAtomically(env_, file, "{}").ok());
+  storage::Artifact artifact = Record("tokenizer", "of-the-job", {});
+  artifact.record.fields = {{"tokenizer.file.sha256", own}};
+  artifact.record.fingerprint =
+      jobs::StageIdentity{artifact.record.kind, artifact.record.fields}.Fingerprint();
+  Write(home_.Artifact("tokenizer", artifact.record.fingerprint), artifact);
+  const storage::ArtifactScan scan = *storage::ScanArtifacts(env_, home_);
+  for (const std::string& needed : {own, std::string("of-the-job")}) {
+    const ModelInputs model = {{"model", {"/m", "m", {{"tokenizer", needed}}, true}}};
+    for (const std::string& given : {file, DirName(file)}) {
+      EXPECT_EQ(ReadTokenizerInput(env_, scan, given, model)->content_digest, needed);
+    }
+  }
+  EXPECT_EQ(ReadTokenizerInput(env_, scan, file, {})->content_digest, own);
+}
+
 }  // namespace
 }  // namespace halcyon::coordinator

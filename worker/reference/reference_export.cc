@@ -147,6 +147,11 @@ class Export {
                           ", which is not known; give it with --tokenizer");
       return absl::OkStatus();
     }
+    if (!env_.Exists(path)) {
+      return InvalidArgument(tokenizer_ + ": give a " + kTokenizer +
+                             " or a folder that holds one; of another kind of file `halcyon "
+                             "checkpoint import --tokenizer FILE` makes one");
+    }
     RETURN_IF_ERROR(storage::VerifyBesideRecord(env_, path));
     ASSIGN_OR_RETURN(const std::string bytes, env_.ReadFile(path));
     return WriteFileAtomically(env_, JoinPath(dir, kTokenizer), bytes);
