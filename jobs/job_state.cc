@@ -10,10 +10,11 @@ namespace {
 template <typename State>
 using Named = std::pair<State, std::string_view>;
 
-constexpr std::array<Named<JobState>, 7> kJobStates = {{
+constexpr std::array<Named<JobState>, 8> kJobStates = {{
     {JobState::kQueued, "queued"},
     {JobState::kRunning, "running"},
     {JobState::kDone, "done"},
+    {JobState::kPartial, "partial"},
     {JobState::kFailed, "failed"},
     {JobState::kPreempted, "preempted"},
     {JobState::kInterrupted, "interrupted"},
@@ -29,9 +30,11 @@ constexpr std::array<Named<StageState>, 6> kStageStates = {{
     {StageState::kInterrupted, "interrupted"},
 }};
 
-constexpr std::array<std::pair<JobState, JobState>, 11> kJobMoves = {{
+constexpr std::array<std::pair<JobState, JobState>, 13> kJobMoves = {{
     {JobState::kQueued, JobState::kRunning},
     {JobState::kRunning, JobState::kDone},
+    {JobState::kRunning, JobState::kPartial},
+    {JobState::kPartial, JobState::kRunning},
     {JobState::kRunning, JobState::kFailed},
     {JobState::kRunning, JobState::kPreempted},
     {JobState::kPreempted, JobState::kRunning},

@@ -1,13 +1,15 @@
 // The life of a job and of a stage. Pure: legal transitions only.
 //
-//   job:    queued -> running -> done | failed | preempted | interrupted | cancelled
+//   job:    queued -> running -> done | partial | failed | preempted | interrupted | cancelled
 //           queued -> cancelled
-//           preempted | failed | interrupted | cancelled -> running (the same command again)
+//           partial | preempted | failed | interrupted | cancelled -> running (the same command
+//           again)
 //   stage:  waiting -> running -> done | failed | interrupted
 //           waiting -> reused
 //           failed | interrupted -> running
 //
-// A job is preempted when it was told to stop, cancelled when a person wanted it to end for good,
+// A job is partial when it was run until a stage that is not its last, and has made that. It is
+// preempted when it was told to stop, cancelled when a person wanted it to end for good,
 // and interrupted when its coordinator ended without
 // recording how: then the record still says "running", and a reader that finds no process running
 // it reports interrupted (coordinator/job_status.h). A stage is interrupted when it was begun and
@@ -21,7 +23,16 @@
 
 namespace halcyon::jobs {
 
-enum class JobState { kQueued, kRunning, kDone, kFailed, kPreempted, kInterrupted, kCancelled };
+enum class JobState {
+  kQueued,
+  kRunning,
+  kDone,
+  kPartial,
+  kFailed,
+  kPreempted,
+  kInterrupted,
+  kCancelled
+};
 enum class StageState { kWaiting, kRunning, kReused, kDone, kFailed, kInterrupted };
 
 std::string_view NameOf(JobState state);

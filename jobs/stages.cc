@@ -1,6 +1,9 @@
 #include "jobs/stages.h"
 
 #include <algorithm>
+#include <iterator>
+#include <ranges>
+#include <set>
 
 #include "base/check.h"
 #include "base/digest.h"
@@ -226,6 +229,26 @@ std::vector<StageKind> InputsOf(StageKind kind, const JobSpec& spec) {
     return std::find(stages.begin(), stages.end(), input) == stages.end();
   });
   return inputs;
+}
+
+absl::StatusOr<std::vector<StageKind>> StagesUntil(const JobSpec& spec, std::string_view until) {
+  const std::vector<StageKind> all = StagesOf(spec);
+  if (until.empty()) return all;
+  std::set<StageKind> made;
+  std::string names;
+  // From the last one, so that each comes after all that are made from it.
+  for (const StageKind kind : all | std::views::reverse) {
+    if (StageName(kind) == until) made.insert(kind);
+    if (made.contains(kind))
+      std::ranges::copy(InputsOf(kind, spec), std::inserter(made, made.end()));
+  }
+  for (const StageKind kind : all)
+    names += (names.empty() ? "" : ", ") + std::string(StageName(kind));
+  if (made.empty()) {
+    return InvalidArgument("the job has no stage \"" + std::string(until) + "\"; its stages are " +
+                           names);
+  }
+  return std::vector<StageKind>(made.begin(), made.end());
 }
 
 StageShape ShapeOf(StageKind kind) { return StageOf(kind).shape; }

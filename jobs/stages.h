@@ -42,6 +42,10 @@ std::vector<StageKind> StagesOf(const JobSpec& spec);
 // autoencoder, latents, model. Only stages of the job.
 std::vector<StageKind> InputsOf(StageKind kind, const JobSpec& spec);
 
+// Those of them that a run makes which ends with `until`: that one and what it is made from; all
+// when `until` is "". kInvalidArgument: the job has no stage of that name.
+absl::StatusOr<std::vector<StageKind>> StagesUntil(const JobSpec& spec, std::string_view until);
+
 // How a stage is run: one leased task, a leased task for each shard, or a gang of ranks.
 enum class StageShape { kSingleTask, kShardTasks, kGang };
 StageShape ShapeOf(StageKind kind);

@@ -12,8 +12,8 @@ namespace halcyon::jobs {
 namespace {
 
 const std::vector<JobState> kAllJobStates = {
-    JobState::kQueued,    JobState::kRunning,     JobState::kDone,     JobState::kFailed,
-    JobState::kPreempted, JobState::kInterrupted, JobState::kCancelled};
+    JobState::kQueued, JobState::kRunning,   JobState::kDone,        JobState::kPartial,
+    JobState::kFailed, JobState::kPreempted, JobState::kInterrupted, JobState::kCancelled};
 const std::vector<StageState> kAllStageStates = {StageState::kWaiting, StageState::kRunning,
                                                  StageState::kReused,  StageState::kDone,
                                                  StageState::kFailed,  StageState::kInterrupted};
@@ -23,7 +23,8 @@ TEST(JobState, MovesAreThoseOfTheHeaderAndNoOthers) {
       {"queued", "running"},      {"running", "done"},        {"running", "failed"},
       {"running", "preempted"},   {"preempted", "running"},   {"failed", "running"},
       {"running", "interrupted"}, {"interrupted", "running"}, {"queued", "cancelled"},
-      {"running", "cancelled"},   {"cancelled", "running"}};
+      {"running", "cancelled"},   {"cancelled", "running"},   {"running", "partial"},
+      {"partial", "running"}};
   for (const JobState from : kAllJobStates) {
     for (const JobState to : kAllJobStates) {
       const std::pair<std::string, std::string> move(NameOf(from), NameOf(to));
@@ -46,8 +47,8 @@ TEST(StageState, MovesAreThoseOfTheHeaderAndNoOthers) {
 }
 
 TEST(JobState, NamesAreTheirsAndReadBack) {
-  const std::vector<std::string> names = {"queued",    "running",     "done",     "failed",
-                                          "preempted", "interrupted", "cancelled"};
+  const std::vector<std::string> names = {"queued", "running",   "done",        "partial",
+                                          "failed", "preempted", "interrupted", "cancelled"};
   for (size_t i = 0; i < names.size(); ++i) {
     EXPECT_EQ(NameOf(kAllJobStates[i]), names[i]);
     EXPECT_EQ(*JobStateFromName(names[i]), kAllJobStates[i]);
@@ -64,9 +65,10 @@ TEST(StageState, NamesAreTheirsAndReadBack) {
 }
 
 TEST(JobState, AnUnknownNameIsRefusedWithTheKnownOnes) {
-  EXPECT_EQ(MessageOf(JobStateFromName("Done").status()),
-            "unknown job state \"Done\"; it is one of queued, running, done, failed, preempted, "
-            "interrupted, cancelled");
+  EXPECT_EQ(
+      MessageOf(JobStateFromName("Done").status()),
+      "unknown job state \"Done\"; it is one of queued, running, done, partial, failed, preempted, "
+      "interrupted, cancelled");
   EXPECT_EQ(
       MessageOf(StageStateFromName("").status()),
       "unknown stage state \"\"; it is one of waiting, running, reused, done, failed, interrupted");

@@ -384,6 +384,22 @@ TEST(Stages, WithoutStoredLatentsTheModelReadsTheAutoencoder) {
   EXPECT_THAT(InputsOf(kModel, spec), ElementsAre(kTokens));
 }
 
+TEST(Stages, UntilOneAreThoseThatItNeeds) {
+  JobSpec spec = Base();
+  EXPECT_EQ(*StagesUntil(spec, ""), StagesOf(spec));
+  EXPECT_THAT(*StagesUntil(spec, "tokenizer"), ElementsAre(kTokenizer));
+  EXPECT_THAT(*StagesUntil(spec, "autoencoder"), ElementsAre(kTokenizer, kTokens, kAutoencoder));
+  EXPECT_EQ(*StagesUntil(spec, "eval"), StagesOf(spec));
+  spec.model.head = HeadKind::kSoftmax;
+  EXPECT_THAT(*StagesUntil(spec, "model"), ElementsAre(kTokenizer, kTokens, kModel));
+  for (const char* unknown : {"latents", "token"}) {
+    const absl::Status status = StagesUntil(spec, unknown).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(MessageOf(status), "the job has no stage \"" + std::string(unknown) +
+                                     "\"; its stages are tokenizer, tokens, model, eval");
+  }
+}
+
 TEST(Fingerprint, AnImportedTokenizerIsItsFile) {
   JobSpec spec = Base();
   spec.tokenizer.path = "/t.json";
