@@ -15,6 +15,11 @@ EarlierLaunches LaunchesOf(const EarlierGangs& gangs) {
 // unnoticed.
 uint64_t FirstAgentStart(Incarnation incarnation) { return incarnation.value() << 32; }
 
+std::optional<jobs::StageKind> LastStage(const std::string& until) {
+  const auto stage = jobs::StageFromName(until);
+  return stage.ok() ? std::optional(*stage) : std::nullopt;
+}
+
 }  // namespace
 
 Coordinator::Coordinator(const JobContext* context)
@@ -27,7 +32,8 @@ Coordinator::Coordinator(const JobContext* context)
            .ranks_min = context->spec.launch.ranks_min,
            .places_ranks = context->spec.launch.placement.launcher != jobs::LauncherKind::kExternal,
            .hang = {.floor_ms = 1000 * context->spec.launch.hang_floor_s,
-                    .factor = context->spec.launch.hang_factor}},
+                    .factor = context->spec.launch.hang_factor},
+           .until = LastStage(context->until)},
           {.launches = LaunchesOf(context->earlier_gangs),
            .agents = AgentsOf(context->earlier_agents),
            .agent_starts = FirstAgentStart(context->incarnation)}),
@@ -44,7 +50,8 @@ absl::StatusOr<std::map<jobs::StageKind, Artifact>> Coordinator::Run() {
   RETURN_IF_ERROR(finished);
   std::map<jobs::StageKind, Artifact> artifacts;
   for (size_t i = 0; i < run_.graph().size(); ++i) {
-    artifacts[run_.graph().node(NodeId(i)).kind] = *service_.files().artifact(NodeId(i));
+    const Artifact* artifact = service_.files().artifact(NodeId(i));
+    if (artifact != nullptr) artifacts[run_.graph().node(NodeId(i)).kind] = *artifact;
   }
   return artifacts;
 }

@@ -27,8 +27,8 @@ class Coordinator {
   // neither delays a heartbeat. Call before Run; without it Run does everything on its one thread.
   void StartThreads() { service_.StartThreads(); }
 
-  // Runs all stages; the artifacts by stage. The status and the journal say at the end how the job
-  // ended. kAborted when told to stop.
+  // Runs all stages, or those until the context's last one; the artifacts by stage. The status and
+  // the journal say at the end how the job ended. kAborted when told to stop.
   absl::StatusOr<std::map<jobs::StageKind, Artifact>> Run();
 
   const JobStatus& status() const { return service_.status(); }

@@ -55,7 +55,7 @@ absl::Status CheckMachine(const JobContext& context, ArtifactStore& store) {
     const auto planned = std::find_if(plan.begin(), plan.end(), [&](const PlannedStage& stage) {
       return stage.kind == estimate.kind;
     });
-    if (planned->reused) continue;
+    if (planned->reused || !Makes(context, estimate.kind)) continue;
     made.push_back(estimate);
     // Unfinished work takes part of this space already.
     if (!HasUnfinished(work, estimate.kind)) disk_bytes += estimate.disk_bytes;

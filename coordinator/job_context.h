@@ -3,6 +3,7 @@
 #ifndef HALCYON_COORDINATOR_JOB_CONTEXT_H_
 #define HALCYON_COORDINATOR_JOB_CONTEXT_H_
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "coordinator/job_status.h"
 #include "coordinator/lease_keeper.h"
 #include "jobs/job_spec.h"
+#include "jobs/stages.h"
 #include "storage/home.h"
 #include "storage/job_journal.h"
 #include "storage/lease.h"
@@ -76,10 +78,18 @@ struct JobContext {
   jobs::JobSpec spec;
   cluster::Allocation allocation;  // the hosts that take part
   std::string worker_program;
+  std::string until;                        // the last stage that this run makes; "": all
   bool remake_damaged = false;              // artifacts are read whole, and damaged ones made again
   bool from_scratch = false;                // unfinished stages begin anew
   std::optional<MemoryLimit> memory_limit;  // of the machine; nothing: not known
 };
+
+// Whether this run makes such a stage, where it is not made yet. REQUIRES: `until` is "" or one of
+// the job's stages.
+inline bool Makes(const JobContext& context, jobs::StageKind kind) {
+  const auto stages = jobs::StagesUntil(context.spec, context.until);
+  return stages.ok() && std::ranges::find(*stages, kind) != stages->end();
+}
 
 // The launcher's own temporary files.
 inline std::string LauncherScratchDir(const JobContext& context) {

@@ -69,11 +69,17 @@ jobs::StageIdentity JobFiles::IdentityOf(NodeId id) const {
                           tokenizer_file_digest_);
 }
 
-absl::StatusOr<FoundStage> JobFiles::Find(NodeId id, Notes* notes) {
+absl::StatusOr<FoundStage> JobFiles::Find(const effect::FindStage& find, Notes* notes) {
+  const NodeId id = find.stage;
   Stage& one = stage(id);
   one.identity = IdentityOf(id);
   FoundStage found;
   found.fingerprint = one.identity.Fingerprint();
+  if (!find.is_claimed) {
+    ASSIGN_OR_RETURN(one.artifact, store_.Find(kind(id), found.fingerprint));
+    found.is_made = one.artifact.has_value();
+    return found;
+  }
   ASSIGN_OR_RETURN(one.artifact, FindMade(id, found.fingerprint, notes));
   found.is_made = one.artifact.has_value();
   if (found.is_made) return found;
@@ -131,6 +137,7 @@ absl::Status JobFiles::CheckBeforeMaking(NodeId id, Notes* notes) {
     launcher_checked_ = true;
     for (size_t i = id.value(); i < graph_->size(); ++i) {
       if (jobs::ShapeOf(kind(NodeId(i))) != jobs::StageShape::kGang) continue;
+      if (!Makes(*context_, kind(NodeId(i)))) continue;
       RETURN_IF_ERROR(context_->gang_launcher->Check(
           {.scratch_dir = LauncherScratchDir(*context_) + "-check",
            .working_dir = context_->home.Job(context_->job.value()),
@@ -143,9 +150,8 @@ absl::Status JobFiles::CheckBeforeMaking(NodeId id, Notes* notes) {
   const Artifact* tokens = ArtifactOf(jobs::StageKind::kTokens);
   if (tokens == nullptr || tokens_checked_) return absl::OkStatus();
   tokens_checked_ = true;
-  const std::vector<jobs::StageKind> stages = jobs::StagesOf(context_->spec);
   // With an autoencoder made earlier, latents made earlier are the rule.
-  const bool needs_latents = std::ranges::find(stages, jobs::StageKind::kLatents) != stages.end() &&
+  const bool needs_latents = Makes(*context_, jobs::StageKind::kLatents) &&
                              ArtifactOf(jobs::StageKind::kAutoencoder) == nullptr;
   return CheckTokens(*context_, storage::GenerationPath(tokens->record.path), needs_latents, notes);
 }

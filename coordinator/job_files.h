@@ -35,8 +35,9 @@ class JobFiles {
 
   // Whether the stage's artifact is there. When not, the launcher and the tokens are checked before
   // the first stage that needs them is made, and the stage is claimed, if no other job has it.
+  // One that is only looked for is not claimed, and nothing is checked for it.
   // REQUIRES: its inputs are made.
-  absl::StatusOr<FoundStage> Find(NodeId id, Notes* notes);
+  absl::StatusOr<FoundStage> Find(const effect::FindStage& find, Notes* notes);
   // Gives the stage's claim up, if it is held.
   void Release(NodeId id);
   // REQUIRES for these: the one before has succeeded.

@@ -178,8 +178,8 @@ void JobService::Do(const effect::CheckJob&) {
 }
 
 void JobService::Do(const effect::FindStage& find) {
-  AnswerWithNotes([this, id = find.stage](Notes* notes) {
-    return event::StageFound{id, files_.Find(id, notes)};
+  AnswerWithNotes([this, find](Notes* notes) {
+    return event::StageFound{find.stage, files_.Find(find, notes)};
   });
 }
 

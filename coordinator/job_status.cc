@@ -104,6 +104,7 @@ absl::StatusOr<JobStatus> FromParsed(const nlohmann::json& json) {
   status.earlier_ms = json.value("earlier_ms", int64_t{0});
   status.exit_code = json.value("exit_code", 0);
   json.at("error").get_to(status.error);
+  status.until = json.value("until", std::string());
   for (const nlohmann::json& stage : json.at("stages")) {
     ASSIGN_OR_RETURN(StageStatus parsed, StageFromJson(stage));
     status.stages.push_back(std::move(parsed));
@@ -128,6 +129,18 @@ const StageStatus* JobStatus::Find(jobs::StageKind kind) const {
   const auto it = std::find_if(stages.begin(), stages.end(),
                                [kind](const StageStatus& stage) { return stage.kind == kind; });
   return it == stages.end() ? nullptr : &*it;
+}
+
+std::string JobStatus::MadeUntil() const {
+  std::vector<std::string> left;
+  for (const StageStatus& stage : stages) {
+    if (stage.state == jobs::StageState::kWaiting) left.push_back(stage.label);
+  }
+  std::string names;
+  for (size_t i = 0; i < left.size(); ++i) {
+    names += (i == 0 ? "" : i + 1 < left.size() ? ", " : " and ") + left[i];
+  }
+  return "it is made until " + until + "; " + names + (left.size() == 1 ? " is left" : " are left");
 }
 
 void MarkInterrupted(JobStatus* status) {
@@ -165,6 +178,7 @@ nlohmann::json ToJson(const JobStatus& status) {
           {"pid", status.pid},
           {"exit_code", status.exit_code},
           {"error", status.error},
+          {"until", status.until},
           {"stages", std::move(stages)},
           {"workers", std::move(workers)}};
 }

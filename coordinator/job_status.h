@@ -65,6 +65,7 @@ struct JobStatus {
   int64_t pid = 0;         // of the coordinator
   int exit_code = 0;       // of a run that has ended (base/exit_code.h)
   std::string error;
+  std::string until = {};  // the last stage that this run makes; "": all
   std::vector<StageStatus> stages;
   std::vector<WorkerStatus> workers;  // as they were last seen
 
@@ -72,6 +73,8 @@ struct JobStatus {
   const StageStatus* Find(jobs::StageKind kind) const;
   // Of all its runs, up to the last change.
   int64_t TotalMs() const { return earlier_ms + updated_ms - started_ms; }
+  // Of a partial job: "it is made until tokens; autoencoder, model and eval are left".
+  std::string MadeUntil() const;
 };
 
 // A job that says it runs, but has no coordinator: it and the stage it was in are interrupted.

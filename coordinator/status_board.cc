@@ -31,6 +31,7 @@ StatusBoard::StatusBoard(const JobContext* context, const jobs::StageGraph& grap
   }
   status_.started_ms = context->clock->WallMs();
   status_.pid = getpid();
+  status_.until = context->until;
 }
 
 void StatusBoard::Publish() {

@@ -190,6 +190,7 @@ struct EndAgent {  // kills it, if it still runs; no AgentEnded follows
 struct CheckJob {};  // JobChecked: whether the job can be run here at all
 struct FindStage {   // StageFound: looks for the artifact; claims the stage when there is none
   NodeId stage;
+  bool is_claimed = true;  // false: the stage is not made by this run, and only looked for
 };
 struct ReleaseStage {  // gives the claim up: the stage is not made here any more
   NodeId stage;

@@ -42,7 +42,7 @@ void JobRun::VoidLeases() {
 bool JobRun::MayTakeOver(NodeId id, const StatedLease& lease) const {
   const Stage& one = stage(id);
   // One that waits for another which makes the same takes nothing over: that one would have.
-  if (one.behind && is_active(*one.behind)) return false;
+  if (!one.is_wanted || (one.behind && is_active(*one.behind))) return false;
   switch (one.state) {
     case State::kRunning:
     case State::kInstalling:

@@ -130,6 +130,15 @@ void JobRun::Handle(const event::JobChecked& checked) {
 
 void JobRun::Handle(const event::StageFound& found) {
   Stage& one = stage(found.stage);
+  if (!one.is_wanted && !(found.found.ok() && found.found->is_made)) {
+    one.state = State::kLeft;
+    if (found.found.ok()) {
+      Do(effect::ShowFingerprint{found.stage, found.found->fingerprint});
+    } else {
+      Do(effect::LogWarning{MessageOf(found.found.status()), found.stage});
+    }
+    return BeginStages();  // a gang that was only looked for may let another begin
+  }
   if (!found.found.ok()) {
     one.state = State::kEnded;
     Do(effect::ReleaseStage{found.stage});

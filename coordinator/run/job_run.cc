@@ -8,9 +8,9 @@
 namespace halcyon::coordinator {
 namespace {
 
-// The state that a job ends in with this status.
-jobs::JobState EndStateOf(const absl::Status& status) {
-  if (status.ok()) return jobs::JobState::kDone;
+// The state that a job ends in with this status, which is OK when all that was wanted is made.
+jobs::JobState EndStateOf(const absl::Status& status, bool is_whole) {
+  if (status.ok()) return is_whole ? jobs::JobState::kDone : jobs::JobState::kPartial;
   if (absl::IsCancelled(status)) return jobs::JobState::kCancelled;
   return absl::IsAborted(status) ? jobs::JobState::kPreempted : jobs::JobState::kFailed;
 }
@@ -26,6 +26,15 @@ JobRun::JobRun(jobs::StageGraph graph, const RunLimits& limits, EarlierWorkers e
       stages_(graph_.size()),
       earlier_(std::move(earlier.launches)) {
   for (size_t i = 0; i < graph_.size(); ++i) ids_.push_back(NodeId(i));
+  if (limits_.until) WantUntil(*limits_.until);
+}
+
+void JobRun::WantUntil(jobs::StageKind last) {
+  for (const NodeId id : ids_) stage(id).is_wanted = graph_.node(id).kind == last;
+  for (const NodeId id : ids_) {
+    if (graph_.node(id).kind != last) continue;
+    for (const NodeId input : graph_.AncestorsOf(id)) stage(input).is_wanted = true;
+  }
 }
 
 Effects JobRun::Start() {
@@ -159,7 +168,7 @@ void JobRun::BeginStages() {
   for (const NodeId id : ids_) {
     if (!MayBegin(id)) continue;
     stage(id).state = State::kFinding;
-    Do(effect::FindStage{id});
+    Do(effect::FindStage{id, stage(id).is_wanted});
   }
 }
 
@@ -200,8 +209,9 @@ void JobRun::LeaveWhenIdle() {
   if (state_ == JobState::kChecking && failure_.ok()) return;
   if (state_ == JobState::kChecking || state_ == JobState::kRunning) {
     if (std::any_of(ids_.begin(), ids_.end(), [this](NodeId id) { return is_active(id); })) return;
-    const auto waiting = std::find_if(
-        ids_.begin(), ids_.end(), [this](NodeId id) { return stage(id).state == State::kWaiting; });
+    const auto waiting = std::find_if(ids_.begin(), ids_.end(), [this](NodeId id) {
+      return stage(id).is_wanted && stage(id).state == State::kWaiting;
+    });
     if (failure_.ok() && waiting != ids_.end()) {
       failure_ = Stopped(label(*waiting) + " has not begun");
     }
@@ -214,13 +224,16 @@ void JobRun::LeaveWhenIdle() {
   if (cancelled_ && absl::IsAborted(failure_)) {
     failure_ = MakeStatus(absl::StatusCode::kCancelled, "cancelled: " + MessageOf(failure_));
   }
-  Do(effect::MoveJob{EndStateOf(failure_), failure_});
+  const bool is_whole = std::all_of(stages_.begin(), stages_.end(),
+                                    [](const Stage& one) { return one.state == State::kMade; });
+  Do(effect::MoveJob{EndStateOf(failure_, is_whole), failure_});
   end_ = failure_;
 }
 
 bool JobRun::is_active(NodeId id) const {
   const State state = stage(id).state;
-  return state != State::kWaiting && state != State::kMade && state != State::kEnded;
+  return state != State::kWaiting && state != State::kMade && state != State::kLeft &&
+         state != State::kEnded;
 }
 
 bool JobRun::is_gang(NodeId id) const {

@@ -3,12 +3,14 @@
 //
 //   job:    checking -> running -> leaving -> ended
 //   stage:  waiting -> finding -> made                                       reused
+//           finding -> left                                                  not made by this run
 //           finding -> awaiting -> preparing -> running -> installing -> made
 //           finding -> blocked -> finding                                    another job makes it
 //           preparing | running | installing -> ended                        failed or interrupted
 //
 //   leaving   the agents are told to end, and waited for a while
-//   finding   its artifact is looked for, and the stage is claimed when there is none
+//   finding   its artifact is looked for, and the stage is claimed when there is none and this run
+//   makes it
 //   blocked   another job has claimed the stage: its artifact, or its claim, is waited for
 //   awaiting  a stage of tasks: agents of an earlier coordinator have still to come, which may
 //   serve
@@ -23,6 +25,8 @@
 //   the
 //     others then find its artifact;
 //   - the job leaves when no stage is between finding and made;
+//   - with `until` only that stage and those that it is made from are made; others are looked for,
+//     so that the job's record goes on naming what it has;
 //   - each effect that has an answer is waited for, once, before the stage goes on.
 #ifndef HALCYON_COORDINATOR_RUN_JOB_RUN_H_
 #define HALCYON_COORDINATOR_RUN_JOB_RUN_H_
@@ -43,7 +47,7 @@
 
 namespace halcyon::coordinator {
 
-// Of [launch].
+// Of [launch], and how far this run goes.
 struct RunLimits {
   int64_t agents = 1;
   int64_t ranks = 1;
@@ -51,6 +55,7 @@ struct RunLimits {
   int64_t ranks_min = 0;  // 0: as `ranks`
   bool places_ranks = true;
   HangLimits hang = {};
+  std::optional<jobs::StageKind> until = {};  // the last stage to make; nullopt: all are made
 };
 
 // The launches of the job's earlier coordinator that may be adopted, by the label of their stage.
@@ -95,10 +100,12 @@ class JobRun {
     kRunning,
     kInstalling,
     kMade,
+    kLeft,
     kEnded
   };
   struct Stage {
     State state = State::kWaiting;
+    bool is_wanted = true;  // this run makes it
     std::string fingerprint, why;
     std::optional<NodeId> behind;    // the stage that makes the same artifact
     uint64_t claim = 0;              // its number, while this job makes it
@@ -150,6 +157,7 @@ class JobRun {
   void EndStages();
   // `task`: the one that `how` tells of; "": none in particular.
   void EndStage(NodeId id, const absl::Status& how, const std::string& task = "");
+  void WantUntil(jobs::StageKind last);
   void BeginStages();
   bool MayBegin(NodeId id) const;
   void LookAgain();

@@ -72,6 +72,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
     context.incarnation = owned->incarnation();
     context.remake_damaged = remake_damaged_;
     context.from_scratch = from_scratch_;
+    context.until = until_;
     EXPECT_TRUE(env_.CreateDirs(home_.JobLogs("t-1")).ok());
     cluster_.SetIdentity(context.job, context.incarnation);
     cluster_.agent_log = JoinPath(home_.JobLogs("t-1"), "agent-0.log");
@@ -126,6 +127,7 @@ class CoordinatorTest : public testing::Test, public JobObserver {
   SimulatedClock clock_{1000};
   FakeCluster cluster_{&clock_};
   std::string root_, notices_;
+  std::string until_;
   DiskRoom room_{1ull << 40, 1 << 20};
   storage::HomeLayout home_;
   JobStatus status_;

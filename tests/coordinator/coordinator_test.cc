@@ -63,6 +63,33 @@ TEST_F(CoordinatorTest, ATaskThatKillsItsAgentsFailsTheJob) {
   EXPECT_EQ(status_.Find(StageKind::kTokens)->state, StageState::kFailed);
 }
 
+TEST_F(CoordinatorTest, UntilAStageAsksNothingOfTheMachineForTheOthers) {
+  until_ = "tokens";
+  memory_limit_ = MemoryLimit{100000, "of this test"};
+  room_.bytes = 10'000'000;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(recorded_, jobs::JobState::kPartial);
+  EXPECT_EQ(status_.until, "tokens");
+  EXPECT_EQ(cluster_.checks, 0) << "no launcher is needed";
+  EXPECT_EQ(MadeStages(), (std::vector<StageKind>{StageKind::kTokenizer, StageKind::kTokens}));
+  until_ = "latents";
+  EXPECT_TRUE(absl::IsInvalidArgument(Run())) << "the autoencoder does not fit";
+  memory_limit_.reset();
+  room_.bytes = 1ull << 40;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(recorded_, jobs::JobState::kPartial);
+  EXPECT_EQ(MadeStages(), (std::vector<StageKind>{StageKind::kAutoencoder, StageKind::kLatents}));
+  until_ = "";
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(MadeStages(), (std::vector<StageKind>{StageKind::kModel, StageKind::kEval}));
+  EXPECT_EQ(recorded_, jobs::JobState::kDone);
+  // What there is stays the job's.
+  until_ = "tokens";
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(recorded_, jobs::JobState::kDone);
+  EXPECT_TRUE(env_.Exists(PlaceOf(StageKind::kModel)));
+}
+
 TEST_F(CoordinatorTest, AStaleResultIsRefused) {
   FailLease("tokens/1", Fault::kSendStaleFirst);
   EXPECT_TRUE(Run().ok());

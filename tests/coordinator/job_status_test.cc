@@ -33,6 +33,7 @@ TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
   status.pid = 42;
   status.earlier_ms = 11;
   status.exit_code = 3;
+  status.until = "model";
   StageStatus& model = status.Stage(jobs::StageKind::kModel);
   model.state = jobs::StageState::kInterrupted;
   model.fraction = 0.25;
@@ -58,6 +59,7 @@ TEST_F(JobStatusTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(read->pid, 42);
   EXPECT_EQ(read->earlier_ms, 11);
   EXPECT_EQ(read->exit_code, 3);
+  EXPECT_EQ(read->until, "model");
   EXPECT_EQ(read->stages, status.stages);
   EXPECT_EQ(read->workers, status.workers);
   EXPECT_EQ(read->Find(jobs::StageKind::kModel)->inputs,

@@ -66,9 +66,15 @@ class JobRunTest : public ::testing::Test {
       for (const auto& find : All<effect::FindStage>()) {
         any = true;
         const std::string& name = Label(find.stage);
+        if (find.is_claimed) claimed_.insert(name);
         const auto it = fingerprints_.find(name);
         const std::string fingerprint = it == fingerprints_.end() ? "of " + name : it->second;
-        Happen(event::StageFound{find.stage, Found(fingerprint)});
+        const auto error = find_errors_.find(fingerprint);
+        if (error == find_errors_.end()) {
+          Happen(event::StageFound{find.stage, Found(fingerprint, find.is_claimed)});
+        } else {
+          Happen(event::StageFound{find.stage, error->second});
+        }
       }
       for (const auto& prepare : All<effect::PrepareStage>()) {
         any = true;
@@ -84,10 +90,10 @@ class JobRunTest : public ::testing::Test {
     }
   }
 
-  FoundStage Found(const std::string& fingerprint) {
+  FoundStage Found(const std::string& fingerprint, bool is_claimed = true) {
     FoundStage found{.fingerprint = fingerprint};
     found.is_made = made_.contains(fingerprint);
-    if (found.is_made) return found;
+    if (found.is_made || !is_claimed) return found;
     const auto busy = busy_.find(fingerprint);
     if (busy != busy_.end()) {
       found.busy_with = busy->second;
@@ -221,6 +227,8 @@ class JobRunTest : public ::testing::Test {
   std::map<std::string, uint64_t> claims_;           // by fingerprint, where it is another
   std::set<std::string> made_;                       // fingerprints
   std::map<std::string, std::string> busy_;          // fingerprint -> the job that makes it
+  std::map<std::string, absl::Status> find_errors_;  // by fingerprint
+  std::set<std::string> claimed_;                    // labels of stages that may have been
   std::map<std::string, std::string> fingerprints_;  // by label, where they are not "of LABEL"
   size_t shards_ = 4, shards_done_ = 0;
   uint64_t newest_step_ = 0;

@@ -173,6 +173,7 @@ void Checker::OnStageEffect(const Service& service, const coordinator::Effect& e
       }
     }
   } else if (const auto* prepare = std::get_if<effect::PrepareStage>(&effect)) {
+    if (!IsMadeBy(service, prepare->stage)) Violated("a stage is begun that the run leaves");
     OnPrepare(service, prepare->stage);
     for (const Fence lease : prepare->leases) OnAdoption(&run, lease);
   } else if (const auto* launch = std::get_if<effect::Launch>(&effect)) {

@@ -102,6 +102,8 @@ class Checker {
   void OnStageEffect(const Service& service, const coordinator::Effect& effect);
   void OnPrepare(const Service& service, jobs::NodeId stage);
   void OnLaunch(const Service& service, const coordinator::effect::Launch& launch);
+  // Whether the run goes so far.
+  bool IsMadeBy(const Service& service, jobs::NodeId stage) const;
   void OnFound(const Service& service, const coordinator::event::StageFound& found);
   void CheckWaits();
   std::string Fingerprint(const Service& service, jobs::NodeId stage) const;

@@ -42,6 +42,7 @@ void Checker::OnWait(const std::string& dir, const std::string& who,
 
 void Checker::OnFound(const Service& service, const coordinator::event::StageFound& found) {
   Run& run = RunOf(service);
+  if (!IsMadeBy(service, found.stage)) return;  // only looked for
   run.waits_for.erase(found.stage);
   // The job ends, as soon as its processes have.
   run.is_ending = run.is_ending || !found.found.ok();
@@ -53,6 +54,11 @@ void Checker::OnFound(const Service& service, const coordinator::event::StageFou
       });
   if (is_behind || found.found->busy_with == service.Name()) return;
   run.waits_for[found.stage] = found.found->busy_with;
+}
+
+bool Checker::IsMadeBy(const Service& service, jobs::NodeId stage) const {
+  return World::NodesUntil(service.job(), service.until())
+      .contains(service.job().graph.node(stage).label);
 }
 
 void Checker::CheckWaits() {

@@ -29,6 +29,11 @@ void Job::Begin() {
   StartSomewhere();
 }
 
+std::optional<jobs::StageKind> Job::ChooseUntil() {
+  if (!scenario.until || made_part_ || world_->random.Chance(0.5)) return std::nullopt;
+  return scenario.until;
+}
+
 std::shared_ptr<Service> Job::Present() const {
   std::shared_ptr<Service> newest;
   for (const auto& service : services_) {
@@ -97,10 +102,15 @@ void Job::Ended(Service* ended, const absl::Status& how, bool has_left) {
   if (!how.ok() && !has_faults) {
     world_->checker.Violated("a run without faults fails: " + how.ToString());
   }
-  world_->time.After(0, [this, service = ended->Self(), is_ok = how.ok(), has_left] {
+  if (how.ok() && ended->until()) {
+    made_part_ = true;
+    world_->CheckMade(*this, ended->until());
+  }
+  const bool is_whole = how.ok() && !ended->until();
+  world_->time.After(0, [this, service = ended->Self(), is_whole, has_left] {
     if (!has_left) EndWorkersOf(*service, /*may_stay=*/false);
     Remove(service.get());
-    is_done_ = is_done_ || is_ok;
+    is_done_ = is_done_ || is_whole;
     if (is_done_ || !services_.empty()) return;
     if (allocation_) return EndAllocation(allocation_, "the script has ended");
     world_->time.After(world_->random.Between(100, 5000), [this] {

@@ -37,6 +37,8 @@ class Job {
   Job(World* world, size_t number, const JobScenario& scenario);
 
   void Begin();
+  // How far a run of it goes that begins now; nullopt: to its end.
+  std::optional<jobs::StageKind> ChooseUntil();
   // Its coordinator, by itself; `has_left`: another has its workers, and they go on.
   void Ended(Service* service, const absl::Status& how, bool has_left);
 
@@ -95,7 +97,7 @@ class Job {
   std::string name_;
   std::vector<std::shared_ptr<Service>> services_;
   std::shared_ptr<Allocation> allocation_;
-  bool is_done_ = false;
+  bool is_done_ = false, made_part_ = false;
 };
 
 }  // namespace halcyon::simulation

@@ -7,6 +7,7 @@ namespace {
 
 // Of the seeds that have more than one job on one host.
 constexpr double kSeveralShare = 0.4;
+constexpr double kUntilShare = 0.2;
 
 // Jobs of one text share the stages that they have in common.
 JobScenario ChooseJob(Scenario* scenario, Random* random) {
@@ -44,6 +45,11 @@ void ChooseJobs(Scenario* scenario, Random* random) {
     scenario->jobs.push_back(ChooseJob(scenario, random));
     scenario->jobs.back().in_slurm = has_several && random->Chance(0.5);
     if (scenario->jobs.back().in_slurm) scenario->name += " in Slurm";
+    if (!random->Chance(kUntilShare)) continue;
+    std::vector<jobs::StageKind> stages = jobs::StagesOf(scenario->jobs.back().variants.front());
+    stages.pop_back();  // until the last one is the whole job
+    scenario->jobs.back().until = random->Of(stages);
+    scenario->name += " until " + std::string(jobs::StageName(*scenario->jobs.back().until));
   }
   if (scenario->hosts > 1) scenario->name += ", " + std::to_string(scenario->hosts) + " hosts";
 }

@@ -3,6 +3,7 @@
 #define HALCYON_TESTS_SIMULATION_SCENARIO_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ struct JobScenario {
   std::vector<jobs::JobSpec> variants;
   coordinator::RunLimits limits;
   bool in_slurm = false;  // it runs in allocations, which end
+  // Some of its runs end with this stage, until one of them has; then it is run whole.
+  std::optional<jobs::StageKind> until = {};
 };
 
 struct Scenario {

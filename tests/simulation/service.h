@@ -33,6 +33,8 @@ class Service : public Process {
   std::shared_ptr<Service> Self();
   const Job& job() const { return *job_; }
   uint64_t incarnation() const { return incarnation_; }  // 0: it waits for the job
+  // The last stage that this run makes; nullopt: all.
+  std::optional<jobs::StageKind> until() const { return until_; }
   int64_t began_ms() const { return began_ms_; }
   std::string Name() const { return self_.ToString(); }  // for people
   // Whether an earlier coordinator has started it, and this one waits for it.
@@ -136,6 +138,7 @@ class Service : public Process {
   bool job_lost_told_ = false, stage_lost_told_ = false, has_left_ = false;
   int64_t began_ms_;
   coordinator::EarlierLaunches earlier_;  // not adopted yet
+  std::optional<jobs::StageKind> until_;
   std::optional<coordinator::JobRun> run_;
   coordinator::StopSchedule stop_schedule_;
   cluster::FailureDetector detector_;

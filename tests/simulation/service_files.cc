@@ -52,6 +52,16 @@ uint64_t Service::ClaimOf(NodeId id) const {
 }
 
 void Service::Do(const effect::FindStage& find) {
+  if (!find.is_claimed) {
+    return Post([this, id = find.stage]() -> std::optional<coordinator::Event> {
+      if (const absl::Status trouble = Trouble(); !trouble.ok()) {
+        return event::StageFound{id, trouble};
+      }
+      coordinator::FoundStage found{.fingerprint = Fingerprint(id)};
+      found.is_made = world_->disk.artifacts.contains(found.fingerprint);
+      return event::StageFound{id, found};
+    });
+  }
   Post([this, id = find.stage, step = 0]() mutable -> std::optional<coordinator::Event> {
     if (step == 0) {
       if (const absl::Status trouble = Trouble(); !trouble.ok()) {

@@ -50,10 +50,15 @@ void Service::Begin() {
   world_->Note(job_->prefix() + self_.ToString() + " is coordinator " +
                std::to_string(incarnation_));
   world_->checker.OnRun(*this);
+  until_ = job_->ChooseUntil();
+  if (until_)
+    world_->Note(job_->prefix() + "it runs until " + std::string(jobs::StageName(*until_)));
   earlier_ = EarlierGangs();
   const std::vector<coordinator::EarlierAgent> agents = TakeEarlierAgents();
   EndOldWorkers();
-  run_.emplace(job_->graph, job_->scenario.limits,
+  coordinator::RunLimits limits = job_->scenario.limits;
+  limits.until = until_;
+  run_.emplace(job_->graph, limits,
                coordinator::EarlierWorkers{earlier_, agents, incarnation_ << 32});
   turned_ms_ = heartbeat_ms_ = world_->time.now_ms();
   Later(storage::kLeaseBeatMs, [this] { RenewLeases(); });
@@ -65,7 +70,9 @@ void Service::Begin() {
 coordinator::EarlierLaunches Service::EarlierGangs() const {
   coordinator::EarlierLaunches found;
   if (world_->scenario.orphan_grace_ms == 0) return found;
+  const auto made = world_->NodesUntil(*job_, until_);
   for (const auto& [label, record] : job_->launches) {
+    if (!made.contains(label)) continue;
     for (const auto& gang : world_->gangs) {
       const bool is_that = IsHere(*gang) && gang->writer() == record.writer && !gang->exit() &&
                            gang->rank_prefix() == coordinator::RankPrefix(label);

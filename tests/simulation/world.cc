@@ -51,14 +51,32 @@ Result World::Run() {
           .duration_ms = time.now_ms()};
 }
 
-void World::CheckEnd() {
-  for (const auto& job : jobs) {
-    for (const jobs::StageNode& node : job->graph.nodes()) {
-      if (!disk.artifacts.contains(FingerprintOf(scenario, node))) {
-        checker.Violated("job " + job->name() + " is done without " + node.label);
-      }
+std::set<std::string> World::NodesUntil(const Job& job,
+                                        const std::optional<jobs::StageKind>& until) {
+  std::set<std::string> labels;
+  for (size_t i = 0; i < job.graph.size(); ++i) {
+    const jobs::StageNode& node = job.graph.node(jobs::NodeId(i));
+    if (until && node.kind != *until) continue;
+    labels.insert(node.label);
+    for (const jobs::NodeId input : job.graph.AncestorsOf(jobs::NodeId(i))) {
+      labels.insert(job.graph.node(input).label);
     }
   }
+  return labels;
+}
+
+void World::CheckMade(const Job& job, const std::optional<jobs::StageKind>& until) {
+  const std::set<std::string> labels = NodesUntil(job, until);
+  for (const jobs::StageNode& node : job.graph.nodes()) {
+    const bool is_made = disk.artifacts.contains(FingerprintOf(scenario, node));
+    if (labels.contains(node.label) && !is_made) {
+      checker.Violated("job " + job.name() + " is done without " + node.label);
+    }
+  }
+}
+
+void World::CheckEnd() {
+  for (const auto& job : jobs) CheckMade(*job, std::nullopt);
   const int64_t end_ms = std::max(time.now_ms(), scenario.faults_end_ms) + kLeftMsMax;
   while (checker.violation().empty() && time.now_ms() < end_ms && time.RunNext()) checker.Check();
   for (const auto& worker : workers) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -76,6 +77,11 @@ class World {
   std::vector<std::unique_ptr<Job>> jobs;
   std::vector<std::shared_ptr<Worker>> workers;
   std::vector<std::shared_ptr<Gang>> gangs;
+  // The labels of the job's stages that a run until that stage makes; nullopt: of all.
+  static std::set<std::string> NodesUntil(const Job& job,
+                                          const std::optional<jobs::StageKind>& until);
+  // That they are made.
+  void CheckMade(const Job& job, const std::optional<jobs::StageKind>& until);
 
  private:
   bool AllDone() const;
