@@ -127,7 +127,8 @@ std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
         estimate.memory_bytes > limit->bytes ? "it does not fit here" : "it may not fit",
         SmallerAdvice(estimate.kind)));
   }
-  if (processors > 0 && spec.launch.ranks * spec.launch.threads > processors) {
+  if (!estimates.empty() && processors > 0 &&
+      spec.launch.ranks * spec.launch.threads > processors) {
     warnings.push_back(fmt::format(
         "launch: {} ranks of {} threads share {} processors and wait for each other; lower ranks "
         "or threads",
@@ -149,7 +150,9 @@ bool HasFastBFloat16() {
 #endif
 }
 
-std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_fast_bfloat16) {
+std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec,
+                                           const std::vector<jobs::StageKind>& stages,
+                                           bool has_fast_bfloat16) {
   if (spec.launch.device == jobs::DeviceChoice::kCuda) return {};
   const bool is_portable = spec.launch.arithmetic == jobs::Arithmetic::kPortable;
   if (has_fast_bfloat16 && !is_portable) return {};
@@ -161,11 +164,16 @@ std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_f
         has_fast_bfloat16 ? "launch.arithmetic = \"portable\" leaves AVX512_BF16 and AMX unused"
                           : "this machine's processors have neither AVX512_BF16 nor AMX"));
   };
-  if (spec.model.head != jobs::HeadKind::kSoftmax) {
+  const auto is_made = [&](jobs::StageKind kind) {
+    return std::ranges::find(stages, kind) != stages.end();
+  };
+  if (is_made(jobs::StageKind::kAutoencoder)) {
     check(spec.autoencoder.train.precision, "autoencoder.train.precision");
-    check(spec.data.encoding_precision, "data.encoding_precision");
   }
-  check(spec.train.precision, "train.precision");
+  const auto encodes =
+      jobs::RecomputesLatents(spec) ? jobs::StageKind::kModel : jobs::StageKind::kLatents;
+  if (is_made(encodes)) check(spec.data.encoding_precision, "data.encoding_precision");
+  if (is_made(jobs::StageKind::kModel)) check(spec.train.precision, "train.precision");
   return warnings;
 }
 
@@ -178,15 +186,30 @@ absl::Status CheckTokenFiles(Env& env, const jobs::DataSpec& data) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<jobs::StageKind>> StagesToMake(const jobs::JobSpec& spec,
+                                                          const std::string& until) {
+  ASSIGN_OR_RETURN(auto stages, jobs::StagesUntil(spec, until), "--until");
+  return stages;
+}
+
+bool HasGang(const std::vector<jobs::StageKind>& stages) {
+  return std::ranges::any_of(
+      stages, [](jobs::StageKind kind) { return jobs::ShapeOf(kind) == jobs::StageShape::kGang; });
+}
+
 absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
+                                                    const std::vector<jobs::StageKind>& stages,
                                                     const std::optional<MemoryLimit>& limit) {
   ASSIGN_OR_RETURN(const int64_t vocab_size, VocabularyOf(spec));
   RETURN_IF_ERROR(CheckTokenFiles(*Env::Posix(), spec.data));
   std::vector<std::string> warnings = jobs::Warnings(spec);
+  std::vector<jobs::TrainingEstimate> estimates = jobs::EstimateTraining(spec, vocab_size);
+  std::erase_if(estimates, [&](const jobs::TrainingEstimate& estimate) {
+    return std::ranges::find(stages, estimate.kind) == stages.end();
+  });
   for (auto& more : {SourceWarnings(*Env::Posix(), spec.data),
-                     MachineWarnings(spec, jobs::EstimateTraining(spec, vocab_size), limit,
-                                     std::thread::hardware_concurrency()),
-                     PrecisionWarnings(spec, HasFastBFloat16())}) {
+                     MachineWarnings(spec, estimates, limit, std::thread::hardware_concurrency()),
+                     PrecisionWarnings(spec, stages, HasFastBFloat16())}) {
     warnings.insert(warnings.end(), more.begin(), more.end());
   }
   return warnings;

@@ -34,8 +34,8 @@ std::vector<std::string> EstimateLines(const std::vector<jobs::TrainingEstimate>
 absl::Status CheckMemory(const jobs::JobSpec& spec,
                          const std::vector<jobs::TrainingEstimate>& estimates,
                          const MemoryLimit& limit);
-// A warning for each stage that may not fit, and one when there are more threads than
-// processors.
+// A warning for each stage that may not fit, and one when ranks are to train with more threads than
+// there are processors.
 std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
                                          const std::vector<jobs::TrainingEstimate>& estimates,
                                          const std::optional<MemoryLimit>& limit,
@@ -44,17 +44,27 @@ std::vector<std::string> MachineWarnings(const jobs::JobSpec& spec,
 // Whether this machine's processors multiply matrices of bfloat16 faster than of float32
 // (AVX512_BF16 or AMX).
 bool HasFastBFloat16();
-// A warning for each precision that is bfloat16 when that only makes its stage slow here:
-// without `has_fast_bfloat16`, or with arithmetic that leaves the processor's units unused. None
-// for GPUs.
-std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec, bool has_fast_bfloat16);
+// A warning for each precision of `stages` that is bfloat16 when that only makes the stage slow
+// here: without `has_fast_bfloat16`, or with arithmetic that leaves the processor's units unused.
+// None for GPUs.
+std::vector<std::string> PrecisionWarnings(const jobs::JobSpec& spec,
+                                           const std::vector<jobs::StageKind>& stages,
+                                           bool has_fast_bfloat16);
 
 // kInvalidArgument: a source of ids is in no form that can be read, by its beginning and size.
 absl::Status CheckTokenFiles(Env& env, const jobs::DataSpec& data);
 
-// All warnings about a job before it starts: about its settings, its files and this
-// machine. kInvalidArgument as VocabularyOf and CheckTokenFiles.
+// The stages that a run with `--until` makes; all when `until` is "". kInvalidArgument: the job has
+// no such stage.
+absl::StatusOr<std::vector<jobs::StageKind>> StagesToMake(const jobs::JobSpec& spec,
+                                                          const std::string& until);
+// Whether one of them is of ranks.
+bool HasGang(const std::vector<jobs::StageKind>& stages);
+
+// All warnings about a job before it starts, of which `stages` are made: about its settings, its
+// files and this machine. kInvalidArgument as VocabularyOf and CheckTokenFiles.
 absl::StatusOr<std::vector<std::string>> WarningsOf(const jobs::JobSpec& spec,
+                                                    const std::vector<jobs::StageKind>& stages,
                                                     const std::optional<MemoryLimit>& limit);
 
 // Counts the text of a finished token cache as the stages of this job divide it. `heldout_shards`:

@@ -87,7 +87,7 @@ absl::StatusOr<jobs::LatentsFacts> FactsOf(Env& env, const std::string& home,
 }  // namespace
 
 absl::Status SettleLatents(Env& env, const std::string& home, const std::string& job_folder,
-                           const LatentsMachine& machine,
+                           const LatentsMachine* machine,
                            const std::function<void(const std::string&)>& notify,
                            jobs::JobSpec* spec) {
   if (spec->data.latents != jobs::LatentsRule::kAuto) return absl::OkStatus();
@@ -98,11 +98,12 @@ absl::Status SettleLatents(Env& env, const std::string& home, const std::string&
     return absl::OkStatus();
   }
   if (!absl::IsNotFound(decided.status())) return decided.status();
-  ASSIGN_OR_RETURN(jobs::LatentsFacts facts, FactsOf(env, home, machine, *spec));
+  if (machine == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(jobs::LatentsFacts facts, FactsOf(env, home, *machine, *spec));
   jobs::LatentsChoice choice = jobs::ChooseLatents(*spec, facts);
   std::string not_measured;
   if (choice.has_room) {
-    const auto rates = machine.rates(facts);
+    const auto rates = machine->rates(facts);
     if (rates.ok()) {
       facts.rates = *rates;
       choice = jobs::ChooseLatents(*spec, facts);

@@ -26,11 +26,11 @@ struct LatentsMachine {
 };
 
 // Puts into a spec that says "auto" what was decided before for this job, or decides and records
-// it; says why to `notify`. Rates are measured where there is room at all; where that fails the
-// decision is made without them and says so. Other specs are left alone. kDataLoss: the record is
-// damaged.
+// it; says why to `notify`. Without a machine nothing is decided, and "auto" may stay. Rates are
+// measured where there is room at all; where that fails the decision is made without them and says
+// so. Other specs are left alone. kDataLoss: the record is damaged.
 absl::Status SettleLatents(Env& env, const std::string& home, const std::string& job_folder,
-                           const LatentsMachine& machine,
+                           const LatentsMachine* machine,
                            const std::function<void(const std::string&)>& notify,
                            jobs::JobSpec* spec);
 

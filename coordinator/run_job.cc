@@ -49,6 +49,7 @@ absl::Status BeginSubmission(const JobContext& context, const RunOptions& option
                           .name = context.spec.name,
                           .spec_path = context.spec_path,
                           .set = options.set,
+                          .until = options.until,
                           .submitted_ms = now_ms,
                           .host = HostName()});
 }
@@ -87,11 +88,15 @@ absl::Status TakeOver(JobContext* context, std::vector<std::string>* notes) {
   storage::JobJournal& journal = *context->journal;
   const bool may_adopt = context->spec.launch.orphan_grace_s > 0 && !context->from_scratch;
   SparedWorkers spared;
-  if (may_adopt) {
-    spared.gangs = FindEarlierGangs(journal.history(), *context->gang_launcher);
-  } else {
-    EndEarlierGangs(journal.history(), *context->gang_launcher);
-  }
+  storage::JobHistory adoptable = journal.history(), others = adoptable;
+  const auto is_adopted = [&](const auto& gang) {
+    const auto kind = jobs::StageFromName(gang.first);
+    return may_adopt && kind.ok() && Makes(*context, *kind);
+  };
+  std::erase_if(adoptable.gangs, [&](const auto& gang) { return !is_adopted(gang); });
+  std::erase_if(others.gangs, is_adopted);
+  spared.gangs = FindEarlierGangs(adoptable, *context->gang_launcher);
+  EndEarlierGangs(others, *context->gang_launcher);
   spared.agents = TakeEarlierAgents(
       journal.history(), may_adopt ? OriginOfAgents(context->worker_program, context->spec) : "",
       *context->gang_launcher);
@@ -132,7 +137,10 @@ absl::Status SettleLatentsOf(JobContext* context,
                                                                context->spec, facts);
                                   },
                                   AgentCount(context->spec, context->allocation)};
-  return SettleLatents(*context->env, context->home.root, folder, machine, notify, &context->spec);
+  // A machine that only makes data need not be like the one that trains.
+  const bool may_decide = context->until.empty() || Makes(*context, jobs::StageKind::kLatents);
+  return SettleLatents(*context->env, context->home.root, folder, may_decide ? &machine : nullptr,
+                       notify, &context->spec);
 }
 
 absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,
@@ -150,8 +158,10 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.job = JobIdOf(context.spec.name, context.spec_path);
   const auto notify = [observer](const std::string& line) { observer->Notify(line); };
   context.memory_limit = FindMemoryLimit();
+  context.until = options.until;
+  ASSIGN_OR_RETURN(const auto stages, StagesToMake(context.spec, context.until));
   ASSIGN_OR_RETURN(const std::vector<std::string> warnings,
-                   WarningsOf(context.spec, context.memory_limit));
+                   WarningsOf(context.spec, stages, context.memory_limit));
   for (const std::string& warning : warnings) notify("warning: " + warning);
   context.env = Env::Posix();
   context.clock = Clock::Real();
@@ -171,6 +181,8 @@ absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::stri
   context.observer = observer;
   ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, LoadOperatorsDefaults(&context));
   RETURN_IF_ERROR(SettleLatentsOf(&context, notify));
+  // Settled, the job may have none.
+  RETURN_IF_ERROR(StagesToMake(context.spec, context.until).status());
   RETURN_IF_ERROR(PrepareJobFolder(context));
   RETURN_IF_ERROR(BeginSubmission(context, options));
   const RequestWatcher requests(context.env, context.home, context.job.value());

@@ -25,10 +25,12 @@ struct RunOptions {
   bool remake_damaged = false;
   bool from_scratch = false;
   std::vector<std::string> set;  // values in place of the file's: "train.steps=2000"
+  std::string until;             // the last stage to make; "": all
   std::string submission;        // that this run was started for; "": it is one of its own
 };
 
-// Runs the job of a file. Nothing is started when the file, an option or the folder is bad.
+// Runs the job of a file to its end, or until a stage; then its status is partial where stages are
+// left. Nothing is started when the file, an option or the folder is bad.
 // Waits while another process runs the same job. Counts the stop signals from the moment that it
 // owns the job.
 absl::StatusOr<FinishedJob> RunJob(const std::string& spec_path, const std::string& home_flag,

@@ -206,6 +206,7 @@ json SummaryJson(const JobStatus& status, const std::map<jobs::StageKind, Artifa
         {"facts", artifact.facts}};
   }
   return {{"job_id", status.job_id},
+          {"state", jobs::NameOf(status.state)},
           {"seconds", static_cast<double>(status.updated_ms - status.started_ms) / 1000},
           {"stages", std::move(stages)}};
 }
@@ -213,7 +214,9 @@ json SummaryJson(const JobStatus& status, const std::map<jobs::StageKind, Artifa
 std::string SummaryText(const JobStatus& status,
                         const std::map<jobs::StageKind, Artifact>& artifacts,
                         const std::string& home) {
-  std::string text = fmt::format("\n{} is done, {}\n\n", status.job_id,
+  const bool is_partial = status.state == jobs::JobState::kPartial;
+  std::string text = fmt::format("\n{} is {}, {}\n\n", status.job_id,
+                                 is_partial ? "made until " + status.until : "done",
                                  FormatDuration(status.updated_ms - status.started_ms));
   for (const auto& [kind, artifact] : artifacts) {
     const StageStatus* stage = status.Find(kind);
@@ -230,6 +233,10 @@ std::string SummaryText(const JobStatus& status,
   for (const auto& [kind, artifact] : artifacts) {
     const std::string warning = QualityWarning(kind, artifact.facts);
     if (!warning.empty()) text += "\nWARNING: " + warning + "\n";
+  }
+  if (is_partial) {
+    return text + "\n" + status.MadeUntil() +
+           ": the same command without --until goes on with them\n";
   }
   if (const auto eval = artifacts.find(jobs::StageKind::kEval); eval != artifacts.end()) {
     text += Continuations(eval->second.facts);

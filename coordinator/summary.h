@@ -18,8 +18,8 @@ namespace halcyon::coordinator {
 absl::Status AddSourceCounts(Env& env, const jobs::DataSpec& data,
                              std::map<jobs::StageKind, Artifact>* artifacts);
 
-// For programs, and for jobs/JOB/summary.json: {"job_id", "seconds", "stages": {STAGE: {"state",
-// "fingerprint", "content_digest", "path", "bytes", "facts"}}}.
+// For programs, and for jobs/JOB/summary.json: {"job_id", "state", "seconds", "stages": {STAGE:
+// {"state", "fingerprint", "content_digest", "path", "bytes", "facts"}}}.
 nlohmann::json SummaryJson(const JobStatus& status,
                            const std::map<jobs::StageKind, Artifact>& artifacts);
 

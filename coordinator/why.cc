@@ -12,6 +12,8 @@ namespace halcyon::coordinator {
 namespace {
 
 constexpr char kSameCommand[] = "run the same command again; it goes on from there";
+constexpr char kWithoutUntil[] =
+    "run the same command without --until, or `halcyon resume`, to go on with them";
 
 std::string NameOfWorker(const WorkerStatus& worker) {
   return (worker.rank >= 0 ? "rank " + std::to_string(worker.rank) : worker.worker) +
@@ -170,6 +172,11 @@ void ExplainEnded(const JobStatus& status, const JobPlace& place, Why* why) {
   switch (status.state) {
     case jobs::JobState::kDone:
       why->cause = "it is finished";
+      why->ranks.clear();
+      return;
+    case jobs::JobState::kPartial:
+      why->cause = status.MadeUntil();
+      why->advice = kWithoutUntil;
       why->ranks.clear();
       return;
     case jobs::JobState::kQueued:

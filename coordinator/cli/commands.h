@@ -81,6 +81,8 @@ absl::StatusOr<std::vector<JobStatus>> AllJobs(const storage::HomeLayout& home,
 
 // `--set KEY=VALUE` of a command that reads a job file; the words go to `words`.
 void AddSet(CLI::App* command, std::vector<std::string>* words);
+// --until STAGE of the commands that run a job.
+void AddUntil(CLI::App* command, std::string* until);
 // The job file with those values in place of its own.
 absl::StatusOr<jobs::JobSpec> LoadJob(const std::string& path,
                                       const std::vector<std::string>& set_words);
@@ -95,7 +97,7 @@ absl::Status ExecWorker(std::vector<std::string> words);
 absl::Status EndOf(const JobStatus& job);
 // Runs a job in the foreground, as `halcyon run` does without options of its own.
 absl::Status RunInForeground(const std::string& job_file, const std::vector<std::string>& set_words,
-                             const std::string& home_flag);
+                             const std::string& until, const std::string& home_flag);
 
 // To standard output. What fails is kept, and reported when the command has ended.
 void PrintText(std::string_view text);

@@ -85,6 +85,15 @@ void AddSet(CLI::App* command, std::vector<std::string>* words) {
       ->allow_extra_args(false);
 }
 
+void AddUntil(CLI::App* command, std::string* until) {
+  command
+      ->add_option("--until", *until,
+                   "Make this stage and those that it needs, and end: tokenizer, tokens, "
+                   "autoencoder, latents, model or eval; without it, all")
+      ->type_name("STAGE")
+      ->default_str("");
+}
+
 absl::StatusOr<jobs::JobSpec> LoadJob(const std::string& path,
                                       const std::vector<std::string>& set_words) {
   ASSIGN_OR_RETURN(const auto overrides, jobs::ParseOverrides(set_words));

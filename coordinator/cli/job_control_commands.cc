@@ -61,9 +61,13 @@ struct CancelArguments {
   bool now = false;
 };
 
+bool HasAllItWasRunFor(const JobStatus& job) {
+  return job.state == jobs::JobState::kDone || job.state == jobs::JobState::kPartial;
+}
+
 // A job that was taken back before it began again.
 absl::Status RecordCancelled(const storage::HomeLayout& home, JobStatus job) {
-  if (job.state == jobs::JobState::kDone) return absl::OkStatus();
+  if (HasAllItWasRunFor(job)) return absl::OkStatus();
   job.exit_code = static_cast<int>(ExitCode::kCancelled);
   job.error = job.state == jobs::JobState::kInterrupted ? "cancelled after its coordinator had died"
                                                         : "cancelled before it was started";
@@ -132,17 +136,20 @@ absl::Status ResumeJob(const std::string& name, bool as_json, const std::string&
   Env& env = *Env::Posix();
   ASSIGN_OR_RETURN(const storage::HomeLayout home, LookAtHome(home_flag));
   ASSIGN_OR_RETURN(const JobStatus status, FindJob(home, name, /*done_only=*/false));
-  const auto submission = ReadSubmission(env, home, status.job_id);
+  auto submission = ReadSubmission(env, home, status.job_id);
   if (!submission) {
     return InvalidArgument(
         "how job " + status.job_id +
         " was run is not recorded: run its job file again (halcyon run JOB.toml)");
   }
+  // What it was run for is made: to go on is to make the rest.
+  if (status.state == jobs::JobState::kPartial) submission->until.clear();
   if (submission->launcher == Launcher::kForeground) {
-    return RunInForeground(submission->spec_path, submission->set, home.root);
+    return RunInForeground(submission->spec_path, submission->set, submission->until, home.root);
   }
-  ASSIGN_OR_RETURN(SubmittedJob job, ReadJobToSubmit(submission->spec_path, submission->set,
-                                                     home.root, submission->launcher));
+  ASSIGN_OR_RETURN(SubmittedJob job,
+                   ReadJobToSubmit(submission->spec_path, submission->set, submission->until,
+                                   home.root, submission->launcher));
   RETURN_IF_ERROR(SubmitAs(env, &job));
   if (as_json) {
     PrintJson(ToJson(job.submission));
@@ -159,7 +166,7 @@ absl::Status ResumeJob(const std::string& name, bool as_json, const std::string&
 absl::Status EndOf(const JobStatus& job) {
   const std::string what = "job " + job.job_id + " is " + std::string(jobs::NameOf(job.state)) +
                            (job.error.empty() ? "" : ": " + job.error);
-  if (job.state == jobs::JobState::kDone) return absl::OkStatus();
+  if (HasAllItWasRunFor(job)) return absl::OkStatus();
   if (job.state == jobs::JobState::kCancelled) return absl::CancelledError(ToAbsl(what));
   if (job.state != jobs::JobState::kFailed) return Aborted(what);
   switch (static_cast<ExitCode>(job.exit_code)) {

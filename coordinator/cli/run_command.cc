@@ -46,9 +46,9 @@ absl::StatusOr<FinishedJob> RunWithView(const RunArguments& arguments, const std
 
 // What a queue or Slurm has is not run beside it.
 absl::Status CheckNotQueued(const RunArguments& arguments, const std::string& home_flag) {
-  ASSIGN_OR_RETURN(
-      const SubmittedJob job,
-      ReadJobToSubmit(arguments.job_file, arguments.options.set, home_flag, Launcher::kForeground));
+  ASSIGN_OR_RETURN(const SubmittedJob job,
+                   ReadJobToSubmit(arguments.job_file, arguments.options.set,
+                                   arguments.options.until, home_flag, Launcher::kForeground));
   const std::string& id = job.submission.job_id;
   const Whereabouts place = WhereaboutsReader(*Env::Posix(), job.home).Of(id);
   if (!place.is_outstanding || place.is_live) return absl::OkStatus();
@@ -61,8 +61,9 @@ absl::Status RunInBackground(const RunArguments& arguments, const std::string& h
     return InvalidArgument(
         "-d does not go with --remake-damaged or --from-scratch; run without it");
   }
-  ASSIGN_OR_RETURN(SubmittedJob job, ReadJobToSubmit(arguments.job_file, arguments.options.set,
-                                                     home_flag, Launcher::kBackground));
+  ASSIGN_OR_RETURN(SubmittedJob job,
+                   ReadJobToSubmit(arguments.job_file, arguments.options.set,
+                                   arguments.options.until, home_flag, Launcher::kBackground));
   RETURN_IF_ERROR(SubmitAs(*Env::Posix(), &job));
   const std::string& id = job.submission.job_id;
   if (arguments.json) {
@@ -101,10 +102,11 @@ absl::Status Run(const RunArguments& arguments, const std::string& home) {
 }  // namespace
 
 absl::Status RunInForeground(const std::string& job_file, const std::vector<std::string>& set_words,
-                             const std::string& home_flag) {
+                             const std::string& until, const std::string& home_flag) {
   RunArguments arguments;
   arguments.job_file = job_file;
   arguments.options.set = set_words;
+  arguments.options.until = until;
   return Run(arguments, home_flag);
 }
 
@@ -114,6 +116,7 @@ void AddRun(CLI::App& app, CommandLine* line) {
       "run", "Run a job from text to weights; run it again to go on after an interruption");
   command->add_option("job_file", arguments->job_file, "The job: a TOML file")->required();
   AddSet(command, &arguments->options.set);
+  AddUntil(command, &arguments->options.until);
   command->add_flag("-d,--detach", arguments->detach,
                     "Go on in the background: print the job's id and return");
   command->add_option("--submission", arguments->options.submission,

@@ -51,6 +51,9 @@ absl::Status Status(const StatusArguments& arguments, const std::string& home_fl
     PrintText(line + "\n");
   }
   if (!job.error.empty()) PrintText("  " + job.error + "\n");
+  if (job.state == jobs::JobState::kPartial) {
+    PrintText("  " + job.MadeUntil() + "; the same command without --until goes on\n");
+  }
   if (!place.text.empty()) PrintText("  " + place.text + "\n");
   if (job.state == jobs::JobState::kInterrupted) {
     const bool has_orphans = HasWorkers(*Env::Posix(), home, job.job_id).value_or(false);

@@ -23,6 +23,7 @@ struct SubmitArguments {
   std::string job_file;
   SubmitTo to = SubmitTo::kAuto;
   std::vector<std::string> set;
+  std::string until;
   bool dry_run = false;
   bool json = false;
 };
@@ -54,8 +55,8 @@ void PrintSubmitted(const SubmittedJob& job, bool as_json) {
 
 absl::Status Submit(const SubmitArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const Launcher launcher, LauncherOf(arguments.to, home_flag));
-  ASSIGN_OR_RETURN(SubmittedJob job,
-                   ReadJobToSubmit(arguments.job_file, arguments.set, home_flag, launcher));
+  ASSIGN_OR_RETURN(SubmittedJob job, ReadJobToSubmit(arguments.job_file, arguments.set,
+                                                     arguments.until, home_flag, launcher));
   if (arguments.dry_run) {
     if (launcher == Launcher::kLocal) {
       return InvalidArgument("--dry-run prints the script for Slurm; use --launcher slurm");
@@ -92,6 +93,7 @@ void AddSubmit(CLI::App& app, CommandLine* line) {
             "Who runs it; auto: Slurm where its commands are, else the queue of "
             "`halcyon coordinator`");
   AddSet(command, &arguments->set);
+  AddUntil(command, &arguments->until);
   command->add_flag("--dry-run", arguments->dry_run,
                     "Print the script for Slurm, and submit nothing");
   command->add_flag("--json", arguments->json, "Print the job's id, and Slurm's, as JSON");

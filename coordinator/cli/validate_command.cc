@@ -33,7 +33,7 @@ absl::Status Validate(const ValidateArguments& arguments) {
     if (arguments.json) PrintJson({{"valid", false}, {"error", MessageOf(spec.status())}});
     return spec.status();
   }
-  const auto checked = WarningsOf(*spec, FindMemoryLimit());
+  const auto checked = WarningsOf(*spec, jobs::StagesOf(*spec), FindMemoryLimit());
   if (!checked.ok()) {
     const std::string message = arguments.job_file + ": " + MessageOf(checked.status());
     if (arguments.json) PrintJson({{"valid", false}, {"error", message}});

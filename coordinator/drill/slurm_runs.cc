@@ -30,7 +30,8 @@ class SlurmRuns : public DrillRuns {
     ended_ = true;
     ASSIGN_OR_RETURN(const jobs::ClusterFile cluster, jobs::LoadClusterFile(home_.root));
     commands_ = cluster.commands;
-    ASSIGN_OR_RETURN(job_, ReadJobToSubmit(run.job_file, run.set, home_.root, Launcher::kSlurm));
+    ASSIGN_OR_RETURN(
+        job_, ReadJobToSubmit(run.job_file, run.set, /*until=*/"", home_.root, Launcher::kSlurm));
     RETURN_IF_ERROR(SubmitAs(env_, &job_));
     watch_.emplace(home_);
     ended_ = false;

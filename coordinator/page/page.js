@@ -70,6 +70,7 @@ function jobCard(job, nowMs) {
   return make("div", {class: "card"},
     make("div", {class: "title"}, make("h2", {}, job.name), stateWord(job.state), make("span", {class: "small"}, job.job_id)),
     job.error ? make("p", {class: job.state === "failed" ? "reason" : "reason mild"}, job.error) : null,
+    job.state === "partial" ? make("p", {class: "reason mild"}, `It was run until ${job.until}; the same command without --until goes on with it.`) : null,
     job.state === "interrupted" ? make("p", {class: "reason mild"}, "No process runs it now; the same command again goes on with it.") : null,
     quiet ? make("p", {class: "reason mild"}, quiet) : null,
     make("dl", {class: "figures"}, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))));

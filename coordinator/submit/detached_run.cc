@@ -21,6 +21,9 @@ absl::StatusOr<cluster::ProcessIdentity> StartDetachedRun(
                   "--quiet", "--submission", submission.id};
   for (const std::string& word : submission.set)
     options.argv.insert(options.argv.end(), {"--set", word});
+  if (!submission.until.empty()) {
+    options.argv.insert(options.argv.end(), {"--until", submission.until});
+  }
   options.env = env;
   options.output_path = RunLog(home, submission.job_id);
   options.working_dir = home.Job(submission.job_id);

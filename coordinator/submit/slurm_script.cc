@@ -188,6 +188,7 @@ absl::StatusOr<std::string> SlurmScript(const SlurmScriptOptions& options) {
   run.insert(run.end(),
              {"run", options.spec_path, "--quiet", "--submission", options.submission_id});
   for (const std::string& word : options.set) run.insert(run.end(), {"--set", word});
+  if (!options.until.empty()) run.insert(run.end(), {"--until", options.until});
   std::vector<std::string> requeue = halcyon;
   requeue.insert(requeue.end(), {"requeue", options.job_id});
 

@@ -25,6 +25,7 @@ struct SlurmScriptOptions {
   std::string program;           // halcyon, absolute
   std::string spec_path;         // absolute
   std::vector<std::string> set;  // the words of --set
+  std::string until = {};        // the last stage to make; "": all
   int64_t ranks = 1, threads = 1;
   jobs::SlurmSpec slurm;  // with the cluster's defaults
   jobs::ClusterFile cluster;

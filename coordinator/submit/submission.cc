@@ -23,6 +23,7 @@ absl::StatusOr<Submission> SubmissionFromParsed(const nlohmann::json& json) {
   json.at("name").get_to(submission.name);
   json.at("job_file").get_to(submission.spec_path);
   json.at("set").get_to(submission.set);
+  submission.until = json.value("until", std::string());  // older versions did not write it
   json.at("submitted_ms").get_to(submission.submitted_ms);
   json.at("host").get_to(submission.host);
   json.at("pid").get_to(submission.pid);
@@ -73,6 +74,7 @@ nlohmann::json ToJson(const Submission& submission) {
           {"name", submission.name},
           {"job_file", submission.spec_path},
           {"set", submission.set},
+          {"until", submission.until},
           {"submitted_ms", submission.submitted_ms},
           {"host", submission.host},
           {"pid", submission.pid},

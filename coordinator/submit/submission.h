@@ -31,8 +31,9 @@ struct Submission {
   std::string job_id, name;
   std::string spec_path;         // absolute
   std::vector<std::string> set;  // the words of --set
+  std::string until = {};        // the last stage to make; "": all
   int64_t submitted_ms = 0;      // wall time
-  std::string host;              // where it was submitted
+  std::string host = {};         // where it was submitted
   // kBackground: the process on `host`.
   int64_t pid = 0;
   uint64_t start_time = 0;

@@ -33,6 +33,15 @@ absl::Status SubmitToSlurm(Env& env, SubmittedJob* job) {
   return WriteSubmission(env, job->home, job->submission);
 }
 
+absl::Status SubmitToQueue(Env& env, const SubmittedJob& job) {
+  ASSIGN_OR_RETURN(const auto stages, StagesToMake(job.spec, job.submission.until));
+  jobs::LaunchSpec launch = job.spec.launch;
+  // Data is made without GPUs.
+  if (!HasGang(stages)) launch.device = jobs::DeviceChoice::kCpu;
+  return LocalQueue(env, job.home)
+      .Add(job.submission.job_id, NeedsOf(launch), job.submission.submitted_ms);
+}
+
 absl::Status SubmitToBackground(Env& env, SubmittedJob* job) {
   ASSIGN_OR_RETURN(const auto process, StartDetachedRun(job->home, job->submission, {}));
   job->submission.pid = process.pid;
@@ -47,8 +56,7 @@ absl::Status GiveToLauncher(Env& env, SubmittedJob* job) {
     case Launcher::kSlurm:
       return SubmitToSlurm(env, job);
     case Launcher::kLocal:
-      return LocalQueue(env, job->home)
-          .Add(submission.job_id, NeedsOf(job->spec.launch), submission.submitted_ms);
+      return SubmitToQueue(env, *job);
     case Launcher::kBackground:
       return SubmitToBackground(env, job);
     case Launcher::kForeground:
@@ -68,12 +76,14 @@ absl::StatusOr<std::string> OwnProgram() {
 
 absl::StatusOr<SubmittedJob> ReadJobToSubmit(const std::string& spec_path,
                                              const std::vector<std::string>& set,
-                                             const std::string& home_flag, Launcher launcher) {
+                                             const std::string& until, const std::string& home_flag,
+                                             Launcher launcher) {
   SubmittedJob job;
   ASSIGN_OR_RETURN(const auto overrides, jobs::ParseOverrides(set));
   ASSIGN_OR_RETURN(job.spec, jobs::LoadJobSpec(spec_path, overrides));
+  ASSIGN_OR_RETURN(const auto stages, StagesToMake(job.spec, until));
   // Without the memory of this machine: the job will run on another.
-  RETURN_IF_ERROR(WarningsOf(job.spec, std::nullopt).status());
+  RETURN_IF_ERROR(WarningsOf(job.spec, stages, std::nullopt).status());
   ASSIGN_OR_RETURN(job.home.root, storage::ChooseHome(home_flag));
   Submission& submission = job.submission;
   submission.spec_path = AbsolutePath(spec_path);
@@ -81,6 +91,7 @@ absl::StatusOr<SubmittedJob> ReadJobToSubmit(const std::string& spec_path,
   submission.job_id = JobIdOf(job.spec.name, submission.spec_path).value();
   submission.launcher = launcher;
   submission.set = set;
+  submission.until = until;
   submission.submitted_ms = Clock::Real()->WallMs();
   submission.host = HostName();
   submission.id = NewSubmissionId(submission.submitted_ms);
@@ -97,6 +108,7 @@ absl::StatusOr<std::string> ScriptOf(const SubmittedJob& job) {
                       .program = std::move(program),
                       .spec_path = job.submission.spec_path,
                       .set = job.submission.set,
+                      .until = job.submission.until,
                       .ranks = job.spec.launch.ranks,
                       .threads = job.spec.launch.threads,
                       .slurm = jobs::WithClusterDefaults(job.spec.launch.slurm, cluster.slurm),

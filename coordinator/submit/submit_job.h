@@ -20,10 +20,11 @@ struct SubmittedJob {
 };
 
 // Reads the job file, with every check that does not need the machine that it will run on. The
-// job's id is that of `halcyon run`. Nothing is made.
+// job's id is that of `halcyon run`. `until`: the last stage to make; "": all. Nothing is made.
 absl::StatusOr<SubmittedJob> ReadJobToSubmit(const std::string& spec_path,
                                              const std::vector<std::string>& set,
-                                             const std::string& home_flag, Launcher launcher);
+                                             const std::string& until, const std::string& home_flag,
+                                             Launcher launcher);
 
 // The script that Slurm would run.
 absl::StatusOr<std::string> ScriptOf(const SubmittedJob& job);

@@ -20,8 +20,8 @@ std::string SlurmText(const SlurmJob& job) {
 
 // Whether what was submitted has come to its end: what is earlier was another run's.
 bool HasEnded(const JobStatus& job, const Submission& submission) {
-  return (job.state == jobs::JobState::kDone || job.state == jobs::JobState::kFailed ||
-          job.state == jobs::JobState::kCancelled) &&
+  return (job.state == jobs::JobState::kDone || job.state == jobs::JobState::kPartial ||
+          job.state == jobs::JobState::kFailed || job.state == jobs::JobState::kCancelled) &&
          job.updated_ms > submission.submitted_ms;
 }
 

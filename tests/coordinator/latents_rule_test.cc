@@ -29,7 +29,7 @@ class LatentsRuleTest : public ::testing::Test {
                                     },
                                     /*agents=*/2};
     return SettleLatents(
-        env_, dir_.path(), dir_.path(), machine,
+        env_, dir_.path(), dir_.path(), may_decide_ ? &machine : nullptr,
         [&](const std::string& line) { said_.push_back(line); }, &spec_);
   }
 
@@ -39,7 +39,21 @@ class LatentsRuleTest : public ::testing::Test {
   std::vector<std::string> said_;
   absl::StatusOr<jobs::LatentsRates> rates_ = FailedPrecondition("no GPU");
   int measured_ = 0;
+  bool may_decide_ = true;
 };
+
+// What makes data for another machine to train on.
+TEST_F(LatentsRuleTest, WithoutAMachineNothingIsDecidedAndAnEarlierDecisionHolds) {
+  may_decide_ = false;
+  ASSERT_TRUE(Settle(/*free_bytes=*/1000).ok());
+  EXPECT_EQ(spec_.data.latents, jobs::LatentsRule::kAuto);
+  may_decide_ = true;
+  ASSERT_TRUE(Settle(/*free_bytes=*/1000).ok());
+  spec_.data.latents = jobs::LatentsRule::kAuto;
+  may_decide_ = false;
+  ASSERT_TRUE(Settle(/*free_bytes=*/1000).ok());
+  EXPECT_EQ(spec_.data.latents, jobs::LatentsRule::kRecompute);
+}
 
 TEST_F(LatentsRuleTest, IsDecidedOnceForAJob) {
   ASSERT_TRUE(Settle(/*free_bytes=*/1000).ok());

@@ -70,7 +70,7 @@ TEST_F(PlanningTest, RandomJobs) {
     ASSERT_TRUE(stages.ok()) << stages.status();
     const auto shards = pipeline::PlanShards(spec->data);
     ASSERT_TRUE(shards.ok()) << shards.status();
-    ASSERT_TRUE(WarningsOf(*spec, MemoryLimit{1 << 30, "of a test"}).ok());
+    ASSERT_TRUE(WarningsOf(*spec, jobs::StagesOf(*spec), MemoryLimit{1 << 30, "of a test"}).ok());
     const auto counts = CountText(*spec, tokens);
     ASSERT_TRUE(counts.ok()) << counts.status();
     const uint64_t window = static_cast<uint64_t>(spec->model.window_chunks);
@@ -172,24 +172,28 @@ TEST(CheckMemory, RefusesOnlyWhatCertainlyDoesNotFitAndWarnsBefore) {
 TEST(PrecisionWarnings, NameTheKeyAndWhy) {
   jobs::JobSpec spec;
   spec.train.precision = jobs::Precision::kBFloat16;
-  EXPECT_THAT(PrecisionWarnings(spec, /*has_fast_bfloat16=*/true), ::testing::IsEmpty());
-  EXPECT_THAT(PrecisionWarnings(spec, false),
+  EXPECT_THAT(PrecisionWarnings(spec, jobs::StagesOf(spec), /*has_fast_bfloat16=*/true),
+              ::testing::IsEmpty());
+  EXPECT_THAT(PrecisionWarnings(spec, jobs::StagesOf(spec), false),
               ::testing::ElementsAre(::testing::AllOf(
                   ::testing::StartsWith("train.precision = \"bfloat16\" is several times slower"),
                   ::testing::EndsWith("have neither AVX512_BF16 nor AMX"))));
   spec.launch.arithmetic = jobs::Arithmetic::kPortable;
   spec.autoencoder.train.precision = jobs::Precision::kBFloat16;
-  EXPECT_THAT(PrecisionWarnings(spec, true),
+  EXPECT_THAT(PrecisionWarnings(spec, jobs::StagesOf(spec), true),
               ::testing::Each(::testing::HasSubstr("launch.arithmetic = \"portable\"")));
-  EXPECT_EQ(PrecisionWarnings(spec, true).size(), 2u);
+  EXPECT_EQ(PrecisionWarnings(spec, jobs::StagesOf(spec), true).size(), 2u);
   spec.data.encoding_precision = jobs::Precision::kBFloat16;
-  EXPECT_THAT(PrecisionWarnings(spec, true),
+  EXPECT_THAT(PrecisionWarnings(spec, jobs::StagesOf(spec), true),
               ::testing::Contains(::testing::StartsWith("data.encoding_precision = ")));
-  EXPECT_EQ(PrecisionWarnings(spec, true).size(), 3u);
+  EXPECT_EQ(PrecisionWarnings(spec, jobs::StagesOf(spec), true).size(), 3u);
+  EXPECT_EQ(PrecisionWarnings(spec, {jobs::StageKind::kTokens}, true).size(), 0u);
   spec.model.head = jobs::HeadKind::kSoftmax;
-  EXPECT_EQ(PrecisionWarnings(spec, true).size(), 1u) << "a baseline has no autoencoder";
+  EXPECT_EQ(PrecisionWarnings(spec, jobs::StagesOf(spec), true).size(), 1u)
+      << "a baseline has no autoencoder";
   spec.launch.device = jobs::DeviceChoice::kCuda;
-  EXPECT_THAT(PrecisionWarnings(spec, true), ::testing::IsEmpty()) << "GPUs are fast at it";
+  EXPECT_THAT(PrecisionWarnings(spec, jobs::StagesOf(spec), true), ::testing::IsEmpty())
+      << "GPUs are fast at it";
 }
 
 }  // namespace

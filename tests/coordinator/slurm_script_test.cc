@@ -156,12 +156,13 @@ TEST_F(SlurmScriptTest, ADirectiveThatSbatchWouldMisreadIsRefused) {
 }
 
 TEST_F(SlurmScriptTest, RunsTheJobWithItsWordsAndEndsAsItDoes) {
+  options_.until = "tokens";
   Program("printf '%s\\n' \"$@\" >words; exit 3");
   const auto script = Start();
   EXPECT_EQ(CodeOf(*script), 3) << Read("output");
   EXPECT_EQ(Read("words"), "--home\n" + options_.home + "\nrun\n" + options_.spec_path +
                                "\n--quiet\n--submission\nsub-1\n--set\ntrain.steps=5\n--set\nname "
-                               "with $(id)\n");
+                               "with $(id)\n--until\ntokens\n");
   EXPECT_THAT(Read("calls"), Not(HasSubstr("requeue")));
   EXPECT_EQ(Read("output"), "");
 }

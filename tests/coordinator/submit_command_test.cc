@@ -127,7 +127,7 @@ TEST_F(SubmitCommandTest, WhatSlurmRefusesIsNotSubmitted) {
 }
 
 TEST_F(SubmitCommandTest, AWaitingJobIsCancelledAndResumed) {
-  ASSERT_EQ(Submit("slurm", {"--set", "train.steps=60"}), 0) << err_;
+  ASSERT_EQ(Submit("slurm", {"--set", "train.steps=60", "--until", "latents"}), 0) << err_;
   ShowJob("PENDING");
   ASSERT_EQ(Run({"cancel", job_}), 0) << err_;
   EXPECT_THAT(slurm_.Calls(), HasSubstr("scancel 1\n"));
@@ -139,6 +139,28 @@ TEST_F(SubmitCommandTest, AWaitingJobIsCancelledAndResumed) {
   ASSERT_EQ(Run({"resume", job_, "--json"}), 0) << err_;
   EXPECT_EQ(nlohmann::json::parse(out_)["slurm_job_id"], "2");
   EXPECT_EQ(ReadSubmission(env_, home_, job_)->set, std::vector<std::string>{"train.steps=60"});
+  EXPECT_EQ(ReadSubmission(env_, home_, job_)->until, "latents");
+}
+
+TEST_F(SubmitCommandTest, AJobThatIsMadeUntilItsStageHasEndedAndIsResumedToItsEnd) {
+  EXPECT_EQ(Submit("local", {"--until", "token"}), 2);
+  EXPECT_THAT(err_,
+              HasSubstr("--until: the job has no stage \"token\"; its stages are tokenizer, "));
+  ASSERT_EQ(Submit("local", {"--until", "tokens", "--set", "launch.device=cuda"}), 0) << err_;
+  EXPECT_EQ(LocalQueue(env_, home_).Waiting().front().needs.gpus, 0) << "tokens need none";
+  JobStatus status = *ReadJobStatus(env_, home_, job_);
+  status.state = jobs::JobState::kPartial;
+  status.until = "tokens";
+  ++status.updated_ms;
+  ASSERT_TRUE(WriteJobStatus(env_, home_, status).ok());
+  EXPECT_EQ(Run({"wait", "--timeout", "1", job_}), 0) << err_ << "; its entry may still be there";
+  ASSERT_TRUE(LocalQueue(env_, home_).Withdraw(job_));
+  ASSERT_EQ(Run({"status", job_}), 0);
+  EXPECT_THAT(out_, HasSubstr("it is made until tokens; "));
+  ASSERT_EQ(Run({"resume", job_}), 0) << err_;
+  EXPECT_EQ(ReadSubmission(env_, home_, job_)->until, "");
+  ASSERT_EQ(Run({"cancel", job_}), 0) << err_;
+  EXPECT_EQ(Status()["state"], "partial") << "what was made stays made";
 }
 
 TEST_F(SubmitCommandTest, AJobThatLeftSlurmsQueueUnbegunIsNotQueued) {

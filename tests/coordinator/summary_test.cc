@@ -38,6 +38,25 @@ TEST(SummaryTest, TellsTheFiguresThatAreThere) {
   EXPECT_EQ(json["stages"]["tokens"]["facts"]["train.tokens"], 9876543);
 }
 
+TEST(SummaryTest, OfAPartialJobSaysWhatIsLeft) {
+  JobStatus status = NewJobStatus("j", "j", WholeGraph());
+  status.state = jobs::JobState::kPartial;
+  status.until = "tokens";
+  status.Stage(jobs::StageKind::kTokenizer).state = jobs::StageState::kReused;
+  status.Stage(jobs::StageKind::kTokens).state = jobs::StageState::kDone;
+  std::map<jobs::StageKind, Artifact> artifacts;
+  artifacts[jobs::StageKind::kTokens].facts = {{"train.tokens", 7}};
+  const std::string text = SummaryText(status, artifacts);
+  EXPECT_NE(text.find("\nj is made until tokens, 0s\n"), std::string::npos) << text;
+  EXPECT_NE(
+      text.find("\nit is made until tokens; autoencoder, latents, model and eval are left: the "
+                "same command without --until goes on with them\n"),
+      std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("generate"), std::string::npos) << "there is no model";
+  EXPECT_EQ(SummaryJson(status, artifacts)["state"], "partial");
+}
+
 TEST(SummaryTest, WarnsOfWhatDidNotLearnEvenWhereItWasReused) {
   JobStatus status = NewJobStatus("j", "j", WholeGraph());
   status.Stage(jobs::StageKind::kAutoencoder).state = jobs::StageState::kReused;

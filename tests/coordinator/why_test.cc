@@ -136,6 +136,13 @@ const Case kCases[] = {
      kStatusAgeMsMax + 1, "its coordinator (process 77) lives, but has not written", "disk"},
     {"done", [](JobStatus* s) { End(s, JobState::kDone, ExitCode::kDone, ""); }, "done", 3'600'000,
      "it is finished", ""},
+    {"partial",
+     [](JobStatus* s) {
+       End(s, JobState::kPartial, ExitCode::kDone, "");
+       s->until = "tokens";
+       s->stages[1].state = StageState::kWaiting;
+     },
+     "partial", 3'600'000, "it is made until tokens; model is left", "without --until"},
     {"interrupted", [](JobStatus* s) { End(s, JobState::kInterrupted, ExitCode::kPreempted, ""); },
      "interrupted", 3'600'000, "its coordinator (process 77) ended without a word",
      "run the same command again"},

@@ -63,6 +63,23 @@ TEST(AdoptionTest, RanksThatCannotBeAdoptedAreEndedFirst) {
   EXPECT_EQ(run.output.find("go on"), std::string::npos) << run.output;
 }
 
+// Nothing would adopt them before their grace is over.
+TEST(AdoptionTest, RanksOfAStageThatTheNextRunLeavesAreEnded) {
+  SmallJob job("adoption-until");
+  const RunResult killed =
+      job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model;rank 0 model step 9@stop"},
+               {"HALCYON_FAULT_MARKER", job.root() + "/fault"}});
+  ASSERT_EQ(killed.status.signal, 9) << killed.output;
+  const ProcessIdentity rank = ProcessOf(job, "model-rank-1");
+  ASSERT_TRUE(IsAlive(rank));
+  const RunResult data = job.Halcyon({"run", job.job_file(), "--until", "tokens"});
+  ASSERT_TRUE(data.status.ok()) << data.output;
+  EXPECT_FALSE(IsAlive(rank));
+  EXPECT_EQ(job.Status().at("state"), "partial");
+  const RunResult rest = job.Run();
+  EXPECT_TRUE(rest.status.ok()) << rest.output;
+}
+
 TEST(AdoptionTest, RanksWithoutACoordinatorAreShownAndCanBeEnded) {
   SmallJob job("adoption-cancel");
   const RunResult killed =

@@ -63,6 +63,38 @@ TEST(SmallJobTest, RunsFromTextToSamplesAndReusesWhatFits) {
   EXPECT_NE(chunk.output.find("autoencoder.chunk_size"), std::string::npos) << chunk.output;
 }
 
+TEST(SmallJobTest, MakesDataFirstAndTrainsLater) {
+  SmallJob job("until");
+  const RunResult unknown = job.Halcyon({"run", job.job_file(), "--until", "vectors"});
+  EXPECT_EQ(unknown.status.code, 2) << unknown.output;
+  EXPECT_NE(unknown.output.find("its stages are tokenizer, tokens, autoencoder, latents, model, "
+                                "eval"),
+            std::string::npos)
+      << unknown.output;
+  const RunResult data = job.Halcyon({"run", job.job_file(), "--until", "tokens"});
+  ASSERT_TRUE(data.status.ok()) << data.output;
+  EXPECT_NE(data.output.find("autoencoder, latents, model and eval are left: the same command "
+                             "without --until goes on with them"),
+            std::string::npos)
+      << data.output;
+  EXPECT_EQ(job.Status()["state"], "partial");
+  EXPECT_TRUE(job.Halcyon({"wait"}).status.ok());
+  const json list = json::parse(job.Halcyon({"list", "--json"}).output);
+  EXPECT_EQ(list["jobs"][0]["state"], "partial");
+  const RunResult why = job.Halcyon({"why"});
+  EXPECT_NE(why.output.find("it is made until tokens"), std::string::npos) << why.output;
+  EXPECT_EQ(job.Halcyon({"generate", "--prompt", "a"}).status.code, 2) << "there is no model";
+
+  const RunResult rest = job.Halcyon({"resume"});
+  ASSERT_TRUE(rest.status.ok()) << rest.output;
+  EXPECT_EQ(job.Status()["state"], "done");
+  EXPECT_EQ(MadeStages(job), (std::set<std::string>{"autoencoder", "latents", "model", "eval"}));
+  const RunResult again = job.Halcyon({"run", job.job_file(), "--until", "tokens"});
+  ASSERT_TRUE(again.status.ok()) << again.output;
+  EXPECT_EQ(job.Status()["state"], "done") << "nothing is left";
+  EXPECT_EQ(MadeStages(job), (std::set<std::string>{}));
+}
+
 TEST(SmallJobTest, TheCommandsTellWhatIsThere) {
   SmallJob job("commands");
   const RunResult run = job.Run();
