@@ -126,6 +126,7 @@ TEST_F(DeviceTest, EveryHeadTrainsOnAGpu) {
                                      {"model.target", "\"samples\""},
                                      {"train.precision", "\"bfloat16\""},
                                      {"autoencoder.train.precision", "\"bfloat16\""},
+                                     {"data.encoding_precision", "\"bfloat16\""},
                                      {"launch.sharding", "\"gradient\""}},
                                     {{"model.head", "\"flow\""},
                                      {"model.input", "\"both\""},
