@@ -36,7 +36,7 @@ size_t BytesInUse() {
   return info.uordblks + info.hblkhd;
 }
 
-// As coordinator/cache_stage.cc plans the shards of a text.
+// As coordinator/stages/cache_stage.cc plans the shards of a text.
 nlohmann::json ParametersOf(size_t shard) {
   return {{"shard",
            {{"shard", shard},

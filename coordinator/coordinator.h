@@ -9,16 +9,16 @@
 
 #include <map>
 
-#include "coordinator/artifact_store.h"
 #include "coordinator/job_context.h"
 #include "coordinator/job_service.h"
 #include "coordinator/run/job_run.h"
+#include "coordinator/stages/artifact_store.h"
 
 namespace halcyon::coordinator {
 
 // One job, run once by one thread.
-// REQUIRES: the home's lock is held, the old incarnation has ended (coordinator/recovery.h), and
-// job.toml and the alive file are written.
+// REQUIRES: the home's lock is held, the old incarnation has ended
+// (coordinator/processes/recovery.h), and job.toml and the alive file are written.
 class Coordinator {
  public:
   explicit Coordinator(const JobContext* context);

@@ -4,8 +4,8 @@
 
 #include "base/fault_point.h"
 #include "cluster/outputs.h"
+#include "coordinator/display/quality.h"
 #include "coordinator/job_files.h"
-#include "coordinator/quality.h"
 #include "storage/artifact.h"
 
 namespace halcyon::coordinator {

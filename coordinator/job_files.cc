@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "cluster/outputs.h"
-#include "coordinator/explain.h"
-#include "coordinator/job_checks.h"
-#include "coordinator/start_over.h"
+#include "coordinator/checks/job_checks.h"
+#include "coordinator/display/explain.h"
+#include "coordinator/stages/start_over.h"
 #include "coordinator/work/prepare_work.h"
 #include "coordinator/work/work_folders.h"
 #include "storage/checkpoint.h"

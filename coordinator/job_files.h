@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/artifact_store.h"
-#include "coordinator/cache_stage.h"
 #include "coordinator/job_context.h"
 #include "coordinator/notes.h"
 #include "coordinator/run/events.h"
-#include "coordinator/stage_claim.h"
+#include "coordinator/stages/artifact_store.h"
+#include "coordinator/stages/cache_stage.h"
+#include "coordinator/stages/stage_claim.h"
 #include "jobs/stage_graph.h"
 #include "pipeline/source_plans.h"
 #include "storage/source_digests.h"

@@ -20,10 +20,10 @@
 #include "coordinator/background.h"
 #include "coordinator/job_context.h"
 #include "coordinator/job_files.h"
-#include "coordinator/processes.h"
+#include "coordinator/processes/processes.h"
 #include "coordinator/run/events.h"
+#include "coordinator/run/stop_schedule.h"
 #include "coordinator/status_board.h"
-#include "coordinator/stop_schedule.h"
 #include "coordinator/worker_channel.h"
 
 namespace halcyon::coordinator {

@@ -30,9 +30,9 @@ struct StageStatus {
   std::string note;                                   // why it is made, why it failed
   int64_t started_ms = 0;                             // wall time
   int64_t ended_ms = 0;
-  double start_fraction = 0;     // where this run of the stage took over
-  double pace = 0;               // fraction a second at this time (coordinator/pace.h); 0: unknown
-  int64_t restarts = 0;          // of its gang in this run, after a failure
+  double start_fraction = 0;  // where this run of the stage took over
+  double pace = 0;       // fraction a second at this time (coordinator/display/pace.h); 0: unknown
+  int64_t restarts = 0;  // of its gang in this run, after a failure
   std::string restart_why = {};  // the last of these failures
   int64_t restarted_ms = 0;      // wall time of that
 

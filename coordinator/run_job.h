@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/artifact_store.h"
 #include "coordinator/job_context.h"
 #include "coordinator/job_status.h"
+#include "coordinator/stages/artifact_store.h"
 #include "jobs/job_spec.h"
 
 namespace halcyon::coordinator {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/display/pace.h"
 #include "coordinator/job_context.h"
 #include "coordinator/job_status.h"
-#include "coordinator/pace.h"
 #include "coordinator/run/events.h"
 #include "jobs/stage_graph.h"
 

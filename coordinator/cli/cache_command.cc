@@ -4,9 +4,9 @@
 #include <set>
 
 #include "base/terminal_text.h"
-#include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/housekeeping/removal.h"
+#include "coordinator/stages/artifact_store.h"
 #include "coordinator/work/work_folders.h"
 #include "storage/artifact_scan.h"
 

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "base/terminal_text.h"
-#include "coordinator/artifact_store.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/explain.h"
+#include "coordinator/display/explain.h"
 #include "coordinator/run_job.h"
-#include "coordinator/stage_plan.h"
+#include "coordinator/stages/artifact_store.h"
+#include "coordinator/stages/stage_plan.h"
 #include "jobs/job_spec.h"
 #include "storage/artifact.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "coordinator/model_inputs.h"
+#include "coordinator/cli/model_inputs.h"
 
 namespace halcyon::coordinator {
 

@@ -9,7 +9,7 @@
 #include "base/terminal_text.h"
 #include "cluster/launcher.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/recovery.h"
+#include "coordinator/processes/recovery.h"
 #include "jobs/spec_overrides.h"
 
 namespace halcyon::coordinator {

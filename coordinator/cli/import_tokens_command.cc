@@ -7,12 +7,12 @@
 #include <thread>
 
 #include "base/terminal_text.h"
+#include "coordinator/checks/token_file_check.h"
 #include "coordinator/cli/choice_option.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/job_template.h"
-#include "coordinator/progress_format.h"
+#include "coordinator/cli/job_template.h"
+#include "coordinator/display/progress_format.h"
 #include "coordinator/run_job.h"
-#include "coordinator/token_file_check.h"
 #include "storage/artifact_reader.h"
 
 namespace halcyon::coordinator {

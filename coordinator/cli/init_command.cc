@@ -8,7 +8,7 @@
 
 #include "base/env.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/job_template.h"
+#include "coordinator/cli/job_template.h"
 #include "coordinator/run_job.h"
 #include "pipeline/source_text.h"
 

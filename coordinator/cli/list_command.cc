@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/display/progress_view.h"
 #include "coordinator/housekeeping/disk_usage.h"
-#include "coordinator/progress_view.h"
 #include "coordinator/submit/whereabouts.h"
 #include "storage/artifact.h"
 

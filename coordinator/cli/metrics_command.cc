@@ -9,10 +9,10 @@
 #include "base/output_file.h"
 #include "coordinator/cli/choice_option.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/display/progress_view.h"
 #include "coordinator/metrics/metrics_follower.h"
 #include "coordinator/metrics/metrics_table.h"
 #include "coordinator/metrics/plot.h"
-#include "coordinator/progress_view.h"
 
 namespace halcyon::coordinator {
 namespace {

@@ -3,7 +3,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/removal_text.h"
 #include "coordinator/housekeeping/remove_job.h"
-#include "coordinator/recovery.h"
+#include "coordinator/processes/recovery.h"
 
 namespace halcyon::coordinator {
 namespace {

@@ -5,11 +5,11 @@
 #include "base/standard_output.h"
 #include "base/terminal_text.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/progress_view.h"
+#include "coordinator/display/progress_view.h"
+#include "coordinator/display/summary.h"
 #include "coordinator/run_job.h"
 #include "coordinator/submit/submit_job.h"
 #include "coordinator/submit/whereabouts.h"
-#include "coordinator/summary.h"
 
 namespace halcyon::coordinator {
 namespace {

@@ -2,9 +2,9 @@
 
 #include "base/clock.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/display/progress_view.h"
 #include "coordinator/housekeeping/orphans.h"
 #include "coordinator/page/serve_page.h"
-#include "coordinator/progress_view.h"
 #include "coordinator/submit/whereabouts.h"
 
 namespace halcyon::coordinator {

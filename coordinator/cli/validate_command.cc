@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 
 #include "base/terminal_text.h"
+#include "coordinator/checks/early_checks.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/early_checks.h"
 #include "jobs/job_spec.h"
 
 namespace halcyon::coordinator {

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/progress_view.h"
+#include "coordinator/display/progress_view.h"
 #include "coordinator/submit/end_watch.h"
 
 namespace halcyon::coordinator {

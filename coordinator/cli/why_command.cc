@@ -2,9 +2,9 @@
 
 #include "base/clock.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/display/why.h"
 #include "coordinator/housekeeping/orphans.h"
 #include "coordinator/submit/whereabouts.h"
-#include "coordinator/why.h"
 
 namespace halcyon::coordinator {
 namespace {

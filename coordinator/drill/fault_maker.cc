@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "coordinator/drill/agent_leases.h"
-#include "coordinator/earlier_gangs.h"
 #include "coordinator/metrics/metrics_follower.h"
+#include "coordinator/processes/earlier_gangs.h"
 #include "storage/job_journal.h"
 
 namespace halcyon::coordinator {

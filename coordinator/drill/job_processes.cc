@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "cluster/command.h"
-#include "coordinator/recovery.h"
+#include "coordinator/processes/recovery.h"
 #include "storage/job_journal.h"
 
 namespace halcyon::coordinator {

@@ -5,7 +5,7 @@
 #include "cluster/allocation.h"
 #include "cluster/launcher_parts.h"
 #include "coordinator/drill/drill_runs.h"
-#include "coordinator/recovery.h"
+#include "coordinator/processes/recovery.h"
 #include "coordinator/submit/end_watch.h"
 #include "coordinator/submit/slurm.h"
 #include "coordinator/submit/submit_job.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/recovery.h"
+#include "coordinator/processes/recovery.h"
 #include "storage/job_journal.h"
 
 namespace halcyon::coordinator {

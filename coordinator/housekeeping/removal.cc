@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "coordinator/artifact_store.h"
+#include "coordinator/stages/artifact_store.h"
 #include "storage/job_journal.h"
 #include "storage/lease.h"
 

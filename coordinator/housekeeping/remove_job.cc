@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "coordinator/housekeeping/orphans.h"
-#include "coordinator/recovery.h"
+#include "coordinator/processes/recovery.h"
 #include "storage/sharing.h"
 
 namespace halcyon::coordinator {

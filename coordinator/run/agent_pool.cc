@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "cluster/coordinator_link.h"
 #include "cluster/work_progress.h"
-#include "coordinator/child_end.h"
+#include "coordinator/processes/child_end.h"
 #include "coordinator/run/gang_watch.h"
 #include "coordinator/run/launch_plan.h"
 

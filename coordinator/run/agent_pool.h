@@ -30,10 +30,10 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "coordinator/restart_budget.h"
 #include "coordinator/run/events.h"
 #include "coordinator/run/phase_past.h"
-#include "coordinator/scheduler.h"
+#include "coordinator/run/restart_budget.h"
+#include "coordinator/run/scheduler.h"
 
 namespace halcyon::coordinator {
 

@@ -19,7 +19,7 @@
 #include "cluster/messages.h"
 #include "coordinator/run/stage_tasks.h"
 #include "coordinator/run/worker_health.h"
-#include "coordinator/stage_outcome.h"
+#include "coordinator/stages/stage_outcome.h"
 #include "jobs/job_state.h"
 #include "jobs/stage_graph.h"
 

@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "coordinator/child_end.h"
+#include "coordinator/processes/child_end.h"
 #include "coordinator/run/gang_stage.h"
-#include "coordinator/scheduler.h"
+#include "coordinator/run/scheduler.h"
 
 namespace halcyon::coordinator {
 namespace {

@@ -5,10 +5,10 @@
 
 #include "cluster/coordinator_link.h"
 #include "cluster/outputs.h"
-#include "coordinator/child_end.h"
 #include "coordinator/job_status.h"
+#include "coordinator/processes/child_end.h"
+#include "coordinator/run/scheduler.h"
 #include "coordinator/run/task_stage.h"
-#include "coordinator/scheduler.h"
 
 namespace halcyon::coordinator {
 namespace {

@@ -30,10 +30,10 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/restart_budget.h"
 #include "coordinator/run/events.h"
 #include "coordinator/run/gang_watch.h"
 #include "coordinator/run/launch_plan.h"
+#include "coordinator/run/restart_budget.h"
 
 namespace halcyon::coordinator {
 

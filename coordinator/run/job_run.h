@@ -41,8 +41,8 @@
 #include "coordinator/run/events.h"
 #include "coordinator/run/gang_stage.h"
 #include "coordinator/run/phase_past.h"
+#include "coordinator/run/scheduler.h"
 #include "coordinator/run/task_stage.h"
-#include "coordinator/scheduler.h"
 #include "jobs/stage_graph.h"
 
 namespace halcyon::coordinator {

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "coordinator/run/events.h"
-#include "coordinator/scheduler.h"
+#include "coordinator/run/scheduler.h"
 
 namespace halcyon::coordinator {
 

@@ -4,7 +4,7 @@
 #include <span>
 
 #include "base/clock.h"
-#include "coordinator/early_checks.h"
+#include "coordinator/checks/early_checks.h"
 #include "coordinator/job_status.h"
 #include "coordinator/run_job.h"
 #include "coordinator/submit/detached_run.h"

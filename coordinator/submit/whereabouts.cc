@@ -4,7 +4,7 @@
 
 #include "base/exit_code.h"
 #include "cluster/process.h"
-#include "coordinator/recovery.h"
+#include "coordinator/processes/recovery.h"
 #include "coordinator/submit/local_queue.h"
 #include "jobs/cluster_file.h"
 

@@ -6,7 +6,7 @@
 #include <charconv>
 #include <optional>
 
-#include "coordinator/explain.h"
+#include "coordinator/display/explain.h"
 
 namespace halcyon::coordinator {
 namespace {

@@ -1,7 +1,7 @@
 #include "coordinator/work/work_folders.h"
 
 #include "cluster/outputs.h"
-#include "coordinator/start_over.h"
+#include "coordinator/stages/start_over.h"
 #include "storage/artifact.h"
 #include "storage/checkpoint.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "coordinator/coordinator.h"
-#include "coordinator/recovery.h"
+#include "coordinator/processes/recovery.h"
 #include "tests/coordinator/fake_cluster.h"
 
 namespace halcyon::coordinator {

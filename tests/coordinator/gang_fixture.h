@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "coordinator/restart_budget.h"
+#include "coordinator/run/restart_budget.h"
 #include "tests/coordinator/run_fixture.h"
 
 namespace halcyon::coordinator {

@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/env.h"
-#include "coordinator/artifact_store.h"
 #include "coordinator/job_status.h"
+#include "coordinator/stages/artifact_store.h"
 #include "coordinator/work/work_record.h"
 #include "storage/job_journal.h"
 #include "tests/coordinator/whole_graph.h"

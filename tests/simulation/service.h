@@ -17,7 +17,7 @@
 #include "cluster/failure_detector.h"
 #include "cluster/reliable_stream.h"
 #include "coordinator/run/job_run.h"
-#include "coordinator/stop_schedule.h"
+#include "coordinator/run/stop_schedule.h"
 #include "tests/simulation/agent.h"
 #include "tests/simulation/gang.h"
 #include "tests/simulation/lease.h"

@@ -1,5 +1,5 @@
-// How the simulated coordinator becomes its job's, stays it, and leaves: coordinator/recovery.h,
-// run_job.h and lease_keeper.h.
+// How the simulated coordinator becomes its job's, stays it, and leaves:
+// coordinator/processes/recovery.h, run_job.h and lease_keeper.h.
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +10,7 @@
 namespace halcyon::simulation {
 namespace {
 
-// Of coordinator/recovery.cc.
+// Of coordinator/processes/recovery.cc.
 constexpr int64_t kOwnPollMs = 100;
 // launch.stop_margin_s.
 constexpr int64_t kStopMarginMs = 8000;
