@@ -4,7 +4,7 @@
     distinct_chunks.py DIR [--chunk-size 4] [--shard-tokens 1000000]
 
 DIR holds train_tokens.npy and train_lengths.npy, as `halcyon cache export` writes them. A document is closed by an
-end-of-text token and padded to whole chunks, as Halcyon packs it (pipeline/packing.h).
+end-of-text token and padded to whole chunks, as Halcyon packs it (pipeline/samples/packing.h).
 """
 
 import argparse

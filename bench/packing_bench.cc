@@ -9,8 +9,8 @@
 #include "base/philox.h"
 #include "bench/disk_meter.h"
 #include "bench/scratch_cache.h"
-#include "pipeline/packing.h"
-#include "pipeline/window_loader.h"
+#include "pipeline/samples/packing.h"
+#include "pipeline/samples/window_loader.h"
 #include "storage/latent_cache.h"
 #include "storage/token_cache.h"
 

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/output_file.h"
-#include "pipeline/json_lines.h"
+#include "pipeline/sources/json_lines.h"
 #include "pipeline/tokenizer.h"
 
 namespace halcyon::pipeline {

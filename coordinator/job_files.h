@@ -17,7 +17,7 @@
 #include "coordinator/stages/cache_stage.h"
 #include "coordinator/stages/stage_claim.h"
 #include "jobs/stage_graph.h"
-#include "pipeline/source_plans.h"
+#include "pipeline/sources/source_plans.h"
 #include "storage/source_digests.h"
 
 namespace halcyon::coordinator {

@@ -10,7 +10,7 @@
 namespace halcyon::jobs {
 
 // Of so many windows in a row each source gives as many as its share says, rounded
-// (pipeline/mixture_order.h), so that a source needs a share of one of them.
+// (pipeline/samples/mixture_order.h), so that a source needs a share of one of them.
 inline constexpr uint32_t kMixtureBlock = 10'000;
 inline constexpr double kShareMin = 1.0 / kMixtureBlock;
 

@@ -135,7 +135,8 @@ bool Enters(const Stage& stage, const std::string& path) {
 // Which files give which share of the samples that are trained on.
 void AddShares(const DataSpec& data, std::vector<FingerprintField>* fields) {
   const std::vector<double> shares = SharesOf(data);
-  if (!shares.empty()) fields->push_back({"data.source.order", "2"});  // pipeline/mixture_order.h
+  if (!shares.empty())
+    fields->push_back({"data.source.order", "2"});  // pipeline/samples/mixture_order.h
   for (size_t i = 0; i < shares.size(); ++i) {
     const std::string source = "data.source[" + std::to_string(i) + "].";
     fields->push_back({source + "share", NumberText(shares[i])});
@@ -143,7 +144,7 @@ void AddShares(const DataSpec& data, std::vector<FingerprintField>* fields) {
   }
 }
 
-// Shards are of one part of the text (pipeline/shard_plan.h).
+// Shards are of one part of the text (pipeline/sources/shard_plan.h).
 void AddParts(const DataSpec& data, std::vector<FingerprintField>* fields) {
   for (size_t i = 0; i + 1 < data.source.size(); ++i) {
     fields->push_back({"data.source[" + std::to_string(i) + "].files",

@@ -49,7 +49,7 @@ struct ArtifactRecord {
 struct Artifact {
   ArtifactRecord record;
   nlohmann::json facts =
-      nlohmann::json::object();  // figures, for people but for pipeline/shard_plan.h's
+      nlohmann::json::object();  // figures, for people but for pipeline/sources/file_shards.h's
   // Every file; of a cache its generation's manifest, which names the others with their checksums.
   std::vector<ArtifactFile> files;
 };

@@ -14,7 +14,7 @@
 //     artifacts/KIND/FP16.tmp/  a cache that is being published
 //     work/KIND-FP16/           a stage being made: SSTs, checkpoints, metrics; scratch
 //     sources/                  remembered digests of source files (source_digests.h)
-//       plans/                  and their shards (pipeline/source_plans.h)
+//       plans/                  and their shards (pipeline/sources/source_plans.h)
 //
 // FP16 is the first 16 digits of the stage's fingerprint.
 #ifndef HALCYON_STORAGE_HOME_H_

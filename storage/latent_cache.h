@@ -1,7 +1,7 @@
 // Latents in the page cache: the posterior (mean, log_std) of each chunk of the packed stream, as
 // floating-point numbers of a chosen format; never samples, and no second copy of the tokens. Chunk
 // i of a shard and split belongs to chunk i of the packing of the same shard and split
-// (pipeline/packing.h).
+// (pipeline/samples/packing.h).
 #ifndef HALCYON_STORAGE_LATENT_CACHE_H_
 #define HALCYON_STORAGE_LATENT_CACHE_H_
 

@@ -1,6 +1,6 @@
 // The sample log of a training stage: of each step how many samples the ranks trained on, and a
-// digest over them (pipeline/sample_digest.h). `halcyon audit` compares it with what should have
-// been used.
+// digest over them (pipeline/samples/sample_digest.h). `halcyon audit` compares it with what should
+// have been used.
 //
 //   CHECKPOINTS/samples/3.2    of launch 2 under claim 3, beside the checkpoints (checkpoint.h)
 //

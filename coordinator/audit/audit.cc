@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "pipeline/sample_digest.h"
+#include "pipeline/samples/sample_digest.h"
 
 namespace halcyon::coordinator {
 namespace {

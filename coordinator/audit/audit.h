@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "pipeline/mixture_order.h"
+#include "pipeline/samples/mixture_order.h"
 #include "storage/sample_log.h"
 
 namespace halcyon::coordinator {

@@ -12,9 +12,9 @@
 #include "base/status.h"
 #include "coordinator/audit/audit.h"
 #include "coordinator/audit/stage_record.h"
-#include "pipeline/mixture_order.h"
-#include "pipeline/packed_tokens.h"
-#include "pipeline/window_loader.h"
+#include "pipeline/samples/mixture_order.h"
+#include "pipeline/samples/packed_tokens.h"
+#include "pipeline/samples/window_loader.h"
 #include "storage/artifact_scan.h"
 #include "storage/latent_cache.h"
 

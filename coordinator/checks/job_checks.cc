@@ -8,7 +8,7 @@
 #include "coordinator/checks/early_checks.h"
 #include "coordinator/stages/stage_plan.h"
 #include "coordinator/work/work_folders.h"
-#include "pipeline/shard_plan.h"
+#include "pipeline/sources/shard_plan.h"
 #include "storage/artifact.h"
 #include "storage/page_cache.h"
 #include "storage/token_cache.h"

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "jobs/source_names.h"
-#include "pipeline/shard_plan.h"
+#include "pipeline/sources/shard_plan.h"
 #include "pipeline/token_files/token_documents.h"
 #include "pipeline/token_files/token_layout.h"
 #include "pipeline/utf8.h"

@@ -10,7 +10,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/job_template.h"
 #include "coordinator/run_job.h"
-#include "pipeline/source_text.h"
+#include "pipeline/sources/source_text.h"
 
 namespace halcyon::coordinator {
 namespace {

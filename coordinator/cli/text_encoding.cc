@@ -4,8 +4,8 @@
 #include <atomic>
 #include <thread>
 
-#include "pipeline/document_cutter.h"
-#include "pipeline/json_lines.h"
+#include "pipeline/sources/document_cutter.h"
+#include "pipeline/sources/json_lines.h"
 #include "pipeline/utf8.h"
 
 namespace halcyon::coordinator {

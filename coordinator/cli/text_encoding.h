@@ -21,7 +21,8 @@ struct EncodedText {
 };
 
 // kText: all of `bytes` is one document, nothing added or taken away. kJsonl: the documents that a
-// job reads from such a file (pipeline/json_lines.h); kInvalidArgument names `file_name`:line.
+// job reads from such a file (pipeline/sources/json_lines.h); kInvalidArgument names
+// `file_name`:line.
 absl::StatusOr<EncodedText> EncodeText(std::shared_ptr<const pipeline::Tokenizer> tokenizer,
                                        std::string_view bytes, jobs::DataFormat format,
                                        const std::string& field, const std::string& file_name,

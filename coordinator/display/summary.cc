@@ -9,8 +9,8 @@
 #include "coordinator/display/quality.h"
 #include "coordinator/submit/shell.h"
 #include "jobs/heldout_parts.h"
-#include "pipeline/shard_plan.h"
-#include "pipeline/source_counts.h"
+#include "pipeline/sources/shard_plan.h"
+#include "pipeline/sources/source_counts.h"
 #include "storage/artifact_reader.h"
 
 namespace halcyon::coordinator {

@@ -9,7 +9,7 @@
 #include "base/fault_point.h"
 #include "cluster/outputs.h"
 #include "coordinator/stages/start_over.h"
-#include "pipeline/shard_plan.h"
+#include "pipeline/sources/shard_plan.h"
 #include "storage/artifact_reader.h"
 
 namespace halcyon::coordinator {

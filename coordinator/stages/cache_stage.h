@@ -13,7 +13,7 @@
 #include "coordinator/notes.h"
 #include "coordinator/run/events.h"
 #include "coordinator/stages/stage_outcome.h"
-#include "pipeline/source_plans.h"
+#include "pipeline/sources/source_plans.h"
 #include "storage/page_cache.h"
 
 namespace halcyon::coordinator {

@@ -6,7 +6,7 @@
 
 #include "coordinator/display/explain.h"
 #include "coordinator/work/continuation.h"
-#include "pipeline/source_plans.h"
+#include "pipeline/sources/source_plans.h"
 #include "storage/source_digests.h"
 
 namespace halcyon::coordinator {

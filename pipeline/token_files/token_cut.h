@@ -6,12 +6,12 @@
 
 #include "base/status.h"
 #include "jobs/job_spec.h"
-#include "pipeline/shard_plan.h"
+#include "pipeline/sources/shard_plan.h"
 
 namespace halcyon::pipeline {
 
-// As Cut (pipeline/shard_plan.h), of one of data.Files(). Holds a block of the file at a time. An
-// index has no ranges of its own.
+// As Cut (pipeline/sources/shard_plan.h), of one of data.Files(). Holds a block of the file at a
+// time. An index has no ranges of its own.
 absl::StatusOr<CutSource> CutTokens(const jobs::DataSpec& data, const std::string& path);
 
 }  // namespace halcyon::pipeline

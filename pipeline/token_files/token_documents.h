@@ -11,7 +11,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "jobs/job_spec.h"
-#include "pipeline/shard_plan.h"
+#include "pipeline/sources/shard_plan.h"
 #include "pipeline/tokenizer.h"
 
 namespace halcyon::pipeline {

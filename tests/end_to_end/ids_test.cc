@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/env.h"
-#include "pipeline/document_reader.h"
+#include "pipeline/sources/document_reader.h"
 #include "pipeline/tokenizer.h"
 #include "tests/end_to_end/small_job.h"
 #include "tests/pipeline/token_file_bytes.h"

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
 #include "storage/latent_cache.h"
 #include "storage/token_cache.h"
 #include "tests/testing/temp_dir.h"

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/env.h"
-#include "pipeline/document_reader.h"
-#include "pipeline/shard_plan.h"
+#include "pipeline/sources/document_reader.h"
+#include "pipeline/sources/shard_plan.h"
 #include "tests/testing/temp_dir.h"
 
 namespace halcyon::pipeline {

@@ -10,7 +10,7 @@
 
 #include "base/standard_output.h"
 #include "jobs/stages.h"
-#include "pipeline/sample_order.h"
+#include "pipeline/samples/sample_order.h"
 #include "storage/cache_format.h"
 #include "storage/latent_format.h"
 #include "worker/compute_device.h"

@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 #include "jobs/job_spec.h"
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
 #include "pipeline/tokenizer.h"
 #include "worker/generation/generator.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
 #include "worker/generation/step_sampler.h"
 
 namespace halcyon::worker {

@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 #include "model/autoencoder.h"
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
 
 namespace halcyon::worker {
 

@@ -11,7 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "base/status.h"
 #include "model/autoencoder.h"
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
 
 namespace halcyon::worker {
 

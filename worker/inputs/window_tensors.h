@@ -12,7 +12,7 @@
 #include "model/autoencoder.h"
 #include "model/backbone.h"
 #include "model/posterior.h"
-#include "pipeline/window_loader.h"
+#include "pipeline/samples/window_loader.h"
 
 namespace halcyon::worker {
 

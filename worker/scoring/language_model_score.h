@@ -14,7 +14,7 @@
 #include "model/baseline_model.h"
 #include "model/brier.h"
 #include "model/calm_model.h"
-#include "pipeline/window_loader.h"
+#include "pipeline/samples/window_loader.h"
 
 namespace halcyon::worker {
 

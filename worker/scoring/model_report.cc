@@ -3,7 +3,7 @@
 #include <cmath>
 #include <memory>
 
-#include "pipeline/source_windows.h"
+#include "pipeline/samples/source_windows.h"
 #include "worker/generation/continuations.h"
 #include "worker/generation/make_sampler.h"
 #include "worker/inputs/network_file.h"

@@ -11,7 +11,7 @@
 #include "base/status.h"
 #include "cluster/collectives.h"
 #include "model/autoencoder.h"
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
 #include "worker/scoring/token_classes.h"
 
 namespace halcyon::worker {

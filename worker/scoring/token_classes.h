@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
 #include "pipeline/tokenizer.h"
 
 namespace halcyon::worker {

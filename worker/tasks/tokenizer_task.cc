@@ -3,10 +3,10 @@
 
 #include "base/digest.h"
 #include "jobs/given_pattern.h"
-#include "pipeline/document_reader.h"
-#include "pipeline/heldout_split.h"
-#include "pipeline/sample_order.h"
-#include "pipeline/source_plans.h"
+#include "pipeline/samples/sample_order.h"
+#include "pipeline/sources/document_reader.h"
+#include "pipeline/sources/heldout_split.h"
+#include "pipeline/sources/source_plans.h"
 #include "pipeline/tokenizer.h"
 #include "worker/tasks/tasks.h"
 

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "pipeline/document_cutter.h"
-#include "pipeline/document_reader.h"
-#include "pipeline/heldout_split.h"
+#include "pipeline/sources/document_cutter.h"
+#include "pipeline/sources/document_reader.h"
+#include "pipeline/sources/heldout_split.h"
 #include "pipeline/token_files/token_documents.h"
 #include "pipeline/tokenizer.h"
 #include "storage/token_cache.h"

@@ -3,7 +3,7 @@
 #define HALCYON_WORKER_TRAINING_AUTOENCODER_TRAINEE_H_
 
 #include "model/autoencoder.h"
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
 #include "worker/training/trainee.h"
 
 namespace halcyon::worker {

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
-#include "pipeline/sample_digest.h"
+#include "pipeline/samples/sample_digest.h"
 #include "worker/training/batch_plan.h"
 #include "worker/training/trainee.h"
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "pipeline/mixture_order.h"
+#include "pipeline/samples/mixture_order.h"
 
 namespace halcyon::worker {
 

@@ -5,9 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "pipeline/packing.h"
+#include "pipeline/samples/packing.h"
+#include "pipeline/samples/window_loader.h"
 #include "pipeline/tokenizer.h"
-#include "pipeline/window_loader.h"
 #include "worker/scoring/language_model_score.h"
 #include "worker/training/trainee.h"
 

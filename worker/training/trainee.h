@@ -16,7 +16,7 @@
 #include "jobs/job_spec.h"
 #include "model/posterior.h"
 #include "model/unit.h"
-#include "pipeline/mixture_order.h"
+#include "pipeline/samples/mixture_order.h"
 #include "worker/training/batch_plan.h"
 
 namespace halcyon::worker {

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "coordinator/audit/audit_text.h"
-#include "pipeline/sample_digest.h"
+#include "pipeline/samples/sample_digest.h"
 
 namespace halcyon::coordinator {
 namespace {

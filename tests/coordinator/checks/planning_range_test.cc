@@ -4,10 +4,10 @@
 
 #include "coordinator/checks/early_checks.h"
 #include "coordinator/stages/stage_plan.h"
-#include "pipeline/packing.h"
-#include "pipeline/shard_plan.h"
+#include "pipeline/samples/packing.h"
+#include "pipeline/samples/window_loader.h"
+#include "pipeline/sources/shard_plan.h"
 #include "pipeline/tokenizer.h"
-#include "pipeline/window_loader.h"
 #include "storage/token_cache.h"
 #include "tests/jobs/random_spec.h"
 #include "tests/testing/temp_dir.h"

@@ -65,7 +65,7 @@ TEST(TextEncodingTest, ABadLineIsNamed) {
   }
 }
 
-// What a job reads from the same file (tests/pipeline/json_lines_test.cc).
+// What a job reads from the same file (tests/pipeline/sources/json_lines_test.cc).
 TEST(TextEncodingTest, LinesAreReadAsAJobReadsThem) {
   const auto encoded = Encode(
       "\xEF\xBB\xBF{\"text\": \"first\", \"text\": \"the river\\n\", \"id\": 1e999}\r\n"

@@ -2,7 +2,7 @@
 #include <ATen/ATen.h>
 
 #include "cluster/outputs.h"
-#include "pipeline/sample_digest.h"
+#include "pipeline/samples/sample_digest.h"
 #include "storage/sample_log.h"
 #include "tests/testing/faulty_env.h"
 #include "tests/worker/training/trainer_fixture.h"
