@@ -17,6 +17,7 @@
 #include "coordinator/stages/cache_stage.h"
 #include "coordinator/stages/stage_claim.h"
 #include "jobs/stage_graph.h"
+#include "jobs/stage_identity.h"
 #include "pipeline/sources/source_plans.h"
 #include "storage/source_digests.h"
 

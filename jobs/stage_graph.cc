@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "jobs/stage_identity.h"
 
 namespace halcyon::jobs {
 namespace {

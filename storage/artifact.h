@@ -19,6 +19,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "jobs/stage_identity.h"
 #include "jobs/stages.h"
 
 namespace halcyon::storage {

@@ -12,6 +12,7 @@
 #include "coordinator/stages/artifact_store.h"
 #include "coordinator/stages/stage_plan.h"
 #include "jobs/job_spec.h"
+#include "jobs/stage_identity.h"
 #include "storage/artifact.h"
 
 namespace halcyon::coordinator {

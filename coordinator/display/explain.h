@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "jobs/stages.h"
+#include "jobs/stage_identity.h"
 #include "storage/artifact.h"
 
 namespace halcyon::coordinator {

@@ -7,6 +7,7 @@
 
 #include "coordinator/stages/artifact_store.h"
 #include "jobs/job_spec.h"
+#include "jobs/stage_identity.h"
 #include "jobs/stages.h"
 #include "storage/home.h"
 

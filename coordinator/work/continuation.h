@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "coordinator/work/work_folders.h"
-#include "jobs/stages.h"
+#include "jobs/stage_identity.h"
 
 namespace halcyon::coordinator {
 

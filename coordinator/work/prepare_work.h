@@ -7,7 +7,7 @@
 #include "cluster/messages.h"
 #include "coordinator/job_context.h"
 #include "coordinator/notes.h"
-#include "jobs/stages.h"
+#include "jobs/stage_identity.h"
 
 namespace halcyon::coordinator {
 

@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "coordinator/work/work_record.h"
+#include "jobs/stage_identity.h"
 #include "jobs/stages.h"
 #include "storage/home.h"
 

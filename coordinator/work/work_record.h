@@ -11,7 +11,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
-#include "jobs/stages.h"
+#include "jobs/stage_identity.h"
 
 namespace halcyon::coordinator {
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "jobs/estimate.h"
+#include "jobs/stage_identity.h"
 #include "jobs/text_counts.h"
 #include "tests/jobs/random_spec.h"
 

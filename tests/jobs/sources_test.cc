@@ -8,6 +8,7 @@
 #include "jobs/heldout_parts.h"
 #include "jobs/job_spec.h"
 #include "jobs/mixture.h"
+#include "jobs/stage_identity.h"
 #include "jobs/stages.h"
 
 namespace halcyon::jobs {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/standard_output.h"
-#include "jobs/stages.h"
+#include "jobs/stage_identity.h"
 #include "pipeline/samples/sample_order.h"
 #include "storage/cache_format.h"
 #include "storage/latent_format.h"
