@@ -70,12 +70,13 @@ absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path,
   }
   ASSIGN_OR_RETURN(JobSpec spec,
                    Parse(*text, path, DirName(path), /*check_files=*/true, overrides));
-  // Workers read the resolved file. A folder whose name is not UTF-8 cannot stand in one.
+  // Workers read the resolved file. A name that is not UTF-8, or has a control character, cannot
+  // stand in one.
   const auto again = ParseJobSpec(ToToml(spec), "the resolved job file", "/", false);
   if (!again.ok()) {
     return InvalidArgument(path +
-                           ": the path of this file, a source or the tokenizer is not UTF-8; "
-                           "rename the folder (" +
+                           ": the path of this file, a source or the tokenizer is not UTF-8 or has "
+                           "a control character; rename the file or folder (" +
                            MessageOf(again.status()) + ")");
   }
   return spec;

@@ -117,10 +117,10 @@ absl::Status Main(int argc, char** argv) {
   eval_app->add_option("--noise-std", eval.noise_std);
   eval_app->add_flag("--json", eval.json);
   auto* verify_app = app.add_subcommand("verify-latents", "encode latents again and compare");
-  for (const char* stage : {"tokenizer", "tokens", "autoencoder"}) {
-    AddArtifact(verify_app, &verify.inputs, stage);
+  for (const char* stage : {"tokenizer", "tokens"}) AddArtifact(verify_app, &verify.inputs, stage);
+  for (const char* stage : {"autoencoder", "latents"}) {
+    AddArtifact(verify_app, &verify.inputs, stage, /*required=*/false);  // the command says why
   }
-  AddArtifact(verify_app, &verify.inputs, "latents", /*required=*/false);  // the command says why
   verify_app->add_option("--batches", verify.batches);
   verify_app->add_option("--seed", verify.seed);
   verify_app->add_option("--device", verify.device);

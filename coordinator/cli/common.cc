@@ -91,6 +91,9 @@ void AddUntil(CLI::App* command, std::string* until) {
                    "Make this stage and those that it needs, and end: tokenizer, tokens, "
                    "autoencoder, latents, model or eval; without it, all")
       ->type_name("STAGE")
+      ->check([](const std::string& stage) {
+        return stage.empty() ? "names no stage; leave it out to make all" : "";
+      })
       ->default_str("");
 }
 

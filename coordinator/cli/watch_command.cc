@@ -29,6 +29,7 @@ absl::Status Watch(const std::string& job_id, const std::string& home_flag) {
     ASSIGN_OR_RETURN(job, FindJob(home, job.job_id, /*done_only=*/false));
   }
   view.Finish();
+  if (job.state == jobs::JobState::kPartial) PrintText(job.MadeUntil() + "\n");
   return EndOf(job);
 }
 

@@ -117,7 +117,17 @@ TEST_F(JobFile, AFolderWhoseNameIsNotUtf8IsRefused) {
   Write("\xff/job.toml", "name = \"a\"\ndata.sources = [\"a.txt\"]\n");
   const absl::Status status = LoadJobSpec(bad + "/job.toml").status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
-  EXPECT_THAT(MessageOf(status), HasSubstr("is not UTF-8; rename the folder"));
+  EXPECT_THAT(MessageOf(status),
+              HasSubstr("is not UTF-8 or has a control character; rename the file or folder"));
+}
+
+TEST_F(JobFile, AFileOfAFolderWithAControlCharacterInItsNameIsRefused) {
+  Write("texts/a\tb.txt", "text");
+  Write("job.toml", "name = \"a\"\ndata.sources = [\"texts\"]\n");
+  const absl::Status status = Load().status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(MessageOf(status), HasSubstr("has a control character; rename the file or folder"));
+  EXPECT_THAT(MessageOf(status), HasSubstr("a\\u0009b.txt"));
 }
 
 TEST_F(JobFile, EachBadSourceIsReportedAtItsOwnLine) {

@@ -112,7 +112,7 @@ std::string Text(const Comparison& found, size_t batches) {
 absl::Status RunVerifyLatents(const VerifyLatentsCommand& command) {
   if (command.batches < 1) return InvalidArgument("--batches: one is the least");
   if (!command.inputs.contains("latents")) {
-    return FailedPrecondition(
+    return InvalidArgument(
         "the job stores no latents, so there is nothing to compare: its ranks encode what they "
         "read (data.latents), or its head is softmax");
   }

@@ -54,8 +54,8 @@ class ShardFiller {
       : context_(context),
         data_(context.spec->data),
         tokenizer_(tokenizer),
-        split_(data_,
-               shard.ranges.front().path),  // that of all: a shard is of one part of the text
+        first_path_(shard.ranges.front().path),
+        split_(data_, first_path_),  // that of all: a shard is of one part of the text
         writer_(ShardPath(*context.lease, shard.number), context.lease->assignment.fingerprint,
                 shard.number, context.lease->fence, tokenizer.vocab_size()) {
     for (const pipeline::SourceRange& range : shard.ranges) all_bytes_ += range.end - range.begin;
@@ -103,8 +103,8 @@ class ShardFiller {
       AddWarning(warnings_[i], &result);
     }
     if (warnings_.size() > kWarningsMax) {
-      AddWarning(fmt::format("{} more files of the same shard give such a warning",
-                             warnings_.size() - kWarningsMax),
+      AddWarning(fmt::format("{} more files of the shard that begins with {} give a warning",
+                             warnings_.size() - kWarningsMax, first_path_),
                  &result);
     }
     return result;
@@ -131,6 +131,7 @@ class ShardFiller {
   const TaskContext& context_;
   const jobs::DataSpec& data_;
   const pipeline::Tokenizer& tokenizer_;
+  const std::string first_path_;
   const pipeline::HeldoutSplit split_;
   storage::TokenShardWriter writer_;
   std::vector<uint32_t> ids_;  // of a document

@@ -143,6 +143,8 @@ TEST_F(SubmitCommandTest, AWaitingJobIsCancelledAndResumed) {
 }
 
 TEST_F(SubmitCommandTest, AJobThatIsMadeUntilItsStageHasEndedAndIsResumedToItsEnd) {
+  EXPECT_EQ(Submit("local", {"--until", ""}), 2);  // a script's variable without a value
+  EXPECT_THAT(err_, HasSubstr("--until: names no stage; leave it out to make all"));
   EXPECT_EQ(Submit("local", {"--until", "token"}), 2);
   EXPECT_THAT(err_,
               HasSubstr("--until: the job has no stage \"token\"; its stages are tokenizer, "));

@@ -14,6 +14,7 @@ namespace halcyon::worker {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class TokensTaskTest : public ::testing::Test {
@@ -126,7 +127,9 @@ TEST_F(TokensTaskTest, AFewOfManyWarningsAreShown) {
   const json& warnings = result->at("warnings");
   ASSERT_EQ(warnings.size(), 4u);
   EXPECT_THAT(warnings[2].get<std::string>(), HasSubstr("latin2.txt"));
-  EXPECT_EQ(warnings[3], "3 more files of the same shard give such a warning");
+  EXPECT_THAT(warnings[3].get<std::string>(),
+              AllOf(HasSubstr("3 more files of the shard that begins with"),
+                    HasSubstr("latin0.txt give a warning")));
 }
 
 TEST_F(TokensTaskTest, ALeaseThatIsNoneIsRefused) {
