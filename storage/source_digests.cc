@@ -16,7 +16,9 @@ using nlohmann::json;
 
 constexpr size_t kNameDigits = 32;
 
-absl::StatusOr<SourceRecord> Stat(const std::string& path) {
+}  // namespace
+
+absl::StatusOr<SourceRecord> LookAtSource(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "cannot read " + path);
   SourceRecord record;
@@ -28,12 +30,20 @@ absl::StatusOr<SourceRecord> Stat(const std::string& path) {
   return record;
 }
 
-bool SameFile(const SourceRecord& a, const SourceRecord& b) {
+bool IsSameFile(const SourceRecord& a, const SourceRecord& b) {
   return a.size == b.size && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
          a.inode == b.inode;
 }
 
-}  // namespace
+absl::StatusOr<SourceRecord> ReadSource(const std::string& path, const SourceReader& read) {
+  ASSIGN_OR_RETURN(SourceRecord before, LookAtSource(path));
+  ASSIGN_OR_RETURN(before.sha256, read(path));
+  ASSIGN_OR_RETURN(const SourceRecord after, LookAtSource(path));
+  if (!IsSameFile(before, after)) {
+    return FailedPrecondition(path + ": changed while it was read; start again when it is done");
+  }
+  return before;
+}
 
 std::string EncodeSource(const SourceRecord& source) {
   const json json = {{"path", source.path},         {"size", source.size},
@@ -56,21 +66,16 @@ absl::StatusOr<SourceRecord> DecodeSource(std::string_view text) {
 }
 
 absl::StatusOr<std::string> SourceDigests::Of(const std::string& path, const Reader& read) {
-  ASSIGN_OR_RETURN(const SourceRecord now, Stat(path));
+  ASSIGN_OR_RETURN(const SourceRecord now, LookAtSource(path));
   const auto remembered = Find(path);
-  if (remembered.ok() && SameFile(*remembered, now)) return remembered->sha256;
+  if (remembered.ok() && IsSameFile(*remembered, now)) return remembered->sha256;
   return ReadAnew(path, read);
 }
 
 absl::StatusOr<std::string> SourceDigests::ReadAnew(const std::string& path, const Reader& read) {
-  ASSIGN_OR_RETURN(SourceRecord before, Stat(path));
-  ASSIGN_OR_RETURN(before.sha256, read(path));
-  ASSIGN_OR_RETURN(const SourceRecord after, Stat(path));
-  if (!SameFile(before, after)) {
-    return FailedPrecondition(path + ": changed while it was read; start again when it is done");
-  }
-  RETURN_IF_ERROR(Put(before));
-  return before.sha256;
+  ASSIGN_OR_RETURN(const SourceRecord record, ReadSource(path, read));
+  RETURN_IF_ERROR(Put(record));
+  return record.sha256;
 }
 
 absl::StatusOr<SourceRecord> SourceDigests::Find(const std::string& path) {

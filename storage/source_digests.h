@@ -25,6 +25,15 @@ struct SourceRecord {
   int64_t ctime_ns = 0;  // of the last change to contents or metadata; programs cannot set it
 };
 
+// Of a file as it is, without a digest. kNotFound.
+absl::StatusOr<SourceRecord> LookAtSource(const std::string& path);
+// Whether size, times and inode are the same.
+bool IsSameFile(const SourceRecord& a, const SourceRecord& b);
+// Reads a whole file and returns the SHA-256 of its bytes.
+using SourceReader = std::function<absl::StatusOr<std::string>(const std::string& path)>;
+// The record of a file that is read. kFailedPrecondition when it changes meanwhile.
+absl::StatusOr<SourceRecord> ReadSource(const std::string& path, const SourceReader& read);
+
 std::string EncodeSource(const SourceRecord& source);
 // kDataLoss on anything that EncodeSource did not write.
 absl::StatusOr<SourceRecord> DecodeSource(std::string_view text);
@@ -32,8 +41,7 @@ absl::StatusOr<SourceRecord> DecodeSource(std::string_view text);
 // Thread-safe as `env` is. Owns nothing.
 class SourceDigests {
  public:
-  // Reads a whole file and returns the SHA-256 of its bytes.
-  using Reader = std::function<absl::StatusOr<std::string>(const std::string& path)>;
+  using Reader = SourceReader;
 
   SourceDigests(Env& env, std::string dir) : env_(env), dir_(std::move(dir)) {}
 

@@ -2,58 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
-#include <optional>
+#include <set>
 #include <utility>
 
 #include "base/digest.h"
 #include "base/shared_file.h"
 #include "jobs/source_names.h"
 #include "pipeline/for_all.h"
-#include "storage/strict_json.h"
 
 namespace halcyon::pipeline {
 namespace {
 
-using nlohmann::json;
-
-// Raised when the same settings cut otherwise.
-constexpr uint64_t kPlanVersion = 1;
-constexpr size_t kChecksumDigits = 16;
-constexpr size_t kNameDigits = 32;
 constexpr char kPlansFolder[] = "plans";
-
-// What decides where the text of `path` is cut.
-json KeyOf(const jobs::DataSpec& data, const std::string& path) {
-  json key = {{"version", kPlanVersion},
-              {"path", path},
-              {"format", static_cast<int>(data.format)},
-              {"documents", static_cast<int>(data.documents)},
-              {"shard_bytes", data.shard_bytes}};
-  if (data.format == jobs::DataFormat::kTokens) {
-    key["token_type"] = static_cast<int>(data.token_type);
-    key["end_of_document"] = data.end_of_document;
-  }
-  return key;
-}
-
-// Paths need not be UTF-8; what is not is replaced.
-std::string TextOf(const json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::string ChecksumOf(std::string_view text) { return fmt::format("{:016x}\n", Xxh3(text)); }
-
-absl::StatusOr<SourceRange> RangeOf(const json& from, const std::string& path) {
-  const bool is_one =
-      from.is_array() && from.size() == 3 &&
-      std::all_of(from.begin(), from.end(), [](const json& n) { return n.is_number_unsigned(); });
-  if (!is_one || from[0] >= from[1]) return DataLoss("a plan of a source: no range");
-  return SourceRange{.path = path, .begin = from[0], .end = from[1], .xxh3 = from[2]};
-}
 
 // Calls work(i) for 0 ... count - 1 on all processors; the first error by number.
 absl::Status ForAllFiles(size_t count, const std::function<absl::Status(size_t)>& work) {
@@ -63,49 +24,34 @@ absl::Status ForAllFiles(size_t count, const std::function<absl::Status(size_t)>
   return absl::OkStatus();
 }
 
+absl::Status AsItIs(size_t, const absl::Status& error) { return error; }
+
+// A source that cannot be cut may be another than the one of the digest.
+absl::Status WhyNot(const std::string& source, const std::string& sha256,
+                    const absl::Status& error) {
+  if (absl::IsNotFound(error)) return SourceChanged(source, "it is gone");
+  const auto others = Sha256OfFile(source);
+  if (!others.ok() || *others == sha256) return error;
+  return SourceChanged(source, "its SHA-256 differs");
+}
+
 }  // namespace
 
-std::string EncodeSourcePlan(const jobs::DataSpec& data, const std::string& path,
-                             const CutSource& plan) {
-  json to = {{"key", TextOf(KeyOf(data, path))}, {"sha256", plan.sha256}};
-  if (!plan.index_sha256.empty()) to["index_sha256"] = plan.index_sha256;
-  json& ranges = to["shards"] = json::array();
-  for (const SourceRange& range : plan.ranges) {
-    ranges.push_back({range.begin, range.end, range.xxh3});
-  }
-  const std::string text = TextOf(to);
-  return ChecksumOf(text) + text;
-}
-
-absl::StatusOr<CutSource> DecodeSourcePlan(const jobs::DataSpec& data, const std::string& path,
-                                           std::string_view text) {
-  const std::string_view body = text.substr(std::min(text.size(), kChecksumDigits + 1));
-  if (body.empty() || ChecksumOf(body) != text.substr(0, kChecksumDigits + 1)) {
-    return DataLoss("a plan of a source: its checksum differs");
-  }
-  ASSIGN_OR_RETURN(const json from, storage::ParseStrictJson(body));
-  ASSIGN_OR_RETURN(const std::string key, storage::StringMember(from, "key"));
-  if (key != TextOf(KeyOf(data, path))) return NotFound("no plan of " + path);
-  CutSource plan;
-  ASSIGN_OR_RETURN(plan.sha256, storage::StringMember(from, "sha256"));
-  if (from.contains("index_sha256")) {
-    ASSIGN_OR_RETURN(plan.index_sha256, storage::StringMember(from, "index_sha256"));
-  }
-  ASSIGN_OR_RETURN(const json* ranges, storage::ArrayMember(from, "shards"));
-  for (const json& one : *ranges) {
-    ASSIGN_OR_RETURN(SourceRange range, RangeOf(one, path));
-    plan.ranges.push_back(std::move(range));
-  }
-  return plan;
-}
-
-SourcePlans::SourcePlans(Env& env, const std::string& dir)
-    : env_(env), digests_(env, dir), dir_(JoinPath(dir, kPlansFolder)) {}
+SourcePlans::SourcePlans(Env& env, const std::string& dir, uint64_t small_bytes_max)
+    : env_(env),
+      digests_(env, dir),
+      dir_(JoinPath(dir, kPlansFolder)),
+      small_bytes_max_(small_bytes_max) {}
 
 absl::StatusOr<std::vector<std::string>> SourcePlans::DigestsOf(const jobs::DataSpec& data) {
   const std::vector<std::string> files = data.Files();
   std::vector<std::string> digests(files.size());
+  ASSIGN_OR_RETURN(const auto small, PlansOfSmall(data, files, /*anew=*/false, AsItIs));
   RETURN_IF_ERROR(ForAllFiles(digests.size(), [&](size_t i) -> absl::Status {
+    if (small[i]) {
+      digests[i] = small[i]->sha256;
+      return absl::OkStatus();
+    }
     CutSource unused;
     ASSIGN_OR_RETURN(digests[i], digests_.Of(files[i], [&](const std::string& source) {
       return Read(data, source, &unused);
@@ -117,7 +63,9 @@ absl::StatusOr<std::vector<std::string>> SourcePlans::DigestsOf(const jobs::Data
 
 absl::Status SourcePlans::ReadAnew(const jobs::DataSpec& data) {
   const std::vector<std::string> files = data.Files();
+  ASSIGN_OR_RETURN(const auto small, PlansOfSmall(data, files, /*anew=*/true, AsItIs));
   return ForAllFiles(files.size(), [&](size_t i) {
+    if (small[i]) return absl::OkStatus();
     CutSource unused;
     const auto read = [&](const std::string& source) { return Read(data, source, &unused); };
     return digests_.ReadAnew(files[i], read).status();
@@ -134,7 +82,18 @@ absl::StatusOr<ShardPlan> SourcePlans::PlanShards(const jobs::DataSpec& data,
   std::map<std::string, std::string> digest_of;
   for (size_t i = 0; i < files.size(); ++i) digest_of[files[i]] = source_digests[i];
   std::vector<CutSource> sources(files.size());
+  ASSIGN_OR_RETURN(auto small, PlansOfSmall(data, files, /*anew=*/false,
+                                            [&](size_t i, const absl::Status& error) {
+                                              return WhyNot(files[i], source_digests[i], error);
+                                            }));
   RETURN_IF_ERROR(ForAllFiles(sources.size(), [&](size_t i) -> absl::Status {
+    if (small[i]) {
+      if (small[i]->sha256 != source_digests[i]) {
+        return SourceChanged(files[i], "its SHA-256 differs");
+      }
+      sources[i] = *std::move(small[i]);
+      return absl::OkStatus();
+    }
     const auto index = digest_of.find(jobs::IndexNameOf(files[i]));
     ASSIGN_OR_RETURN(sources[i], PlanOf(data, files[i], source_digests[i],
                                         index == digest_of.end() ? "" : index->second));
@@ -158,12 +117,8 @@ absl::StatusOr<CutSource> SourcePlans::PlanOf(const jobs::DataSpec& data, const 
     }
     digest = digests_.ReadAnew(source, read);
   }
-  if (absl::IsNotFound(digest.status())) return SourceChanged(source, "it is gone");
-  if (!digest.ok()) {
-    // Bytes that cannot be cut may be others than those of the digest.
-    const auto others = Sha256OfFile(source);
-    if (!others.ok() || *others == sha256) return digest.status();
-  } else if (*digest == sha256) {
+  if (!digest.ok()) return WhyNot(source, sha256, digest.status());
+  if (*digest == sha256) {
     if (plan->index_sha256 == index_sha256) return *std::move(plan);
     return SourceChanged(jobs::IndexNameOf(source), "its SHA-256 differs");
   }
@@ -180,8 +135,68 @@ absl::StatusOr<std::string> SourcePlans::Read(const jobs::DataSpec& data, const 
 }
 
 std::string SourcePlans::PathOf(const jobs::DataSpec& data, const std::string& source) const {
-  const std::string name = Sha256::Of(TextOf(KeyOf(data, source))).substr(0, kNameDigits);
-  return JoinPath(dir_, name + ".plan");
+  return JoinPath(dir_, PlanFileName(data, source));
+}
+
+bool SourcePlans::IsSmall(const jobs::DataSpec& data, const std::string& source) const {
+  const auto size = env_.FileSize(source);
+  if (!size.ok() || *size >= small_bytes_max_) return false;
+  // The plan of ids with an index is of both files.
+  return data.format != jobs::DataFormat::kTokens ||
+         (jobs::IndexOfIds(source).empty() && jobs::IdsOfIndex(source).empty());
+}
+
+FolderPlans SourcePlans::RememberedOf(const jobs::DataSpec& data, const std::string& folder) {
+  const auto text = env_.ReadFile(PathOf(data, folder));
+  auto plans = text.ok() ? DecodeFolderPlans(data, folder, *text) : text.status();
+  return plans.ok() ? *std::move(plans) : FolderPlans();
+}
+
+absl::StatusOr<std::vector<std::optional<CutSource>>> SourcePlans::PlansOfSmall(
+    const jobs::DataSpec& data, const std::vector<std::string>& files, bool anew,
+    const Explain& explain) {
+  std::vector<std::optional<CutSource>> plans(files.size());
+  std::vector<bool> is_small(files.size());
+  std::map<std::string, FolderPlans> folders;
+  for (size_t i = 0; i < files.size(); ++i) {
+    is_small[i] = IsSmall(data, files[i]);
+    const std::string folder = DirName(files[i]);
+    if (is_small[i] && !folders.contains(folder)) folders[folder] = RememberedOf(data, folder);
+  }
+  std::vector<std::optional<storage::SourceRecord>> read(files.size());
+  RETURN_IF_ERROR(ForAllFiles(files.size(), [&](size_t i) -> absl::Status {
+    if (!is_small[i]) return absl::OkStatus();
+    const FolderPlans& remembered = folders.at(DirName(files[i]));
+    const auto known = anew ? remembered.end() : remembered.find(files[i]);
+    const auto now = storage::LookAtSource(files[i]);
+    if (known != remembered.end() && now.ok() && storage::IsSameFile(known->second.file, *now)) {
+      plans[i] = known->second.plan;
+      return absl::OkStatus();
+    }
+    const auto record = storage::ReadSource(
+        files[i], [&](const std::string& source) -> absl::StatusOr<std::string> {
+          ASSIGN_OR_RETURN(plans[i], Cut(data, source));
+          return plans[i]->sha256;
+        });
+    if (!record.ok()) return explain(i, record.status());
+    read[i] = *record;
+    return absl::OkStatus();
+  }));
+  std::set<std::string> changed;
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (!read[i]) continue;
+    const std::string folder = DirName(files[i]);
+    folders[folder][files[i]] = {*std::move(read[i]), *plans[i]};
+    changed.insert(folder);
+  }
+  RETURN_IF_ERROR(env_.CreateDirs(dir_));
+  for (const std::string& folder : changed) {
+    std::erase_if(folders[folder], [&](const auto& one) { return !env_.Exists(one.first); });
+    RETURN_IF_ERROR(WriteSharedFile(env_, PathOf(data, folder),
+                                    EncodeFolderPlans(data, folder, folders[folder]),
+                                    Durability::kUnsynced));
+  }
+  return plans;
 }
 
 }  // namespace halcyon::pipeline

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/digest.h"
+#include "pipeline/sources/source_plans.h"
 #include "pipeline/tokenizer.h"
 #include "storage/source_digests.h"
 #include "tests/coordinator/coordinator_fixture.h"
@@ -60,8 +61,11 @@ TEST_F(CoordinatorTest, ASourceThatChangesUnderWayEndsTheStageByName) {
 
 // The bytes differ though all that is remembered of the file is the same.
 TEST_F(CoordinatorTest, ARememberedDigestThatIsWrongIsCorrected) {
-  ASSERT_TRUE(Run().ok());
   const std::string corpus = JoinPath(root_, "corpus.txt");
+  // So large that its digest has a file of its own.
+  const std::string line(pipeline::SourcePlans::kSmallBytesMax, 'x');
+  ASSERT_TRUE(WriteFileAtomically(env_, corpus, *env_.ReadFile(corpus) + line + "\n").ok());
+  ASSERT_TRUE(Run().ok());
   storage::SourceDigests digests(env_, home_.Sources());
   storage::SourceRecord record = *digests.Find(corpus);
   record.sha256 = Sha256::Of("what the file once was");

@@ -16,13 +16,14 @@ using ::testing::HasSubstr;
 
 class SourcePlansTest : public SourceTest {
  protected:
-  SourcePlansTest() {
+  // Without small files.
+  explicit SourcePlansTest(uint64_t small_bytes_max = 0) : small_bytes_max_(small_bytes_max) {
     data_.documents = jobs::DocumentRule::kLines;
     data_.shard_bytes = 4;
   }
   // By another process, which knows only what is remembered.
   absl::StatusOr<ShardPlan> Planned(const std::vector<std::string>& digests) {
-    return SourcePlans(env_, dir_.Path("sources")).PlanShards(data_, digests);
+    return SourcePlans(env_, dir_.Path("sources"), small_bytes_max_).PlanShards(data_, digests);
   }
   std::vector<std::string> PlanFiles() {
     std::vector<std::string> files;
@@ -40,7 +41,8 @@ class SourcePlansTest : public SourceTest {
   }
 
   Env& env_ = *Env::Posix();
-  SourcePlans plans_{env_, dir_.Path("sources")};
+  const uint64_t small_bytes_max_;
+  SourcePlans plans_{env_, dir_.Path("sources"), small_bytes_max_};
 };
 
 TEST_F(SourcePlansTest, ThePlanIsThatOfReadingTheSources) {
@@ -164,6 +166,106 @@ TEST_F(SourcePlansTest, APlanOfAnotherFileIsNone) {
   const std::string text = EncodeSourcePlan(data_, "/a", plan);
   EXPECT_EQ(*DecodeSourcePlan(data_, "/a", text), plan);
   EXPECT_TRUE(absl::IsNotFound(DecodeSourcePlan(data_, "/b", text).status()));
+}
+
+class SmallSourcesTest : public SourcePlansTest {
+ protected:
+  SmallSourcesTest() : SourcePlansTest(/*small_bytes_max=*/100) {
+    std::filesystem::create_directories(dir_.Path("more"));
+    Write("a.txt", "one\ntwo\n");
+    Write("b.txt", "two");
+    Write("more/c.txt", "six\n");
+    const auto digests = plans_.DigestsOf(data_);
+    EXPECT_TRUE(digests.ok()) << digests.status();
+    digests_ = *digests;
+  }
+  std::string FolderFile() {
+    return dir_.Path("sources/plans/" + PlanFileName(data_, dir_.Path("")));
+  }
+  FolderPlans Remembered() {
+    return *DecodeFolderPlans(data_, dir_.Path(""), *env_.ReadFile(FolderFile()));
+  }
+
+  std::vector<std::string> digests_;
+};
+
+TEST_F(SmallSourcesTest, OfAFolderAreRememberedTogether) {
+  EXPECT_THAT(digests_,
+              ElementsAre(Sha256::Of("one\ntwo\n"), Sha256::Of("two"), Sha256::Of("six\n")));
+  EXPECT_EQ(PlanFiles().size(), 2u);
+  EXPECT_EQ(Remembered().size(), 2u);
+  const auto others = std::filesystem::directory_iterator(dir_.Path("sources"));
+  EXPECT_EQ(std::distance(begin(others), end(others)), 1) << "plans/ alone";
+  EXPECT_EQ(Planned(digests_)->shards, PlanShards(data_)->shards);
+}
+
+TEST_F(SmallSourcesTest, WhatIsRememberedIsNotReadAgain) {
+  FolderPlans others = Remembered();
+  SourceRange& range = others.at(data_.sources[1]).plan.ranges.at(0);
+  range.xxh3 = 7;
+  const SourceRange changed = range;
+  PutFile(FolderFile(), EncodeFolderPlans(data_, dir_.Path(""), others));
+  EXPECT_EQ(RangesOf(*Planned(digests_)).at(2), changed);
+  ASSERT_TRUE(plans_.ReadAnew(data_).ok());
+  EXPECT_EQ(Planned(digests_)->shards, PlanShards(data_)->shards);
+}
+
+TEST_F(SmallSourcesTest, AFileThatChangesIsReadAgainAndOneThatIsGoneForgotten) {
+  Replace("b.txt", "three");
+  std::filesystem::remove(dir_.Path("a.txt"));
+  data_.sources.erase(data_.sources.begin());
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok()) << digests.status();
+  EXPECT_THAT(*digests, ElementsAre(Sha256::Of("three"), Sha256::Of("six\n")));
+  EXPECT_EQ(Remembered().size(), 1u);
+  // What other jobs name in the folder stays.
+  Write("d.txt", "four");
+  data_.sources = {data_.sources.back()};
+  ASSERT_TRUE(plans_.DigestsOf(data_).ok());
+  EXPECT_EQ(Remembered().size(), 2u);
+}
+
+TEST_F(SmallSourcesTest, ADamagedFileOfAFolderIsMadeAgain) {
+  const auto read = PlanShards(data_);
+  const std::string text = *env_.ReadFile(FolderFile());
+  for (size_t i = 0; i <= text.size(); ++i) {
+    std::string damaged = i == text.size() ? "" : text;
+    if (i < text.size()) damaged[i] ^= 1;
+    PutFile(FolderFile(), damaged);
+    ASSERT_EQ(Planned(digests_)->shards, read->shards) << i;
+    ASSERT_EQ(*env_.ReadFile(FolderFile()), text) << i;
+  }
+}
+
+TEST_F(SmallSourcesTest, OneWithOtherBytesThanExpectedIsNamed) {
+  EXPECT_TRUE(Planned(digests_).ok());
+  Replace("b.txt", "TWO");
+  ExpectChanged(digests_, "its SHA-256 differs");
+  std::filesystem::remove(dir_.Path("b.txt"));
+  ExpectChanged(digests_, "it is gone");
+}
+
+TEST_F(SmallSourcesTest, LargeOnesHaveFilesOfTheirOwn) {
+  Write("large.txt", std::string(100, 'x'));
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok());
+  EXPECT_EQ(PlanFiles().size(), 3u);
+  EXPECT_EQ(Remembered().size(), 2u);
+  EXPECT_EQ(Planned(*digests)->shards, PlanShards(data_)->shards);
+}
+
+TEST_F(SmallSourcesTest, IdsWithAnIndexHaveAPlanOfTheirOwn) {
+  data_.sources.clear();
+  data_.format = jobs::DataFormat::kTokens;
+  data_.shard_bytes = 1;
+  Write("i.bin", Integers({1, 2, 3}, 2));
+  Write("i.idx", MegatronIndexOf(8, 2, {{1}, {2}}));
+  const auto digests = plans_.DigestsOf(data_);
+  ASSERT_TRUE(digests.ok()) << digests.status();
+  Replace("i.idx", MegatronIndexOf(8, 2, {{1}, {1}, {1}}));
+  const auto now = plans_.DigestsOf(data_);
+  ASSERT_TRUE(now.ok()) << now.status();
+  EXPECT_EQ(Planned(*now)->shards.size(), 3u);
 }
 
 }  // namespace
