@@ -118,8 +118,10 @@ absl::StatusOr<std::vector<StageKind>> StagesUntil(const JobSpec& spec, std::str
   for (const StageKind kind : all)
     names += (names.empty() ? "" : ", ") + std::string(StageName(kind));
   if (made.empty()) {
-    return InvalidArgument("the job has no stage \"" + std::string(until) + "\"; its stages are " +
-                           names);
+    const bool are_recomputed = RecomputesLatents(spec) && until == StageName(StageKind::kLatents);
+    return InvalidArgument(
+        "the job has no stage \"" + std::string(until) + "\"; its stages are " + names +
+        (are_recomputed ? "; its model's ranks encode what they read (data.latents)" : ""));
   }
   return std::vector<StageKind>(made.begin(), made.end());
 }

@@ -10,6 +10,7 @@
 #include "coordinator/display/explain.h"
 #include "coordinator/run_job.h"
 #include "coordinator/stages/artifact_store.h"
+#include "coordinator/stages/latents_rule.h"
 #include "coordinator/stages/stage_plan.h"
 #include "jobs/job_spec.h"
 #include "jobs/stage_identity.h"
@@ -41,10 +42,15 @@ nlohmann::json PlanToJson(const PlannedStage& stage) {
           {"differences", DifferencesToJson(stage.differences)}};
 }
 
-absl::StatusOr<std::vector<PlannedStage>> PlanOf(const jobs::JobSpec& spec,
+// With what data.latents = "auto" came to, where the job has decided it.
+absl::StatusOr<std::vector<PlannedStage>> PlanOf(const std::string& job_file, jobs::JobSpec spec,
                                                  const std::string& home_flag) {
   ASSIGN_OR_RETURN(const std::string root, storage::ChooseHome(home_flag));
   ASSIGN_OR_RETURN(const storage::HomeLayout home, storage::OpenHome(root));
+  const JobId job = JobIdOf(spec.name, AbsolutePath(job_file));
+  RETURN_IF_ERROR(SettleLatents(
+      *Env::Posix(), root, home.Job(job.value()), /*machine=*/nullptr, [](const std::string&) {},
+      &spec));
   ArtifactStore store(*Env::Posix(), home);
   return PlanStages(spec, home, store);
 }
@@ -52,7 +58,7 @@ absl::StatusOr<std::vector<PlannedStage>> PlanOf(const jobs::JobSpec& spec,
 absl::Status ExplainJob(const ExplainArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const jobs::JobSpec spec, LoadJob(arguments.first, arguments.set));
   const JobId job = JobIdOf(spec.name, AbsolutePath(arguments.first));
-  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanOf(spec, home_flag));
+  ASSIGN_OR_RETURN(const std::vector<PlannedStage> plan, PlanOf(arguments.first, spec, home_flag));
   if (arguments.json) {
     nlohmann::json stages = nlohmann::json::array();
     for (const PlannedStage& stage : plan) stages.push_back(PlanToJson(stage));
@@ -80,8 +86,8 @@ void PrintDifferences(std::string_view stage,
 absl::Status CompareJobs(const ExplainArguments& arguments, const std::string& home_flag) {
   ASSIGN_OR_RETURN(const jobs::JobSpec first, LoadJob(arguments.first, {}));
   ASSIGN_OR_RETURN(const jobs::JobSpec second, LoadJob(arguments.second, {}));
-  ASSIGN_OR_RETURN(const auto before, PlanOf(first, home_flag));
-  ASSIGN_OR_RETURN(const auto after, PlanOf(second, home_flag));
+  ASSIGN_OR_RETURN(const auto before, PlanOf(arguments.first, first, home_flag));
+  ASSIGN_OR_RETURN(const auto after, PlanOf(arguments.second, second, home_flag));
   nlohmann::json stages = nlohmann::json::array();
   for (const StageDifference& stage : CompareStages(before, after)) {
     const std::string_view name = jobs::StageName(stage.kind);

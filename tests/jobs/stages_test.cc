@@ -46,6 +46,12 @@ TEST(Stages, UntilOneAreThoseThatItNeeds) {
     EXPECT_EQ(MessageOf(status), "the job has no stage \"" + std::string(unknown) +
                                      "\"; its stages are tokenizer, tokens, model, eval");
   }
+  spec = Base();
+  spec.data.latents = LatentsRule::kRecompute;
+  EXPECT_EQ(
+      MessageOf(StagesUntil(spec, "latents").status()),
+      "the job has no stage \"latents\"; its stages are tokenizer, tokens, autoencoder, model, "
+      "eval; its model's ranks encode what they read (data.latents)");
 }
 
 TEST(Stages, ComeAfterTheirInputsAndHaveNamesThatReadBack) {
