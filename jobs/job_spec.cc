@@ -59,6 +59,26 @@ InitRule InitRuleAt(InitRule rule, int64_t width) {
   return width < kNormalWidthMin ? InitRule::kFanIn : InitRule::kNormal;
 }
 
+namespace {
+
+bool ReadsBack(const JobSpec& spec) {
+  return ParseJobSpec(ToToml(spec), "", "/", /*check_files=*/false).ok();
+}
+
+std::string PathThatDoesNotReadBack(const JobSpec& spec) {
+  std::vector<std::string> paths = spec.data.Files();
+  paths.push_back(spec.tokenizer.path);
+  for (const std::string& path : paths) {
+    JobSpec one;
+    one.name = spec.name;
+    one.data.sources = {path.empty() ? "/" : path};
+    if (!ReadsBack(one)) return "the path " + Quoted(path);
+  }
+  return "the path of a file that it names";
+}
+
+}  // namespace
+
 absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path) { return LoadJobSpec(path, {}); }
 
 absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path,
@@ -72,12 +92,9 @@ absl::StatusOr<JobSpec> LoadJobSpec(const std::string& path,
                    Parse(*text, path, DirName(path), /*check_files=*/true, overrides));
   // Workers read the resolved file. A name that is not UTF-8, or has a control character, cannot
   // stand in one.
-  const auto again = ParseJobSpec(ToToml(spec), "the resolved job file", "/", false);
-  if (!again.ok()) {
-    return InvalidArgument(path +
-                           ": the path of this file, a source or the tokenizer is not UTF-8 or has "
-                           "a control character; rename the file or folder (" +
-                           MessageOf(again.status()) + ")");
+  if (!ReadsBack(spec)) {
+    return InvalidArgument(path + ": " + PathThatDoesNotReadBack(spec) +
+                           " is not UTF-8 or has a control character; rename the file or folder");
   }
   return spec;
 }

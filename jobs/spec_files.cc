@@ -61,6 +61,7 @@ class FileChecker {
         Refuse({path}, MessageOf(named.status()));
         continue;
       }
+      const bool is_named = named->size() == 1 && named->front() == name;
       const bool has_indexes = check_files && spec_.data.format == DataFormat::kTokens;
       for (std::string& file : *named) {
         if (const std::string ids = has_indexes ? IdsOfIndex(file) : ""; !ids.empty()) {
@@ -68,19 +69,20 @@ class FileChecker {
           file = ids;
         }
         const std::string index = has_indexes ? IndexOfIds(file) : "";
-        Add(path, std::move(file), check_files, &files);
-        if (!index.empty()) Add(path, index, check_files, &files);
+        Add(path, std::move(file), is_named, check_files, &files);
+        if (!index.empty()) Add(path, index, is_named, check_files, &files);
       }
     }
     return files;
   }
 
-  void Add(const std::string& path, std::string file, bool check_files,
+  // `is_named`: the file itself, not a folder or pattern that stands for it.
+  void Add(const std::string& path, std::string file, bool is_named, bool check_files,
            std::vector<std::string>* files) {
     if (!seen_.insert(file).second) {
       Refuse({path}, file + " is named twice; remove one of the two");
     } else if (check_files) {
-      CheckFile(path, file, spec_.data.format);
+      CheckFile(path, file, spec_.data.format, is_named);
     }
     files->push_back(std::move(file));
   }
@@ -106,13 +108,15 @@ class FileChecker {
     if (!hosts.ok()) Refuse({"launch.hostfile"}, MessageOf(hosts.status()));
   }
 
-  // `source`: what is read from it, of a source of text.
+  // `source`: what is read from it, of a source of text. One of many texts may be empty.
   void CheckFile(const std::string& key_path, const std::string& file,
-                 std::optional<DataFormat> source) {
+                 std::optional<DataFormat> source, bool is_named = true) {
     const absl::StatusOr<uint64_t> size = Env::Posix()->FileSize(file);
     if (!size.ok()) {
       Refuse({key_path}, MessageOf(size.status()) +
                              "; correct the name, which counts from the folder of the job file");
+    } else if (*size == 0 && !is_named && source != DataFormat::kTokens) {
+      return;
     } else if (*size == 0) {
       Refuse({key_path}, file + " is empty; put text into it or remove it here");
     } else if (const auto kind = RecogniseFileKind(*Env::Posix(), file); !kind.ok()) {

@@ -121,13 +121,22 @@ TEST_F(JobFile, AFolderWhoseNameIsNotUtf8IsRefused) {
               HasSubstr("is not UTF-8 or has a control character; rename the file or folder"));
 }
 
+TEST_F(JobFile, AFileOfAFolderMayBeEmpty) {
+  Write("texts/a.txt", "text");
+  Write("texts/empty.txt", "");
+  Write("job.toml", "name = \"a\"\ndata.sources = [\"texts\"]\n");
+  EXPECT_TRUE(Load().ok()) << Load().status();
+  Write("job.toml", "name = \"a\"\ndata.sources = [\"texts/empty.txt\"]\n");
+  EXPECT_THAT(MessageOf(Load().status()), HasSubstr("empty.txt is empty; put text into it"));
+}
+
 TEST_F(JobFile, AFileOfAFolderWithAControlCharacterInItsNameIsRefused) {
   Write("texts/a\tb.txt", "text");
   Write("job.toml", "name = \"a\"\ndata.sources = [\"texts\"]\n");
   const absl::Status status = Load().status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(MessageOf(status), HasSubstr("has a control character; rename the file or folder"));
-  EXPECT_THAT(MessageOf(status), HasSubstr("a\\u0009b.txt"));
+  EXPECT_THAT(MessageOf(status), HasSubstr("the path \"" + folder_ + "/texts/a\\u0009b.txt\" is"));
 }
 
 TEST_F(JobFile, EachBadSourceIsReportedAtItsOwnLine) {
