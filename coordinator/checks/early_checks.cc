@@ -26,6 +26,8 @@ namespace {
 constexpr uint64_t kLookedAtBytes = 1 << 20;
 // A text of so many paragraphs is rarely meant to be one document.
 constexpr int kParagraphsMany = 20;
+// Sources whose beginning is looked at.
+constexpr size_t kFilesLookedAtMax = 20;
 // An estimate is a lower bound: what takes more than this share of the memory may not fit.
 constexpr double kDoubtfulShare = 0.6;
 
@@ -37,6 +39,12 @@ int CountParagraphs(std::string_view text) {
     paragraphs += pipeline::IsBlank(one) ? 0 : 1;
   }
   return paragraphs;
+}
+
+std::string AndMore(size_t others, size_t looked_at) {
+  return others == 0
+             ? ""
+             : fmt::format(" (and so are {} more of {} files looked at)", others, looked_at);
 }
 
 std::string Title(const jobs::TrainingEstimate& estimate) {
@@ -55,22 +63,36 @@ std::string SmallerAdvice(jobs::StageKind kind) {
 }  // namespace
 
 std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data) {
-  std::vector<std::string> warnings;
-  if (data.format != jobs::DataFormat::kText) return warnings;
-  for (const std::string& source : data.Files()) {
-    const auto start = pipeline::BeginningOf(env, source, kLookedAtBytes);
+  if (data.format != jobs::DataFormat::kText) return {};
+  const std::vector<std::string> files = data.Files();
+  const size_t looked_at = std::min(files.size(), kFilesLookedAtMax);
+  // Of many files each may well be meant to be a document.
+  const bool are_few = files.size() == looked_at && data.documents == jobs::DocumentRule::kFile;
+  std::vector<std::string> of_other_kinds, of_many_paragraphs;
+  std::string advice;
+  for (size_t i = 0; i < looked_at; ++i) {
+    const std::string& file = files[i * files.size() / looked_at];  // from all over
+    const auto start = pipeline::BeginningOf(env, file, kLookedAtBytes);
     if (!start.ok()) continue;
     if (const auto kind = RecogniseFileKind(*start)) {
-      warnings.push_back(fmt::format("{} is {}, whose markup is trained on like the text; {}",
-                                     source, kind->name, kind->advice));
+      of_other_kinds.push_back(fmt::format("{} is {}", file, kind->name));
+      if (advice.empty()) advice = kind->advice;
     }
-    if (data.documents == jobs::DocumentRule::kFile && CountParagraphs(*start) >= kParagraphsMany) {
-      warnings.push_back(fmt::format(
-          "{} is one document of {} paragraphs or more, because data.documents is \"file\"; only "
-          "whole documents can be held out for the evaluation, so write documents = \"paragraphs\" "
-          "(or \"lines\" or \"entries\") in [data] if it is a collection of texts",
-          source, kParagraphsMany));
-    }
+    if (are_few && CountParagraphs(*start) >= kParagraphsMany) of_many_paragraphs.push_back(file);
+  }
+  std::vector<std::string> warnings;
+  if (!of_other_kinds.empty()) {
+    warnings.push_back(fmt::format("{}, whose markup is trained on like the text; {}{}",
+                                   of_other_kinds.front(), advice,
+                                   AndMore(of_other_kinds.size() - 1, looked_at)));
+  }
+  if (!of_many_paragraphs.empty()) {
+    warnings.push_back(fmt::format(
+        "{} is one document of {} paragraphs or more, because data.documents is \"file\"; only "
+        "whole documents can be held out for the evaluation, so write documents = \"paragraphs\" "
+        "(or \"lines\" or \"entries\") in [data] if it is a collection of texts{}",
+        of_many_paragraphs.front(), kParagraphsMany,
+        AndMore(of_many_paragraphs.size() - 1, looked_at)));
   }
   return warnings;
 }

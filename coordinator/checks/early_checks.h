@@ -19,8 +19,8 @@
 
 namespace halcyon::coordinator {
 
-// Warnings about the files of the job: a text of many paragraphs that is one document, a page of
-// HTML. Looks at the start of each file.
+// Warnings about the files of the job, one of a kind: a text of many paragraphs that is one
+// document, unless there are many files; a page of HTML. Looks at the start of some of the files.
 std::vector<std::string> SourceWarnings(Env& env, const jobs::DataSpec& data);
 
 // Tokens of the vocabulary: those of the file [tokenizer] path, else what is asked for.

@@ -137,6 +137,25 @@ TEST_F(PlanningTest, ATextOfManyParagraphsIsOneDocumentWithAWarning) {
   EXPECT_NE(SourceWarnings(env_, base_.data).at(0).find("is a page of HTML"), std::string::npos);
 }
 
+TEST_F(PlanningTest, ManySourcesGiveOneWarning) {
+  std::string text;
+  for (int i = 0; i < 30; ++i) text += "a paragraph\n\n";
+  base_.data.documents = jobs::DocumentRule::kFile;
+  const std::string folder = DirName(base_.data.sources[0]);
+  base_.data.sources.clear();
+  for (int i = 0; i < 25; ++i) {
+    base_.data.sources.push_back(JoinPath(folder, std::to_string(i) + ".txt"));
+    ASSERT_TRUE(WriteFileAtomically(env_, base_.data.sources.back(), text).ok());
+    if (i == 2) {
+      EXPECT_THAT(SourceWarnings(env_, base_.data),
+                  ::testing::ElementsAre(::testing::AllOf(
+                      ::testing::HasSubstr("/0.txt is one document"),
+                      ::testing::EndsWith(" (and so are 2 more of 3 files looked at)"))));
+    }
+  }
+  EXPECT_THAT(SourceWarnings(env_, base_.data), ::testing::IsEmpty());
+}
+
 TEST_F(PlanningTest, ATokenizerFileThatCannotServeIsRefused) {
   base_.tokenizer.path = dir_.Path("t.json");
   const auto expect_error = [&](const std::string& bytes, const std::string& what) {
