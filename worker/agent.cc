@@ -78,11 +78,8 @@ class Agent {
   }
 
   absl::StatusOr<json> RunStageTask(const cluster::Lease& lease) {
-    const std::string& spec_path = lease.assignment.spec_path;
-    ASSIGN_OR_RETURN(const std::string toml, Env::Posix()->ReadFile(spec_path));
-    ASSIGN_OR_RETURN(
-        const jobs::JobSpec spec,
-        jobs::ParseJobSpec(toml, spec_path, DirName(spec_path), /*check_files=*/false));
+    RETURN_IF_ERROR(ReadSpec(lease.assignment.spec_path));
+    const jobs::JobSpec& spec = spec_.spec;
     double reported = 0;
     TaskContext context{
         &lease, &spec, Env::Posix(), [&](double fraction) {
@@ -108,6 +105,16 @@ class Agent {
     return InvalidArgument("no data task of stage \"" + stage + "\" exists");
   }
 
+  // Parsing the names of very many sources takes longer than encoding a shard.
+  absl::Status ReadSpec(const std::string& path) {
+    ASSIGN_OR_RETURN(std::string toml, Env::Posix()->ReadFile(path));
+    if (path == spec_.path && toml == spec_.toml) return absl::OkStatus();
+    ASSIGN_OR_RETURN(jobs::JobSpec spec, jobs::ParseJobSpec(toml, path, DirName(path),
+                                                            /*check_files=*/false));
+    spec_ = {path, std::move(toml), std::move(spec)};
+    return absl::OkStatus();
+  }
+
   // Chosen by the first task with a network: the others need no GPU.
   absl::StatusOr<c10::Device> DeviceFor(const jobs::JobSpec& spec) {
     if (!compute_) {
@@ -121,6 +128,11 @@ class Agent {
   uint32_t threads_, number_;
   cluster::WorkProgress progress_;
   std::optional<ComputeDevice> compute_;
+  struct KeptSpec {
+    std::string path, toml;
+    jobs::JobSpec spec;  // what they say
+  };
+  KeptSpec spec_;
   // What their tasks keep for the next one, while the stage is the same.
   std::optional<TokensTask> tokens_;
   std::optional<LatentsTask> latents_;
