@@ -80,7 +80,7 @@ class SourcePlanner {
 
   void Take(uint64_t bytes, std::vector<SourceRange>* ranges) {
     const std::string_view text = std::string_view(buffer_).substr(0, bytes);
-    if (!IsBlank(text)) {
+    if (!IsBlank(begin_ == 0 ? WithoutByteOrderMark(text) : text)) {
       ranges->push_back(
           {.path = path_, .begin = begin_, .end = begin_ + bytes, .xxh3 = Xxh3(text)});
     }

@@ -54,6 +54,7 @@ TEST_F(ShardPlanTest, SmallFilesShareAShard) {
   Write("a.txt", "one");
   Write("empty.txt", "");
   Write("blank.txt", " \n\t\r\n");
+  Write("mark.txt", "\xef\xbb\xbf\n");
   Write("b.txt", "two");
   Write("c.txt", "four");
   Write("d.txt", "x");
@@ -61,7 +62,7 @@ TEST_F(ShardPlanTest, SmallFilesShareAShard) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(NamesOf(*plan),
               ElementsAre(ElementsAre("a.txt", "b.txt", "c.txt"), ElementsAre("d.txt")));
-  EXPECT_EQ(plan->files, FileShards({0, std::nullopt, std::nullopt, 0, 0, 1}, 2));
+  EXPECT_EQ(plan->files, FileShards({0, std::nullopt, std::nullopt, std::nullopt, 0, 0, 1}, 2));
   EXPECT_THAT(Documents(), ElementsAre("one", "two", "four", "x"));
 }
 
