@@ -1,8 +1,6 @@
 #include "jobs/stages.h"
 
 #include <algorithm>
-#include <iterator>
-#include <ranges>
 #include <set>
 #include <string>
 
@@ -110,10 +108,10 @@ absl::StatusOr<std::vector<StageKind>> StagesUntil(const JobSpec& spec, std::str
   std::set<StageKind> made;
   std::string names;
   // From the last one, so that each comes after all that are made from it.
-  for (const StageKind kind : all | std::views::reverse) {
-    if (StageName(kind) == until) made.insert(kind);
-    if (made.contains(kind))
-      std::ranges::copy(InputsOf(kind, spec), std::inserter(made, made.end()));
+  for (auto kind = all.rbegin(); kind != all.rend(); ++kind) {
+    if (StageName(*kind) == until) made.insert(*kind);
+    if (!made.contains(*kind)) continue;
+    for (const StageKind input : InputsOf(*kind, spec)) made.insert(input);
   }
   for (const StageKind kind : all)
     names += (names.empty() ? "" : ", ") + std::string(StageName(kind));
