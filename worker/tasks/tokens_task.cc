@@ -80,10 +80,10 @@ class ShardFiller {
 
   // Whether a document is held out, or blank and left out, depends on the text that its ids stand
   // for, as if that had been read.
-  absl::Status AddIds(const pipeline::SourceRange& range) {
+  absl::Status AddIds(const pipeline::SourceRange& range, const std::vector<bool>& known) {
     const auto range_bytes = static_cast<double>(range.end - range.begin);
     const auto counts = pipeline::ReadTokenDocuments(
-        *context_.env, data_, range, pipeline::KnownIds(tokenizer_),
+        *context_.env, data_, range, known,
         [&](std::span<const uint32_t> ids, double done) -> absl::Status {
           ASSIGN_OR_RETURN(const std::string text, tokenizer_.Decode(ids, /*keep_special=*/true));
           if (!pipeline::IsBlank(text)) Add(text, ids);
@@ -147,6 +147,7 @@ struct TokensTask::Inputs {
   std::string fingerprint;
   std::shared_ptr<const pipeline::Tokenizer> tokenizer;
   std::unique_ptr<pipeline::Encoder> encoder;
+  std::vector<bool> known_ids;  // of format = "tokens"
 };
 
 TokensTask::TokensTask() = default;
@@ -155,17 +156,19 @@ TokensTask::~TokensTask() = default;
 absl::StatusOr<json> TokensTask::Run(const TaskContext& context) {
   const cluster::Lease& lease = *context.lease;
   ASSIGN_OR_RETURN(const ShardToRead shard, ShardOf(lease.parameters));
+  const bool is_text = context.spec->data.format != jobs::DataFormat::kTokens;
   if (inputs_ == nullptr || inputs_->fingerprint != lease.assignment.fingerprint) {
     inputs_ = nullptr;  // its memory, before that of the next is taken
     ASSIGN_OR_RETURN(auto tokenizer, OpenTokenizer(ArtifactInputs::Of(lease.assignment)));
     auto encoder = pipeline::Encoder::Create(tokenizer);
-    inputs_ = std::make_unique<Inputs>(
-        Inputs{lease.assignment.fingerprint, std::move(tokenizer), std::move(encoder)});
+    auto known_ids = is_text ? std::vector<bool>() : pipeline::KnownIds(*tokenizer);
+    inputs_ = std::make_unique<Inputs>(Inputs{lease.assignment.fingerprint, std::move(tokenizer),
+                                              std::move(encoder), std::move(known_ids)});
   }
   ShardFiller filler(context, shard, *inputs_->tokenizer);
-  const bool is_text = context.spec->data.format != jobs::DataFormat::kTokens;
   for (const pipeline::SourceRange& range : shard.ranges) {
-    RETURN_IF_ERROR(is_text ? filler.AddText(range, inputs_->encoder.get()) : filler.AddIds(range));
+    RETURN_IF_ERROR(is_text ? filler.AddText(range, inputs_->encoder.get())
+                            : filler.AddIds(range, inputs_->known_ids));
   }
   return filler.Finish();
 }
