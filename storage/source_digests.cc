@@ -45,16 +45,22 @@ absl::StatusOr<SourceRecord> ReadSource(const std::string& path, const SourceRea
   return before;
 }
 
+json SourceToJson(const SourceRecord& source) {
+  return {{"path", source.path},         {"size", source.size},   {"mtime_ns", source.mtime_ns},
+          {"ctime_ns", source.ctime_ns}, {"inode", source.inode}, {"sha256", source.sha256}};
+}
+
 std::string EncodeSource(const SourceRecord& source) {
-  const json json = {{"path", source.path},         {"size", source.size},
-                     {"mtime_ns", source.mtime_ns}, {"ctime_ns", source.ctime_ns},
-                     {"inode", source.inode},       {"sha256", source.sha256}};
   // Paths need not be UTF-8; what is not is replaced rather than refused.
-  return json.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return SourceToJson(source).dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 absl::StatusOr<SourceRecord> DecodeSource(std::string_view text) {
   ASSIGN_OR_RETURN(const json from, ParseStrictJson(text));
+  return SourceFromJson(from);
+}
+
+absl::StatusOr<SourceRecord> SourceFromJson(const json& from) {
   SourceRecord source;
   ASSIGN_OR_RETURN(source.path, StringMember(from, "path"));
   ASSIGN_OR_RETURN(source.size, UnsignedMember(from, "size"));

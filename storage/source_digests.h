@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,9 @@ using SourceReader = std::function<absl::StatusOr<std::string>(const std::string
 // The record of a file that is read. kFailedPrecondition when it changes meanwhile.
 absl::StatusOr<SourceRecord> ReadSource(const std::string& path, const SourceReader& read);
 
+nlohmann::json SourceToJson(const SourceRecord& source);
+// kDataLoss on anything that SourceToJson did not make.
+absl::StatusOr<SourceRecord> SourceFromJson(const nlohmann::json& from);
 std::string EncodeSource(const SourceRecord& source);
 // kDataLoss on anything that EncodeSource did not write.
 absl::StatusOr<SourceRecord> DecodeSource(std::string_view text);

@@ -81,12 +81,7 @@ absl::StatusOr<json> Checked(const json& key, std::string_view text) {
 
 absl::StatusOr<RememberedSource> RememberedOf(const json& from) {
   RememberedSource one;
-  ASSIGN_OR_RETURN(one.file.path, storage::StringMember(from, "path"));
-  ASSIGN_OR_RETURN(one.file.size, storage::UnsignedMember(from, "size"));
-  ASSIGN_OR_RETURN(one.file.mtime_ns, storage::IntegerMember(from, "mtime_ns"));
-  ASSIGN_OR_RETURN(one.file.ctime_ns, storage::IntegerMember(from, "ctime_ns"));
-  ASSIGN_OR_RETURN(one.file.inode, storage::UnsignedMember(from, "inode"));
-  ASSIGN_OR_RETURN(one.file.sha256, storage::StringMember(from, "sha256"));
+  ASSIGN_OR_RETURN(one.file, storage::SourceFromJson(from));
   one.plan.sha256 = one.file.sha256;
   ASSIGN_OR_RETURN(const json* ranges, storage::ArrayMember(from, "shards"));
   ASSIGN_OR_RETURN(one.plan.ranges, RangesOf(*ranges, one.file.path));
@@ -126,13 +121,9 @@ std::string EncodeFolderPlans(const jobs::DataSpec& data, const std::string& fol
   json to = {{"key", TextOf(KeyOf(data, folder))}};
   json& files = to["files"] = json::array();
   for (const auto& [path, one] : plans) {
-    files.push_back({{"path", path},
-                     {"size", one.file.size},
-                     {"mtime_ns", one.file.mtime_ns},
-                     {"ctime_ns", one.file.ctime_ns},
-                     {"inode", one.file.inode},
-                     {"sha256", one.file.sha256},
-                     {"shards", RangesToJson(one.plan.ranges)}});
+    json file = storage::SourceToJson(one.file);
+    file["shards"] = RangesToJson(one.plan.ranges);
+    files.push_back(std::move(file));
   }
   return WithChecksum(to);
 }
