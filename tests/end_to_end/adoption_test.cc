@@ -22,6 +22,16 @@ ProcessIdentity ProcessOf(SmallJob& job, const std::string& name) {
   return found == history->processes.end() ? ProcessIdentity() : found->second.process;
 }
 
+// A rank of the model's gang that goes on without its coordinator, which was killed, and waits for
+// rank 0, which is stopped.
+ProcessIdentity OrphanOf(SmallJob& job) {
+  const RunResult killed =
+      job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model;rank 0 model step 9@stop"},
+               {"HALCYON_FAULT_MARKER", job.root() + "/fault"}});
+  EXPECT_EQ(killed.status.signal, 9) << killed.output;
+  return ProcessOf(job, "model-rank-1");
+}
+
 TEST(AdoptionTest, TheNextCoordinatorGoesOnWithTheSameRanks) {
   SmallJob whole("adoption-whole");
   const RunResult uninterrupted = whole.Run();
@@ -66,11 +76,7 @@ TEST(AdoptionTest, RanksThatCannotBeAdoptedAreEndedFirst) {
 // Nothing would adopt them before their grace is over.
 TEST(AdoptionTest, RanksOfAStageThatTheNextRunLeavesAreEnded) {
   SmallJob job("adoption-until");
-  const RunResult killed =
-      job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model;rank 0 model step 9@stop"},
-               {"HALCYON_FAULT_MARKER", job.root() + "/fault"}});
-  ASSERT_EQ(killed.status.signal, 9) << killed.output;
-  const ProcessIdentity rank = ProcessOf(job, "model-rank-1");
+  const ProcessIdentity rank = OrphanOf(job);
   ASSERT_TRUE(IsAlive(rank));
   const RunResult data = job.Halcyon({"run", job.job_file(), "--until", "tokens"});
   ASSERT_TRUE(data.status.ok()) << data.output;
@@ -82,11 +88,7 @@ TEST(AdoptionTest, RanksOfAStageThatTheNextRunLeavesAreEnded) {
 
 TEST(AdoptionTest, RanksWithoutACoordinatorAreShownAndCanBeEnded) {
   SmallJob job("adoption-cancel");
-  const RunResult killed =
-      job.Run({{"HALCYON_FAULT_POINT", "coordinator progress model;rank 0 model step 9@stop"},
-               {"HALCYON_FAULT_MARKER", job.root() + "/fault"}});
-  ASSERT_EQ(killed.status.signal, 9) << killed.output;
-  const ProcessIdentity rank = ProcessOf(job, "model-rank-1");
+  const ProcessIdentity rank = OrphanOf(job);
   ASSERT_TRUE(IsAlive(rank));
   EXPECT_NE(job.Halcyon({"status"}).output.find("its coordinator is gone, ranks or agents go on"),
             std::string::npos);
